@@ -1,0 +1,158 @@
+"""Files changed by replacement, JSON without the json package's start-up cost, and locks.
+
+Everything here raises OSError untouched; the layer that knows the purpose gives it words.
+"""
+
+from __future__ import annotations
+
+import _json
+import errno
+import fcntl
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Any
+
+
+class _ScannerContext:
+    """What _json's scanner asks of json.JSONDecoder."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = float
+    memo: dict[str, str] = {}
+
+
+_scan = _json.make_scanner(_ScannerContext())
+_BLANKS = " \t\n\r"
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value that a JSON text stands for; ValueError says where it is wrong."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
+    start = len(text) - len(text.lstrip(_BLANKS))
+    try:
+        value, end = _scan(text, start)
+        if not text[end:].strip(_BLANKS):
+            return value
+    except (StopIteration, SystemError, ValueError):
+        pass  # the scanner words its errors with the json package, which is not imported yet
+    import json
+
+    return json.loads(text)
+
+
+def _refuse(value: object) -> object:
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def dump_json(value: object) -> str:
+    """Compact JSON with sorted keys, non-ASCII characters as they are; the same value gives the same text."""
+    encode = _json.make_encoder(
+        {}, _refuse, _json.encode_basestring, None, ":", ",", True, False, False
+    )
+    return "".join(encode(value, 0))
+
+
+def read_json(path: str) -> Any:
+    with open(path, "rb") as file:
+        return parse_json(file.read())
+
+
+def read_json_or_none(path: str) -> Any:
+    """The value, or None when there is no such file."""
+    try:
+        return read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write_json(path: str, value: object, *, durable: bool = True) -> None:
+    write_file(path, (dump_json(value) + "\n").encode(), durable=durable)
+
+
+def write_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Replace the file in one step; a reader sees the old content or the new."""
+    aside = f"{path}.{os.getpid()}.{os.urandom(4).hex()}~"
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    try:
+        try:
+            write_all(fd, data)
+            if durable:
+                os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        os.rename(aside, path)
+    except BaseException:
+        os.unlink(aside)
+        raise
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def unlink_if_there(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+class Lock:
+    """An flock on a file, made if missing; a context manager."""
+
+    __slots__ = ("fd", "path", "shared")
+
+    def __init__(self, path: str, *, shared: bool = False) -> None:
+        self.path = path
+        self.shared = shared
+        self.fd = -1
+
+    def acquire(self, *, wait: bool = True) -> bool:
+        """False when somebody else has it and we were not to wait."""
+        kind = fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(fd)
+            if error.errno == errno.EWOULDBLOCK:
+                return False
+            raise
+        self.fd = fd
+        return True
+
+    def release(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Lock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def subdirectories(path: str) -> Iterator[str]:
+    """The names of the entries of a directory; none when it does not exist."""
+    try:
+        yield from os.listdir(path)
+    except FileNotFoundError:
+        return

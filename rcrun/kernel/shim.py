@@ -1,0 +1,130 @@
+"""The C shim seen from Python: where it is, how a plan reaches it, what it reports (docs/plan.md)."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    Record = Sequence[str]
+    Plan = Sequence[Record]
+
+REPORT = struct.Struct("<4siiii32s1024s")
+
+
+def shim_path() -> str:
+    """The one executable that makes namespaces; AppArmor profiles name it."""
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "shim/rcrun-shim")
+
+
+class Report:
+    """Why the shim stopped: the record of the plan, the call, errno, and what a child said."""
+
+    __slots__ = ("call", "child_status", "errno", "step", "text", "word")
+
+    def __init__(
+        self, step: int, errno: int, word: int, child_status: int, call: str, text: str
+    ) -> None:
+        self.step = step
+        self.errno = errno
+        self.word = word
+        self.child_status = child_status
+        self.call = call
+        self.text = text
+
+
+def decode_report(data: bytes) -> Report | None:
+    """None for no data, which means success; ValueError for anything but a whole report."""
+    if not data:
+        return None
+    if len(data) != REPORT.size or not data.startswith(b"RCR1"):
+        raise ValueError("the shim's report is cut short or of another version")
+    _, step, error, word, status, call, text = REPORT.unpack(data)
+    return Report(
+        step,
+        error,
+        word,
+        status,
+        call.rstrip(b"\0").decode("ascii", "replace"),
+        text.rstrip(b"\0").decode("utf-8", "replace"),
+    )
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """The plan's bytes; ValueError for a word with a NUL."""
+    words: list[str] = []
+    for record in plan:
+        words.append(str(len(record)))
+        words.extend(record)
+    text = "\0".join(words)
+    if text.count("\0") != len(words) - 1:
+        raise ValueError("a word of the plan contains a NUL character")
+    return os.fsencode(text) + b"\0"
+
+
+def decode_plan(data: bytes) -> list[list[str]]:
+    words = os.fsdecode(data).split("\0")[:-1]
+    plan = []
+    at = 0
+    while at < len(words):
+        count = int(words[at])
+        plan.append(words[at + 1 : at + 1 + count])
+        at += 1 + count
+    return plan
+
+
+def plan_fd(plan: Plan) -> int:
+    """An inheritable memfd that holds the plan."""
+    fd = os.memfd_create("rcrun-plan", 0)
+    data = encode_plan(plan)
+    if os.write(fd, data) != len(data):
+        raise OSError(28, "cannot write the plan")
+    return fd
+
+
+def replace_process(plan: Plan) -> NoReturn:
+    """Become the shim; returns only by OSError."""
+    fd = plan_fd(plan)
+    os.execv(shim_path(), ["rcrun-shim", str(fd)])
+
+
+def launch(plan: Plan, *, pass_fds: Sequence[int] = ()) -> Report | None:
+    """Start the shim with a report pipe, wait for the report; None when the exec succeeded.
+
+    For plans with `monitor`, or that end by themselves after the report (OCI create).
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    os.set_inheritable(writer, True)
+    fd = plan_fd([plan[0], ["report", str(writer)], *plan[1:]])
+    for passed in pass_fds:
+        os.set_inheritable(passed, True)
+    try:
+        pid = os.posix_spawn(shim_path(), ["rcrun-shim", str(fd)], os.environ)
+    finally:
+        os.close(writer)
+        os.close(fd)
+    try:
+        with open(reader, "rb") as file:
+            report = decode_report(file.read())
+    finally:
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if report is None and status != 0:
+        raise ChildProcessError(f"the shim ended with status {status} and no report")
+    if report is not None and report.step >= 0:
+        report.step -= 1  # the record that we put in
+    return report
+
+
+def run(plan: Plan) -> int:
+    """Run a plan of `session work` to its end with our streams; its exit status (128+n for a signal)."""
+    fd = plan_fd(plan)
+    try:
+        pid = os.posix_spawn(shim_path(), ["rcrun-shim", str(fd)], os.environ)
+    finally:
+        os.close(fd)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return 128 - status if status < 0 else status

@@ -1,0 +1,92 @@
+"""Where things are: the store, the live state, and the files of both (docs/store.md)."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+
+def default_store_dir(environ: dict[str, str], home: str) -> str:
+    explicit = environ.get("RCRUN_ROOT")
+    if explicit:
+        return os.path.abspath(explicit)
+    data = environ.get("XDG_DATA_HOME", "")
+    if not data.startswith("/"):
+        data = os.path.join(home, ".local/share")
+    return os.path.join(data, "rcrun")
+
+
+def default_live_dir(environ: dict[str, str], uid: int) -> str:
+    """The first usable of $RCRUN_RUNROOT, $XDG_RUNTIME_DIR, /run/user/UID, /tmp; none is created."""
+    explicit = environ.get("RCRUN_RUNROOT")
+    if explicit:
+        return os.path.abspath(explicit)
+    if uid == 0:
+        return "/run/rcrun"
+    for candidate in (environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{uid}"):
+        if candidate.startswith("/") and is_private_dir(candidate, uid):
+            return os.path.join(candidate, "rcrun")
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        boot = file.read(8)
+    return f"/tmp/rcrun-{uid}-{boot}"
+
+
+def is_private_dir(path: str, uid: int) -> bool:
+    """A real directory of this user that nobody else can write."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return (
+        stat.S_ISDIR(status.st_mode) and status.st_uid == uid and not status.st_mode & 0o022
+    ) and os.access(path, os.W_OK | os.X_OK)
+
+
+class Store:
+    """The paths of one store and its live state; makes nothing."""
+
+    __slots__ = ("live_dir", "root_dir")
+
+    def __init__(self, root_dir: str, live_dir: str) -> None:
+        self.root_dir = root_dir
+        self.live_dir = live_dir
+
+    def path(self, *parts: str) -> str:
+        return "/".join((self.root_dir, *parts))
+
+    def blob_path(self, digest: str) -> str:
+        algorithm, _, digits = digest.partition(":")
+        return f"{self.root_dir}/blobs/{algorithm}/{digits}"
+
+    def layer_dir(self, kind: str, chain: str) -> str:
+        return f"{self.root_dir}/layers/{kind}/{chain}"
+
+    def container_dir(self, container_id: str) -> str:
+        return f"{self.root_dir}/containers/{container_id}"
+
+    def container_live_dir(self, container_id: str) -> str:
+        return f"{self.live_dir}/containers/{container_id}"
+
+    def name_path(self, name: str) -> str:
+        return f"{self.root_dir}/names/{name}"
+
+    def volume_dir(self, name: str) -> str:
+        return f"{self.root_dir}/volumes/{name}"
+
+    def trash_dir(self) -> str:
+        return f"{self.root_dir}/trash"
+
+    def tmp_dir(self) -> str:
+        return f"{self.root_dir}/tmp"
+
+
+def make_private_dir(path: str) -> None:
+    """The directory, 0700 and ours, with its parents; refuses one that somebody else could have prepared."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if path.startswith("/tmp/") and not is_private_dir(path, os.geteuid()):
+            raise PermissionError(1, "belongs to somebody else or is writable by others", path) from None
+    except FileNotFoundError:
+        make_private_dir(os.path.dirname(path))
+        os.mkdir(path, 0o700)
