@@ -1,0 +1,33 @@
+# What a person types; the work is in ci/, each script says what it does at its top.
+
+.PHONY: demo test lint shim asan bench clean
+
+demo:
+	@ci/demo
+
+# make test ARGS='tests/unit -k reference'
+test:
+	@ci/test $(ARGS)
+
+lint:
+	@ci/check
+
+# For `rcrun-cli/bin/rcrun` of this checkout, without installing anything.
+shim: rcrun/shim/rcrun-shim
+
+asan: rcrun/shim/rcrun-shim-asan
+
+rcrun/shim/rcrun-shim: $(wildcard rcrun/shim/*.[ch]) rcrun/shim/build
+	rcrun/shim/build $@
+
+rcrun/shim/rcrun-shim-asan: $(wildcard rcrun/shim/*.[ch]) rcrun/shim/build
+	rcrun/shim/build --sanitize $@
+
+bench:
+	@ci/bench $(ARGS)
+
+clean:
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -f rcrun/shim/rcrun-shim rcrun/shim/rcrun-shim-asan examples/images/*.tar
+	rm -rf examples/bundles/*/rootfs examples/bundles/*/log
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,52 @@
+"""The part of the build that pyproject.toml cannot say: the shim, the launchers, the wheel's tag."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+
+from setuptools import find_namespace_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_py import build_py
+
+
+def packages() -> list[str]:
+    ours = find_namespace_packages(include=["rcrun", "rcrun.*"])
+    cli = find_namespace_packages("rcrun-cli", include=["rcrun_cli", "rcrun_cli.*"])
+    return [name for name in (*ours, *cli) if "__pycache__" not in name]
+
+
+class BuildWithShim(build_py):
+    """Compiles the C program into the package; `pip install -e` gets it in the checkout."""
+
+    def run(self) -> None:
+        super().run()
+        folder = "rcrun/shim"
+        if not self.editable_mode:
+            folder = os.path.join(self.build_lib, folder)
+            os.makedirs(folder, exist_ok=True)
+        subprocess.run(["rcrun/shim/build", os.path.join(folder, "rcrun-shim")], check=True)
+
+
+class PlatformWheel(bdist_wheel):
+    """A program for one machine but for every Python: py3-none-linux_x86_64."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        self.root_is_pure = False
+        _, _, platform = super().get_tag()
+        self.root_is_pure = True  # lib, not lib64: the launchers look in one place
+        return "py3", "none", platform
+
+
+setup(
+    packages=packages(),
+    package_dir={"rcrun": "rcrun", "rcrun_cli": "rcrun-cli/rcrun_cli"},
+    package_data={"rcrun": ["py.typed", "formats/schema/*.json"], "rcrun_cli": ["py.typed"]},
+    include_package_data=False,
+    # Not entry points: pip would generate scripts that cost 8 ms more, and installs these as they are.
+    scripts=["rcrun-cli/bin/rcrun", "rcrun-cli/bin/rcrun-oci"],
+    cmdclass={"build_py": BuildWithShim, "bdist_wheel": PlatformWheel},
+    # A build folder in the checkout would bring removed modules back into the wheel.
+    options={"build": {"build_base": tempfile.mkdtemp(prefix="rcrun-build-")}},
+)
