@@ -1,0 +1,198 @@
+"""Claiming a container's directory, its name and its lock: every write is ordered so that a crash at any point
+leaves something that the next command understands (docs/store.md)."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError
+from rcrun.files import Lock, unlink_if_there
+from rcrun.paths import make_private_dir
+from rcrun.storage.containers import Container, load, name_target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rcrun.paths import Store
+    from rcrun.storage.containers import Record
+
+
+class ContainerLock:
+    """The container's lock, held; NotFound when the container went away meanwhile. The record is read again."""
+
+    __slots__ = ("container", "lock")
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.lock = Lock(container.path("lock"))
+
+    def acquire(self, *, wait: bool = True) -> bool:
+        container = self.container
+        try:
+            if not self.lock.acquire(wait=wait):
+                return False
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"no such container: {container.name}") from None
+        if not _is_at(self.lock.fd, container.path("lock")):
+            self.lock.release()
+            raise NotFound(f"no such container: {container.name}")
+        again = load(container.store, container.id)
+        if again is not None:
+            container.record = again.record
+        return True
+
+    def __enter__(self) -> ContainerLock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.lock.release()
+
+
+def _is_at(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+class Claim:
+    """A container being made: its directory, locked, and its name; undone unless `commit` is reached."""
+
+    __slots__ = ("committed", "container", "lock")
+
+    def __init__(self, store: Store, container_id: str) -> None:
+        self.container = Container(store, container_id, {"name": "", "id": container_id})
+        self.lock = Lock(self.container.path("lock"))
+        self.committed = False
+
+    def claim_name(self, name: str) -> None:
+        claim_name(self.container.store, name, self.container.id)
+        self.container.record["name"] = name
+
+    def commit(self, record: Record, *, durable: bool = True) -> Container:
+        self.container.record = record
+        self.container.save(durable=durable)
+        self.committed = True
+        return self.container
+
+    def __enter__(self) -> Claim:
+        make_private_dir(os.path.dirname(self.container.dir))
+        os.mkdir(self.container.dir, 0o700)
+        self.lock.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if not self.committed:
+                remove_plain_tree(discard(self.container))
+        finally:
+            self.lock.release()
+
+
+def claim(store: Store) -> Claim:
+    return Claim(store, os.urandom(32).hex())
+
+
+def discard(container: Container) -> str:
+    """Give up the name and put the directory into the trash; its path there. The caller holds the lock."""
+    store = container.store
+    name = container.record["name"]
+    if name and name_target(store, name) == container.id:
+        unlink_if_there(store.name_path(name))
+    trashed = f"{store.trash_dir()}/{container.id}"
+    make_private_dir(store.trash_dir())
+    try:
+        os.rename(container.dir, trashed)
+    except FileNotFoundError:
+        pass  # the monitor was first
+    return trashed
+
+
+def remove_plain_tree(path: str) -> None:
+    """Remove a directory in which everything is ours; PermissionError tells that something is not."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    remove_plain_tree(entry.path)
+                else:
+                    unlink_if_there(entry.path)
+        os.rmdir(path)
+    except FileNotFoundError:
+        pass  # somebody else sweeps, too
+
+
+# Names.
+
+
+def claim_name(store: Store, name: str, container_id: str) -> None:
+    """AlreadyExists when another container has it."""
+    while True:
+        try:
+            os.symlink(container_id, store.name_path(name))
+            return
+        except FileNotFoundError:
+            make_private_dir(store.path("names"))
+        except FileExistsError:
+            holder = reclaim_name(store, name)
+            if holder is not None:
+                raise AlreadyExists(
+                    f'the container name "{name}" is already in use by container "{holder}"',
+                    f"remove or rename that container, or choose another name: rcrun rm {name}",
+                ) from None
+
+
+def reclaim_name(store: Store, name: str) -> str | None:
+    """Free a name whose container has vanished; the id of its container when it has not."""
+    with Lock(store.path("names.lock")):
+        target = name_target(store, name)
+        if target is None:
+            return None
+        if _name_is_taken(store, name, target):
+            return target
+        unlink_if_there(store.name_path(name))
+        return None
+
+
+def _name_is_taken(store: Store, name: str, container_id: str) -> bool:
+    container = load(store, container_id)
+    if container is not None and container.name == name:
+        return True
+    lock = Lock(f"{store.container_dir(container_id)}/lock")
+    try:
+        if not lock.acquire(wait=False):
+            return True  # being made or renamed right now
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    lock.release()
+    again = load(store, container_id)  # it may have been finished before we had the lock
+    return again is not None and again.name == name
+
+
+def rename(container: Container, name: str) -> None:
+    """The new name is claimed before the record changes, the old one given up after it."""
+    with ContainerLock(container):
+        old = container.name
+        if name == old:
+            raise InvalidInput("renaming a container with the same name as its current name")
+        claim_name(container.store, name, container.id)
+        try:
+            container.record["name"] = name
+            container.save()
+        except OSError as error:
+            unlink_if_there(container.store.name_path(name))
+            raise RcrunError(f'cannot rename "{old}": {error.strerror}') from error
+        if name_target(container.store, old) == container.id:
+            unlink_if_there(container.store.name_path(old))

@@ -1,0 +1,262 @@
+"""Containers as they are on disk: finding them, their records and their status (docs/store.md)."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rcrun.errors import InvalidInput, NotFound
+from rcrun.files import read_json_or_none, subdirectories, unlink_if_there, write_json
+from rcrun.kernel.process import is_alive
+from rcrun.paths import make_private_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rcrun.paths import Store
+
+    Record = dict[str, Any]
+
+HOST_WENT_DOWN = 255
+MONITOR_WAS_KILLED = 137
+
+
+class Container:
+    """One container's directories and its record; the record is as it was when it was read."""
+
+    __slots__ = ("dir", "id", "live_dir", "record", "store")
+
+    def __init__(self, store: Store, container_id: str, record: Record) -> None:
+        self.store = store
+        self.id = container_id
+        self.record = record
+        self.dir = store.container_dir(container_id)
+        self.live_dir = store.container_live_dir(container_id)
+
+    @property
+    def name(self) -> str:
+        return str(self.record["name"])
+
+    def path(self, name: str) -> str:
+        return f"{self.dir}/{name}"
+
+    def live_path(self, name: str) -> str:
+        return f"{self.live_dir}/{name}"
+
+    def save(self, *, durable: bool = True) -> None:
+        write_json(self.path("container.json"), self.record, durable=durable)
+
+
+class Status:
+    """What a container does now; `pid`s are 0 unless it is running."""
+
+    __slots__ = (
+        "exit_code",
+        "finished",
+        "monitor",
+        "monitor_start",
+        "oom_killed",
+        "pid",
+        "pid_start",
+        "started",
+        "word",
+    )
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.pid = self.pid_start = self.monitor = self.monitor_start = 0
+        self.started = self.finished = 0
+        self.exit_code = 0
+        self.oom_killed = False
+
+    @property
+    def is_running(self) -> bool:
+        return self.word in ("running", "paused")
+
+
+def boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def now_text() -> str:
+    return time_text(time.time_ns())
+
+
+def time_text(nanoseconds: int) -> str:
+    """RFC 3339 with nanoseconds, in UTC."""
+    t = time.gmtime(nanoseconds // 1_000_000_000)
+    return (
+        f"{t.tm_year:04}-{t.tm_mon:02}-{t.tm_mday:02}T{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}"
+        f".{nanoseconds % 1_000_000_000:09}Z"
+    )
+
+
+# Finding.
+
+
+def load(store: Store, container_id: str) -> Container | None:
+    """None for a directory that is no container (yet)."""
+    path = f"{store.container_dir(container_id)}/container.json"
+    try:
+        record = read_json_or_none(path)
+    except ValueError as error:
+        if os.path.getsize(path) == 0:
+            return None  # the host went down while it was made
+        record = _damaged_record(container_id, str(error))
+    return None if record is None else Container(store, container_id, record)
+
+
+def _damaged_record(container_id: str, fault: str) -> Record:
+    """Enough that ps shows it and rm removes it."""
+    return {
+        "auto_remove": False,
+        "created": "1970-01-01T00:00:00.000000000Z",
+        "error": f"container.json is damaged: {fault}",
+        "id": container_id,
+        "labels": {},
+        "launched": 0,
+        "name": container_id[:12],
+        "rootfs": {"kind": "directory", "path": "/"},
+    }
+
+
+def find(store: Store, text: str) -> Container:
+    """By id, name, or unambiguous beginning of an id, in docker's order."""
+    container = _by_id(store, text) or _by_name(store, text) or _by_prefix(store, text)
+    if container is None:
+        raise NotFound(f"no such container: {text}")
+    return container
+
+
+def _is_hex(text: str) -> bool:
+    return bool(text) and not text.strip("0123456789abcdef")
+
+
+def _by_id(store: Store, text: str) -> Container | None:
+    return load(store, text) if len(text) == 64 and _is_hex(text) else None
+
+
+def _by_name(store: Store, text: str) -> Container | None:
+    name = text.removeprefix("/")
+    target = name_target(store, name) if name and "/" not in name else None
+    if target is None:
+        return None
+    container = load(store, target)
+    return container if container is not None and container.name == name else None
+
+
+def name_target(store: Store, name: str) -> str | None:
+    """The id that a name was claimed for, whether that container still is or not."""
+    try:
+        return os.readlink(store.name_path(name))
+    except OSError:
+        return None
+
+
+def _by_prefix(store: Store, text: str) -> Container | None:
+    if len(text) >= 64 or not _is_hex(text):
+        return None
+    found = [name for name in subdirectories(store.path("containers")) if name.startswith(text)]
+    containers = [c for c in (load(store, name) for name in found) if c is not None]
+    if len(containers) > 1:
+        raise InvalidInput(f'several containers have an id that begins with "{text}"')
+    return containers[0] if containers else None
+
+
+def every(store: Store) -> list[Container]:
+    """All containers, the newest first."""
+    loaded = (load(store, name) for name in subdirectories(store.path("containers")))
+    containers = [container for container in loaded if container is not None]
+    containers.sort(key=lambda c: (str(c.record["created"]), c.id), reverse=True)
+    return containers
+
+
+# Status.
+
+
+def status(container: Container) -> Status:
+    """The order of the looks matters: the monitor writes exit.json before it ends (docs/store.md)."""
+    state = _read_state(container)
+    if state is not None:
+        alive = is_alive(state["pid"], state["pid_start"])
+        if alive or is_alive(state["monitor"], state["monitor_start"]):
+            ended = None if alive else _read_exit(container)
+            if ended is None:
+                return _running(state)
+            return _exited(container, state, ended)
+    ended = _read_exit(container)
+    if ended is None and state is not None:
+        ended = {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"]}
+    if ended is None and state is None:
+        ended = _end_without_files(container)
+    return Status("created") if ended is None else _exited(container, state, ended)
+
+
+def _read_state(container: Container) -> Record | None:
+    state: Record | None = read_json_or_none(container.live_path("state.json"))
+    return state
+
+
+def _read_exit(container: Container) -> Record | None:
+    try:
+        ended: Record | None = read_json_or_none(container.path("exit.json"))
+    except ValueError:
+        return {"exit_code": HOST_WENT_DOWN, "finished": 0}  # cut short when the host went down
+    return ended
+
+
+def _end_without_files(container: Container) -> Record | None:
+    launched = container.record.get("launched", 0)
+    if launched and container.record.get("boot") != boot_id():
+        return {"exit_code": HOST_WENT_DOWN, "finished": launched}
+    last: Record | None = container.record.get("last_exit")
+    return last
+
+
+def _running(state: Record) -> Status:
+    found = Status("running")
+    found.pid = state["pid"]
+    found.pid_start = state["pid_start"]
+    found.monitor = state["monitor"]
+    found.monitor_start = state["monitor_start"]
+    found.started = state["started"]
+    return found
+
+
+def _exited(container: Container, state: Record | None, ended: Record) -> Status:
+    found = Status("exited")
+    found.exit_code = ended["exit_code"]
+    found.finished = ended["finished"]
+    found.oom_killed = bool(ended.get("oom_killed"))
+    found.started = state["started"] if state else container.record.get("launched", 0)
+    if state is not None and is_alive(state["monitor"], state["monitor_start"]):
+        found.monitor = state["monitor"]
+        found.monitor_start = state["monitor_start"]
+    return found
+
+
+def prepare_launch(container: Container) -> None:
+    """Note that a start is tried, and put the last run's files away; the caller holds the lock.
+
+    Until the shim has written state.json the container still shows its last end.
+    """
+    ended = _read_exit(container)
+    if ended is not None:
+        container.record["last_exit"] = ended
+    container.record["launched"] = time.time_ns()
+    container.record["boot"] = boot_id()
+    container.record["error"] = ""
+    make_private_dir(container.live_dir)
+    container.save(durable=not container.record["auto_remove"])
+    unlink_if_there(container.live_path("state.json"))
+    unlink_if_there(container.path("exit.json"))
+
+
+def note_failure(container: Container, text: str) -> None:
+    """The start failed: the container shows its last end, or created, and why."""
+    container.record["launched"] = 0
+    container.record["error"] = text
+    unlink_if_there(container.live_path("state.json"))
+    container.save()

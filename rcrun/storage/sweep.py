@@ -1,0 +1,53 @@
+"""What crashes left behind: half-made containers, vanished names, live state and trash; found, never fatal."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rcrun.files import Lock, subdirectories
+from rcrun.storage.claims import discard, reclaim_name
+from rcrun.storage.containers import Container, load, name_target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.paths import Store
+
+LEFTOVER_SECONDS = 60
+
+
+def sweep(store: Store) -> list[str]:
+    """Trash half-made containers and unclaim vanished names; the paths that are to be removed now."""
+    for container_id in subdirectories(store.path("containers")):
+        if load(store, container_id) is None:
+            _trash_leftover(store, container_id)
+    for name in subdirectories(store.path("names")):
+        target = name_target(store, name)
+        if target is not None and not os.path.lexists(store.container_dir(target)):
+            reclaim_name(store, name)
+    trash = store.trash_dir()
+    return [f"{trash}/{name}" for name in subdirectories(trash)] + _orphaned_live_dirs(store)
+
+
+def _trash_leftover(store: Store, container_id: str) -> None:
+    container = Container(store, container_id, {"name": "", "id": container_id})
+    lock = Lock(container.path("lock"))
+    try:
+        if time.time() - os.stat(container.dir).st_mtime < LEFTOVER_SECONDS:
+            return
+        if lock.acquire(wait=False) and load(store, container_id) is None:
+            discard(container)
+    except FileNotFoundError:
+        pass
+    finally:
+        lock.release()
+
+
+def _orphaned_live_dirs(store: Store) -> list[str]:
+    """A live directory is made after the container's, so that one without it has no future."""
+    live = f"{store.live_dir}/containers"
+    return [
+        f"{live}/{name}"
+        for name in subdirectories(live)
+        if not os.path.lexists(store.container_dir(name))
+    ]
