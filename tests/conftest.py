@@ -1,0 +1,220 @@
+"""What every test can ask for: an account, the installed rcrun, and what the host must allow."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from accounts import CHECKOUT, SINGLE_ID_USER, USER, Account, Result, bin_dir, store_parent  # noqa: E402
+from probes import NEVER_REQUIRED, lacking  # noqa: E402
+
+STRICT = os.environ.get("RCRUN_STRICT") == "1"
+
+
+def unmet(reason: str, name: str = "") -> None:
+    """Skip on a laptop; fail where every test must run."""
+    if STRICT and name not in NEVER_REQUIRED:
+        pytest.fail(f"{reason} (RCRUN_STRICT=1)", pytrace=False)
+    pytest.skip(reason)
+
+
+# ---- accounts
+
+
+class Accounts:
+    """Makes each account once, under one directory on a fast file system."""
+
+    def __init__(self, base_dir: Path) -> None:
+        self.base_dir = base_dir
+        self.made: dict[str, Account] = {}
+
+    def user_name(self, kind: str) -> str:
+        if kind == "root":
+            return "root"
+        if kind == "single":
+            return SINGLE_ID_USER
+        return USER if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+    def get(self, kind: str) -> Account:
+        if kind not in self.made:
+            name = self.user_name(kind)
+            try:
+                pwd.getpwnam(name)
+            except KeyError:
+                unmet(f"no user {name}: run ci/setup test")
+            me = pwd.getpwuid(os.geteuid()).pw_name
+            if name != me and os.geteuid() != 0 and not can_sudo():
+                unmet(f"cannot become {name} without root or a sudo that asks nothing")
+            self.made[kind] = Account(kind, name, self.base_dir / kind)
+        return self.made[kind]
+
+
+def can_sudo() -> bool:
+    return shutil.which("sudo") is not None and os.system("sudo -n true 2>/dev/null") == 0
+
+
+@pytest.fixture(scope="session")
+def accounts() -> Iterator[Accounts]:
+    base_dir = Path(store_parent(), f"rcrun-tests-{os.getpid()}")
+    base_dir.mkdir(mode=0o755)
+    made = Accounts(base_dir)
+    yield made
+    left = leftovers(made)
+    for account in made.made.values():
+        account.remove()
+    shutil.rmtree(base_dir, ignore_errors=True)
+    assert not left, "the tests left these behind:\n" + "\n".join(left)
+
+
+def leftovers(accounts: Accounts) -> list[str]:
+    """Processes and mounts that the tests' accounts still have, after a moment to end."""
+    for pause in (0, 0.1, 0.3, 1, 2):
+        time.sleep(pause)
+        left = [
+            f"{account.name}: {line}"
+            for account in accounts.made.values()
+            for line in (*account.processes(), *account.mounts())
+        ]
+        if not left:
+            break
+    return left
+
+
+@pytest.fixture(params=["user", "root"])
+def account(request: pytest.FixtureRequest, accounts: Accounts) -> Account:
+    """The test runs twice: as the ordinary user and as root.
+
+    `@pytest.mark.parametrize("account", ["user"], indirect=True)` is for what only one of them can do.
+    """
+    return accounts.get(request.param)
+
+
+@pytest.fixture
+def user_account(accounts: Accounts) -> Account:
+    return accounts.get("user")
+
+
+@pytest.fixture
+def root_account(accounts: Accounts) -> Account:
+    return accounts.get("root")
+
+
+@pytest.fixture
+def single_id_account(accounts: Accounts) -> Account:
+    """A user without subordinate ids."""
+    return accounts.get("single")
+
+
+# ---- rcrun
+
+
+class Rcrun:
+    """Runs the launchers as one account with one store: `rcrun("ps", "-q").out`."""
+
+    def __init__(self, account: Account, store_dir: Path) -> None:
+        self.account = account
+        self.store_dir = store_dir
+        self.env = {"RCRUN_ROOT": str(store_dir)}
+
+    def __call__(self, *args: str | os.PathLike[str], **options: object) -> Result:
+        return self.launch("rcrun", *args, **options)
+
+    def oci(self, *args: str | os.PathLike[str], **options: object) -> Result:
+        return self.launch("rcrun-oci", *args, **options)
+
+    def launch(self, name: str, *args: str | os.PathLike[str], **options: object) -> Result:
+        env = {**self.env, **(options.pop("env", None) or {})}  # type: ignore[dict-item]
+        return self.account.run(bin_dir() / name, *args, env=env, **options)  # type: ignore[arg-type]
+
+    def popen(self, *args: str | os.PathLike[str], **options: object):  # type: ignore[no-untyped-def]
+        env = {**self.env, **(options.pop("env", None) or {})}  # type: ignore[dict-item]
+        return self.account.popen(bin_dir() / "rcrun", *args, env=env, **options)
+
+
+@pytest.fixture
+def fresh_rcrun(account: Account) -> Callable[..., Rcrun]:
+    """Makes an Rcrun with an empty store; of this test's account unless another is given."""
+
+    def make(owner: Account | None = None) -> Rcrun:
+        owner = owner or account
+        return Rcrun(owner, owner.new_dir("store"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_stores(accounts: Accounts) -> Callable[[Account], Rcrun]:
+    """One store an account for the whole run, which has the image `busybox`."""
+    stores: dict[str, Rcrun] = {}
+
+    def get(account: Account) -> Rcrun:
+        if account.kind not in stores:
+            rcrun = Rcrun(account, account.new_dir("store"))
+            rcrun("load", "-i", busybox_archive(accounts)).check()
+            stores[account.kind] = rcrun
+        return stores[account.kind]
+
+    return get
+
+
+def busybox_archive(accounts: Accounts) -> Path:
+    """A docker-archive of the host's static busybox, made once, readable by all."""
+    path = accounts.base_dir / "busybox.tar"
+    if not path.exists():
+        maker = CHECKOUT / "examples/images/make-busybox"
+        status = os.spawnl(os.P_WAIT, sys.executable, "python3", str(maker), str(path))
+        assert status == 0
+    return path
+
+
+@pytest.fixture
+def rcrun(account: Account, shared_stores: Callable[[Account], Rcrun]) -> Iterator[Rcrun]:
+    """The launchers with a store that has the image `busybox`; its containers go with the test."""
+    shared = shared_stores(account)
+    yield shared
+    names = shared("ps", "-aq").check().out.split()
+    if names:
+        shared("rm", "-f", *names).check()
+
+
+@pytest.fixture
+def single_rcrun(
+    single_id_account: Account, shared_stores: Callable[[Account], Rcrun]
+) -> Iterator[Rcrun]:
+    """As `rcrun`, of the user without subordinate ids."""
+    shared = shared_stores(single_id_account)
+    yield shared
+    names = shared("ps", "-aq").check().out.split()
+    if names:
+        shared("rm", "-f", *names).check()
+
+
+# ---- what the host must allow
+
+
+@pytest.fixture(autouse=True)
+def met(request: pytest.FixtureRequest) -> None:
+    """`@pytest.mark.requires("userns", "overlay")`: probed by trying, once, as the test's account."""
+    marks = list(request.node.iter_markers("requires"))
+    if not marks:
+        return
+    accounts: Accounts = request.getfixturevalue("accounts")
+    kind = "user"
+    if "account" in request.fixturenames:
+        kind = request.getfixturevalue("account").kind
+    elif "single_id_account" in request.fixturenames:
+        kind = "single"
+    for mark in marks:
+        for name in mark.args:
+            reason = lacking(name, accounts.get(kind))
+            if reason is not None:
+                unmet(reason, name)
