@@ -1,0 +1,205 @@
+"""`--mount type=…,source=…,target=…`: docker's keys, and podman's beside them."""
+
+from __future__ import annotations
+
+from rcrun.errors import InvalidInput
+from rcrun.formats import names, size, volume
+from rcrun.formats.volume import Mount
+
+_TYPES = ("bind", "volume", "tmpfs")
+_ALIASES = {
+    "src": "source",
+    "dst": "target",
+    "destination": "target",
+    "ro": "readonly",
+    "subpath": "volume-subpath",
+    "chown": "U",
+    "nocopy": "volume-nocopy",
+}
+# Which mount types a key belongs to.
+_KEYS = {
+    "type": _TYPES,
+    "source": ("bind", "volume"),
+    "target": _TYPES,
+    "readonly": _TYPES,
+    "rw": _TYPES,
+    "consistency": _TYPES,
+    "bind-propagation": ("bind",),
+    "bind-nonrecursive": ("bind",),
+    "bind-recursive": ("bind",),
+    "bind-create-src": ("bind",),
+    "relabel": ("bind", "volume"),
+    "U": _TYPES,
+    "volume-subpath": ("volume",),
+    "volume-nocopy": ("volume",),
+    "volume-label": ("volume",),
+    "volume-driver": ("volume",),
+    "tmpfs-size": ("tmpfs",),
+    "tmpfs-mode": ("tmpfs",),
+    "tmpcopyup": ("tmpfs",),
+    "notmpcopyup": ("tmpfs",),
+    "noswap": ("tmpfs",),
+    "noatime": _TYPES,
+    "exec": _TYPES,
+    "noexec": _TYPES,
+    "dev": _TYPES,
+    "nodev": _TYPES,
+    "suid": _TYPES,
+    "nosuid": _TYPES,
+}
+_NOT_YET = ("volume-opt", "idmap", "image-subpath", "no-dereference")
+_TRUE = ("", "true", "1")
+_FALSE = ("false", "0")
+
+
+def parse_mount(text: str, cwd: str = "/") -> Mount:
+    fields, labels = _fields(text)
+    kind = fields.get("type", "volume")
+    if kind in ("image", "devpts", "glob", "ramfs", "artifact", "npipe", "cluster"):
+        raise InvalidInput(f'--mount "{text}": mounts of type "{kind}" are not supported yet')
+    if kind not in _TYPES:
+        raise InvalidInput(f'invalid --mount "{text}": unknown type "{kind}"')
+    for key in fields:
+        if kind not in _KEYS[key]:
+            raise InvalidInput(f'invalid --mount "{text}": "{key}" does not go with type "{kind}"')
+    if "target" not in fields:
+        raise InvalidInput(f'invalid --mount "{text}": target is missing')
+    destination = volume.check_destination(fields["target"], f'--mount "{text}"')
+    decided = _decided(fields, text)
+    if kind == "tmpfs":
+        return _tmpfs(destination, fields, decided, text)
+    if kind == "bind":
+        return _bind(destination, fields, decided, text, cwd)
+    return _volume(destination, fields, decided, labels, text)
+
+
+def _fields(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The keys in their first spelling, and the volume-label fields by themselves."""
+    fields: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    for word in _split_csv(text):
+        key, equals, value = word.partition("=")
+        key = _ALIASES.get(key, key)
+        if key in _NOT_YET:
+            raise InvalidInput(f'--mount "{text}": "{key}" is not supported yet')
+        if key not in _KEYS:
+            raise InvalidInput(f'invalid --mount "{text}": unknown key "{key}"')
+        if not equals and key in ("type", "source", "target"):
+            raise InvalidInput(f'invalid --mount "{text}": "{key}" needs a value')
+        if key == "volume-label":
+            name, _, label = value.partition("=")
+            labels[name] = label
+        else:
+            fields[key] = value
+    return fields, labels
+
+
+def _split_csv(text: str) -> list[str]:
+    import _csv
+
+    try:
+        return next(iter(_csv.reader([text], strict=True)), [])
+    except _csv.Error as error:
+        raise InvalidInput(f'invalid --mount "{text}": {error}') from error
+
+
+def _flag(fields: dict[str, str], key: str, text: str) -> bool:
+    value = fields.get(key, "false").lower()
+    if value not in _TRUE + _FALSE:
+        raise InvalidInput(f'invalid --mount "{text}": "{key}" is true or false, not "{value}"')
+    return value in _TRUE
+
+
+def _decided(fields: dict[str, str], text: str) -> dict[str, str]:
+    decided: dict[str, str] = {}
+    if _flag(fields, "readonly", text) or ("rw" in fields and not _flag(fields, "rw", text)):
+        decided["access"] = "ro"
+    for name in ("exec", "dev", "suid"):
+        for word in (name, f"no{name}"):
+            if _flag(fields, word, text):
+                decided[name] = word
+    if _flag(fields, "noatime", text):
+        decided["atime"] = "noatime"
+    if _flag(fields, "U", text):
+        decided["chown"] = "U"
+    relabel = fields.get("relabel", "")
+    if relabel not in ("", "shared", "private"):
+        raise InvalidInput(f'invalid --mount "{text}": relabel is shared or private')
+    if relabel:
+        decided["relabel"] = "z" if relabel == "shared" else "Z"
+    return decided
+
+
+def _bind(
+    destination: str, fields: dict[str, str], decided: dict[str, str], text: str, cwd: str
+) -> Mount:
+    source = fields.get("source", "")
+    if not source:
+        raise InvalidInput(f'invalid --mount "{text}": source is missing')
+    propagation = fields.get("bind-propagation", "")
+    if propagation:
+        if propagation not in volume.PROPAGATIONS:
+            raise InvalidInput(
+                f'invalid --mount "{text}": unknown bind-propagation "{propagation}"'
+            )
+        decided["propagation"] = propagation
+    return Mount(
+        "bind",
+        volume.absolute(source, cwd),
+        destination,
+        {**decided, **_recursion(fields, decided, text)},
+        create_source=_flag(fields, "bind-create-src", text),
+    )
+
+
+def _recursion(fields: dict[str, str], decided: dict[str, str], text: str) -> dict[str, str]:
+    """docker's bind-recursive: whether mounts below come along, and whether read-only reaches them."""
+    word = fields.get("bind-recursive", "enabled")
+    if word not in ("enabled", "disabled", "writable", "readonly"):
+        raise InvalidInput(
+            f'invalid --mount "{text}": bind-recursive is enabled, disabled, writable or readonly'
+        )
+    if word in ("writable", "readonly"):
+        if decided.get("access") != "ro":
+            raise InvalidInput(f'invalid --mount "{text}": bind-recursive={word} needs readonly')
+        return {"read_only": word}
+    bind = word == "disabled" or _flag(fields, "bind-nonrecursive", text)
+    return {"recursion": "bind"} if bind else {}
+
+
+def _volume(
+    destination: str,
+    fields: dict[str, str],
+    decided: dict[str, str],
+    labels: dict[str, str],
+    text: str,
+) -> Mount:
+    name = fields.get("source", "")
+    if name and not names.is_valid(name):
+        raise InvalidInput(
+            f'invalid --mount "{text}": "{name}" is not a volume name',
+            "for a directory of the host write type=bind",
+        )
+    if fields.get("volume-driver", "local") != "local":
+        raise InvalidInput(
+            f'--mount "{text}": volume drivers other than local are not supported yet'
+        )
+    subpath = fields.get("volume-subpath", "")
+    if subpath.startswith("/") or ".." in subpath.split("/"):
+        raise InvalidInput(f'invalid --mount "{text}": the subpath must stay inside of the volume')
+    if _flag(fields, "volume-nocopy", text):
+        decided["copy"] = "nocopy"
+    return Mount("volume", name, destination, decided, labels=labels, subpath=subpath)
+
+
+def _tmpfs(destination: str, fields: dict[str, str], decided: dict[str, str], text: str) -> Mount:
+    data = [decided[key] for key in ("access", "exec", "dev", "suid", "atime") if key in decided]
+    if "tmpfs-size" in fields:
+        data.append(f"size={size.parse(fields['tmpfs-size'])}")
+    if "tmpfs-mode" in fields:
+        mode = fields["tmpfs-mode"]
+        if not mode or mode.strip("01234567"):
+            raise InvalidInput(f'invalid --mount "{text}": tmpfs-mode is an octal number')
+        data.append(f"mode={mode}")
+    data += [word for word in ("noswap", "tmpcopyup", "notmpcopyup") if _flag(fields, word, text)]
+    return volume.tmpfs(destination, data)
