@@ -1,0 +1,1 @@
+"""The command line of rcrun: what people type, tables, messages, exit statuses."""

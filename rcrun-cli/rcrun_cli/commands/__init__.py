@@ -1,0 +1,82 @@
+"""The table of commands: which module has a command, and its line in the list. Nothing else is imported.
+
+A row is ("MODULE" or "MODULE:ATTRIBUTE", one line of help). A member of a group is a row of its own, or the
+name of the command that it is another spelling of.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Row = tuple[str, str]
+
+SECTIONS: dict[str, dict[str, Row]] = {
+    "Containers": {
+        "run": ("run", "Run a command in a new container"),
+        "create": ("run:create", "Create a container without starting it"),
+        "start": ("start", "Start containers that were created or have stopped"),
+        "stop": ("stop", "Stop containers, with a signal first and a kill after a while"),
+        "restart": ("restart", "Stop and start containers"),
+        "kill": ("kill", "Send a signal to containers"),
+        "rm": ("rm", "Remove containers"),
+        "ps": ("ps", "List containers"),
+        "logs": ("logs", "Print what a container has written"),
+        "exec": ("exec:exec_", "Run a command in a running container"),
+        "attach": ("attach", "Join the streams of a running container"),
+        "wait": ("wait", "Wait until containers stop, and print their exit codes"),
+        "inspect": ("inspect", "Print all that is known of containers and images"),
+        "rename": ("rename", "Give a container another name"),
+    },
+    "Images": {
+        "pull": ("pull", "Fetch an image from a registry"),
+        "images": ("images", "List images"),
+        "tag": ("tag", "Give an image another name"),
+        "rmi": ("rmi", "Remove images"),
+    },
+    "System": {
+        "version": ("version", "Print the versions of rcrun and of what it speaks"),
+        "info": ("info", "Print what rcrun found on this host"),
+        "completion": ("completion", "Print the completion script for a shell"),
+        "help": ("help:help_", "Print the help of a command"),
+    },
+}
+
+HIDDEN: dict[str, Row] = {
+    "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
+}
+
+GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
+    "container": (
+        "Work with containers",
+        {
+            "attach": "attach",
+            "create": "create",
+            "exec": "exec",
+            "inspect": ("inspect:inspect_container", "Print all that is known of containers"),
+            "kill": "kill",
+            "list": "ps",
+            "logs": "logs",
+            "ls": "ps",
+            "ps": "ps",
+            "rename": "rename",
+            "restart": "restart",
+            "rm": "rm",
+            "run": "run",
+            "start": "start",
+            "stop": "stop",
+            "wait": "wait",
+        },
+    ),
+    "image": (
+        "Work with images",
+        {
+            "inspect": ("inspect:inspect_image", "Print all that is known of images"),
+            "list": "images",
+            "ls": "images",
+            "pull": "pull",
+            "rm": "rmi",
+            "tag": "tag",
+        },
+    ),
+    "system": ("Work with rcrun itself", {"info": "info"}),
+}

@@ -1,0 +1,48 @@
+"""`rcrun __failed ID REPORT_HEX PLAN_FD`: the shim's last word when a foreground launch failed."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun_cli import context
+from rcrun_cli.declare import argument, command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.errors import RcrunError
+
+
+@command("__failed", hidden=True, failure_status=125)
+@argument("container_id")
+@argument("report")
+@argument("plan_fd", type=int)
+def failed(container_id: str, report: str, plan_fd: int) -> None:
+    """Tell why a foreground launch failed, and clean up after it."""
+    error = _error(report, plan_fd)
+    if container_id:
+        from rcrun.engine.start import launch_failed
+
+        launch_failed(context.store(), container_id, error)
+    raise error
+
+
+def _error(report: str, plan_fd: int) -> RcrunError:
+    from rcrun.errors import RcrunError
+    from rcrun.kernel import shim
+    from rcrun.runtime.hints import error_for
+
+    try:
+        decoded = shim.decode_report(bytes.fromhex(report))
+    except ValueError as fault:
+        return RcrunError(f"the launch failed, and the reason was lost: {fault}")
+    if decoded is None:
+        return RcrunError("the launch failed without a reason")
+    return error_for(_plan(plan_fd), decoded)
+
+
+def _plan(fd: int) -> list[list[str]]:
+    from rcrun.kernel.shim import decode_plan
+
+    with open(fd, "rb", buffering=0) as file:
+        os.lseek(fd, 0, os.SEEK_SET)
+        return decode_plan(file.read())

@@ -1,0 +1,55 @@
+"""`rcrun version`: docker's layout, so that scripts that ask for the API version go on."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+from rcrun_cli.context import settings
+from rcrun_cli.declare import command, option
+
+
+@command()
+@option("-f", "--format", "form", metavar="FORMAT", help="json, or a Go template")
+def version(form: str | None) -> None:
+    """Print the versions of rcrun and of what it speaks."""
+    from rcrun.engine.info import version_data
+    from rcrun_cli import output
+
+    data = version_data(settings.personality)
+    if form == "json":
+        from rcrun.formats.template.values import json_text
+
+        output.put(json_text(data))
+    elif form:
+        output.put(output.parse_template(form).render(data))
+    else:
+        output.put(_layout(data))
+
+
+def _layout(data: dict[str, Any]) -> str:
+    lines = []
+    for title in ("Client", "Server"):
+        part = data[title]
+        lines += [f"{title}: {data['Name']}"] if title == "Client" else ["", f"{title}:"]
+        rows = [
+            ("Version", part["Version"]),
+            ("API version", part["APIVersion"]),
+            ("Python version", data["PythonVersion"]),
+            ("OS/Arch", f"{part['Os']}/{part['Arch']}"),
+        ]
+        if title == "Server":
+            rows.append(("Kernel version", part["KernelVersion"]))
+        lines += [f" {name + ':':<18}{value}" for name, value in rows]
+    return "\n".join(lines)
+
+
+def version_line() -> str:
+    """What --version prints."""
+    from rcrun.engine.info import told_version
+    from rcrun.version import VERSION
+
+    if settings.personality == "docker":
+        return f"Docker version {told_version('docker')}, build rcrun-{VERSION}"
+    return f"{settings.personality} version {told_version(settings.personality)}"

@@ -1,0 +1,106 @@
+"""What the global options and the environment say; the one place of the command line that keeps them."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun import paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rcrun.kernel.identity import Identity
+    from rcrun.paths import Store
+
+
+class Settings:
+    """Filled once, by main, before the command runs."""
+
+    __slots__ = ("config_dir", "debug", "log_level", "personality", "root", "runroot")
+
+    def __init__(self) -> None:
+        self.config_dir: str | None = None
+        self.debug = False
+        self.log_level = "info"
+        self.personality = "rcrun"
+        self.root: str | None = None
+        self.runroot: str | None = None
+
+
+settings = Settings()
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Take the global options."""
+    _refuse_remote(options.get("host"))
+    settings.root = options["root"]
+    settings.runroot = options["runroot"]
+    settings.config_dir = options["config"]
+    settings.log_level = options["log_level"]
+    settings.debug = bool(options["debug"]) or settings.log_level == "debug"
+
+
+def _refuse_remote(host: str | None) -> None:
+    """There is no daemon to talk to; acting here on what was meant for another host would be worse."""
+    if host and "://" in host and not host.startswith(("unix://", "fd://")):
+        from rcrun.errors import InvalidInput
+
+        raise InvalidInput(
+            f'cannot use the engine at "{host}": rcrun has no daemon, it works on this host only',
+            "log in there and run the same command: ssh HOST rcrun …",
+        )
+
+
+def environ() -> dict[str, str]:
+    return dict(os.environ)
+
+
+def store() -> Store:
+    """The store and the live state that this call works on."""
+    variables = environ()
+    root = settings.root or paths.default_store_dir(variables, home_dir(variables))
+    live = settings.runroot or paths.default_live_dir(variables, os.geteuid())
+    return paths.Store(os.path.abspath(root), os.path.abspath(live))
+
+
+def home_dir(variables: dict[str, str]) -> str:
+    home = variables.get("HOME", "")
+    if home.startswith("/"):
+        return home
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return "/"
+
+
+def identity() -> Identity:
+    from rcrun.kernel.identity import current
+
+    return current(environ())
+
+
+def self_command() -> list[str]:
+    """The words that start this program again, whatever it was started as."""
+    import sys
+
+    folder = os.path.dirname(os.path.abspath(__file__))
+    return [sys.executable, "-IS", f"{folder}/__main__.py", *_repeated_options()]
+
+
+def failed_command(container_id: str) -> list[str]:
+    """What the shim execs when a foreground launch failed (the words of `on-failure`, docs/plan.md)."""
+    return [*self_command(), "__failed", container_id]
+
+
+def _repeated_options() -> list[str]:
+    words = []
+    if settings.root:
+        words.append(f"--root={os.path.abspath(settings.root)}")
+    if settings.runroot:
+        words.append(f"--runroot={os.path.abspath(settings.runroot)}")
+    if settings.debug:
+        words.append("--debug")
+    return words

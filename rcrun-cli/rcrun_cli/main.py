@@ -1,0 +1,216 @@
+"""From an argument list to an exit status: the plain cases without click, errors in words (STYLE.md)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rcrun.errors import RcrunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, NoReturn
+
+    from rcrun_cli.declare import Command
+
+    # "MODULE" or "MODULE:ATTRIBUTE" below Program.package, and the line for the list of commands
+    Row = tuple[str, str]
+    Parsed = tuple[dict[str, Any], Command, dict[str, Any]]
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+class Program:
+    """One command line: its global options, its table of commands, how it complains and exits."""
+
+    __slots__ = (
+        "complain", "debugs", "failure_status", "groups", "hidden", "name", "package", "root",
+        "running", "sections", "setup", "usage_status", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        root: Command,
+        package: str,
+        sections: Mapping[str, Mapping[str, Row]],
+        *,
+        setup: Callable[[dict[str, Any]], None],
+        complain: Callable[[str, str | None], None],
+        version: Callable[[], str],
+        groups: Mapping[str, tuple[str, Mapping[str, Row | str]]] | None = None,
+        hidden: Mapping[str, Row] | None = None,
+        debugs: Callable[[], bool] = lambda: False,
+        usage_status: int = 125,
+        failure_status: int = 1,
+    ) -> None:
+        self.name = name
+        self.root = root  # its last argument, `words`, is the command and what follows
+        self.package = package
+        self.sections = sections
+        self.groups = groups or {}
+        self.hidden = hidden or {}
+        self.setup = setup
+        self.complain = complain
+        self.version = version
+        self.debugs = debugs
+        self.usage_status = usage_status
+        self.failure_status = failure_status
+        self.running: Command | None = None
+
+    def row(self, name: str) -> Row | None:
+        """The row of a command that is no member of a group."""
+        for rows in (*self.sections.values(), self.hidden):
+            if name in rows:
+                return rows[name]
+        return None
+
+    def member(self, group: str, name: str) -> Row | None:
+        """The row of `rcrun GROUP NAME`; members that are words stand for another command."""
+        member = self.groups[group][1].get(name)
+        return self.row(member) if isinstance(member, str) else member
+
+    def find(self, words: Sequence[str]) -> tuple[Row, Sequence[str]] | None:
+        """The row that these words name, and the words behind."""
+        if not words:
+            return None
+        if words[0] in self.groups:
+            row = self.member(words[0], words[1]) if len(words) > 1 else None
+            return (row, words[2:]) if row else None
+        row = self.row(words[0])
+        return (row, words[1:]) if row else None
+
+    def load(self, row: Row) -> Command:
+        module_name, _, attribute = row[0].partition(":")
+        full_name = f"{self.package}.{module_name}"
+        __import__(full_name)
+        command: Command = getattr(sys.modules[full_name], attribute or module_name)
+        return command
+
+    def status_of(self, error: RcrunError) -> int:
+        """An error's own status, or the command's: 125 for `run` and `create`, 1 for most."""
+        if error.status != RcrunError.status:
+            return error.status
+        if self.running is None:
+            return self.failure_status
+        return int(self.running.attrs.get("failure_status", self.failure_status))
+
+
+def main(program: Program, argv: Sequence[str]) -> NoReturn:
+    """Run and leave; skipping the interpreter's tear-down saves a millisecond."""
+    status = flush(program, run(program, argv))
+    os._exit(status)
+
+
+def run(program: Program, argv: Sequence[str]) -> int:
+    """The exit status; every error has been told."""
+    try:
+        return _run(program, argv)
+    except RcrunError as error:
+        _trace(program)
+        program.complain(error.message, error.hint)
+        return program.status_of(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        return _os_failure(program, error)
+    except Exception as error:
+        _trace(program)
+        program.complain(f"this is a bug in {program.name}: {_place(error)}", _bug_hint(program))
+        return program.status_of(RcrunError(""))
+
+
+def _run(program: Program, argv: Sequence[str]) -> int:
+    parsed = None if "_RCRUN_COMPLETE" in os.environ else parse_plain(program, argv)
+    if parsed is None:
+        from rcrun_cli.clickapp import parse
+
+        answer = parse(program, argv)
+        if isinstance(answer, int):
+            return answer
+        parsed = answer
+    options, command, values = parsed
+    program.running = command
+    program.setup(options)
+    return command(**values) or 0
+
+
+def parse_plain(program: Program, argv: Sequence[str]) -> Parsed | None:
+    """Global options, command, its arguments; None where click has to look."""
+    options = program.root.parse(argv)
+    if options is None:
+        return None
+    found = program.find(options.pop("words"))
+    if found is None or options.get("version"):
+        return None
+    row, rest = found
+    command = program.load(row)
+    values = command.parse(rest)
+    return None if values is None else (options, command, values)
+
+
+def flush(program: Program, status: int) -> int:
+    """What is still in stdout's buffer goes out; a full disk is an error, a reader gone is not."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return status or BROKEN_PIPE
+    except OSError as error:
+        program.complain(f"cannot write standard output: {_reason(error)}", None)
+        return status or program.failure_status
+    return status
+
+
+def _os_failure(program: Program, error: OSError) -> int:
+    if isinstance(error, BrokenPipeError) and _reader_is_gone():
+        return BROKEN_PIPE
+    _trace(program)
+    path = error.filename
+    if isinstance(path, bytes):
+        path = os.fsdecode(path)
+    where = f'"{path}": ' if isinstance(path, str) else ""
+    program.complain(f"{where}{_reason(error)}", None if where else _bug_hint(program))
+    return program.status_of(RcrunError(""))
+
+
+def _reader_is_gone() -> bool:
+    """Whether stdout or stderr is a pipe that nobody reads."""
+    import select
+
+    poll = select.poll()
+    poll.register(1, 0)
+    poll.register(2, 0)
+    try:
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except OSError:
+        return False
+
+
+def _reason(error: OSError) -> str:
+    text = error.strerror or str(error) or type(error).__name__
+    return text[:1].lower() + text[1:]
+
+
+def _place(error: BaseException) -> str:
+    """The error in one line, with the last line of code it passed."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(": ")
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return text
+    file = os.path.basename(trace.tb_frame.f_code.co_filename)
+    return f"{text} ({file}, line {trace.tb_lineno})"
+
+
+def _bug_hint(program: Program) -> str:
+    return f"run it again as {program.name} --debug … and report what it prints"
+
+
+def _trace(program: Program) -> None:
+    if program.debugs():
+        import traceback
+
+        traceback.print_exc()

@@ -1,0 +1,192 @@
+"""What the commands print: tables, messages, docker's words for times; data on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from rcrun.errors import RcrunError
+from rcrun_cli.context import settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from rcrun.formats.template import Template
+
+# How the names that rcrun answers to differ. `error`: how a line on stderr begins; `failure_status`: of
+# commands that name none; `slash`: names in inspect begin with one; `pull_on_stdout`: progress of pull.
+PERSONALITIES: dict[str, dict[str, Any]] = {
+    "rcrun": {"error": "rcrun: error: ", "failure_status": 1, "slash": True, "pull_on_stdout": False},
+    "docker": {"error": "docker: ", "failure_status": 1, "slash": True, "pull_on_stdout": True},
+    "podman": {"error": "Error: ", "failure_status": 125, "slash": False, "pull_on_stdout": False},
+}
+
+
+def trait(name: str) -> Any:
+    """One column of PERSONALITIES for the name that we were started as."""
+    return PERSONALITIES[settings.personality][name]
+
+
+def complain(message: str, hint: str | None = None) -> None:
+    """An error, on stderr."""
+    tell(f"{trait('error')}{message}" + (f"\nhint: {hint}" if hint else ""))
+
+
+def warn(message: str, hint: str | None = None) -> None:
+    if settings.log_level not in ("error", "fatal", "panic"):
+        tell(f"rcrun: warning: {message}" + (f"\nhint: {hint}" if hint else ""))
+
+
+def tell(text: str) -> None:
+    """A line for people; nobody listening is no reason to stop."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def put(line: str) -> None:
+    """A line of data, on stdout."""
+    sys.stdout.write(line + "\n")
+
+
+def each(names: Iterable[str], action: Callable[[str], object], *, quiet: bool = False) -> int:
+    """Do it to each; print the names that it worked for, as typed; go on after an error; the status."""
+    status = 0
+    for name in names:
+        try:
+            action(name)
+        except RcrunError as error:
+            complain(error.message, error.hint)
+            code = error.status
+            status = status or (trait("failure_status") if code == RcrunError.status else code)
+        else:
+            if not quiet:
+                put(name)
+                sys.stdout.flush()
+    return status
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, gap: int = 3) -> str:
+    """Columns aligned with spaces; headers stand even over no rows."""
+    lines = [list(headers), *[list(row) for row in rows]] if headers else [list(row) for row in rows]
+    widths = [max([len(line[at]) for line in lines]) for at in range(len(lines[0]))] if lines else []
+    text = []
+    for line in lines:
+        cells = [cell.ljust(width + gap) for cell, width in zip(line[:-1], widths, strict=False)]
+        text.append("".join([*cells, line[-1]]).rstrip() + "\n")
+    return "".join(text)
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    sys.stdout.write(table(headers, rows))
+
+
+class Listing:
+    """A list that `--format` can reshape.
+
+    `columns` maps a field to its header: every field that `--format` may name. `shown` are those of the
+    plain table. Rows are mappings of fields to texts (or to values, for JSON and templates).
+    """
+
+    __slots__ = ("columns", "shown")
+
+    def __init__(self, columns: Mapping[str, str], shown: Sequence[str]) -> None:
+        self.columns = columns
+        self.shown = shown
+
+    def print(self, rows: Sequence[Mapping[str, Any]], form: str | None) -> None:
+        """`form`: nothing or `table`, `json` (one object a line), `table TEMPLATE`, or a template."""
+        if not form or form == "table":
+            cells = [[_cell(row[name]) for name in self.shown] for row in rows]
+            print_table([self.columns[name] for name in self.shown], cells)
+        elif form == "json":
+            from rcrun.formats.template.values import json_text
+
+            for row in rows:
+                put(json_text(dict(row)))
+        elif form.startswith("table ") or form.startswith("table\\t"):
+            self._print_template_table(rows, form[5:].strip(" "))
+        else:
+            template = parse_template(form)
+            for row in rows:
+                put(template.render(row))
+
+    def _print_template_table(self, rows: Sequence[Mapping[str, Any]], form: str) -> None:
+        template = parse_template(form)
+        lines = [template.render(dict(self.columns)).split("\t")]
+        lines.extend(template.render(row).split("\t") for row in rows)
+        width = max([len(line) for line in lines])
+        print_table((), [line + [""] * (width - len(line)) for line in lines])
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def parse_template(form: str) -> Template:
+    """A template of `--format`; `\\t` and `\\n` in it stand for the characters."""
+    from rcrun.formats.template import Template, unescape
+
+    return Template(unescape(form))
+
+
+def print_inspected(values: Sequence[Any], form: str | None) -> None:
+    """Objects of `inspect`: one JSON array, or a template over each."""
+    if not form or form == "json":
+        import json
+
+        text = json.dumps(values, indent=4 if not form else None, ensure_ascii=False)
+        put(text)
+        return
+    template = parse_template(form)
+    for value in values:
+        put(template.render(value))
+
+
+def status_text(
+    status: str, *, started: float = 0.0, finished: float = 0.0, exit_code: int = 0, now: float,
+    health: str = "",
+) -> str:  # fmt: skip
+    """The status column of `ps`: `Up 3 minutes`, `Exited (0) 2 hours ago`. Times are in seconds."""
+    from rcrun.formats.duration import words_of
+
+    if status in ("running", "paused"):
+        notes = "".join([f" ({word})" for word in (health, "Paused" * (status == "paused")) if word])
+        return f"Up {words_of(max(0.0, now - started))}{notes}"
+    if status == "exited":
+        return f"Exited ({exit_code}) {ago(now - finished)}"
+    return status.capitalize()
+
+
+def ago(seconds: float) -> str:
+    """`3 minutes ago`."""
+    from rcrun.formats.duration import words_of
+
+    return f"{words_of(max(0.0, seconds))} ago"
+
+
+def short_id(container_id: str, *, whole: bool = False) -> str:
+    """12 digits, or all with --no-trunc."""
+    return container_id if whole else container_id.removeprefix("sha256:")[:12]
+
+
+def shortened(text: str, limit: int = 20) -> str:
+    """As docker cuts the command column, with an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def is_terminal(fd: int) -> bool:
+    import os
+
+    return os.isatty(fd)
+
+
+def refuse_terminal(what: str) -> None:
+    """Tar streams do not go to a screen."""
+    if is_terminal(1):
+        from rcrun.errors import InvalidInput
+
+        raise InvalidInput(f"refusing to write {what} to a terminal", "redirect it, or name a file with -o")

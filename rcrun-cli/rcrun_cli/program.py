@@ -1,0 +1,58 @@
+"""The command line `rcrun`, which is also `docker` and `podman` when started under their names."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun_cli import context, main, output
+from rcrun_cli.commands import GROUPS, HIDDEN, SECTIONS
+from rcrun_cli.declare import argument, command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"]
+
+
+@command(interspersed=False)
+@option("--root", metavar="DIR", help="Keep images and containers here")
+@option("--runroot", metavar="DIR", help="Keep the live state of containers here")
+@option("--config", metavar="DIR", help="Look for credentials here")
+@option("-D", "--debug", is_flag=True, help="Print the plan, and where an error came from")
+@option("-l", "--log-level", type=LOG_LEVELS, default="info", help="How much to say on stderr")
+@option("-H", "--host", metavar="URL", help="For scripts; only a local socket's is accepted")
+@option("-v", "--version", is_flag=True, help="Print the version")
+@argument("words", nargs=-1)
+def rcrun(words: Sequence[str], **options: Any) -> None:
+    """Run containers without root and without a daemon."""
+
+
+def entry(argv: Sequence[str]) -> NoReturn:
+    """What the launcher calls; `argv[0]` is the name that was typed."""
+    main.main(program(argv[0]), argv[1:])
+
+
+def program(typed: str) -> main.Program:
+    name = os.path.basename(typed)
+    context.settings.personality = name if name in output.PERSONALITIES else "rcrun"
+    return main.Program(
+        context.settings.personality,
+        rcrun,
+        "rcrun_cli.commands",
+        SECTIONS,
+        groups=GROUPS,
+        hidden=HIDDEN,
+        setup=context.configure,
+        complain=output.complain,
+        version=_version_line,
+        debugs=lambda: context.settings.debug,
+        failure_status=output.trait("failure_status"),
+    )
+
+
+def _version_line() -> str:
+    from rcrun_cli.commands.version import version_line
+
+    return version_line()
