@@ -1,0 +1,148 @@
+/*
+ * The relay: what the monitor does while the container runs (monitor.c, logfile.c), and the attach
+ * client that a foreground run, exec or attach becomes (client.c). docs/plan.md, "The attach
+ * socket", is what the two say to each other.
+ */
+#pragma once
+
+#include "shim.h"
+
+#include <poll.h>
+#include <signal.h>
+
+enum packet_kind {
+	PACKET_HELLO = 'H',
+	PACKET_INPUT = 'I',
+	PACKET_SIZE = 'W',
+	PACKET_SIGNAL = 'S',
+	PACKET_OUTPUT = 'O',
+	PACKET_ERROR = 'E',
+	PACKET_TAKEN = 'A', /* the container took the input: send more */
+	PACKET_REPORT = 'R',
+	PACKET_LAUNCHED = 'P',
+	PACKET_ENDED = 'X',
+};
+
+enum client_flag { CLIENT_IN = 1, CLIENT_OUT = 2, CLIENT_ERR = 4 };
+
+enum {
+	/* The largest packet, kind byte included. */
+	RELAY_PACKET = 16384,
+	/* Further clients wait in the listen queue until one leaves. */
+	RELAY_CLIENTS = 32,
+	DETACH_KEYS_MAX = 32,
+};
+
+/* --- logfile.c ----------------------------------------------------------------------------------- */
+
+struct logfile {
+	const char *path;   /* NULL or empty: no log */
+	uint64_t max_bytes; /* rotate before it grows over this; 0: never */
+	unsigned max_files; /* PATH and its rotated ones together; 0 and 1: PATH alone */
+	int fd;
+	uint64_t size;
+	uint64_t dropped; /* bytes of output that could not be written */
+};
+
+int logfile_open(struct logfile *log); /* -1: errno. Without a path nothing happens. */
+void logfile_write(struct logfile *log, const char *stream, const char *text, size_t length);
+void logfile_close(struct logfile *log);
+
+/* --- monitor.c ----------------------------------------------------------------------------------- */
+
+enum { SLOT_SIGNALS, SLOT_LISTENER, SLOT_WATCH, SLOT_OUT, SLOT_ERR, SLOT_IN, SLOT_CLIENT };
+enum { SLOT_COUNT = SLOT_CLIENT + RELAY_CLIENTS };
+
+struct relay_client {
+	int fd;
+	unsigned char flags; /* enum client_flag, as it said in its hello */
+	unsigned char owed;  /* what it did not take yet: enum debt */
+	bool greeted, first;
+	bool held; /* its next packet is input, for which there is no room yet */
+};
+
+/* A stream of the container, with the packet that its readers are about to get. */
+struct relay_stream {
+	int fd;
+	size_t length;  /* of packet */
+	size_t after;   /* bytes that came after the end of the init */
+	unsigned owing; /* clients that did not get the packet yet; nothing is read meanwhile */
+	char packet[RELAY_PACKET];
+};
+
+/*
+ * One for a process, in .bss: its buffers cost nothing until they are used. Call relay_init(), set
+ * the upper part, then relay_signals() before the container is cloned.
+ */
+struct relay {
+	int terminal;     /* pseudo-terminal master, -1: none */
+	int in, out, err; /* our ends of the container's pipes, -1: none */
+	int listener;     /* listening attach socket, -1: none */
+	int first_client; /* our end of the foreground client's pair, -1: none */
+	pid_t child;      /* the init, a child of ours */
+	int watch;        /* one more descriptor to poll, -1: none … */
+	void (*watched)(struct relay *relay); /* … and who reads it; sets watch to -1 when done */
+	void *owner;                          /* for `watched` */
+	bool forward_signals; /* all of them; else SIGTERM alone, and HUP INT QUIT do nothing */
+	struct logfile log;
+
+	int signal_fd;
+	int peer; /* our own descriptor of the terminal's other end */
+	bool ready, ended, accepting, input_once;
+	int status;     /* wait status of the init */
+	pid_t launched; /* what P said */
+	int64_t deadline;
+	struct relay_stream streams[2];
+	struct relay_client clients[RELAY_CLIENTS];
+	struct pollfd polls[SLOT_COUNT];
+	int input_from; /* index of the client that sent the input, -1: it left */
+	size_t input_offset, input_length;
+	char input[RELAY_PACKET];
+};
+
+void relay_init(struct relay *relay);
+
+/*
+ * Block every signal and make the signalfd. `before`, if not NULL, gets the mask that was: restore
+ * it (or an empty one) in children. Call it before the clone, or a SIGCHLD may be lost.
+ */
+int relay_signals(struct relay *relay, sigset_t *before);
+
+/*
+ * Poll until the init ended and what it wrote is delivered. Returns its wait status. May run
+ * before the launch is complete (state `created`): `watch` tells of the rest.
+ */
+int relay_run(struct relay *relay);
+
+/* Tell P, now and to every client to come. */
+void relay_launched(struct relay *relay, pid_t pid);
+
+/* The last packet, R or X, to every client and to those in the listen queue. Closes all of them,
+ * and the listener. Unlink the socket before, or a client that comes meanwhile gets end of file. */
+void relay_failed(struct relay *relay, const struct report *report);
+void relay_ended(struct relay *relay, int code);
+
+/* --- client.c ------------------------------------------------------------------------------------ */
+
+struct client_options {
+	bool in, out, err;
+	bool sig_proxy; /* signals are the container's; else they act on the client */
+	bool terminal;  /* the container has a terminal: raw mode, sizes, detach keys */
+	const unsigned char *detach_keys;
+	size_t detach_key_count; /* 0: none; at most DETACH_KEYS_MAX */
+};
+
+/* What client_run returns instead of an exit status. */
+enum {
+	CLIENT_FAILED = -1,   /* the launch failed; the report came from the monitor */
+	CLIENT_LOST = -2,     /* the monitor went away without an exit status */
+	CLIENT_DETACHED = -3, /* by its keys */
+	CLIENT_BROKEN =
+		-4, /* our own output cannot be written; the report says why. The container runs on. */
+};
+
+/*
+ * Be the attach client on a connected socket until the container ends, and close the socket.
+ * Descriptors 0, 1 and 2 must be open (on /dev/null if need be).
+ */
+int client_run(int socket, const struct client_options *options, struct report *report);
