@@ -107,9 +107,7 @@ def tag_fault(tag: str) -> str:
     if len(tag) > MAX_TAG:
         return f"the tag is longer than {MAX_TAG} characters"
     if tag[0] not in _TAG_FIRST or not _TAG.issuperset(tag):
-        return (
-            f'the tag "{tag}" may hold letters, digits, "_", "." and "-", and begins with none of "." and "-"'
-        )
+        return f'the tag "{tag}" may hold letters, digits, "_", "." and "-", and begins with none of "." and "-"'
     return ""
 
 

@@ -1,0 +1,236 @@
+"""One repository of one registry: manifests and blobs, each checked against its digest and size."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import time
+
+from rcrun.errors import InvalidInput, RegistryError
+from rcrun.files import parse_json
+from rcrun.formats.reference import digest_fault
+from rcrun.registry import faults
+from rcrun.registry.credentials import Credentials, Lookup, find
+from rcrun.registry.session import Session
+from rcrun.registry.transport import Transport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from rcrun.formats.reference import Reference
+    from rcrun.registry.transport import Answer
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX_TYPES = (OCI_INDEX, DOCKER_LIST)
+MANIFEST_TYPES = (OCI_MANIFEST, DOCKER_MANIFEST)
+ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
+MAX_MANIFEST = 4 * 1024 * 1024
+CHUNK = 1 << 20
+
+
+class Document:
+    """A manifest or an index as the registry sent it: the digest is that of `data`."""
+
+    __slots__ = ("data", "digest", "media_type", "value")
+
+    def __init__(self, data: bytes, digest: str, media_type: str, value: dict[str, Any]) -> None:
+        self.data = data
+        self.digest = digest
+        self.media_type = media_type
+        self.value = value
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in INDEX_TYPES
+
+    def descriptor(self) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.data)}
+
+
+class Client:
+    """May be shared by threads; `sleep` is how the pauses between tries are made."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        reference: Reference,
+        lookup: Lookup,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.reference = reference
+        self._session = Session(transport, reference.domain, lookup, sleep=sleep)
+        self._lookup = lookup
+
+    def manifest(self, target: str) -> Document:
+        """The manifest or index of a tag or digest."""
+        what = f'image "{_shown(self.reference, target)}"'
+        with self._get(f"manifests/{target}", {"Accept": ACCEPT}, what, (200,)) as answer:
+            data = self._whole(answer, what)
+            declared = answer.headers.get_content_type()
+            stated = answer.headers.get("Docker-Content-Digest")
+        digest = self._checked_digest(data, target if ":" in target else stated, what)
+        value = _object(data, what)
+        return Document(data, digest, _media_type(value, declared, what), value)
+
+    def blob(self, descriptor: Mapping[str, Any], start: int = 0) -> Iterator[bytes]:
+        """The bytes from `start` on; goes on where a broken connection stopped.
+
+        Exactly `size` bytes come, or an error: whoever stores them checks the digest.
+        """
+        size = int(descriptor["size"])
+        at, failures = start, 0
+        while at < size:
+            error: Exception | None = None
+            with self._open_blob(descriptor, at) as answer:
+                try:
+                    while chunk := answer.read(min(CHUNK, size - at)):
+                        at += len(chunk)
+                        failures = 0
+                        yield chunk
+                        if at == size:
+                            return
+                except (OSError, http.client.HTTPException) as caught:
+                    error = caught
+            failures += 1
+            if not self._session.patience.wait(failures):
+                raise faults.broken(self._session.host, f'blob "{descriptor["digest"]}"', error)
+
+    def small_blob(self, descriptor: Mapping[str, Any]) -> bytes:
+        """A blob that is a document, verified."""
+        what = f'blob "{descriptor["digest"]}"'
+        if int(descriptor["size"]) > MAX_MANIFEST:
+            raise RegistryError(f"{what} is longer than a document may be")
+        data = b"".join(self.blob(descriptor))
+        self._checked_digest(data, str(descriptor["digest"]), what)
+        return data
+
+    def _open_blob(self, descriptor: Mapping[str, Any], at: int) -> Answer:
+        """An answer whose next byte is number `at`."""
+        digest = str(descriptor["digest"])
+        what = f'blob "{digest}"'
+        headers = {"Range": f"bytes={at}-"} if at else {}
+        answer = self._get(f"blobs/{digest}", headers, what, (200, 206))
+        try:
+            if answer.status == 200:
+                _skip(answer, at)
+            elif not answer.headers.get("Content-Range", "").startswith(f"bytes {at}-"):
+                raise RegistryError(f'registry "{self._session.host}" sent another part of {what}')
+        except (OSError, http.client.HTTPException) as error:
+            answer.close()
+            raise faults.broken(self._session.host, what, error) from error
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+    def _get(
+        self, path: str, headers: Mapping[str, str], what: str, good: tuple[int, ...]
+    ) -> Answer:
+        answer = self._session.request(
+            "GET", f"/v2/{self.reference.path}/{path}", scope=self._scope("pull"), headers=headers
+        )
+        if answer.status in good:
+            return answer
+        with answer:
+            try:
+                body = answer.read_all()
+            except (OSError, http.client.HTTPException):
+                body = b""
+        domain = self.reference.domain
+        raise faults.refused(answer.status, body, domain, self._lookup, what=what)
+
+    def _whole(self, answer: Answer, what: str) -> bytes:
+        try:
+            return answer.read_all(MAX_MANIFEST)
+        except (OSError, http.client.HTTPException) as error:
+            raise faults.broken(self._session.host, what, error) from error
+
+    def _scope(self, actions: str) -> str:
+        return f"repository:{self.reference.path}:{actions}"
+
+    def _checked_digest(self, data: bytes, expected: str | None, what: str) -> str:
+        """The digest of `data`; an error if it is not `expected`."""
+        algorithm = expected.partition(":")[0] if expected else "sha256"
+        if expected and digest_fault(expected):
+            raise RegistryError(f'registry "{self._session.host}": {digest_fault(expected)}')
+        digest = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+        if expected and digest != expected:
+            raise RegistryError(
+                f'registry "{self._session.host}" sent the wrong bytes for {what}: '
+                f'their digest is "{digest}", not "{expected}"'
+            )
+        return digest
+
+
+def connect(
+    reference: Reference,
+    environ: Mapping[str, str],
+    *,
+    verify: bool = True,
+    credentials: Credentials | None = None,
+    authfile: str = "",
+    cert_dir: str = "",
+    sleep: Callable[[float], object] = time.sleep,
+) -> tuple[Client, Transport]:
+    """A client with what the environment knows; the caller closes the transport."""
+    from rcrun.registry.certificates import certificate_dirs
+
+    lookup = (
+        Lookup(credentials)
+        if credentials
+        else find(environ, reference.domain, reference.path, authfile=authfile)
+    )
+    transport = Transport(
+        environ, verify=verify, cert_dirs=certificate_dirs(environ), cert_dir=cert_dir
+    )
+    return Client(transport, reference, lookup, sleep=sleep), transport
+
+
+def _shown(reference: Reference, target: str) -> str:
+    joint = "@" if ":" in target else ":"
+    return f"{reference.familiar_repository}{joint}{target}"
+
+
+def _skip(answer: Answer, count: int) -> None:
+    """For a server that does not know ranges."""
+    while count:
+        data = answer.read(min(CHUNK, count))
+        if not data:
+            raise http.client.IncompleteRead(b"", count)
+        count -= len(data)
+
+
+def _object(data: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = parse_json(data)
+    except ValueError as error:
+        raise RegistryError(f"the manifest of {what} is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise RegistryError(f"the manifest of {what} is not a JSON object")
+    return value
+
+
+def _media_type(value: dict[str, Any], declared: str, what: str) -> str:
+    """The document's own word, else the header's, else what its members tell."""
+    media_type = str(value.get("mediaType") or declared)
+    if value.get("schemaVersion") == 1 or "manifest.v1" in media_type.replace(OCI_MANIFEST, ""):
+        raise InvalidInput(
+            f"{what} has a manifest of docker's schema 1, which is obsolete",
+            "push the image again with a tool of this decade",
+        )
+    if media_type in INDEX_TYPES or media_type in MANIFEST_TYPES:
+        # An attacker could make one text mean two things to two readers.
+        if (media_type in INDEX_TYPES) == ("layers" in value):
+            raise RegistryError(f'the manifest of {what} contradicts its media type "{media_type}"')
+        return media_type
+    if isinstance(value.get("manifests"), list):
+        return OCI_INDEX
+    if isinstance(value.get("layers"), list):
+        return OCI_MANIFEST
+    raise RegistryError(f'{what} is not an image: its media type is "{media_type}"')
