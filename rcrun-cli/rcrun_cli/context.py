@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rcrun.engine.context import Context
     from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
 
@@ -80,6 +81,14 @@ def identity() -> Identity:
     from rcrun.kernel.identity import current
 
     return current(environ())
+
+
+def engine() -> Context:
+    """What the engine's verbs take first."""
+    from rcrun.engine.context import Context
+    from rcrun_cli.output import warn
+
+    return Context(store(), environ(), self_command(), warn)
 
 
 def self_command() -> list[str]:

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import os
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
+    from rcrun.runtime.host import Host
 
 
 class Context:
-    """`launcher` are the words that start rcrun again with the same store: hidden commands come behind them."""
+    """`launcher` are the words that start rcrun again with the same store: hidden commands come behind them.
 
-    __slots__ = ("_identity", "environ", "launcher", "store")
+    `warn` takes a message for people and a hint.
+    """
 
-    def __init__(self, store: Store, environ: Mapping[str, str], launcher: Sequence[str]) -> None:
+    __slots__ = ("_host", "environ", "launcher", "store", "warn")
+
+    def __init__(
+        self,
+        store: Store,
+        environ: Mapping[str, str],
+        launcher: Sequence[str],
+        warn: Callable[[str, str | None], None],
+    ) -> None:
         self.store = store
         self.environ = environ
         self.launcher = list(launcher)
-        self._identity: Identity | None = None
+        self.warn = warn
+        self._host: Host | None = None
+
+    @property
+    def host(self) -> Host:
+        if self._host is None:
+            from rcrun.runtime.host import current
+
+            self._host = current(self.environ)
+        return self._host
 
     @property
     def identity(self) -> Identity:
-        if self._identity is None:
-            from rcrun.kernel.identity import current
-
-            self._identity = current(self.environ)
-        return self._identity
-
-    def tell(self, text: str) -> None:
-        """A line for people, on standard error."""
-        try:
-            os.write(2, f"{text}\n".encode("utf-8", "surrogateescape"))
-        except OSError:
-            pass  # nobody reads it
+        return self.host.identity

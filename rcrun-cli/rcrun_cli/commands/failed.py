@@ -22,7 +22,7 @@ def failed(container_id: str, report: str, plan_fd: int) -> None:
     if container_id:
         from rcrun.engine.start import launch_failed
 
-        launch_failed(context.store(), container_id, error)
+        launch_failed(context.engine(), container_id, error)
     raise error
 
 

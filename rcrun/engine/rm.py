@@ -1,0 +1,122 @@
+"""Removal: out of sight at once (the name, then the directory into the trash), the files after it."""
+
+from __future__ import annotations
+
+from rcrun.engine.stop import end_stray_helpers, kill_and_wait
+from rcrun.errors import NotFound, RcrunError, WrongState
+from rcrun.storage.claims import ContainerLock, discard
+from rcrun.storage.containers import find, status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rcrun.engine.context import Context
+    from rcrun.storage.containers import Container
+
+SECONDS_FOR_THE_MONITOR = 10
+
+
+class Removal:
+    """Takes containers out one by one; `finish` then removes the files of all of them in one go."""
+
+    __slots__ = ("context", "force", "trees", "volumes")
+
+    def __init__(self, context: Context, *, force: bool = False, volumes: bool = False) -> None:
+        self.context = context
+        self.force = force
+        self.volumes = volumes
+        self.trees: list[str] = []
+
+    def announce(self, texts: Iterable[str]) -> None:
+        """With force: kill all that will be taken, so that they end side by side."""
+        if self.force:
+            from rcrun.engine.monitor import send_signal
+            from rcrun.engine.stop import SIGKILL
+
+            for text in texts:
+                try:
+                    now = status(find(self.context.store, text))
+                except RcrunError:
+                    continue  # `take` will say it
+                if now.is_running:
+                    send_signal(now, SIGKILL)
+
+    def take(self, text: str) -> bool:
+        """False for one that was not there, which with force is no error."""
+        try:
+            self._take(find(self.context.store, text))
+        except NotFound:
+            if not self.force:
+                raise
+            return False
+        return True
+
+    def _take(self, container: Container) -> None:
+        now = status(container)
+        if now.is_running:
+            if not self.force:
+                raise WrongState(
+                    f'cannot remove container "{container.name}": container is {now.word}: '
+                    "stop the container before removing or force remove",
+                    f"rcrun rm -f {container.name}",
+                )
+            kill_and_wait(container, now)
+        with ContainerLock(container):
+            self._take_locked(container)
+
+    def _take_locked(self, container: Container) -> None:
+        now = status(container)  # it may have been started before we had the lock
+        if now.is_running:
+            if not self.force:
+                raise WrongState(
+                    f'cannot remove container "{container.name}": it was started again'
+                )
+            kill_and_wait(container, now)
+        _let_monitor_finish(container)
+        end_stray_helpers(container)
+        if self.volumes or container.record.get("auto_remove"):
+            self.trees += anonymous_volumes(container)
+        self.trees += [discard(container), container.live_dir]
+
+    def finish(self) -> None:
+        from rcrun.storage.sweep import sweep
+
+        remove_trees(self.context, [*self.trees, *sweep(self.context.store)])
+        self.trees = []
+
+
+def anonymous_volumes(container: Container) -> list[str]:
+    """Those that were made for this container alone: their name is an id."""
+    return [
+        container.store.volume_dir(mount["name"])
+        for mount in container.record.get("mounts", [])
+        if mount["type"] == "volume" and len(mount["name"]) == 64
+    ]
+
+
+def _let_monitor_finish(container: Container) -> None:
+    from rcrun.engine.monitor import Ending
+
+    ended = status(container)
+    if ended.monitor:
+        with Ending(container, ended) as ending:
+            ending.wait(SECONDS_FOR_THE_MONITOR)
+
+
+def remove_trees(context: Context, paths: Sequence[str]) -> None:
+    """As root of our user namespace, since containers leave files of subordinate ids."""
+    import os
+
+    present = [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
+    if not present:
+        return
+    from rcrun.runtime.hints import error_for
+
+    from rcrun.engine.work import work_plan
+    from rcrun.kernel.shim import launch
+
+    plan = work_plan(context.identity, [["remove-tree", path] for path in present])
+    report = launch(plan)
+    if report is not None:
+        raise error_for(plan, report)

@@ -1,0 +1,83 @@
+"""Stop and kill: signals to a container's init, and the wait for its end."""
+
+from __future__ import annotations
+
+from rcrun.formats.signal import NUMBERS, parse
+
+from rcrun.engine.monitor import Ending, send_signal
+from rcrun.errors import RcrunError, WrongState
+from rcrun.storage.containers import status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.storage.containers import Container, Status
+
+SIGKILL = NUMBERS["KILL"]
+SECONDS_AFTER_KILL = 30
+
+
+def stop(container: Container, *, seconds: int | None = None, signal: str = "") -> None:
+    """The stop signal, and KILL after so many seconds (-1: never); nothing if it does not run."""
+    now = status(container)
+    record = container.record
+    if not now.is_running:
+        return
+    chosen = parse(signal) if signal else record.get("stop_signal") or NUMBERS["TERM"]
+    patience = record.get("stop_timeout", 10) if seconds is None else seconds
+    with Ending(container, now) as ending:
+        if send_signal(now, chosen) and ending.wait(None if patience < 0 else patience):
+            end_stray_helpers(container)
+            return
+        _kill_and_wait(container, now, ending)
+
+
+def kill_and_wait(container: Container, now: Status) -> None:
+    with Ending(container, now) as ending:
+        _kill_and_wait(container, now, ending)
+
+
+def _kill_and_wait(container: Container, now: Status, ending: Ending) -> None:
+    send_signal(now, SIGKILL)
+    if not ending.wait(SECONDS_AFTER_KILL):
+        raise RcrunError(
+            f'cannot stop container "{container.name}": process {now.pid} is still there '
+            f"{SECONDS_AFTER_KILL} seconds after SIGKILL",
+            f"it waits in the kernel, as on a network file system: cat /proc/{now.pid}/stack",
+        )
+    end_stray_helpers(container)
+
+
+def kill(container: Container, signal: str) -> None:
+    number = parse(signal)
+    now = status(container)
+    if not now.is_running or not send_signal(now, number):
+        raise WrongState(
+            f'cannot kill container "{container.name}": container {container.id} is not running'
+        )
+    if number == SIGKILL:
+        with Ending(container, now) as ending:
+            ending.wait(SECONDS_AFTER_KILL)
+        end_stray_helpers(container)
+
+
+def end_stray_helpers(container: Container) -> None:
+    """The network's process ends by the monitor; where that was killed, by us.
+
+    The pid in the file may be another process by now: ours has our live directory in its arguments.
+    """
+    pid_file = container.live_path("pasta.pid")
+    try:
+        with open(pid_file, encoding="ascii") as file:
+            pid = int(file.read())
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read()
+    except (OSError, ValueError):
+        return
+    if pid_file.encode() not in words.split(b"\0"):
+        return
+    import os
+
+    try:
+        os.kill(pid, SIGKILL)
+    except ProcessLookupError:
+        pass
