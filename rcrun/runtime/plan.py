@@ -1,0 +1,235 @@
+"""config.json → plan (docs/plan.md): what the shim does to make the container. Pure."""
+
+from __future__ import annotations
+
+from rcrun.errors import InvalidInput
+from rcrun.files import dump_json
+from rcrun.runtime import plan_mounts, plan_process, plan_resources
+from rcrun.runtime.host import Host
+from rcrun.runtime.plan_namespaces import Namespaces, complete, namespace_records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rcrun.formats.spec import Hook, Spec
+
+__all__ = ["Host", "complete", "container_plan", "state_text"]
+
+# In the order in which they run; config.json's deprecated prestart runs where createRuntime does.
+HOOK_KINDS = (
+    "prestart",
+    "createRuntime",
+    "createContainer",
+    "startContainer",
+    "poststart",
+    "poststop",
+)
+_ROOT_PROPAGATION = ("shared", "slave", "private", "unbindable")
+_UNSUPPORTED = ("intelRdt", "memoryPolicy", "netDevices")
+
+
+def container_plan(
+    spec: Spec,
+    bundle_dir: str,
+    host: Host,
+    *,
+    root: Sequence[Sequence[str]] | None = None,
+    settings: Iterable[Sequence[str]] = (),
+    on_exit: Iterable[Sequence[str]] = (),
+    seccomp_fd: int | None = None,
+    init: bool = False,
+    keyring: str = "",
+) -> list[list[str]]:
+    """The plan of a container's init.
+
+    `root`: the records that make the root, else the bundle's `root.path` is bound. `settings` and
+    `on_exit` go in as they are. `seccomp_fd` holds the filter that `linux.seccomp` describes.
+    `init` puts a reaping process before the command; `keyring` names a new session keyring.
+    """
+    spec = complete(spec, host)
+    _refuse_unsupported(spec)
+    namespaces = Namespaces(spec)
+    process = spec.get("process") or {}
+    given = [list(record) for record in settings]
+    if not any(record[0] == "cgroup" for record in given):
+        plan_resources.refuse_without_cgroup((spec.get("linux") or {}).get("resources") or {})
+    has_start = any(record[0] == "start-socket" for record in given)
+    made_root = (
+        [list(record) for record in root] if root is not None else _bundle_root(spec, bundle_dir)
+    )
+    return [
+        ["plan", "1"],
+        ["session", "container"],
+        *given,
+        *plan_process.terminal_records(process),
+        *_hook_settings(spec, bundle_dir, given),
+        *namespace_records(spec, host),
+        ["propagation", _first_propagation(spec)],
+        *_network_and_names(spec, namespaces),
+        *made_root,
+        *plan_mounts.mount_records(spec, bundle_dir, host, namespaces),
+        *plan_mounts.device_records(spec),
+        *_working_directory(spec),
+        *([["console"]] if process.get("terminal") else []),
+        ["ready"],
+        *_hooks_here(spec, "createContainer"),
+        *_sysctls(spec, namespaces),
+        *plan_mounts.closing_records(spec),
+        ["pivot"],
+        *([["root-readonly"]] if (spec.get("root") or {}).get("readonly") else []),
+        *_root_propagation(spec),
+        *plan_process.limit_records(process, spec, host),
+        *([["keyring", keyring]] if keyring else []),
+        *([["start-wait"]] if has_start else []),
+        *_hooks_here(spec, "startContainer"),
+        *plan_process.privilege_records(process, spec, namespaces, seccomp_fd),
+        *plan_process.command_records(process, init=init),
+        *_after_exit(on_exit),
+    ]
+
+
+def _refuse_unsupported(spec: Spec) -> None:
+    linux = spec.get("linux") or {}
+    for field in _UNSUPPORTED:
+        if linux.get(field):
+            raise InvalidInput(f'"linux.{field}" is not supported', f'remove "linux.{field}"')
+    for platform in ("windows", "solaris", "vm", "zos"):
+        if platform in spec:
+            raise InvalidInput(f'"{platform}" is not supported: rcrun makes Linux containers')
+
+
+def _bundle_root(spec: Spec, bundle_dir: str) -> list[list[str]]:
+    path = (spec.get("root") or {}).get("path")
+    if not path:
+        raise InvalidInput('no root file system: "root.path" is missing')
+    return [["root-bind", plan_mounts.absolute(path, bundle_dir)]]
+
+
+def _first_propagation(spec: Spec) -> str:
+    """Of every mount that we inherit: the host must never see ours; we may see its new ones.
+
+    config-linux.md has no default; slave is what both reference runtimes' callers count on when a
+    mount asks for rslave.
+    """
+    asked = (spec.get("linux") or {}).get("rootfsPropagation") or ""
+    return "rprivate" if asked.removeprefix("r") in ("private", "unbindable") else "rslave"
+
+
+def _root_propagation(spec: Spec) -> list[list[str]]:
+    asked = (spec.get("linux") or {}).get("rootfsPropagation") or ""
+    if not asked:
+        return []
+    if asked.removeprefix("r") not in _ROOT_PROPAGATION:
+        raise InvalidInput(f'unknown propagation "{asked}" in "linux.rootfsPropagation"')
+    return [["root-propagation", asked]]
+
+
+def _network_and_names(spec: Spec, namespaces: Namespaces) -> list[list[str]]:
+    records = [["loopback"]] if "network" in namespaces.new else []
+    for field in ("hostname", "domainname"):
+        value = spec.get(field)
+        if value:
+            records.append([field, str(value)])
+    return records
+
+
+def _working_directory(spec: Spec) -> list[list[str]]:
+    """Made while the root can still be written, and before anything is masked."""
+    cwd = (spec.get("process") or {}).get("cwd") or "/"
+    return [] if cwd.strip("/") == "" else [["mkdir", cwd, "755"]]
+
+
+# Keys that belong to a namespace: who does not have his own would change the host's.
+_SYSCTL_NAMESPACES = (
+    ("net/", "network"),
+    ("fs/mqueue/", "ipc"),
+    ("kernel/shm", "ipc"),
+    ("kernel/msg", "ipc"),
+    ("kernel/sem", "ipc"),
+    ("kernel/domainname", "uts"),
+    ("kernel/hostname", "uts"),
+)
+
+
+def _sysctls(spec: Spec, namespaces: Namespaces) -> list[list[str]]:
+    records = []
+    for name, value in ((spec.get("linux") or {}).get("sysctl") or {}).items():
+        key = sysctl_key(name)
+        for prefix, kind in _SYSCTL_NAMESPACES:
+            if key.startswith(prefix):
+                if kind not in namespaces:
+                    raise InvalidInput(
+                        f'sysctl "{name}" needs a {kind} namespace of the container\'s own',
+                        f'add {{"type": "{kind}"}} to "linux.namespaces"',
+                    )
+                break
+        else:
+            raise InvalidInput(f'sysctl "{name}" is not of a namespace: it would change the host')
+        records.append(["sysctl", key, str(value)])
+    return records
+
+
+def sysctl_key(name: str) -> str:
+    """With slashes, as sysctl(8) reads it: the first separator tells which of the two is meant."""
+    dot, slash = name.find("."), name.find("/")
+    if dot >= 0 and (slash < 0 or dot < slash):
+        name = name.translate({ord("."): "/", ord("/"): "."})
+    if not name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise InvalidInput(f'invalid sysctl "{name}"')
+    return name
+
+
+def _hook_settings(spec: Spec, bundle_dir: str, given: list[list[str]]) -> list[list[str]]:
+    records = [
+        _hook(kind, index, hook)
+        for kind in HOOK_KINDS
+        for index, hook in enumerate(hooks_of(spec, kind))
+    ]
+    if not records:
+        return []
+    container_id = next((record[1] for record in given if record[0] == "id"), "")
+    return [["state-json", state_text(spec, container_id, bundle_dir)], *records]
+
+
+def _hook(kind: str, index: int, hook: Hook) -> list[str]:
+    path = hook["path"]
+    if not path.startswith("/"):
+        raise InvalidInput(f'the path "{path}" of a {kind} hook is not absolute')
+    args = hook.get("args") or [path]
+    timeout = hook.get("timeout") or 0
+    return [
+        "hook",
+        kind,
+        str(index),
+        str(timeout),
+        path,
+        str(len(args)),
+        *args,
+        *(hook.get("env") or []),
+    ]
+
+
+def hooks_of(spec: Spec, kind: str) -> list[Hook]:
+    hooks: list[Hook] = (spec.get("hooks") or {}).get(kind) or []  # type: ignore[assignment]
+    return hooks
+
+
+def _hooks_here(spec: Spec, kind: str) -> list[list[str]]:
+    return [["hooks", kind]] if hooks_of(spec, kind) else []
+
+
+def state_text(spec: Spec, container_id: str, bundle_dir: str) -> str:
+    """The OCI state (runtime.md) without its closing brace, and without `pid` and `status`."""
+    state: dict[str, object] = {
+        "annotations": spec.get("annotations") or {},
+        "bundle": bundle_dir,
+        "id": container_id,
+        "ociVersion": spec.get("ociVersion", ""),
+    }
+    return dump_json(state)[:-1]
+
+
+def _after_exit(on_exit: Iterable[Sequence[str]]) -> list[list[str]]:
+    records = [list(record) for record in on_exit]
+    return [["on-exit"], *records] if records else []

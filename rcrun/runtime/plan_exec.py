@@ -1,0 +1,42 @@
+"""A process in a running container → plan. Pure."""
+
+from __future__ import annotations
+
+from rcrun.runtime import plan_process
+from rcrun.runtime.plan_namespaces import Namespaces, complete
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rcrun.formats.spec import Process, Spec
+    from rcrun.runtime.host import Host
+
+
+def exec_plan(
+    process: Process,
+    spec: Spec,
+    pid: int,
+    start: int,
+    host: Host,
+    *,
+    settings: Iterable[Sequence[str]] = (),
+    seccomp_fd: int | None = None,
+) -> list[list[str]]:
+    """`process` in the container of `spec` whose init is `pid`, started at `start`.
+
+    What `process` does not say is not taken from the container's own process: that is the caller's choice.
+    """
+    spec = complete(spec, host)
+    namespaces = Namespaces(spec)
+    return [
+        ["plan", "1"],
+        ["session", "exec"],
+        *(list(record) for record in settings),
+        *plan_process.terminal_records(process),
+        ["join-pid", str(pid), str(start), ",".join(namespaces.kinds())],
+        *plan_process.affinity_records(process),
+        *plan_process.limit_records(process, spec, host),
+        *plan_process.privilege_records(process, spec, namespaces, seccomp_fd),
+        *plan_process.command_records(process),
+    ]

@@ -1,0 +1,207 @@
+"""The file system of a container as steps: mounts, devices, masked paths. Pure."""
+
+from __future__ import annotations
+
+from rcrun.errors import HostLacks, InvalidInput
+from rcrun.formats import idmap, mountopts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.formats.mountopts import MountOptions
+    from rcrun.formats.spec import Device, Mount, Spec
+    from rcrun.runtime.host import Host
+    from rcrun.runtime.plan_namespaces import Namespaces
+
+# path, major, minor: what every container has (config-linux.md, "Default Devices").
+DEFAULT_DEVICES = (
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+)
+DEV_LINKS = (
+    ("/proc/self/fd", "/dev/fd"),
+    ("/proc/self/fd/0", "/dev/stdin"),
+    ("/proc/self/fd/1", "/dev/stdout"),
+    ("/proc/self/fd/2", "/dev/stderr"),
+    ("/proc/kcore", "/dev/core"),
+    ("pts/ptmx", "/dev/ptmx"),
+)
+# Pseudo file systems show a namespace. Who does not own that namespace cannot mount them; the
+# host's mount, bound, shows the same: type → (namespace, the host's mount).
+_VIEWS = {
+    "sysfs": ("network", "/sys"),
+    "proc": ("pid", "/proc"),
+    "mqueue": ("ipc", "/dev/mqueue"),
+    "cgroup": ("cgroup", "/sys/fs/cgroup"),
+    "cgroup2": ("cgroup", "/sys/fs/cgroup"),
+}
+
+
+def mount_records(
+    spec: Spec, bundle_dir: str, host: Host, namespaces: Namespaces
+) -> list[list[str]]:
+    label = (spec.get("linux") or {}).get("mountLabel") or ""
+    if label and not host.selinux:
+        raise HostLacks(
+            '"linux.mountLabel" needs SELinux, which is off on this host',
+            'remove "linux.mountLabel" from config.json',
+        )
+    records: list[list[str]] = []
+    for mount in spec.get("mounts") or []:
+        records += _mount(mount, bundle_dir, host, namespaces, label)
+    return records
+
+
+def _mount(
+    mount: Mount, bundle_dir: str, host: Host, namespaces: Namespaces, label: str
+) -> list[list[str]]:
+    destination = inside(mount["destination"])
+    if mount.get("uidMappings") or mount.get("gidMappings"):
+        raise InvalidInput(f'mount "{destination}": idmapped mounts are not supported')
+    options = mountopts.parse(mount.get("options") or [])
+    kind = mount.get("type") or ("bind" if options.bind else "")
+    if options.bind or kind in ("bind", "rbind"):
+        options.recursive |= kind == "rbind"
+        record = _bind(mount, destination, options, bundle_dir)
+    elif not kind or kind == "none":
+        raise InvalidInput(f'mount "{destination}" has no "type" and is no bind mount')
+    elif _is_foreign(kind, host, namespaces):
+        record = _host_view(kind, destination, options, host)
+    else:
+        record = _new_mount(kind, mount, destination, options, namespaces, label)
+    if not options.propagation:
+        return [record]
+    return [record, ["mount-propagation", destination, options.propagation]]
+
+
+def inside(path: str) -> str:
+    """A path of the container, absolute; older configurations leave the first slash out."""
+    absolute = "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
+    if absolute == "/":
+        raise InvalidInput(f'nothing can be mounted on "{path}" of the container')
+    return absolute
+
+
+def _bind(mount: Mount, destination: str, options: MountOptions, bundle_dir: str) -> list[str]:
+    source = mount.get("source") or ""
+    if not source:
+        raise InvalidInput(f'bind mount "{destination}" has no "source"')
+    unknown = options.data
+    if unknown or options.copy_up:
+        word = unknown[0] if unknown else "tmpcopyup"
+        raise InvalidInput(f'bind mount "{destination}": unknown option "{word}"')
+    flags = ["rec"] if options.recursive else []
+    flags += options.flags
+    if options.nofollow:
+        flags.append("nofollow")
+    return ["bind", absolute(source, bundle_dir), destination, ",".join(flags)]
+
+
+def absolute(source: str, bundle_dir: str) -> str:
+    return source if source.startswith("/") else f"{bundle_dir}/{source}"
+
+
+def _is_foreign(kind: str, host: Host, namespaces: Namespaces) -> bool:
+    if kind in ("cgroup", "cgroup2") and not host.unified:
+        return True
+    view = _VIEWS.get(kind)
+    if view is None:
+        return False
+    unprivileged = host.rootless or "user" in namespaces
+    return unprivileged and not namespaces.owned(view[0])
+
+
+def _host_view(kind: str, destination: str, options: MountOptions, host: Host) -> list[str]:
+    flags = ["rec", *options.flags]
+    if kind in ("cgroup", "cgroup2") and not host.unified and "rro" not in flags:
+        # Version 1 hierarchies have no namespace boundary: root inside could write the whole host's.
+        flags.append("rro")
+    return ["bind", _VIEWS[kind][1], destination, ",".join(flags)]
+
+
+def _new_mount(
+    kind: str,
+    mount: Mount,
+    destination: str,
+    options: MountOptions,
+    namespaces: Namespaces,
+    label: str,
+) -> list[str]:
+    data = options.data
+    if kind == "devpts":
+        data = [word for word in data if _group_exists(word, namespaces)]
+    if label and kind in ("tmpfs", "devpts", "mqueue", "shm"):
+        data = [*data, f'context="{label}"']
+    flags = ",".join(options.flags)
+    if options.copy_up:
+        if kind != "tmpfs":
+            raise InvalidInput(f'mount "{destination}": "tmpcopyup" is only for tmpfs')
+        return ["tmpfs-copyup", destination, flags, ",".join(data)]
+    file_system = "cgroup2" if kind == "cgroup" else kind
+    return ["mount", file_system, mount.get("source") or kind, destination, flags, ",".join(data)]
+
+
+def _group_exists(word: str, namespaces: Namespaces) -> bool:
+    """The tty group that configurations give devpts has no number where few ids are mapped."""
+    name, _, value = word.partition("=")
+    if name != "gid" or not value.isdigit() or "user" not in namespaces.new:
+        return True
+    return idmap.to_outside(namespaces.gid_map, int(value)) is not None
+
+
+def device_records(spec: Spec) -> list[list[str]]:
+    """The default devices, the links beside them, and `linux.devices`; none when /dev is the host's."""
+    if _dev_is_bound(spec):
+        return []
+    asked = (spec.get("linux") or {}).get("devices") or []
+    given = {device["path"] for device in asked}
+    records = [
+        ["device", path, "c", str(major), str(minor), "666", "0", "0"]
+        for path, major, minor in DEFAULT_DEVICES
+        if path not in given
+    ]
+    records += [_device(device) for device in asked]
+    records += [["symlink", target, path] for target, path in DEV_LINKS]
+    return records
+
+
+def _dev_is_bound(spec: Spec) -> bool:
+    return any(
+        mount["destination"].rstrip("/") == "/dev" and is_bind(mount)
+        for mount in spec.get("mounts") or []
+    )
+
+
+def is_bind(mount: Mount) -> bool:
+    options = mount.get("options") or []
+    return mount.get("type") in ("bind", "rbind") or "bind" in options or "rbind" in options
+
+
+def _device(device: Device) -> list[str]:
+    path, kind = device["path"], device["type"]
+    if kind not in ("c", "u", "b", "p"):
+        raise InvalidInput(f'device "{path}": unknown type "{kind}"; write c, b or p')
+    if kind != "p" and ("major" not in device or "minor" not in device):
+        raise InvalidInput(f'device "{path}" has no "major" and "minor"')
+    return [
+        "device",
+        inside(path),
+        "c" if kind == "u" else kind,
+        str(device.get("major", 0)),
+        str(device.get("minor", 0)),
+        f"{device.get('fileMode', 0o666) & 0o7777:o}",
+        str(device.get("uid", 0)),
+        str(device.get("gid", 0)),
+    ]
+
+
+def closing_records(spec: Spec) -> list[list[str]]:
+    """What takes away again, after everything is mounted: masked and read-only paths."""
+    linux = spec.get("linux") or {}
+    return [
+        *(["mask", inside(path)] for path in linux.get("maskedPaths") or []),
+        *(["readonly", inside(path)] for path in linux.get("readonlyPaths") or []),
+    ]

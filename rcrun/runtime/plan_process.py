@@ -1,0 +1,255 @@
+"""The process of a container, or of an exec, as steps: limits, identity, privileges, command. Pure."""
+
+from __future__ import annotations
+
+from rcrun.errors import HostLacks, InvalidInput
+from rcrun.formats import capability, idmap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rcrun.formats.spec import Process, Seccomp, Spec
+    from rcrun.runtime.host import Host
+    from rcrun.runtime.plan_namespaces import Namespaces
+
+_RLIMITS = frozenset(
+    "RLIMIT_AS RLIMIT_CORE RLIMIT_CPU RLIMIT_DATA RLIMIT_FSIZE RLIMIT_LOCKS RLIMIT_MEMLOCK"
+    " RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_NOFILE RLIMIT_NPROC RLIMIT_RSS RLIMIT_RTPRIO"
+    " RLIMIT_RTTIME RLIMIT_SIGPENDING RLIMIT_STACK".split()
+)
+_UNLIMITED = 2**63 - 1  # and above: config.json writes RLIM_INFINITY as 2**64-1
+_POLICIES = frozenset(
+    "SCHED_OTHER SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_ISO SCHED_IDLE SCHED_DEADLINE".split()
+)
+# sched_setattr(2)
+_SCHEDULER_FLAGS = {
+    "SCHED_FLAG_RESET_ON_FORK": 0x01,
+    "SCHED_FLAG_RECLAIM": 0x02,
+    "SCHED_FLAG_DL_OVERRUN": 0x04,
+    "SCHED_FLAG_KEEP_POLICY": 0x08,
+    "SCHED_FLAG_KEEP_PARAMS": 0x10,
+    "SCHED_FLAG_UTIL_CLAMP_MIN": 0x20,
+    "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
+}
+_IO_CLASSES = frozenset(("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"))
+# personality(2)
+_DOMAINS = {"LINUX": "0", "LINUX32": "8"}
+_SECCOMP_FLAGS = {
+    "SECCOMP_FILTER_FLAG_TSYNC": "tsync",
+    "SECCOMP_FILTER_FLAG_LOG": "log",
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW": "spec_allow",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": "wait_killable_recv",
+}
+
+
+def terminal_records(process: Process) -> list[list[str]]:
+    if not process.get("terminal"):
+        return []
+    size = process.get("consoleSize")
+    return [["terminal", str(size["height"] if size else 0), str(size["width"] if size else 0)]]
+
+
+def limit_records(process: Process, spec: Spec, host: Host) -> list[list[str]]:
+    """What the process is given while we may still give it: before it loses its privileges."""
+    records = _rlimits(process)
+    score = process.get("oomScoreAdj")
+    if score is not None and not (host.rootless and score < host.oom_score_adj):
+        records.append(["oom-score", str(score)])
+    umask = (process.get("user") or {}).get("umask")
+    records.append(["umask", f"{0o022 if umask is None else umask:o}"])
+    records += _personality(spec)
+    records += _scheduling(process)
+    records += _labels(process, host)
+    return records
+
+
+def _rlimits(process: Process) -> list[list[str]]:
+    records: list[list[str]] = []
+    for limit in process.get("rlimits") or []:
+        name, soft, hard = limit["type"], limit["soft"], limit["hard"]
+        if name not in _RLIMITS:
+            raise InvalidInput(f'unknown limit "{name}" in "process.rlimits"')
+        if any(record[1] == name for record in records):
+            raise InvalidInput(f'limit "{name}" is twice in "process.rlimits"')
+        if soft > hard >= 0:
+            raise InvalidInput(
+                f'limit "{name}": the soft limit {soft} is above the hard limit {hard}'
+            )
+        records.append(["rlimit", name, _limit_word(soft), _limit_word(hard)])
+    return records
+
+
+def _limit_word(value: int) -> str:
+    return "-1" if value < 0 or value >= _UNLIMITED else str(value)
+
+
+def _personality(spec: Spec) -> list[list[str]]:
+    asked = (spec.get("linux") or {}).get("personality")
+    if not asked:
+        return []
+    domain = asked.get("domain", "")
+    if domain not in _DOMAINS:
+        raise InvalidInput(
+            f'unknown domain "{domain}" in "linux.personality"', "use LINUX or LINUX32"
+        )
+    if asked.get("flags"):
+        raise InvalidInput('"linux.personality.flags" is reserved and must be empty')
+    return [["personality", _DOMAINS[domain]]]
+
+
+def _scheduling(process: Process) -> list[list[str]]:
+    records: list[list[str]] = []
+    scheduler = process.get("scheduler")
+    if scheduler:
+        records.append(["scheduler", *_scheduler_words(process)])
+    priority = process.get("ioPriority")
+    if priority:
+        if priority["class"] not in _IO_CLASSES:
+            raise InvalidInput(f'unknown class "{priority["class"]}" in "process.ioPriority"')
+        records.append(["io-priority", priority["class"], str(priority.get("priority", 0))])
+    return records
+
+
+def _scheduler_words(process: Process) -> list[str]:
+    asked = process["scheduler"]
+    policy = asked.get("policy", "")
+    if policy not in _POLICIES:
+        raise InvalidInput(f'unknown policy "{policy}" in "process.scheduler"')
+    runtime, deadline, period = (
+        asked.get("runtime", 0),
+        asked.get("deadline", 0),
+        asked.get("period", 0),
+    )
+    if policy == "SCHED_DEADLINE":
+        if not 0 < runtime <= deadline <= (period or deadline):
+            raise InvalidInput(
+                "invalid SCHED_DEADLINE parameters: "
+                f"runtime {runtime}, deadline {deadline}, period {period}",
+                "they must be 0 < runtime <= deadline <= period",
+            )
+    elif runtime or deadline or period:
+        raise InvalidInput(f"runtime, deadline and period are for SCHED_DEADLINE, not {policy}")
+    flags = 0
+    for flag in asked.get("flags") or []:
+        if flag not in _SCHEDULER_FLAGS:
+            raise InvalidInput(f'unknown flag "{flag}" in "process.scheduler"')
+        flags |= _SCHEDULER_FLAGS[flag]
+    numbers = (asked.get("nice", 0), asked.get("priority", 0), runtime, deadline, period, flags)
+    return [policy, *map(str, numbers)]
+
+
+def _labels(process: Process, host: Host) -> list[list[str]]:
+    records = []
+    label, profile = process.get("selinuxLabel"), process.get("apparmorProfile")
+    if label:
+        if not host.selinux:
+            raise HostLacks(
+                '"process.selinuxLabel" needs SELinux, which is off on this host',
+                'remove "process.selinuxLabel" from config.json',
+            )
+        records.append(["label", "exec", label])
+    if profile and profile != "unconfined":
+        if not host.apparmor:
+            raise HostLacks(
+                '"process.apparmorProfile" needs AppArmor, which is off on this host',
+                'remove "process.apparmorProfile" from config.json',
+            )
+        records.append(["apparmor", profile])
+    return records
+
+
+def affinity_records(process: Process) -> list[list[str]]:
+    """Of exec only (`execCPUAffinity`); we join the cgroup before any step, so the final word counts."""
+    asked = process.get("execCPUAffinity") or {}
+    cpus = asked.get("final") or asked.get("initial")
+    return [["affinity", cpus]] if cpus else []
+
+
+def privilege_records(
+    process: Process, spec: Spec, namespaces: Namespaces, seccomp_fd: int | None
+) -> list[list[str]]:
+    """From no_new_privs to the last step.
+
+    A filter needs no_new_privs or CAP_SYS_ADMIN. So it comes as late as it can, after the capabilities
+    went, when no_new_privs is set, and just before they go when it is not.
+    """
+    no_new_privs = bool(process.get("noNewPrivileges"))
+    capabilities = ["capabilities", *_capability_words(process)]
+    seccomp = _seccomp((spec.get("linux") or {}).get("seccomp"), seccomp_fd)
+    records = [["no-new-privs"]] if no_new_privs else []
+    records.append(_user(process, namespaces))
+    records += [capabilities, *seccomp] if no_new_privs else [*seccomp, capabilities]
+    return records
+
+
+def _user(process: Process, namespaces: Namespaces) -> list[str]:
+    user = process.get("user") or {}
+    uid, gid, groups = user.get("uid", 0), user.get("gid", 0), user.get("additionalGids") or []
+    if "user" in namespaces.new:
+        _refuse_unmapped("user", "uid", [uid], namespaces.uid_map)
+        _refuse_unmapped("group", "gid", [gid, *groups], namespaces.gid_map)
+    return ["user", str(uid), str(gid), *map(str, groups)]
+
+
+def _refuse_unmapped(
+    what: str, name: str, ids: Sequence[int], mapped: Sequence[idmap.Range]
+) -> None:
+    for number in ids:
+        if idmap.to_outside(mapped, number) is None:
+            raise InvalidInput(
+                f"{what} {number} does not exist in the container: no {name} mapping holds it",
+                "use an id that is mapped, or give yourself subordinate ids: "
+                "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER",
+            )
+
+
+def _capability_words(process: Process) -> list[str]:
+    sets = process.get("capabilities") or {}
+    names = (
+        sets.get("bounding"),
+        sets.get("effective"),
+        sets.get("inheritable"),
+        sets.get("permitted"),
+        sets.get("ambient"),
+    )
+    return [f"{capability.mask(words or []):x}" for words in names]
+
+
+def _seccomp(asked: Seccomp | None, fd: int | None) -> list[list[str]]:
+    if not asked:
+        return []
+    if fd is None:
+        raise ValueError("the configuration has a seccomp filter and the caller compiled none")
+    flags = []
+    for flag in asked.get("flags") or []:
+        if flag not in _SECCOMP_FLAGS:
+            raise InvalidInput(f'unknown flag "{flag}" in "linux.seccomp.flags"')
+        flags.append(_SECCOMP_FLAGS[flag])
+    listener = asked.get("listenerPath") or ""
+    if not listener:
+        return [["seccomp", str(fd), ",".join(flags)]]
+    words = ",".join([*flags, "new_listener"])
+    return [["seccomp", str(fd), words, listener, asked.get("listenerMetadata") or ""]]
+
+
+def command_records(process: Process, *, init: bool = False) -> list[list[str]]:
+    args, cwd = process.get("args") or [], process.get("cwd") or "/"
+    if not args or not args[0]:
+        raise InvalidInput('no command: "process.args" is empty')
+    if not cwd.startswith("/"):
+        raise InvalidInput(f'the working directory "{cwd}" is not absolute')
+    return [
+        ["cwd", cwd],
+        ["env", *(process.get("env") or [])],
+        *([["init"]] if init else []),
+        ["exec", *args],
+    ]
+
+
+def warnings(process: Process) -> list[str]:
+    """What the specification lets a runtime pass over, and people want to know."""
+    unknown: list[str] = []
+    for names in (process.get("capabilities") or {}).values():
+        unknown += [name for name in capability.unknown(names) if name not in unknown]  # type: ignore[arg-type]
+    return [f'unknown capability "{name}" is ignored' for name in unknown]
