@@ -58,6 +58,8 @@ def shim_makes_user_namespace(account: Account) -> bool:
 
 
 def subids(account: Account) -> str | None:
+    if account.uid == 0:
+        return None
     tools = [tool for tool in ("newuidmap", "newgidmap") if not shutil.which(tool, path=SYSTEM_PATH)]
     if tools:
         return f"{tools[0]} is not installed"
