@@ -8,6 +8,14 @@ import time
 
 from rcrun.errors import InvalidInput, RegistryError
 from rcrun.files import parse_json
+from rcrun.formats.image import (
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    INDEX,
+    INDEXES,
+    MANIFEST,
+    MANIFESTS,
+)
 from rcrun.formats.reference import digest_fault
 from rcrun.registry import faults
 from rcrun.registry.credentials import Credentials, Lookup, find
@@ -22,13 +30,7 @@ if TYPE_CHECKING:
     from rcrun.formats.reference import Reference
     from rcrun.registry.transport import Answer
 
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-INDEX_TYPES = (OCI_INDEX, DOCKER_LIST)
-MANIFEST_TYPES = (OCI_MANIFEST, DOCKER_MANIFEST)
-ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
+ACCEPT = ", ".join((INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST))
 MAX_MANIFEST = 4 * 1024 * 1024
 CHUNK = 1 << 20
 
@@ -46,7 +48,7 @@ class Document:
 
     @property
     def is_index(self) -> bool:
-        return self.media_type in INDEX_TYPES
+        return self.media_type in INDEXES
 
     def descriptor(self) -> dict[str, Any]:
         return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.data)}
@@ -219,18 +221,18 @@ def _object(data: bytes, what: str) -> dict[str, Any]:
 def _media_type(value: dict[str, Any], declared: str, what: str) -> str:
     """The document's own word, else the header's, else what its members tell."""
     media_type = str(value.get("mediaType") or declared)
-    if value.get("schemaVersion") == 1 or "manifest.v1" in media_type.replace(OCI_MANIFEST, ""):
+    if value.get("schemaVersion") == 1 or "manifest.v1" in media_type.replace(MANIFEST, ""):
         raise InvalidInput(
             f"{what} has a manifest of docker's schema 1, which is obsolete",
             "push the image again with a tool of this decade",
         )
-    if media_type in INDEX_TYPES or media_type in MANIFEST_TYPES:
+    if media_type in INDEXES or media_type in MANIFESTS:
         # An attacker could make one text mean two things to two readers.
-        if (media_type in INDEX_TYPES) == ("layers" in value):
+        if (media_type in INDEXES) == ("layers" in value):
             raise RegistryError(f'the manifest of {what} contradicts its media type "{media_type}"')
         return media_type
     if isinstance(value.get("manifests"), list):
-        return OCI_INDEX
+        return INDEX
     if isinstance(value.get("layers"), list):
-        return OCI_MANIFEST
+        return MANIFEST
     raise RegistryError(f'{what} is not an image: its media type is "{media_type}"')
