@@ -1,0 +1,215 @@
+"""The image documents of OCI and docker: media types, shapes, platforms, the chain of layers."""
+
+from __future__ import annotations
+
+from rcrun.errors import InvalidInput
+from rcrun.formats import digest as digests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TypedDict
+
+    Platform = TypedDict(
+        "Platform",
+        {
+            "architecture": str,
+            "os": str,
+            "variant": str,
+            "os.version": str,
+            "os.features": list[str],
+        },
+        total=False,
+    )
+
+    class Descriptor(TypedDict, total=False):
+        mediaType: str
+        digest: str
+        size: int
+        annotations: dict[str, str]
+        platform: Platform
+        artifactType: str
+        urls: list[str]
+
+    class Index(TypedDict, total=False):
+        schemaVersion: int
+        mediaType: str
+        manifests: list[Descriptor]
+        annotations: dict[str, str]
+
+    class Manifest(TypedDict, total=False):
+        schemaVersion: int
+        mediaType: str
+        artifactType: str
+        config: Descriptor
+        layers: list[Descriptor]
+        annotations: dict[str, str]
+
+    class RootFs(TypedDict):
+        type: str
+        diff_ids: list[str]
+
+    class History(TypedDict, total=False):
+        created: str
+        created_by: str
+        author: str
+        comment: str
+        empty_layer: bool
+
+    class ContainerConfig(TypedDict, total=False):
+        User: str
+        ExposedPorts: dict[str, dict[str, Any]]
+        Env: list[str]
+        Entrypoint: list[str] | None
+        Cmd: list[str] | None
+        Volumes: dict[str, dict[str, Any]]
+        WorkingDir: str
+        Labels: dict[str, str]
+        StopSignal: str
+        StopTimeout: int
+        Shell: list[str]
+        Healthcheck: dict[str, Any]
+        OnBuild: list[str]
+
+    class ImageConfig(TypedDict, total=False):
+        created: str
+        author: str
+        architecture: str
+        os: str
+        variant: str
+        config: ContainerConfig
+        rootfs: RootFs
+        history: list[History]
+
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+EMPTY = "application/vnd.oci.empty.v1+json"
+
+INDEXES = frozenset((INDEX, DOCKER_INDEX))
+MANIFESTS = frozenset((MANIFEST, DOCKER_MANIFEST))
+
+REF_NAME = "org.opencontainers.image.ref.name"
+CONTAINERD_NAME = "io.containerd.image.name"
+
+MOST_LAYERS = 500  # overlayfs(5): OVL_MAX_STACK
+
+# What uname(2) says and what images say.
+_MACHINES = {
+    "x86_64": ("amd64", ""),
+    "i386": ("386", ""),
+    "i686": ("386", ""),
+    "aarch64": ("arm64", "v8"),
+    "armv7l": ("arm", "v7"),
+    "armv8l": ("arm", "v7"),
+    "armv6l": ("arm", "v6"),
+    "loongarch64": ("loong64", ""),
+    "mips64": ("mips64le", ""),
+}
+
+
+def platform_of(machine: str) -> tuple[str, str]:
+    """Architecture and variant, as images name them."""
+    return _MACHINES.get(machine, (machine, ""))
+
+
+def select(index: Index, architecture: str, variant: str = "") -> Descriptor | None:
+    """The manifest for Linux on this architecture; the only one there is if none says so."""
+    candidates = [entry for entry in index.get("manifests") or [] if not _is_attestation(entry)]
+    fitting = [entry for entry in candidates if _fits(entry.get("platform"), architecture)]
+    for entry in fitting:
+        if (entry.get("platform") or {}).get("variant", variant) == variant:
+            return entry
+    if fitting:
+        return _best_variant(fitting, variant)
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def platform_text(platform: Platform | None) -> str:
+    if not platform:
+        return "unknown"
+    words = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
+    return "/".join(word for word in words if word)
+
+
+def _fits(platform: Platform | None, architecture: str) -> bool:
+    given = platform or {}
+    return given.get("os") == "linux" and given.get("architecture") == architecture
+
+
+def _is_attestation(entry: Descriptor) -> bool:
+    """Build tools put statements about an image beside it, as manifests for no platform."""
+    platform = entry.get("platform") or {}
+    return platform.get("architecture") == "unknown" and platform.get("os") == "unknown"
+
+
+def _best_variant(entries: Sequence[Descriptor], variant: str) -> Descriptor | None:
+    """An older variant runs on a newer processor: the newest that is not newer than ours."""
+    order = sorted(entries, key=lambda entry: (entry.get("platform") or {}).get("variant", ""))
+    older = [
+        entry for entry in order if (entry.get("platform") or {}).get("variant", "") <= variant
+    ]
+    return (older or order)[-1] if variant else order[-1]
+
+
+def chain_ids(diff_ids: Sequence[str]) -> list[str]:
+    """The hex of each layer's chainID, bottom first (OCI image-spec, config.md)."""
+    chain: list[str] = []
+    for diff_id in diff_ids:
+        if not digests.is_sha256(diff_id):
+            raise InvalidInput(f'invalid diffID "{diff_id}" in an image configuration')
+        if chain:
+            chain.append(digests.of_bytes(f"sha256:{chain[-1]} {diff_id}".encode())[7:])
+        else:
+            chain.append(diff_id[7:])
+    return chain
+
+
+def manifest_fault(manifest: Any) -> str:
+    """What keeps a manifest from being used; empty when nothing does."""
+    if not isinstance(manifest, dict):
+        return "it is not a JSON object"
+    if manifest.get("schemaVersion") == 1 or "fsLayers" in manifest:
+        return "it has the obsolete schema version 1"
+    config, layers = manifest.get("config"), manifest.get("layers")
+    if not isinstance(config, dict) or not isinstance(layers, list):
+        return 'it lacks "config" or "layers"'
+    for entry in (config, *layers):
+        fault = descriptor_fault(entry)
+        if fault:
+            return fault
+    return ""
+
+
+def descriptor_fault(entry: Any) -> str:
+    if not isinstance(entry, dict) or not digests.is_sha256(entry.get("digest")):
+        return "a descriptor has no sha256 digest"
+    size = entry.get("size")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        return f'the descriptor of "{entry["digest"]}" has no valid size'
+    return ""
+
+
+def config_fault(config: Any, layers: int) -> str:
+    """What keeps an image configuration from being used with so many layers."""
+    if not isinstance(config, dict):
+        return "it is not a JSON object"
+    rootfs = config.get("rootfs")
+    if not isinstance(rootfs, dict) or not isinstance(rootfs.get("diff_ids"), list):
+        return 'it lacks "rootfs.diff_ids"'
+    if len(rootfs["diff_ids"]) != layers:
+        return f"it names {len(rootfs['diff_ids'])} layers, the manifest {layers}"
+    if layers > MOST_LAYERS:
+        return f"it has {layers} layers, more than the {MOST_LAYERS} that overlayfs can stack"
+    if not isinstance(config.get("config") or {}, dict):
+        return '"config" is not a JSON object'
+    return ""

@@ -1,0 +1,166 @@
+"""Blobs: bytes under their digest. Every writer and every reader verifies them."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.files import dump_json, parse_json, write_all, write_file
+from rcrun.formats import digest as digests
+from rcrun.storage.scratch import Scratch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Any
+
+    from rcrun.formats.image import Descriptor
+    from rcrun.paths import Store
+
+MOST_DOCUMENT = 16 << 20  # a manifest or a configuration is read whole
+CHUNK = 1 << 20
+
+
+def has_blob(store: Store, descriptor: Descriptor) -> bool:
+    """There, and of the right size; whoever reads it verifies it."""
+    try:
+        status = os.stat(store.blob_path(descriptor["digest"]))
+    except FileNotFoundError:
+        return False
+    return status.st_size == descriptor["size"]
+
+
+class BlobWriter:
+    """A blob on its way in: hashed as it comes, renamed to its digest when that is right.
+
+    A context manager; what was not committed when it ends is gone.
+    """
+
+    __slots__ = ("_hash", "_scratch", "_store", "expected", "size")
+
+    def __init__(self, store: Store, expected: Descriptor | None = None) -> None:
+        import hashlib
+
+        if expected is not None and not digests.is_sha256(expected.get("digest")):
+            raise InvalidInput(f'unsupported digest "{expected.get("digest")}"', "use sha256")
+        self._store = store
+        self._hash = hashlib.sha256()
+        self._scratch = Scratch(store, "blob")
+        self.expected = expected
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.size += len(data)
+        if self.expected is not None and self.size > self.expected["size"]:
+            raise _mismatch(self.expected, f"it is larger than {self.expected['size']} bytes")
+        self._hash.update(data)
+        write_all(self._scratch.fd, data)
+
+    def commit(self, media_type: str = "") -> Descriptor:
+        """The blob's descriptor; RcrunError when it is not what was expected."""
+        digest = f"sha256:{self._hash.hexdigest()}"
+        if self.expected is not None:
+            if self.size != self.expected["size"]:
+                raise _mismatch(
+                    self.expected, f"it has {self.size} bytes, not {self.expected['size']}"
+                )
+            if digest != self.expected["digest"]:
+                raise _mismatch(self.expected, f'its digest is "{digest}"')
+            media_type = media_type or self.expected.get("mediaType", "")
+        # An equal blob may be there; ours is verified and the other need not be sound.
+        self._scratch.move_to(self._store.blob_path(digest))
+        return {"mediaType": media_type, "digest": digest, "size": self.size}
+
+    def __enter__(self) -> BlobWriter:
+        self._scratch.make_file(0o644)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._scratch.drop()
+
+
+def write_blob(store: Store, data: bytes, media_type: str) -> Descriptor:
+    """Store a document; durable, since a reference will name it."""
+    digest = digests.of_bytes(data)
+    path = store.blob_path(digest)
+    if not _has_bytes(path, data):
+        write_file(path, data)
+    return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+
+def write_document(store: Store, value: Mapping[str, Any], media_type: str) -> Descriptor:
+    return write_blob(store, dump_json(value).encode(), media_type)
+
+
+def _has_bytes(path: str, data: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(data) + 1) == data
+    except FileNotFoundError:
+        return False
+
+
+def read_blob(store: Store, descriptor: Descriptor, limit: int = MOST_DOCUMENT) -> bytes:
+    """The verified bytes of a document."""
+    digest, size = descriptor["digest"], descriptor["size"]
+    if not digests.is_sha256(digest):
+        raise InvalidInput(f'unsupported digest "{digest}"', "use sha256")
+    if size > limit:
+        raise _mismatch(descriptor, f"a document of {size} bytes is too large")
+    try:
+        with open(store.blob_path(digest), "rb") as file:
+            data = file.read(size + 1)
+    except FileNotFoundError:
+        raise NotFound(
+            f'blob "{digest}" is not in the store', "pull or load its image again"
+        ) from None
+    if len(data) != size or digests.of_bytes(data) != digest:
+        raise _mismatch(descriptor, "its content was changed or damaged")
+    return data
+
+
+def read_document(store: Store, descriptor: Descriptor) -> Any:
+    """The JSON value of a verified blob."""
+    try:
+        return parse_json(read_blob(store, descriptor))
+    except ValueError as error:
+        raise InvalidInput(f'blob "{descriptor["digest"]}" is not JSON: {error}') from error
+
+
+def copy_blob(
+    store: Store, descriptor: Descriptor, write: Callable[[bytes], object], *, chunk: int = CHUNK
+) -> None:
+    """Hand out the blob in pieces; RcrunError after the last one if it was not what its digest says."""
+    import hashlib
+
+    seen = hashlib.sha256()
+    try:
+        file = open(store.blob_path(descriptor["digest"]), "rb", buffering=0)
+    except FileNotFoundError:
+        raise NotFound(
+            f'blob "{descriptor["digest"]}" is not in the store', "pull or load its image again"
+        ) from None
+    with file:
+        while data := file.read(chunk):
+            seen.update(data)
+            write(data)
+    if f"sha256:{seen.hexdigest()}" != descriptor["digest"]:
+        raise _mismatch(descriptor, "its content was changed or damaged")
+
+
+def discard_blob(store: Store, digest: str) -> None:
+    """Take a damaged blob away, so that the next pull brings it again."""
+    try:
+        os.unlink(store.blob_path(digest))
+    except FileNotFoundError:
+        pass
+
+
+def _mismatch(descriptor: Descriptor, fault: str) -> RcrunError:
+    return RcrunError(f'blob "{descriptor["digest"]}" does not match its descriptor: {fault}')
