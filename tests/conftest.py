@@ -14,8 +14,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from accounts import CHECKOUT, SINGLE_ID_USER, USER, Account, Result, bin_dir, store_parent  # noqa: E402
-from probes import NEVER_REQUIRED, lacking  # noqa: E402
+from accounts import CHECKOUT, SINGLE_ID_USER, USER, Account, Result, bin_dir, store_parent
+from probes import NEVER_REQUIRED, lacking
 
 STRICT = os.environ.get("RCRUN_STRICT") == "1"
 

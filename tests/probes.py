@@ -60,7 +60,9 @@ def shim_makes_user_namespace(account: Account) -> bool:
 def subids(account: Account) -> str | None:
     if account.uid == 0:
         return None
-    tools = [tool for tool in ("newuidmap", "newgidmap") if not shutil.which(tool, path=SYSTEM_PATH)]
+    tools = [
+        tool for tool in ("newuidmap", "newgidmap") if not shutil.which(tool, path=SYSTEM_PATH)
+    ]
     if tools:
         return f"{tools[0]} is not installed"
     names = (account.name, str(account.uid))
@@ -167,9 +169,7 @@ PROBES: dict[str, Callable[[Account], str | None]] = {
     "tun": device("/dev/net/tun"),
     "userns": userns,
 }
-TOOLS = (
-    "busybox crun docker-registry gdb mmdebstrap podman runc script skopeo strace tmux umoci".split()
-)
+TOOLS = "busybox crun docker-registry gdb mmdebstrap podman runc script skopeo strace tmux umoci".split()
 
 
 @functools.cache
