@@ -8,19 +8,24 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tiny_image import TinyImage, tiny_image  # noqa: E402
-from tiny_registry import TinyRegistry  # noqa: E402
+from typing import TYPE_CHECKING
 
-from rcrun.formats.reference import Reference, parse  # noqa: E402
-from rcrun.registry.client import Client, connect  # noqa: E402
-from rcrun.registry.credentials import Credentials  # noqa: E402
+from tiny_image import TinyImage, tiny_image
+from tiny_registry import TinyRegistry
+
+from rcrun.formats.reference import Reference, parse
+from rcrun.registry.client import Client, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rcrun.registry.credentials import Credentials
 
 
 @pytest.fixture

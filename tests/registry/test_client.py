@@ -7,16 +7,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from tiny_image import INDEX, MANIFEST, TinyImage, digest_of, index_of, tiny_image
-from tiny_registry import Handler, TinyRegistry
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError
-from rcrun.formats import platform
 from rcrun.registry.client import Client
 from rcrun.registry.credentials import Credentials
 from rcrun.registry.session import retry_after_seconds
+from rcrun.storage.images import choose
+
+if TYPE_CHECKING:
+    from tiny_registry import Handler, TinyRegistry
 
 MakeClient = Callable[..., Client]
 
@@ -135,9 +138,7 @@ def test_the_manifest_that_suits_the_platform(registry: TinyRegistry, client: Cl
     registry.manifests["1"] = (INDEX, index_of(**images))
     document = client.manifest("1")
     assert document.is_index
-    chosen = platform.choose(document.value["manifests"], platform.parse("linux/arm/v7"))
-    assert chosen is not None
-    assert chosen["digest"] == images["arm_v6"].digest
+    assert choose(document.value, "linux/arm/v7")["digest"] == images["arm_v6"].digest  # type: ignore[arg-type]
 
 
 def test_broken_blob_is_resumed(
