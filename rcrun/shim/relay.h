@@ -1,7 +1,7 @@
 /*
- * The relay: what the monitor does while the container runs (monitor.c, logfile.c), and the attach
- * client that a foreground run, exec or attach becomes (client.c). docs/plan.md, "The attach
- * socket", is what the two say to each other.
+ * The relay: what the monitor does while the container runs (monitor.c, peers.c, logfile.c), and the
+ * attach client that a foreground run, exec or attach becomes (client.c, keyboard.c). docs/plan.md,
+ * "The attach socket", is what the two say to each other.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <termios.h>
 
 enum packet_kind {
 	PACKET_HELLO = 'H',
@@ -53,26 +54,33 @@ void logfile_close(struct logfile *log);
 enum { SLOT_SIGNALS, SLOT_LISTENER, SLOT_WATCH, SLOT_OUT, SLOT_ERR, SLOT_IN, SLOT_CLIENT };
 enum { SLOT_COUNT = SLOT_CLIENT + RELAY_CLIENTS };
 
+/* What a client did not take yet. */
+enum debt { OWES_OUT = 1, OWES_ERR = 2, OWES_LAUNCHED = 4, OWES_TAKEN = 8 };
+
 struct relay_client {
-	int fd;
-	unsigned char flags; /* enum client_flag, as it said in its hello */
-	unsigned char owed;  /* what it did not take yet: enum debt */
+	int fd;              /* -1: a free place */
+	unsigned char flags; /* enum client_flag, from its hello */
+	unsigned char owed;  /* enum debt */
 	bool greeted, first;
 	bool held; /* its next packet is input, for which there is no room yet */
 };
 
 /* A stream of the container, with the packet that its readers are about to get. */
 struct relay_stream {
-	int fd;
-	size_t length;  /* of packet */
-	size_t after;   /* bytes that came after the end of the init */
-	unsigned owing; /* clients that did not get the packet yet; nothing is read meanwhile */
-	char packet[RELAY_PACKET];
+	const char *name;   /* in the log */
+	char kind;          /* of its packets */
+	unsigned char flag; /* of the clients that ask for it */
+	unsigned char debt; /* of those that did not take the packet … */
+	unsigned owing;     /* … and how many they are; nothing is read meanwhile */
+	int fd;             /* -1: none, or it ended */
+	size_t after;       /* bytes that came after the end of the init */
+	size_t length;      /* of the packet */
+	char *packet;
 };
 
 /*
  * One for a process, in .bss: its buffers cost nothing until they are used. Call relay_init(), set
- * the upper part, then relay_signals() before the container is cloned.
+ * the upper part, then call relay_signals() before the container is cloned.
  */
 struct relay {
 	int terminal;     /* pseudo-terminal master, -1: none */
@@ -87,17 +95,20 @@ struct relay {
 	struct logfile log;
 
 	int signal_fd;
-	int peer; /* our own descriptor of the terminal's other end */
-	bool ready, ended, accepting, input_once;
-	int status;     /* wait status of the init */
-	pid_t launched; /* what P said */
-	int64_t deadline;
+	int peer;        /* the terminal's other end, held open */
+	bool ended;      /* the init was reaped */
+	bool accepting;  /* false after accept() failed, until a client leaves */
+	bool input_once; /* the input ends with a client's, as the foreground client brought it */
+	bool input_ends; /* after what is held */
+	int status;      /* wait status of the init */
+	pid_t launched;  /* what P said, 0 before */
+	long long deadline; /* after the end: when clients that take nothing are left behind */
+	int input_from;     /* index of the client that sent the input, -1: it left */
+	size_t input_offset, input_length;
 	struct relay_stream streams[2];
 	struct relay_client clients[RELAY_CLIENTS];
 	struct pollfd polls[SLOT_COUNT];
-	int input_from; /* index of the client that sent the input, -1: it left */
-	size_t input_offset, input_length;
-	char input[RELAY_PACKET];
+	char input[RELAY_PACKET], packets[2][RELAY_PACKET];
 };
 
 void relay_init(struct relay *relay);
@@ -109,18 +120,69 @@ void relay_init(struct relay *relay);
 int relay_signals(struct relay *relay, sigset_t *before);
 
 /*
- * Poll until the init ended and what it wrote is delivered. Returns its wait status. May run
- * before the launch is complete (state `created`): `watch` tells of the rest.
+ * Poll until the init ended and what it wrote is delivered; close its streams and the log. Returns
+ * its wait status. May run before the launch is complete (state `created`): `watch` tells of the rest.
  */
 int relay_run(struct relay *relay);
 
 /* Tell P, now and to every client to come. */
 void relay_launched(struct relay *relay, pid_t pid);
 
-/* The last packet, R or X, to every client and to those in the listen queue. Closes all of them,
- * and the listener. Unlink the socket before, or a client that comes meanwhile gets end of file. */
+/*
+ * The last packet, R or X, to every client and to those in the listen queue, which are closed, as
+ * the listener is. Unlink the socket before, or who connects between the two gets end of file.
+ */
 void relay_failed(struct relay *relay, const struct report *report);
 void relay_ended(struct relay *relay, int code);
+
+/* --- peers.c: the clients of a monitor ------------------------------------------------------------ */
+
+enum {
+	/* After the end, a client that takes nothing for so long is left behind. */
+	STALL_MS = 5000,
+};
+
+enum sent { SENT, SENT_LATER, SENT_NEVER /* and the client is dropped */ };
+
+long long now_ms(void);
+void shut(int *fd);
+int input_fd(const struct relay *relay);
+void write_input(struct relay *relay);
+bool clients_full(const struct relay *relay);
+int accept_client(int listener); /* one of our own user; -1: errno */
+void adopt_client(struct relay *relay, int fd, bool first);
+void drop_client(struct relay *relay, struct relay_client *client);
+enum sent send_packet(struct relay *relay, struct relay_client *client, const void *packet,
+		      size_t length);
+void pay_client(struct relay *relay, struct relay_client *client); /* what is owed */
+void deliver(struct relay *relay, struct relay_stream *stream);
+void on_client(struct relay *relay, struct relay_client *client, short events);
+void signal_init(const struct relay *relay, int number);
+
+/* --- keyboard.c: our own terminal ------------------------------------------------------------------ */
+
+struct tty {
+	bool raw;
+	struct termios saved;
+};
+
+void tty_raw(struct tty *tty); /* standard input, if it is a terminal */
+void tty_restore(struct tty *tty);
+bool tty_size(uint16_t size[2]); /* rows and columns, little-endian; false: there is no terminal */
+
+/* Keys are held back while they may be the beginning of the detach keys. */
+struct detach {
+	const unsigned char *keys;
+	size_t count, held;
+	long long until; /* then they are given back */
+};
+
+enum { DETACH_MS = 1000 };
+
+/* `out` has room for `length` and DETACH_KEYS_MAX more. Returns how much is there to be sent. */
+size_t detach_filter(struct detach *detach, const char *in, size_t length, char *out,
+		     bool *detached);
+size_t detach_release(struct detach *detach, char *out);
 
 /* --- client.c ------------------------------------------------------------------------------------ */
 
@@ -137,8 +199,7 @@ enum {
 	CLIENT_FAILED = -1,   /* the launch failed; the report came from the monitor */
 	CLIENT_LOST = -2,     /* the monitor went away without an exit status */
 	CLIENT_DETACHED = -3, /* by its keys */
-	CLIENT_BROKEN =
-		-4, /* our own output cannot be written; the report says why. The container runs on. */
+	CLIENT_BROKEN = -4,   /* our output cannot be written, see the report; the container runs */
 };
 
 /*

@@ -1,0 +1,315 @@
+/*
+ * Programs that the shim runs beside the container: hooks, helpers such as pasta, newuidmap. Their standard error is
+ * kept in a memfd: a program that goes to the background with it open can hold nobody up.
+ */
+
+#include "shim.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static void keep_text(int errors, struct report *report)
+{
+	struct stat status;
+	off_t most = (off_t)sizeof(report->text) - 1;
+
+	if (errors < 0 || fstat(errors, &status) < 0)
+		return;
+	off_t from = status.st_size > most ? status.st_size - most : 0;
+	memset(report->text, 0, sizeof(report->text));
+	(void)!pread(errors, report->text, (size_t)most, from);
+}
+
+static int input_of(const char *text)
+{
+	if (!text)
+		return open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int fd = memfd_create("rcrun-input", MFD_CLOEXEC);
+	size_t length = strlen(text);
+	if (fd >= 0 && (write(fd, text, length) != (ssize_t)length || lseek(fd, 0, SEEK_SET) < 0)) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static _Noreturn void become(const struct child *child, int input, int errors)
+{
+	static char *no_env[] = {NULL};
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)signal(SIGPIPE, SIG_DFL);
+	if (!child->keep_streams) {
+		(void)dup2(input, 0);
+		(void)dup2(errors, 1);
+		(void)dup2(errors, 2);
+	}
+	(void)sys_close_range(3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+	if (child->ready_fd >= 0)
+		(void)fcntl(child->ready_fd, F_SETFD, 0);
+	if (child->path)
+		(void)execve(child->path, child->argv, child->env ? child->env : no_env);
+	else
+		(void)execvp(child->argv[0], child->argv);
+	dprintf(2, "%s", strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* 1: it ended, 0: the time is over */
+static int wait_for(pid_t pid, int seconds)
+{
+	autoclose int process = seconds > 0 ? sys_pidfd_open(pid) : -1;
+	struct pollfd waiting = {.fd = process, .events = POLLIN};
+
+	if (process < 0)
+		return 1;
+	return TEMP_FAILURE_RETRY(poll(&waiting, 1, seconds * 1000)) != 0;
+}
+
+int child_run(const struct child *child, struct report *report)
+{
+	int status;
+	autoclose int input = input_of(child->input);
+	autoclose int errors = memfd_create("rcrun-errors", MFD_CLOEXEC);
+
+	if (input < 0 || errors < 0)
+		return fail(report, "memfd_create");
+	pid_t pid = fork();
+	if (pid < 0)
+		return fail(report, "fork");
+	if (pid == 0)
+		become(child, input, errors);
+	bool in_time = wait_for(pid, child->timeout_seconds);
+	if (!in_time)
+		(void)kill(pid, SIGKILL);
+	TRY(report, TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)));
+	keep_text(errors, report);
+	if (!in_time)
+		return fail_with(report, "waitpid", ETIMEDOUT);
+	return exit_code(status);
+}
+
+static int hook_run(const struct plan *plan, const struct record *record, pid_t pid,
+		    const char *status, struct report *report)
+{
+	int argc = (int)number(record->words[5]);
+	char **argv = calloc((size_t)argc + 2, sizeof(*argv));
+	char *state = NULL;
+	const char *json = plan->settings.state_json ? plan->settings.state_json
+						     : "{\"ociVersion\":\"1.0.2\"";
+
+	if (!argv ||
+	    asprintf(&state, "%s,\"pid\":%d,\"status\":\"%s\"}", json, (int)pid, status) < 0)
+		return fail(report, "calloc");
+	memcpy(argv, record->words + 6, (size_t)argc * sizeof(*argv));
+	if (argc == 0)
+		argv[0] = record->words[4];
+	struct child child = {.argv = argv,
+			      .env = record->words + 6 + argc,
+			      .path = record->words[4],
+			      .input = state,
+			      .ready_fd = -1,
+			      .timeout_seconds = (int)number(record->words[3])};
+	int result = child_run(&child, report);
+	free(argv);
+	free(state);
+	if (result == 0)
+		return 0;
+	report->step = record->index;
+	if (result > 0) {
+		report->child_status = result;
+		(void)fail_with(report, "hook", EIO);
+	}
+	return -1;
+}
+
+int hooks_run(const struct plan *plan, const char *kind, pid_t pid, const char *status,
+	      struct report *report)
+{
+	for (int i = 0; i < plan->first_step; i++) {
+		const struct record *record = &plan->records[i];
+		if (record_is(record, "hook") && strcmp(record->words[1], kind) == 0 &&
+		    hook_run(plan, record, pid, status, report) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- helpers ------------------------------------------------------------------------------------------ */
+
+/* The words with @PID@ and @READY@ replaced, NULL-terminated; false: out of memory. */
+static bool fill_in(const struct record *record, pid_t pid, int ready, char ***argv)
+{
+	const struct {
+		const char *mark;
+		int value;
+	} marks[] = {{"@PID@", (int)pid}, {"@READY@", ready}};
+
+	*argv = calloc((size_t)record->count, sizeof(**argv));
+	for (int i = 2; *argv && i < record->count; i++) {
+		char *word = record->words[i];
+		for (int m = 0; m < 2; m++) {
+			char *at = strstr(word, marks[m].mark);
+			if (at && asprintf(&word, "%.*s%d%s", (int)(at - word), word,
+					   marks[m].value, at + strlen(marks[m].mark)) < 0)
+				return false;
+		}
+		(*argv)[i - 2] = word;
+	}
+	return *argv != NULL;
+}
+
+static bool wants_ready(const struct record *record)
+{
+	for (int i = 2; i < record->count; i++)
+		if (strstr(record->words[i], "@READY@"))
+			return true;
+	return false;
+}
+
+static int write_pid(const char *path, pid_t pid)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d\n", (int)pid);
+	return write_aside(path, text);
+}
+
+/* A helper that stays in the foreground, and says that it is ready by writing to a descriptor. */
+static int start_in_foreground(const struct record *record, pid_t init, struct report *report)
+{
+	int ends[2];
+	char byte, **argv;
+
+	TRY(report, pipe2(ends, O_CLOEXEC));
+	autoclose int reader = ends[0];
+	autoclose int writer = ends[1];
+	autoclose int input = input_of(NULL);
+	autoclose int errors = memfd_create("rcrun-errors", MFD_CLOEXEC);
+	if (!fill_in(record, init, writer, &argv))
+		return fail(report, "calloc");
+	pid_t parent = getpid(), pid = fork();
+	if (pid < 0)
+		return fail(report, "fork");
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		struct child child = {.argv = argv, .ready_fd = writer};
+		become(&child, input, errors);
+	}
+	close_cleaner(&writer);
+	writer = -1;
+	struct pollfd waiting = {.fd = reader, .events = POLLIN};
+	if (TEMP_FAILURE_RETRY(poll(&waiting, 1, 30000)) == 1 && read(reader, &byte, 1) == 1)
+		return write_pid(record->words[1], pid) < 0 ? fail(report, "open") : 0;
+	(void)kill(pid, SIGKILL);
+	(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+	keep_text(errors, report);
+	return fail_with(report, "helper", EIO);
+}
+
+static int helper_start(const struct record *record, pid_t init, struct report *report)
+{
+	struct child child = {.ready_fd = -1, .timeout_seconds = 30};
+
+	if (wants_ready(record))
+		return start_in_foreground(record, init, report);
+	if (!fill_in(record, init, -1, &child.argv))
+		return fail(report, "calloc");
+	int status = child_run(&child, report);
+	if (status <= 0)
+		return status;
+	report->child_status = status;
+	return fail_with(report, "helper", EIO);
+}
+
+int helpers_start(const struct plan *plan, pid_t pid, struct report *report)
+{
+	for (int i = 0; i < plan->first_step; i++) {
+		const struct record *record = &plan->records[i];
+		if (!record_is(record, "helper"))
+			continue;
+		/* one that goes to the background becomes our child, so that its pid cannot be another's */
+		TRY(report, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+		if (helper_start(record, pid, report) < 0) {
+			report->step = record->index;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void helpers_stop(const struct plan *plan)
+{
+	for (int i = 0; i < plan->first_step; i++) {
+		const struct record *record = &plan->records[i];
+		char text[16] = "";
+
+		if (!record_is(record, "helper"))
+			continue;
+		autoclose int fd = open(record->words[1], O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+			continue;
+		pid_t pid = (pid_t)number(text);
+		if (pid > 1 && waitpid(pid, NULL, WNOHANG) == 0)
+			(void)kill(pid, SIGTERM);
+		(void)unlink(record->words[1]);
+	}
+}
+
+int step_hooks(struct context *context, const struct record *record, struct report *report)
+{
+	const char *kind = record->words[1];
+	const char *status = strcmp(kind, "startContainer") == 0 ? "created" : "creating";
+
+	return hooks_run(context->plan, kind, context->self, status, report);
+}
+
+int step_run(struct context *context, const struct record *record, struct report *report)
+{
+	struct child child = {.argv = record->words + 1, .ready_fd = -1};
+	int status = child_run(&child, report);
+
+	(void)context;
+	if (status <= 0)
+		return status;
+	report->child_status = status;
+	return fail_with(report, "run", EIO);
+}
+
+int step_unlink(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	if (unlink(record->words[1]) < 0 && errno != ENOENT)
+		return fail(report, "unlink");
+	return 0;
+}
+
+int step_rename(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	if (rename(record->words[1], record->words[2]) < 0 && errno != ENOENT)
+		return fail(report, "rename");
+	return 0;
+}
+
+int step_sync(struct context *context, const struct record *record, struct report *report)
+{
+	autoclose int fd = open(record->words[1], O_RDONLY | O_CLOEXEC);
+
+	(void)context;
+	if (fd < 0)
+		return fail(report, "open");
+	TRY(report, syncfs(fd));
+	return 0;
+}

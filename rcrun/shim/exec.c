@@ -1,0 +1,215 @@
+/* The last steps: waiting for the start, the directory, the environment, init, exec. */
+
+#include "shim.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+int step_env(struct context *context, const struct record *record, struct report *report)
+{
+	(void)report;
+	context->env = record->words + 1; /* the record's vector ends in NULL */
+	return 0;
+}
+
+int step_init(struct context *context, const struct record *record, struct report *report)
+{
+	(void)record;
+	(void)report;
+	context->stay_as_init = true;
+	return 0;
+}
+
+int step_cwd(struct context *context, const struct record *record, struct report *report)
+{
+	const char *path = record->words[1];
+
+	(void)context;
+	report->word = 1;
+	if (record->count > 2 && strcmp(record->words[2], "create") == 0) {
+		autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		autoclose int made = make_inside(root, path, true, 0755);
+		if (made < 0)
+			return fail(report, "mkdirat");
+	}
+	TRY(report, chdir(path));
+	report->word = 0;
+	return 0;
+}
+
+/*
+ * The container is created: the parent may go. Nothing of it is needed any more, so the sync socket is closed and
+ * reports go to whoever starts us.
+ */
+int step_start_wait(struct context *context, const struct record *record, struct report *report)
+{
+	struct pollfd waiting = {.fd = context->listener, .events = POLLIN};
+	char byte = 0;
+
+	(void)record;
+	if (context->listener < 0)
+		return fail_with(report, "start-socket", EINVAL);
+	TRY(report, sync_send(context->sync, SYNC_CREATED, 0, -1, NULL));
+	while (context->starter < 0) {
+		TRY(report, TEMP_FAILURE_RETRY(poll(&waiting, 1, -1)));
+		autoclose int peer = accept4(context->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (peer >= 0 && TEMP_FAILURE_RETRY(recv(peer, &byte, 1, 0)) == 1 && byte == 's')
+			context->starter = steal_fd(&peer);
+	}
+	(void)close(context->listener);
+	(void)close(context->sync);
+	context->listener = context->sync = -1;
+	return 0;
+}
+
+/* We lead a session of our own that has no terminal yet. */
+static int take_terminal(const struct context *context, struct report *report)
+{
+	TRY(report, ioctl(context->console, TIOCSCTTY, 0));
+	for (int fd = 0; fd < 3; fd++)
+		TRY(report, dup2(context->console, fd));
+	return 0;
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	for (int signal_number = 1; signal_number < NSIG; signal_number++)
+		(void)signal(signal_number, SIG_DFL);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static const char *search_path(char **env)
+{
+	for (; env && *env; env++)
+		if (strncmp(*env, "PATH=", 5) == 0)
+			return *env + 5;
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+static int is_directory(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* Like execvpe(3): go on past directories that lack it, remember that one had it and refused. */
+static void exec_from_path(char **argv, char **env)
+{
+	const char *directories = search_path(env);
+	int refused = 0;
+
+	while (*directories) {
+		size_t length = strcspn(directories, ":");
+		char path[PATH_MAX];
+		int used = snprintf(path, sizeof(path), "%.*s/%s", (int)length, directories,
+				    argv[0]);
+
+		if (length && used < (int)sizeof(path)) {
+			(void)execve(path, argv, env);
+			if (errno == EACCES && !is_directory(path))
+				refused = EACCES;
+			else if (errno != EACCES && errno != ENOENT && errno != ENOTDIR)
+				return;
+		}
+		directories += length + (directories[length] == ':');
+	}
+	errno = refused ? refused : ENOENT;
+}
+
+static int exec_now(struct context *context, const struct record *record, struct report *report)
+{
+	static char *no_env[] = {NULL};
+	char **env = context->env ? context->env : no_env, **argv = record->words + 1;
+	unsigned first = 3 + context->plan->settings.preserve_fds;
+
+	if (context->stay_as_init)
+		(void)setsid();
+	if (context->console >= 0 && take_terminal(context, report) < 0)
+		return -1;
+	for (unsigned fd = 3; fd < first; fd++)
+		(void)fcntl((int)fd, F_SETFD, 0);
+	/* the monitor's death is ours; the user's change in between would have cleared it */
+	if (context->dies_with_parent)
+		TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+	TRY(report, sys_close_range(first, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */));
+	reset_signals();
+	report->word = 1;
+	if (!*argv[0])
+		return fail_with(report, "execve", ENOENT);
+	if (strchr(argv[0], '/'))
+		(void)execve(argv[0], argv, env);
+	else
+		exec_from_path(argv, env);
+	if (errno == EACCES && strchr(argv[0], '/') && is_directory(argv[0]))
+		errno = EISDIR;
+	return fail(report, "execve");
+}
+
+/* --- pid 1 of `init`: reaps, forwards signals, ends as the command ends -------------------------------- */
+
+static int reap(pid_t command, int *status)
+{
+	pid_t pid;
+	int ended;
+
+	while ((pid = waitpid(-1, &ended, WNOHANG)) > 0)
+		if (pid == command) {
+			*status = ended;
+			return 1;
+		}
+	return 0;
+}
+
+static _Noreturn void init_loop(pid_t command, const sigset_t *all)
+{
+	int status = 0;
+
+	(void)prctl(PR_SET_NAME, "rcrun:init");
+	for (;;) {
+		siginfo_t info;
+		int signal_number = sigwaitinfo(all, &info);
+
+		if (signal_number == SIGCHLD && reap(command, &status))
+			_exit(exit_code(status));
+		/* SIGTTIN and SIGTTOU are about our own terminal */
+		if (signal_number > 0 && signal_number != SIGCHLD && signal_number != SIGTTIN &&
+		    signal_number != SIGTTOU)
+			(void)kill(command, signal_number);
+	}
+}
+
+static int exec_beneath_init(struct context *context, const struct record *record,
+			     struct report *report)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	TRY(report, sigprocmask(SIG_SETMASK, &all, NULL));
+	pid_t command = fork();
+	if (command < 0)
+		return fail(report, "fork");
+	if (command == 0)
+		return exec_now(context, record, report);
+	/* none of ours stays open: the streams end with the command, the sync socket says that exec succeeded */
+	(void)sys_close_range(0, ~0U, 0);
+	init_loop(command, &all);
+}
+
+int step_exec(struct context *context, const struct record *record, struct report *report)
+{
+	return context->stay_as_init ? exec_beneath_init(context, record, report)
+				     : exec_now(context, record, report);
+}

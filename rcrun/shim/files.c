@@ -1,0 +1,189 @@
+/* Files, sockets and trees of the host's side. */
+
+#include "shim.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+int read_all(int fd, char **text, size_t *length)
+{
+	size_t size = 16384, used = 0;
+	char *buffer = malloc(size);
+
+	while (buffer) {
+		ssize_t got = TEMP_FAILURE_RETRY(read(fd, buffer + used, size - used - 1));
+		if (got < 0) {
+			free(buffer);
+			return -1;
+		}
+		if (got == 0) {
+			buffer[used] = '\0';
+			*text = buffer;
+			*length = used;
+			return 0;
+		}
+		used += (size_t)got;
+		if (size - used < 4096)
+			buffer = realloc(buffer, size *= 2);
+	}
+	return -1;
+}
+
+int write_aside(const char *path, const char *text)
+{
+	char aside[PATH_MAX];
+	size_t length = strlen(text);
+
+	if (snprintf(aside, sizeof(aside), "%s.%d~", path, (int)getpid()) >= (int)sizeof(aside)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	autoclose int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -1;
+	ssize_t written = TEMP_FAILURE_RETRY(write(fd, text, length));
+	if (written != (ssize_t)length || rename(aside, path) < 0) {
+		int saved = written < 0 ? errno : ENOSPC;
+		(void)unlink(aside);
+		errno = saved;
+		return -1;
+	}
+	return 0;
+}
+
+unsigned long long process_start(pid_t pid)
+{
+	char path[32], text[1024];
+	unsigned long long start = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (length <= 0)
+		return 0;
+	text[length] = '\0';
+	/* the name may hold anything: count fields from its last parenthesis; starttime is the 22nd */
+	char *at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (at)
+		start = strtoull(at, NULL, 10);
+	return start;
+}
+
+static unsigned long long nanoseconds(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (unsigned long long)now.tv_sec * 1000000000ULL + (unsigned long long)now.tv_nsec;
+}
+
+int write_state(const struct plan *plan, pid_t pid)
+{
+	char text[256];
+
+	if (plan->settings.pid_path) {
+		(void)snprintf(text, sizeof(text), "%d", (int)pid);
+		if (write_aside(plan->settings.pid_path, text) < 0)
+			return -1;
+	}
+	if (!plan->settings.state_path)
+		return 0;
+	(void)snprintf(text, sizeof(text),
+		       "{\"monitor\":%d,\"monitor_start\":%llu,\"pid\":%d,\"pid_start\":%llu,"
+		       "\"started\":%llu}\n",
+		       (int)getpid(), process_start(getpid()), (int)pid, process_start(pid),
+		       nanoseconds());
+	return write_aside(plan->settings.state_path, text);
+}
+
+int exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int write_exit(const struct plan *plan, int status)
+{
+	char text[160];
+
+	if (!plan->settings.exit_path)
+		return 0;
+	(void)snprintf(text, sizeof(text),
+		       "{\"exit_code\":%d,\"finished\":%llu,\"oom_killed\":false,\"signal\":%d}\n",
+		       exit_code(status), nanoseconds(),
+		       WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	return write_aside(plan->settings.exit_path, text);
+}
+
+/* sun_path holds 108 bytes; the directory's descriptor stands for the rest of the path. */
+static int unix_address(const char *path, struct sockaddr_un *address, int *directory)
+{
+	const char *name = strrchr(path, '/');
+	char parent[PATH_MAX];
+
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (!name || name == path || strlen(path) >= sizeof(parent)) {
+		errno = EINVAL;
+		return -1;
+	}
+	memcpy(parent, path, (size_t)(name - path));
+	parent[name - path] = '\0';
+	*directory = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*directory < 0)
+		return -1;
+	int length = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d%s",
+			      *directory, name);
+	if (length >= (int)sizeof(address->sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return 0;
+}
+
+int listen_unix(const char *path)
+{
+	struct sockaddr_un address;
+	autoclose int directory = -1;
+	autoclose int fd = -1;
+
+	if (unix_address(path, &address, &directory) < 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	(void)unlink(address.sun_path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    chmod(address.sun_path, 0600) < 0 || listen(fd, 128) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+static int connect_kind(const char *path, int kind)
+{
+	struct sockaddr_un address;
+	autoclose int directory = -1;
+	autoclose int fd = -1;
+
+	if (unix_address(path, &address, &directory) < 0)
+		return -1;
+	fd = socket(AF_UNIX, kind | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+int connect_unix(const char *path)
+{
+	return connect_kind(path, SOCK_SEQPACKET);
+}
+
+int connect_stream(const char *path)
+{
+	return connect_kind(path, SOCK_STREAM);
+}

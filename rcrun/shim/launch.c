@@ -1,0 +1,234 @@
+/*
+ * From the parent to the container's first process.
+ *
+ *  M (parent.c)                    I ("rcrun:setup")                    C
+ *   fork ─────────────────────────> exec of a sealed memfd copy
+ *                                   joins the namespaces
+ *   <──────────────── SYNC_CHILD ── clone3(CLONE_PARENT) ────────────> waits
+ *   reaps I, writes the id maps
+ *   ── SYNC_MAPPED ──────────────────────────────────────────────────> root of its namespaces; steps
+ *   starts helpers meanwhile
+ *   <─────────────────────────────────────────────── SYNC_CONSOLE fd ─ step console
+ *   <──────────────────────────────────────────────────── SYNC_READY ─ step ready
+ *   hooks prestart, createRuntime
+ *   ── SYNC_GO ──────────────────────────────────────────────────────> pivot, … exec
+ *   end of file: exec succeeded; SYNC_REPORT at any point: it failed
+ *
+ * The copy is why a container can open /proc/PID/exe of I or C and still write nothing of ours. When a namespace is
+ * joined, others can see us: we are not dumpable then.
+ */
+
+#include "shim.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+int run_steps(struct context *context, int from, int to, struct report *report)
+{
+	for (int i = from; i < to; i++) {
+		const struct record *record = &context->plan->records[i];
+
+		if (!record->step || !record->step->run ||
+		    record->step->run(context, record, report) == 0)
+			continue;
+		if (report->step < 0)
+			report->step = i;
+		return -1;
+	}
+	return 0;
+}
+
+/* --- joining ------------------------------------------------------------------------------------------- */
+
+static int join_process(const struct record *record, struct report *report)
+{
+	pid_t pid = (pid_t)number(record->words[1]);
+	autoclose int process = sys_pidfd_open(pid);
+
+	report->step = record->index;
+	report->word = 1;
+	if (process < 0)
+		return fail(report, "pidfd_open");
+	/* the descriptor holds the process that has the number now: is it the one that was meant? */
+	if (process_start(pid) != (unsigned long long)number(record->words[2]))
+		return fail_with(report, "pidfd_open", ESRCH);
+	TRY(report, setns(process, (int)namespace_flags(record->words[3])));
+	return 0;
+}
+
+enum { MOST_JOINS = 8 };
+
+/* All are opened before one is entered: afterwards the paths may show something else. */
+static int join_paths(const struct plan *plan, struct report *report)
+{
+	const struct record *joins[MOST_JOINS];
+	int fds[MOST_JOINS], count = 0;
+
+	for (int i = 0; i < plan->first_step && count < MOST_JOINS; i++) {
+		const struct record *record = &plan->records[i];
+		if (!record_is(record, "join"))
+			continue;
+		joins[count] = record;
+		fds[count] = open(record->words[2], O_RDONLY | O_CLOEXEC);
+		report->step = record->index;
+		report->word = 2;
+		if (fds[count++] < 0)
+			return fail(report, "open");
+	}
+	/* the user namespace first: it gives the rights over the others */
+	for (int user = 1; user >= 0; user--)
+		for (int i = 0; i < count; i++) {
+			uint64_t flag = namespace_flags(joins[i]->words[1]);
+			if ((flag == CLONE_NEWUSER) != (user == 1))
+				continue;
+			report->step = joins[i]->index;
+			TRY(report, setns(fds[i], (int)flag));
+		}
+	report->step = -1;
+	report->word = 0;
+	return count;
+}
+
+static int join(const struct plan *plan, struct report *report)
+{
+	const struct record *process = plan->settings.join_pid;
+	bool others = process != NULL;
+
+	for (int i = 0; i < plan->first_step; i++)
+		others |= record_is(&plan->records[i], "join");
+	if (!others)
+		return 0;
+	TRY(report, prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+	if (process && join_process(process, report) < 0)
+		return -1;
+	report->step = -1;
+	report->word = 0;
+	return join_paths(plan, report) < 0 ? -1 : 0;
+}
+
+static bool has_user_namespace(const struct plan *plan)
+{
+	const struct record *process = plan->settings.join_pid;
+
+	if (plan->settings.unshare & CLONE_NEWUSER ||
+	    (process && strstr(process->words[3], "user")))
+		return true;
+	for (int i = 0; i < plan->first_step; i++)
+		if (record_is(&plan->records[i], "join") &&
+		    strcmp(plan->records[i].words[1], "user") == 0)
+			return true;
+	return false;
+}
+
+/* --- C ------------------------------------------------------------------------------------------------ */
+
+/* Offsets are set before anybody is in the namespace: we enter it with exec (time_namespaces(7)). */
+static int make_time_namespace(const struct plan *plan, struct report *report)
+{
+	if (!(plan->settings.unshare & CLONE_NEWTIME))
+		return 0;
+	TRY(report, unshare(CLONE_NEWTIME));
+	autoclose int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(report, "open");
+	for (int i = 0; i < plan->first_step; i++) {
+		char **words = plan->records[i].words;
+		if (!record_is(&plan->records[i], "time-offset"))
+			continue;
+		report->step = i;
+		TRY(report, dprintf(fd, "%s %s %s\n", words[1], words[2], words[3]));
+	}
+	report->step = -1;
+	return 0;
+}
+
+/* The map may lack 0: then we stay nobody, with the capabilities that the first process of a namespace has. */
+static int become_root(const struct plan *plan, struct report *report)
+{
+	if (!has_user_namespace(plan))
+		return 0;
+	if (syscall(SYS_setresgid, 0, 0, 0) < 0 && errno != EINVAL)
+		return fail(report, "setresgid");
+	if (syscall(SYS_setresuid, 0, 0, 0) < 0 && errno != EINVAL)
+		return fail(report, "setresuid");
+	return 0;
+}
+
+static int container_steps(struct context *context, struct report *report)
+{
+	struct sync_message message;
+	const struct plan *plan = context->plan;
+
+	if (sync_receive(context->sync, &message, NULL) != 1 || message.kind != SYNC_MAPPED)
+		return fail_with(report, "recvmsg", ECONNRESET);
+	context->self = message.pid;
+	if (become_root(plan, report) < 0 || make_time_namespace(plan, report) < 0)
+		return -1;
+	(void)setsid();
+	(void)umask(0);
+	return run_steps(context, plan->first_step, plan->first_on_exit, report);
+}
+
+static _Noreturn void container_main(struct context *context)
+{
+	static struct report report;
+
+	report_clear(&report);
+	if (container_steps(context, &report) == 0)
+		(void)fail_with(&report, "exec", EINVAL); /* the plan did not end in one */
+	if (context->starter >= 0)
+		(void)send(context->starter, &report, sizeof(report), MSG_NOSIGNAL);
+	else
+		(void)sync_send(context->sync, SYNC_REPORT, 0, -1, &report);
+	_exit(report.error == ENOENT ? 127 : 126);
+}
+
+/* --- I ------------------------------------------------------------------------------------------------ */
+
+_Noreturn void setup_main(struct plan *plan, int sync, int listener)
+{
+	static struct report report;
+	const struct settings *settings = &plan->settings;
+	struct context context = {
+		.plan = plan,
+		.sync = sync,
+		.root = -1,
+		.console = -1,
+		.listener = listener,
+		.starter = -1,
+		.own_streams = settings->monitor && !settings->terminal,
+		.dies_with_parent = !settings->detach && !settings->start_socket,
+	};
+	int cgroup = -1;
+
+	report_clear(&report);
+	(void)prctl(PR_SET_NAME, "rcrun:setup");
+	if (settings->cgroup_path &&
+	    (cgroup = open(settings->cgroup_path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		(void)fail(&report, "open");
+	else if (join(plan, &report) == 0) {
+		pid_t pid = sys_clone3(
+			(settings->unshare & ~(uint64_t)CLONE_NEWTIME) | CLONE_PARENT, 0, cgroup);
+		if (pid == 0)
+			container_main(&context);
+		if (pid > 0 && sync_send(sync, SYNC_CHILD, pid, -1, NULL) == 0)
+			_exit(0);
+		(void)fail(&report, "clone3");
+		for (int i = 0; i < plan->first_step; i++)
+			if (record_is(&plan->records[i], "unshare"))
+				report.step = i;
+	}
+	(void)sync_send(sync, SYNC_REPORT, 0, -1, &report);
+	_exit(125);
+}

@@ -1,0 +1,154 @@
+/*
+ * rcrun-shim PLAN_FD: reads a plan and executes it (docs/plan.md draws the processes).
+ *
+ * P, this process, validates the plan. A container or exec session with a monitor forks M, which leads a session of
+ * its own, and P becomes the attach client or ends. Without a monitor P takes M's part. The form with three numbers is I,
+ * started by M from a sealed copy of this program.
+ */
+
+#include "relay.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+/* Pairs of hex digits, as the plan has them. */
+static size_t detach_keys(const char *digits, unsigned char keys[DETACH_KEYS_MAX])
+{
+	size_t count = 0;
+
+	for (; digits[0] && digits[1] && count < DETACH_KEYS_MAX; digits += 2) {
+		char pair[3] = {digits[0], digits[1], '\0'};
+		keys[count++] = (unsigned char)strtoul(pair, NULL, 16);
+	}
+	return count;
+}
+
+static int be_client(const struct plan *plan, int socket)
+{
+	static struct report report;
+	const struct settings *settings = &plan->settings;
+	unsigned char keys[DETACH_KEYS_MAX];
+	struct client_options options = {
+		.in = strchr(settings->streams, 'i'),
+		.out = strchr(settings->streams, 'o'),
+		.err = strchr(settings->streams, 'e'),
+		.sig_proxy = settings->sig_proxy,
+		.terminal = settings->terminal,
+		.detach_keys = keys,
+		.detach_key_count = detach_keys(settings->detach_keys, keys),
+	};
+
+	report_clear(&report);
+	int status = client_run(socket, &options, &report);
+	switch (status) {
+	case CLIENT_DETACHED:
+		return 0;
+	case CLIENT_LOST:
+		(void)fail_with(&report, "monitor", EPIPE);
+		on_failure(plan, &report);
+	case CLIENT_FAILED:
+	case CLIENT_BROKEN:
+		on_failure(plan, &report);
+	default:
+		return status;
+	}
+}
+
+static int attach_main(const struct plan *plan)
+{
+	static struct report report;
+	int socket = plan->settings.attach_path ? connect_unix(plan->settings.attach_path) : -1;
+
+	report_clear(&report);
+	if (socket < 0) {
+		(void)fail(&report, "connect");
+		on_failure(plan, &report);
+	}
+	return be_client(plan, socket);
+}
+
+/* P and M part. M keeps the report's descriptor; P must not, or its reader would wait for the container's end. */
+static int with_monitor(struct plan *plan)
+{
+	static struct report report;
+	int pair[2] = {-1, -1};
+
+	report_clear(&report);
+	if (plan->settings.foreground &&
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		(void)fail(&report, "socketpair");
+		report_send(plan, &report);
+		on_failure(plan, &report);
+	}
+	pid_t monitor = fork();
+	if (monitor < 0) {
+		(void)fail(&report, "fork");
+		report_send(plan, &report);
+		on_failure(plan, &report);
+	}
+	if (monitor == 0) {
+		close_cleaner(&pair[0]);
+		(void)setsid();
+		_exit(parent_main(plan, pair[1]));
+	}
+	close_cleaner(&pair[1]);
+	return plan->settings.foreground ? be_client(plan, pair[0]) : 0;
+}
+
+/* Descriptors 0, 1 and 2 always stand for streams: nothing that we open may get their numbers. */
+static void fill_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd < 3);
+	if (fd >= 0)
+		(void)close(fd);
+	for (fd = 0; fd < 3; fd++)
+		(void)fcntl(fd, F_SETFD, 0);
+}
+
+static void keep_for_ourselves(const struct plan *plan)
+{
+	(void)fcntl(plan->fd, F_SETFD, FD_CLOEXEC);
+	if (plan->settings.report_fd >= 0)
+		(void)fcntl(plan->settings.report_fd, F_SETFD, FD_CLOEXEC);
+}
+
+int main(int argc, char **argv)
+{
+	static struct plan plan;
+	static struct report report;
+
+	report_clear(&report);
+	if (argc != 2 && argc != 4) {
+		dprintf(2, "rcrun-shim executes the plans of rcrun; it is not run by hand\n");
+		return 125;
+	}
+	fill_streams();
+	if (plan_read(&plan, atoi(argv[1]), &report) < 0) {
+		report_send(&plan, &report);
+		on_failure(&plan, &report);
+	}
+	if (argc == 4) {
+		(void)fcntl(plan.fd, F_SETFD, FD_CLOEXEC);
+		setup_main(&plan, atoi(argv[2]), atoi(argv[3]));
+	}
+	keep_for_ourselves(&plan);
+	switch (plan.settings.session) {
+	case SESSION_ATTACH:
+		return attach_main(&plan);
+	case SESSION_WORK:
+		return work_main(&plan);
+	case SESSION_CONTAINER:
+	case SESSION_EXEC:
+		return plan.settings.monitor ? with_monitor(&plan) : parent_main(&plan, -1);
+	case SESSION_NONE:
+		break;
+	}
+	return 125;
+}

@@ -1,0 +1,356 @@
+/* Steps that mount. Every destination is a descriptor that inside.c resolved beneath the root. */
+
+#include "shim.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* mount_setattr(2) */
+enum {
+	ATTR_RDONLY = 1,
+	ATTR_NOSUID = 2,
+	ATTR_NODEV = 4,
+	ATTR_NOEXEC = 8,
+	ATTR_ATIME = 0x70,
+	ATTR_NOATIME = 0x10,
+	ATTR_STRICTATIME = 0x20,
+	ATTR_NODIRATIME = 0x80,
+	ATTR_NOSYMFOLLOW = 0x200000
+};
+enum { TREE_CLONE = 1, TREE_NOFOLLOW = 0x100, TREE_EMPTY = 0x1000, TREE_RECURSIVE = 0x8000 };
+
+struct flags {
+	uint64_t set, clear;           /* attributes of the mount */
+	uint64_t deep_set, deep_clear; /* of it and of all beneath */
+	unsigned long classic;         /* the same and more, as mount(2) takes them */
+	bool recursive, file, optional, nofollow, nocreate;
+};
+
+static const struct {
+	const char *word;
+	uint64_t set, clear;
+	unsigned long classic;
+} attributes[] = {
+	{"ro", ATTR_RDONLY, 0, MS_RDONLY},
+	{"rw", 0, ATTR_RDONLY, 0},
+	{"nosuid", ATTR_NOSUID, 0, MS_NOSUID},
+	{"suid", 0, ATTR_NOSUID, 0},
+	{"nodev", ATTR_NODEV, 0, MS_NODEV},
+	{"dev", 0, ATTR_NODEV, 0},
+	{"noexec", ATTR_NOEXEC, 0, MS_NOEXEC},
+	{"exec", 0, ATTR_NOEXEC, 0},
+	{"noatime", ATTR_NOATIME, ATTR_ATIME, MS_NOATIME},
+	{"relatime", 0, ATTR_ATIME, MS_RELATIME},
+	{"atime", 0, ATTR_ATIME, 0},
+	{"strictatime", ATTR_STRICTATIME, ATTR_ATIME, MS_STRICTATIME},
+	{"nodiratime", ATTR_NODIRATIME, 0, MS_NODIRATIME},
+	{"diratime", 0, ATTR_NODIRATIME, 0},
+	{"nosymfollow", ATTR_NOSYMFOLLOW, 0, 256},
+	{"symfollow", 0, ATTR_NOSYMFOLLOW, 0},
+	{"sync", 0, 0, MS_SYNCHRONOUS},
+	{"dirsync", 0, 0, MS_DIRSYNC},
+	{"lazytime", 0, 0, MS_LAZYTIME},
+};
+
+static bool word_is(const char *text, size_t length, const char *word)
+{
+	return strlen(word) == length && strncmp(text, word, length) == 0;
+}
+
+static bool take_attribute(struct flags *flags, const char *text, size_t length, bool deep)
+{
+	for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++) {
+		if (!word_is(text, length, attributes[i].word))
+			continue;
+		*(deep ? &flags->deep_set : &flags->set) |= attributes[i].set;
+		*(deep ? &flags->deep_clear : &flags->clear) |= attributes[i].clear;
+		flags->classic |= attributes[i].classic;
+		return true;
+	}
+	return false;
+}
+
+static bool take_word(struct flags *flags, const char *text, size_t length)
+{
+	if (take_attribute(flags, text, length, false))
+		return true;
+	if (word_is(text, length, "rec"))
+		return flags->recursive = true;
+	if (word_is(text, length, "file"))
+		return flags->file = true;
+	if (word_is(text, length, "optional"))
+		return flags->optional = true;
+	if (word_is(text, length, "nofollow"))
+		return flags->nofollow = true;
+	if (word_is(text, length, "nocreate"))
+		return flags->nocreate = true;
+	return *text == 'r' && take_attribute(flags, text + 1, length - 1, true);
+}
+
+static int parse_flags(const struct record *record, int word, struct flags *flags,
+		       struct report *report)
+{
+	const char *text = record->words[word];
+
+	*flags = (struct flags){0};
+	while (*text) {
+		size_t length = strcspn(text, ",");
+
+		if (length && !take_word(flags, text, length)) {
+			report->word = word;
+			return fail_with(report, "mount flags", EINVAL);
+		}
+		text += length + (text[length] == ',');
+	}
+	return 0;
+}
+
+static void fd_path(int fd, char path[32])
+{
+	(void)snprintf(path, 32, "/proc/self/fd/%d", fd);
+}
+
+static int destination(const struct context *context, const struct record *record, int word,
+		       bool directory, struct report *report)
+{
+	int fd = make_inside(context->root, record->words[word], directory,
+			     directory ? 0755 : 0644);
+
+	if (fd < 0) {
+		report->word = word;
+		(void)fail(report, directory ? "mkdirat" : "openat2");
+	}
+	return fd;
+}
+
+int step_mount(struct context *context, const struct record *record, struct report *report)
+{
+	const char *type = record->words[1], *data = record->words[5];
+	struct flags flags;
+	char path[32];
+
+	if (parse_flags(record, 4, &flags, report) < 0)
+		return -1;
+	autoclose int target = destination(context, record, 3, true, report);
+	if (target < 0)
+		return -1;
+	fd_path(target, path);
+	report->word = 3;
+	TRY(report, mount(record->words[2], path, type, flags.classic, *data ? data : NULL));
+	report->word = 0;
+	return 0;
+}
+
+int step_tmpfs_copyup(struct context *context, const struct record *record, struct report *report)
+{
+	struct flags flags;
+	char path[32];
+
+	if (parse_flags(record, 2, &flags, report) < 0)
+		return -1;
+	autoclose int old = destination(context, record, 1, true, report);
+	if (old < 0)
+		return -1;
+	autoclose int source = openat(old, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (source < 0)
+		return fail(report, "openat");
+	fd_path(old, path);
+	TRY(report, mount("tmpfs", path, "tmpfs", flags.classic & ~(unsigned long)MS_RDONLY,
+			  record->words[3]));
+	autoclose int new = open_inside(context->root, record->words[1], O_RDONLY | O_DIRECTORY);
+	if (new < 0)
+		return fail(report, "openat2");
+	TRY(report, copy_tree(source, new));
+	if (flags.classic & MS_RDONLY)
+		TRY(report, sys_mount_setattr(new, false, ATTR_RDONLY, 0, 0));
+	return 0;
+}
+
+static int set_attributes(int tree, const struct flags *flags, struct report *report)
+{
+	/* a clear without a set of atime bits is how the kernel is told "relatime" */
+	if (flags->set | flags->clear)
+		TRY(report,
+		    sys_mount_setattr(tree, false, flags->set, flags->clear & ~flags->set, 0));
+	if (flags->deep_set | flags->deep_clear)
+		TRY(report, sys_mount_setattr(tree, true, flags->deep_set, flags->deep_clear, 0));
+	return 0;
+}
+
+static int bind_source(const struct record *record, const struct flags *flags)
+{
+	unsigned how = O_CLOEXEC | TREE_CLONE | (flags->recursive ? TREE_RECURSIVE : 0) |
+		       (flags->nofollow ? TREE_NOFOLLOW : 0);
+	int tree = sys_open_tree(AT_FDCWD, record->words[1], how);
+
+	if (tree < 0 && errno == ENOENT && record->count > 4)
+		tree = sys_open_tree(AT_FDCWD, record->words[4], how);
+	return tree;
+}
+
+int step_bind(struct context *context, const struct record *record, struct report *report)
+{
+	struct flags flags;
+	struct stat status;
+
+	if (parse_flags(record, 3, &flags, report) < 0)
+		return -1;
+	autoclose int tree = bind_source(record, &flags);
+	if (tree < 0 && errno == ENOENT && flags.optional)
+		return 0;
+	report->word = 1;
+	if (tree < 0)
+		return fail(report, "open_tree");
+	report->word = 0;
+	TRY(report, fstat(tree, &status));
+	autoclose int target = flags.nocreate ? open_inside(context->root, record->words[2], O_PATH)
+					      : destination(context, record, 2,
+							    S_ISDIR(status.st_mode), report);
+	if (target < 0 && flags.nocreate)
+		return fail(report, "openat2");
+	if (target < 0 || set_attributes(tree, &flags, report) < 0)
+		return -1;
+	report->word = 2;
+	TRY(report, sys_move_mount(tree, target));
+	report->word = 0;
+	return 0;
+}
+
+int step_mount_propagation(struct context *context, const struct record *record,
+			   struct report *report)
+{
+	bool recursive;
+	uint64_t flag = propagation_of(record->words[2], &recursive);
+
+	if (!flag)
+		return fail_with(report, "propagation", EINVAL);
+	autoclose int target = open_inside(context->root, record->words[1], O_PATH);
+	if (target < 0)
+		return fail(report, "openat2");
+	TRY(report, sys_mount_setattr(target, recursive, 0, 0, flag));
+	return 0;
+}
+
+/* A mount on what the descriptor shows, of what it shows: read-only ever after. */
+int step_readonly(struct context *context, const struct record *record, struct report *report)
+{
+	autoclose int target = open_inside(context->root, record->words[1], O_PATH);
+
+	if (target < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : fail(report, "openat2");
+	autoclose int tree = sys_open_tree(target, "",
+					   O_CLOEXEC | TREE_CLONE | TREE_RECURSIVE | TREE_EMPTY);
+	if (tree < 0)
+		return fail(report, "open_tree");
+	TRY(report, sys_mount_setattr(tree, false, ATTR_RDONLY, 0, 0));
+	TRY(report, sys_move_mount(tree, target));
+	return 0;
+}
+
+/* /dev/null of the host: whatever the image has at /dev/null is not trusted. */
+static int mask_file(int target, struct report *report)
+{
+	struct stat status;
+	autoclose int tree = sys_open_tree(AT_FDCWD, "/dev/null", O_CLOEXEC | TREE_CLONE);
+
+	if (tree < 0)
+		return fail(report, "open_tree");
+	TRY(report, fstat(tree, &status));
+	if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3))
+		return fail_with(report, "open_tree", ENODEV);
+	TRY(report, sys_move_mount(tree, target));
+	return 0;
+}
+
+int step_mask(struct context *context, const struct record *record, struct report *report)
+{
+	struct stat status;
+	char path[32];
+
+	autoclose int target = open_inside(context->root, record->words[1], O_PATH);
+	if (target < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : fail(report, "openat2");
+	TRY(report, fstat(target, &status));
+	if (!S_ISDIR(status.st_mode))
+		return mask_file(target, report);
+	fd_path(target, path);
+	TRY(report,
+	    mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0k"));
+	return 0;
+}
+
+/* A user namespace may not make device nodes: the host's is bound instead, after a look at what it is. */
+static int bind_device(const struct context *context, const struct record *record, mode_t type,
+		       dev_t number_, struct report *report)
+{
+	const char *source = record->count > 8 ? record->words[8] : record->words[1];
+	struct stat status;
+
+	report->word = record->count > 8 ? 8 : 1;
+	autoclose int tree = sys_open_tree(AT_FDCWD, source, O_CLOEXEC | TREE_CLONE);
+	if (tree < 0)
+		return fail(report, "open_tree");
+	TRY(report, fstat(tree, &status));
+	if ((status.st_mode & S_IFMT) != type || status.st_rdev != number_)
+		return fail_with(report, "open_tree", ENODEV);
+	report->word = 0;
+	autoclose int target = destination(context, record, 1, false, report);
+	if (target < 0)
+		return -1;
+	TRY(report, sys_move_mount(tree, target));
+	return 0;
+}
+
+static mode_t device_type(const char *word)
+{
+	switch (*word) {
+	case 'b':
+		return S_IFBLK;
+	case 'p':
+		return S_IFIFO;
+	default:
+		return S_IFCHR; /* c, u */
+	}
+}
+
+int step_device(struct context *context, const struct record *record, struct report *report)
+{
+	mode_t type = device_type(record->words[2]);
+	mode_t mode = (mode_t)strtoul(record->words[5], NULL, 8);
+	dev_t device = makedev((unsigned)number(record->words[3]),
+			       (unsigned)number(record->words[4]));
+	char name[256];
+
+	report->word = 1;
+	autoclose int parent = parent_inside(context->root, record->words[1], name);
+	if (parent < 0)
+		return fail(report, "mkdirat");
+	report->word = 0;
+	/* the step `umask` comes later; until then it is 0 */
+	if (mknodat(parent, name, type | mode, type == S_IFIFO ? 0 : device) < 0) {
+		if ((errno == EPERM || errno == EEXIST) && type != S_IFIFO)
+			return bind_device(context, record, type, device, report);
+		return fail(report, "mknodat");
+	}
+	TRY(report, fchownat(parent, name, (uid_t)number(record->words[6]),
+			     (gid_t)number(record->words[7]), AT_SYMLINK_NOFOLLOW));
+	return 0;
+}
+
+int step_symlink(struct context *context, const struct record *record, struct report *report)
+{
+	char name[256];
+
+	report->word = 2;
+	autoclose int parent = parent_inside(context->root, record->words[2], name);
+	if (parent < 0)
+		return fail(report, "mkdirat");
+	if (symlinkat(record->words[1], parent, name) < 0 && errno != EEXIST)
+		return fail(report, "symlinkat");
+	report->word = 0;
+	return 0;
+}

@@ -1,0 +1,374 @@
+/*
+ * The parent of a container: the monitor, or without one the shim that was started. Launches (launch.c has the
+ * picture), waits for the end, and does what follows it.
+ */
+
+#include "relay.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+struct parent {
+	const struct plan *plan;
+	int sync;
+	pid_t setup, init;
+	int user_namespace; /* of the container, for what its root has to do after the end; -1: ours */
+	int streams[3];     /* the container's ends */
+	sigset_t mask;      /* what it was */
+	struct relay relay;
+};
+
+static struct parent parent; /* .bss: the relay's buffers cost nothing until they are used */
+
+/* --- before the clone ---------------------------------------------------------------------------------- */
+
+static int make_pipe(int *ours, int *theirs, bool we_read, struct report *report)
+{
+	int ends[2];
+
+	TRY(report, pipe2(ends, O_CLOEXEC));
+	*ours = ends[we_read ? 0 : 1];
+	*theirs = ends[we_read ? 1 : 0];
+	return 0;
+}
+
+static int make_streams(struct report *report)
+{
+	const struct settings *settings = &parent.plan->settings;
+
+	for (int i = 0; i < 3; i++)
+		parent.streams[i] = -1;
+	if (!settings->monitor)
+		return 0;
+	if (settings->open_stdin && !settings->terminal &&
+	    make_pipe(&parent.relay.in, &parent.streams[0], false, report) < 0)
+		return -1;
+	if (!settings->terminal &&
+	    (make_pipe(&parent.relay.out, &parent.streams[1], true, report) < 0 ||
+	     make_pipe(&parent.relay.err, &parent.streams[2], true, report) < 0))
+		return -1;
+	for (int i = 0; i < 3; i++)
+		if (parent.streams[i] < 0 &&
+		    (parent.streams[i] = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
+			return fail(report, "open");
+	return 0;
+}
+
+static int open_log(struct report *report)
+{
+	const struct settings *settings = &parent.plan->settings;
+
+	parent.relay.log.path = settings->log_path;
+	parent.relay.log.max_bytes = settings->log_max;
+	parent.relay.log.max_files = settings->log_files;
+	TRY(report, logfile_open(&parent.relay.log));
+	if (settings->attach_path) {
+		parent.relay.listener = listen_unix(settings->attach_path);
+		if (parent.relay.listener < 0)
+			return fail(report, "bind");
+	}
+	return 0;
+}
+
+/* Sealed, so that nobody ever writes to what runs. */
+static int copy_of_ourselves(struct report *report)
+{
+	struct stat status;
+	autoclose int original = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	autoclose int copy = sys_memfd_exec("rcrun-shim");
+
+	if (original < 0 || copy < 0)
+		return fail(report, original < 0 ? "open" : "memfd_create");
+	TRY(report, fstat(original, &status));
+	for (off_t left = status.st_size; left > 0;) {
+		ssize_t sent = sendfile(copy, original, NULL, (size_t)left);
+		if (sent <= 0)
+			return fail(report, "sendfile");
+		left -= sent;
+	}
+	TRY(report,
+	    fcntl(copy, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL));
+	return steal_fd(&copy);
+}
+
+static _Noreturn void become_setup(int copy, int sync, int listener)
+{
+	char plan[16], sync_word[16], listener_word[16];
+	char *argv[] = {"rcrun:setup", plan, sync_word, listener_word, NULL}, *env[] = {NULL};
+	int kept[] = {parent.plan->fd, sync, listener};
+
+	(void)snprintf(plan, sizeof(plan), "%d", parent.plan->fd);
+	(void)snprintf(sync_word, sizeof(sync_word), "%d", sync);
+	(void)snprintf(listener_word, sizeof(listener_word), "%d", listener);
+	for (int i = 0; i < 3; i++)
+		if (parent.streams[i] >= 0)
+			(void)dup2(parent.streams[i], i);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+		if (kept[i] >= 0)
+			(void)fcntl(kept[i], F_SETFD, 0);
+	(void)sigprocmask(SIG_SETMASK, &parent.mask, NULL);
+	(void)sys_execveat(copy, argv, env);
+	struct report report;
+	report_clear(&report);
+	(void)fail(&report, "execveat");
+	(void)sync_send(sync, SYNC_REPORT, 0, -1, &report);
+	_exit(125);
+}
+
+static int fork_setup(struct report *report)
+{
+	int ends[2];
+	const char *start_socket = parent.plan->settings.start_socket;
+
+	autoclose int listener = start_socket ? listen_unix(start_socket) : -1;
+	if (start_socket && listener < 0)
+		return fail(report, "bind");
+	autoclose int copy = copy_of_ourselves(report);
+	if (copy < 0)
+		return -1;
+	TRY(report, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+	parent.sync = ends[0];
+	parent.setup = fork();
+	if (parent.setup == 0)
+		become_setup(copy, ends[1], listener);
+	(void)close(ends[1]);
+	if (parent.setup < 0)
+		return fail(report, "fork");
+	for (int i = 0; i < 3; i++)
+		close_cleaner(&parent.streams[i]);
+	return 0;
+}
+
+/* --- the talk -------------------------------------------------------------------------------------------- */
+
+static int on_child(pid_t pid, struct report *report)
+{
+	const struct settings *settings = &parent.plan->settings;
+	char path[48];
+
+	parent.init = pid;
+	parent.relay.child = pid;
+	(void)TEMP_FAILURE_RETRY(waitpid(parent.setup, NULL, 0));
+	if (map_ids(parent.plan, pid, report) < 0)
+		return -1;
+	if (settings->unshare & CLONE_NEWUSER && parent.plan->first_on_exit < parent.plan->count) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+		parent.user_namespace = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	TRY(report, sync_send(parent.sync, SYNC_MAPPED, pid, -1, NULL));
+	return helpers_start(parent.plan, pid, report);
+}
+
+static int on_console(int master, struct report *report)
+{
+	const struct settings *settings = &parent.plan->settings;
+	struct winsize size = {.ws_row = settings->rows, .ws_col = settings->columns};
+
+	if (master < 0)
+		return fail_with(report, "recvmsg", EPROTO);
+	if (size.ws_row && size.ws_col)
+		(void)ioctl(master, TIOCSWINSZ, &size);
+	if (!settings->console_socket) {
+		parent.relay.terminal = master;
+		return 0;
+	}
+	autoclose int console = master;
+	autoclose int agent = connect_stream(settings->console_socket);
+	if (agent < 0)
+		return fail(report, "connect");
+	TRY(report, send_fd(agent, "/dev/ptmx", 9, console));
+	return 0;
+}
+
+static int on_ready(struct report *report)
+{
+	if (hooks_run(parent.plan, "prestart", parent.init, "creating", report) < 0 ||
+	    hooks_run(parent.plan, "createRuntime", parent.init, "creating", report) < 0)
+		return -1;
+	TRY(report, sync_send(parent.sync, SYNC_GO, 0, -1, NULL));
+	return 0;
+}
+
+/* Until exec succeeded (0), the container is created (1), or it failed (-1). */
+static int converse(struct report *report)
+{
+	struct sync_message message;
+	int fd, got;
+
+	while ((got = sync_receive(parent.sync, &message, &fd)) > 0) {
+		int result = 0;
+
+		switch ((enum sync_kind)message.kind) {
+		case SYNC_CHILD:
+			result = on_child(message.pid, report);
+			break;
+		case SYNC_CONSOLE:
+			result = on_console(fd, report);
+			break;
+		case SYNC_READY:
+			result = on_ready(report);
+			break;
+		case SYNC_CREATED:
+			return 1;
+		case SYNC_REPORT:
+			*report = message.report;
+			return -1;
+		case SYNC_MAPPED:
+		case SYNC_GO:
+			result = fail_with(report, sync_name(message.kind), EPROTO);
+			break;
+		}
+		if (result < 0)
+			return -1;
+	}
+	if (got < 0)
+		return fail(report, "recvmsg");
+	return parent.init > 0 ? 0 : fail_with(report, "clone3", ECHILD);
+}
+
+static int launch(struct report *report)
+{
+	if (make_streams(report) < 0 || open_log(report) < 0 || fork_setup(report) < 0)
+		return -1;
+	int result = converse(report);
+	close_cleaner(&parent.sync);
+	if (result < 0)
+		return -1;
+	TRY(report, write_state(parent.plan, parent.init));
+	return 0;
+}
+
+/* --- the end ----------------------------------------------------------------------------------------------- */
+
+static void run_on_exit(bool trees)
+{
+	const struct plan *plan = parent.plan;
+	struct context context = {
+		.plan = plan, .root = -1, .sync = -1, .console = -1, .listener = -1, .starter = -1};
+	struct report report;
+
+	for (int i = plan->first_on_exit; i < plan->count; i++) {
+		report_clear(&report);
+		if (record_is(&plan->records[i], "remove-tree") == trees)
+			(void)run_steps(&context, i, i + 1, &report);
+	}
+}
+
+/* Files of subordinate ids can only be removed by root of the namespace that owns them. */
+static void remove_trees(void)
+{
+	if (parent.user_namespace < 0) {
+		run_on_exit(true);
+		return;
+	}
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (setns(parent.user_namespace, CLONE_NEWUSER) == 0 && setresgid(0, 0, 0) == 0 &&
+		    setresuid(0, 0, 0) == 0)
+			run_on_exit(true);
+		_exit(0);
+	}
+	(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+}
+
+static void forget_failed(void)
+{
+	if (parent.init > 0) {
+		(void)kill(parent.init, SIGKILL);
+		(void)TEMP_FAILURE_RETRY(waitpid(parent.init, NULL, 0));
+	}
+	helpers_stop(parent.plan);
+	if (parent.plan->settings.attach_path)
+		(void)unlink(parent.plan->settings.attach_path);
+}
+
+static int finish(int status)
+{
+	int code = exit_code(status);
+
+	(void)write_exit(parent.plan, status);
+	helpers_stop(parent.plan);
+	if (parent.plan->settings.attach_path)
+		(void)unlink(parent.plan->settings.attach_path);
+	run_on_exit(false);
+	relay_ended(&parent.relay, code);
+	remove_trees();
+	return code;
+}
+
+/* Nothing of the caller's stays open: a pipe that it reads ends with it. */
+static void let_go_of_caller(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		(void)dup2(null, fd);
+	close_cleaner(&null);
+	(void)!chdir("/");
+}
+
+/* What the monitor needs stays open, in ascending order; all else came from the caller or was for the launch. */
+static void close_others(void)
+{
+	const struct relay *relay = &parent.relay;
+	int kept[] = {relay->terminal,      relay->in,       relay->out,
+		      relay->err,           relay->listener, relay->first_client,
+		      relay->signal_fd,     relay->peer,     relay->log.fd,
+		      parent.user_namespace};
+	unsigned from = 3;
+
+	for (;;) {
+		unsigned next = ~0U;
+		for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+			if (kept[i] >= (int)from && (unsigned)kept[i] < next)
+				next = (unsigned)kept[i];
+		if (next > from)
+			(void)sys_close_range(from, next == ~0U ? next : next - 1, 0);
+		if (next == ~0U)
+			return;
+		from = next + 1;
+	}
+}
+
+int parent_main(struct plan *plan, int client)
+{
+	static struct report report;
+	const struct settings *settings = &plan->settings;
+
+	parent.plan = plan;
+	parent.sync = parent.user_namespace = -1;
+	report_clear(&report);
+	relay_init(&parent.relay);
+	parent.relay.first_client = client;
+	parent.relay.forward_signals = !settings->monitor;
+	(void)prctl(PR_SET_NAME, settings->monitor ? "rcrun:mon" : "rcrun:parent");
+	if (relay_signals(&parent.relay, &parent.mask) < 0 || launch(&report) < 0) {
+		if (!report.error)
+			(void)fail(&report, "signalfd");
+		forget_failed();
+		report_send(plan, &report);
+		relay_failed(&parent.relay, &report);
+		if (!settings->monitor)
+			on_failure(plan, &report);
+		return 125;
+	}
+	if (!settings->monitor && (settings->detach || settings->start_socket))
+		return 0;
+	if (settings->report_fd >= 0)
+		(void)close(settings->report_fd);
+	if (settings->monitor) {
+		let_go_of_caller();
+		close_others();
+	}
+	relay_launched(&parent.relay, parent.init);
+	return finish(relay_run(&parent.relay));
+}

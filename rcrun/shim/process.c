@@ -1,0 +1,344 @@
+/* Steps that set what the process is: identity, limits, scheduling, names, security. */
+
+#include "shim.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+enum { PROC_MAGIC = 0x9fa0, PROC_ROOT_INODE = 1, MOST_GROUPS = 65536 };
+
+/* The procfs at /proc, or EXDEV: the container may have put something else there. */
+static int open_proc(void)
+{
+	struct statfs where;
+	struct stat status;
+	autoclose int proc = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (proc < 0 || fstatfs(proc, &where) < 0 || fstat(proc, &status) < 0)
+		return -1;
+	if (where.f_type != PROC_MAGIC || status.st_ino != PROC_ROOT_INODE) {
+		errno = EXDEV;
+		return -1;
+	}
+	return steal_fd(&proc);
+}
+
+/*
+ * A write to a file of procfs itself: no mount on the way, no link. `own`: beneath our own directory, whose number
+ * is the one that this procfs has for us.
+ */
+static int write_proc(bool own, const char *name, const char *text, struct report *report)
+{
+	const uint64_t beneath = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+				 RESOLVE_NO_XDEV;
+	char path[512], self[32] = "";
+
+	autoclose int proc = open_proc();
+	if (proc < 0)
+		return fail(report, "open");
+	if (own)
+		TRY(report, readlinkat(proc, "self", self, sizeof(self) - 1));
+	if (snprintf(path, sizeof(path), "%s%s%s", self, own ? "/" : "", name) >= (int)sizeof(path))
+		return fail_with(report, "openat2", ENAMETOOLONG);
+	autoclose int fd = sys_openat2(proc, path, O_WRONLY | O_CLOEXEC, 0, beneath);
+	if (fd < 0)
+		return fail(report, "openat2");
+	if (TEMP_FAILURE_RETRY(write(fd, text, strlen(text))) < 0)
+		return fail(report, "write");
+	return 0;
+}
+
+int step_loopback(struct context *context, const struct record *record, struct report *report)
+{
+	struct ifreq request = {.ifr_name = "lo"};
+	autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)context;
+	(void)record;
+	if (fd < 0)
+		return fail(report, "socket");
+	TRY(report, ioctl(fd, SIOCGIFFLAGS, &request));
+	request.ifr_flags |= IFF_UP;
+	TRY(report, ioctl(fd, SIOCSIFFLAGS, &request));
+	return 0;
+}
+
+int step_hostname(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	TRY(report, sethostname(record->words[1], strlen(record->words[1])));
+	return 0;
+}
+
+int step_domainname(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	TRY(report, setdomainname(record->words[1], strlen(record->words[1])));
+	return 0;
+}
+
+int step_sysctl(struct context *context, const struct record *record, struct report *report)
+{
+	char name[256];
+
+	(void)context;
+	report->word = 1;
+	if (snprintf(name, sizeof(name), "sys/%s", record->words[1]) >= (int)sizeof(name))
+		return fail_with(report, "openat2", ENAMETOOLONG);
+	if (write_proc(false, name, record->words[2], report) < 0)
+		return -1;
+	report->word = 0;
+	return 0;
+}
+
+int step_rlimit(struct context *context, const struct record *record, struct report *report)
+{
+	static const struct {
+		const char *name;
+		int resource;
+	} known[] = {
+		{"RLIMIT_AS", RLIMIT_AS},
+		{"RLIMIT_CORE", RLIMIT_CORE},
+		{"RLIMIT_CPU", RLIMIT_CPU},
+		{"RLIMIT_DATA", RLIMIT_DATA},
+		{"RLIMIT_FSIZE", RLIMIT_FSIZE},
+		{"RLIMIT_LOCKS", RLIMIT_LOCKS},
+		{"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK},
+		{"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+		{"RLIMIT_NICE", RLIMIT_NICE},
+		{"RLIMIT_NOFILE", RLIMIT_NOFILE},
+		{"RLIMIT_NPROC", RLIMIT_NPROC},
+		{"RLIMIT_RSS", RLIMIT_RSS},
+		{"RLIMIT_RTPRIO", RLIMIT_RTPRIO},
+		{"RLIMIT_RTTIME", RLIMIT_RTTIME},
+		{"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+		{"RLIMIT_STACK", RLIMIT_STACK},
+	};
+	struct rlimit limit = {(rlim_t)number(record->words[2]), (rlim_t)number(record->words[3])};
+
+	(void)context;
+	report->word = 1;
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (strcmp(known[i].name, record->words[1]) != 0)
+			continue;
+		TRY(report, setrlimit((__rlimit_resource_t)known[i].resource, &limit));
+		report->word = 0;
+		return 0;
+	}
+	return fail_with(report, "setrlimit", EINVAL);
+}
+
+int step_oom_score(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	return write_proc(true, "oom_score_adj", record->words[1], report);
+}
+
+int step_umask(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	(void)report;
+	(void)umask((mode_t)strtoul(record->words[1], NULL, 8));
+	return 0;
+}
+
+int step_personality(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	TRY(report, personality(hex(record->words[1])));
+	return 0;
+}
+
+int step_keyring(struct context *context, const struct record *record, struct report *report)
+{
+	const int join_session = 1;
+	const char *name = *record->words[1] ? record->words[1] : NULL;
+
+	(void)context;
+	/* ENOSYS and EPERM: keyrings are off or full here, and nobody asked for one by name */
+	if (syscall(SYS_keyctl, join_session, name) < 0 && errno != ENOSYS && errno != EPERM &&
+	    errno != EDQUOT)
+		return fail(report, "keyctl");
+	return 0;
+}
+
+int step_label(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	return write_proc(true, "attr/exec", record->words[2], report);
+}
+
+int step_apparmor(struct context *context, const struct record *record, struct report *report)
+{
+	char text[300];
+
+	(void)context;
+	report->word = 1;
+	if (snprintf(text, sizeof(text), "exec %s", record->words[1]) >= (int)sizeof(text))
+		return fail_with(report, "write", ENAMETOOLONG);
+	/* the module's own file came with 5.8 */
+	if (write_proc(true, "attr/apparmor/exec", text, report) < 0 &&
+	    (report->error != ENOENT || write_proc(true, "attr/exec", text, report) < 0))
+		return -1;
+	report->word = 0;
+	return 0;
+}
+
+int step_no_new_privs(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	(void)record;
+	TRY(report, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	return 0;
+}
+
+/* With one id mapped by the user himself, setgroups(2) is denied for good; his groups stay, powerless inside. */
+static bool setgroups_denied(void)
+{
+	char text[8] = "";
+	autoclose int fd = open("/proc/self/setgroups", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	return read(fd, text, sizeof(text) - 1) > 0 && strncmp(text, "deny", 4) == 0;
+}
+
+static int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+
+	for (int half = 0; half < 2; half++) {
+		data[half].effective = (uint32_t)(effective >> 32 * half);
+		data[half].permitted = (uint32_t)(permitted >> 32 * half);
+		data[half].inheritable = (uint32_t)(inheritable >> 32 * half);
+	}
+	return (int)syscall(SYS_capset, &header, data);
+}
+
+/* setresuid(2) to another user than 0 left the permitted capabilities alone and emptied the effective ones. */
+static int raise_effective(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -1;
+	data[0].effective = data[0].permitted;
+	data[1].effective = data[1].permitted;
+	return (int)syscall(SYS_capset, &header, data);
+}
+
+int step_user(struct context *context, const struct record *record, struct report *report)
+{
+	static gid_t groups[MOST_GROUPS];
+	size_t count = 0;
+
+	context->uid = (uid_t)number(record->words[1]);
+	context->gid = (gid_t)number(record->words[2]);
+	for (int i = 3; i < record->count && count < MOST_GROUPS; i++)
+		groups[count++] = (gid_t)number(record->words[i]);
+	/* so that a program run as this user can open /dev/stdout again */
+	for (int fd = 0; context->own_streams && fd < 3; fd++)
+		(void)!fchown(fd, context->uid, (gid_t)-1);
+	if (context->console >= 0)
+		(void)!fchown(context->console, context->uid, (gid_t)-1);
+	if (setgroups(count, groups) < 0 && !(errno == EPERM && setgroups_denied()))
+		return fail(report, "setgroups");
+	TRY(report, prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
+	report->word = 2;
+	TRY(report, syscall(SYS_setresgid, context->gid, context->gid, context->gid));
+	report->word = 1;
+	TRY(report, syscall(SYS_setresuid, context->uid, context->uid, context->uid));
+	report->word = 0;
+	TRY(report, raise_effective());
+	return 0;
+}
+
+int step_capabilities(struct context *context, const struct record *record, struct report *report)
+{
+	uint64_t bounding = hex(record->words[1]), effective = hex(record->words[2]),
+		 inheritable = hex(record->words[3]), permitted = hex(record->words[4]),
+		 ambient = hex(record->words[5]);
+
+	(void)context;
+	for (unsigned long capability = 0; capability < 64; capability++) {
+		if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != 1)
+			continue; /* not there, or not known to this kernel */
+		if (!(bounding >> capability & 1))
+			TRY(report, prctl(PR_CAPBSET_DROP, capability, 0, 0, 0));
+	}
+	TRY(report, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
+	TRY(report, set_capabilities(effective, permitted, inheritable));
+	for (unsigned long capability = 0; capability < 64; capability++)
+		if (ambient >> capability & 1)
+			TRY(report, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0));
+	return 0;
+}
+
+static unsigned seccomp_flags(const char *words)
+{
+	static const struct {
+		const char *word;
+		unsigned flag;
+	} known[] = {{"tsync", 1},
+		     {"log", 2},
+		     {"spec_allow", 4},
+		     {"new_listener", 8},
+		     {"wait_killable_recv", 32}};
+	unsigned flags = 0;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strstr(words, known[i].word))
+			flags |= known[i].flag;
+	return flags;
+}
+
+/* The listener and the specification's container process state go to the agent's socket. */
+static int send_listener(int listener, const char *path, const char *metadata)
+{
+	autoclose int agent = connect_stream(path);
+
+	return agent < 0 ? -1 : send_fd(agent, metadata, strlen(metadata), listener);
+}
+
+int step_seccomp(struct context *context, const struct record *record, struct report *report)
+{
+	static struct sock_filter filter[BPF_MAXINSNS];
+	unsigned flags = seccomp_flags(record->words[2]);
+	int fd = (int)number(record->words[1]);
+	ssize_t length;
+
+	(void)context;
+	TRY(report, length = pread(fd, filter, sizeof(filter), 0));
+	if (length == 0 || length % (ssize_t)sizeof(*filter))
+		return fail_with(report, "pread", EINVAL);
+	struct sock_fprog program = {(unsigned short)((size_t)length / sizeof(*filter)), filter};
+	long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+	if (result < 0)
+		return fail(report, "seccomp");
+	if (flags & 8) {
+		autoclose int listener = (int)result;
+		report->word = 3;
+		if (record->count < 5)
+			return fail_with(report, "seccomp", EINVAL);
+		TRY(report, send_listener(listener, record->words[3], record->words[4]));
+		report->word = 0;
+	}
+	return 0;
+}

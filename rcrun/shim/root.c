@@ -1,0 +1,178 @@
+/* Steps that make the root and make it the root. */
+
+#include "shim.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+
+enum { ATTR_RDONLY = 1 };
+
+uint64_t propagation_of(const char *word, bool *recursive)
+{
+	static const struct {
+		const char *word;
+		uint64_t flag;
+	} known[] = {{"private", MS_PRIVATE},
+		     {"slave", MS_SLAVE},
+		     {"shared", MS_SHARED},
+		     {"unbindable", MS_UNBINDABLE}};
+
+	for (int pass = 0; pass < 2; pass++) {
+		*recursive = pass == 1;
+		for (size_t i = 0; i < 4 && (!pass || *word == 'r'); i++)
+			if (strcmp(word + pass, known[i].word) == 0)
+				return known[i].flag;
+	}
+	return 0;
+}
+
+int step_propagation(struct context *context, const struct record *record, struct report *report)
+{
+	bool recursive;
+	uint64_t flag = propagation_of(record->words[1], &recursive);
+
+	(void)context;
+	if (!flag)
+		return fail_with(report, "propagation", EINVAL);
+	TRY(report, mount(NULL, "/", NULL, flag | (recursive ? MS_REC : 0), NULL));
+	return 0;
+}
+
+/* The root is opened by path once more: the descriptor from before the mount shows what is beneath it. */
+static int open_root(struct context *context, const char *path, struct report *report)
+{
+	context->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return context->root < 0 ? fail(report, "open") : 0;
+}
+
+int step_root_bind(struct context *context, const struct record *record, struct report *report)
+{
+	const char *path = record->words[1];
+
+	report->word = 1;
+	TRY(report, mount(path, path, NULL, MS_BIND | MS_REC, NULL));
+	/* pivot_root(2) wants no shared mount; a slave of the host's is private to the host already */
+	TRY(report, mount(NULL, path, NULL, MS_PRIVATE, NULL));
+	report->word = 0;
+	return open_root(context, path, report);
+}
+
+struct text {
+	char data[4096];
+	size_t used;
+};
+
+__attribute__((format(printf, 2, 3))) static int append(struct text *text, const char *format, ...)
+{
+	va_list arguments;
+	size_t room = sizeof(text->data) - text->used;
+
+	va_start(arguments, format);
+	int length = vsnprintf(text->data + text->used, room, format, arguments);
+	va_end(arguments);
+	if (length < 0 || (size_t)length >= room) {
+		errno = E2BIG;
+		return -1;
+	}
+	text->used += (size_t)length;
+	return 0;
+}
+
+/*
+ * Layers are named by descriptor: neither the page that mount options may fill nor a comma or colon in a path
+ * limits them. The descriptors are close-on-exec.
+ */
+static int append_dir(struct text *text, const char *before, const struct record *record, int word,
+		      struct report *report)
+{
+	int fd = open(record->words[word], O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	report->word = word;
+	if (fd < 0)
+		return fail(report, "open");
+	report->word = 0;
+	TRY(report, append(text, "%s/proc/self/fd/%d", before, fd));
+	return 0;
+}
+
+int step_root_overlay(struct context *context, const struct record *record, struct report *report)
+{
+	const char *upper = record->words[1], *options = record->words[3];
+	/* mounted over its own top lower: this namespace needs no other sight of that directory */
+	const char *target = record->words[4];
+	static struct text text;
+
+	if (!*upper && record->count == 5)
+		return step_root_bind(
+			context, &(struct record){.words = record->words + 3, .count = 2}, report);
+	text.used = 0;
+	TRY(report, append(&text, "%s%s", options, *options ? "," : ""));
+	for (int i = 4; i < record->count; i++)
+		if (append_dir(&text, i == 4 ? "lowerdir=" : ":", record, i, report) < 0)
+			return -1;
+	if (*upper && (append_dir(&text, ",upperdir=", record, 1, report) < 0 ||
+		       append_dir(&text, ",workdir=", record, 2, report) < 0))
+		return -1;
+	TRY(report, mount("overlay", target, "overlay", 0, text.data));
+	return open_root(context, target, report);
+}
+
+int step_root_fuse(struct context *context, const struct record *record, struct report *report)
+{
+	struct child child = {.argv = record->words + 2, .ready_fd = -1, .timeout_seconds = 60};
+	int status = child_run(&child, report);
+
+	if (status < 0)
+		return -1;
+	if (status > 0) {
+		report->child_status = status;
+		return fail_with(report, "fuse-overlayfs", EIO);
+	}
+	return open_root(context, record->words[1], report);
+}
+
+int step_pivot(struct context *context, const struct record *record, struct report *report)
+{
+	(void)record;
+	TRY(report, fchdir(context->root));
+	/* the old root lies on top of the new one, where it can be let go without a directory for it */
+	TRY(report, syscall(SYS_pivot_root, ".", "."));
+	TRY(report, mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL));
+	TRY(report, umount2(".", MNT_DETACH));
+	TRY(report, chdir("/"));
+	context->pivoted = true;
+	return 0;
+}
+
+int step_move_root(struct context *context, const struct record *record, struct report *report)
+{
+	(void)record;
+	TRY(report, fchdir(context->root));
+	TRY(report, mount(".", "/", NULL, MS_MOVE, NULL));
+	TRY(report, chroot("."));
+	TRY(report, chdir("/"));
+	context->pivoted = true;
+	return 0;
+}
+
+int step_root_readonly(struct context *context, const struct record *record, struct report *report)
+{
+	(void)record;
+	TRY(report, sys_mount_setattr(context->root, false, ATTR_RDONLY, 0, 0));
+	return 0;
+}
+
+int step_root_propagation(struct context *context, const struct record *record,
+			  struct report *report)
+{
+	bool recursive;
+	uint64_t flag = propagation_of(record->words[1], &recursive);
+
+	if (!flag)
+		return fail_with(report, "propagation", EINVAL);
+	TRY(report, sys_mount_setattr(context->root, recursive, 0, 0, flag));
+	return 0;
+}

@@ -1,0 +1,157 @@
+/*
+ * A helper process in namespaces: `session work`, and the id maps that every session needs. No container's code
+ * runs here, so there is no copy of the shim, no monitor, and the streams are the caller's.
+ */
+
+#include "shim.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+static int write_map(pid_t pid, const char *file, const char *text)
+{
+	char path[48];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	return TEMP_FAILURE_RETRY(write(fd, text, strlen(text))) < 0 ? -1 : 0;
+}
+
+static int map_directly(pid_t pid, const struct record *record, const char *file,
+			struct report *report)
+{
+	char text[4096];
+	size_t used = 0;
+
+	if (strcmp(file, "gid_map") == 0 && geteuid() != 0 &&
+	    write_map(pid, "setgroups", "deny") < 0 && errno != ENOENT)
+		return fail(report, "write");
+	for (int i = 2; i < record->count; i += 3) {
+		int length = snprintf(text + used, sizeof(text) - used, "%s %s %s\n",
+				      record->words[i], record->words[i + 1], record->words[i + 2]);
+		used += (size_t)length;
+		if (used >= sizeof(text))
+			return fail_with(report, "write", E2BIG);
+	}
+	TRY(report, write_map(pid, file, text));
+	return 0;
+}
+
+static int map_one(pid_t pid, const struct record *record, const char *file, struct report *report)
+{
+	char pid_word[16];
+
+	if (!record)
+		return 0;
+	report->step = record->index;
+	if (!*record->words[1])
+		return map_directly(pid, record, file, report) < 0 ? -1 : (report->step = -1, 0);
+	char **argv = calloc((size_t)record->count + 1, sizeof(*argv));
+	if (!argv)
+		return fail(report, "calloc");
+	(void)snprintf(pid_word, sizeof(pid_word), "%d", (int)pid);
+	argv[0] = record->words[1];
+	argv[1] = pid_word;
+	memcpy(argv + 2, record->words + 2, (size_t)(record->count - 2) * sizeof(*argv));
+	struct child child = {
+		.argv = argv, .path = record->words[1], .ready_fd = -1, .timeout_seconds = 30};
+	int status = child_run(&child, report);
+	free(argv);
+	if (status > 0) {
+		report->child_status = status;
+		return fail_with(report, "uidmap", EPERM);
+	}
+	report->step = status < 0 ? report->step : -1;
+	return status;
+}
+
+int map_ids(const struct plan *plan, pid_t pid, struct report *report)
+{
+	if (!(plan->settings.unshare & CLONE_NEWUSER))
+		return 0;
+	if (map_one(pid, plan->settings.uid_map, "uid_map", report) < 0)
+		return -1;
+	return map_one(pid, plan->settings.gid_map, "gid_map", report);
+}
+
+static int work_steps(struct plan *plan, int gate, struct report *report)
+{
+	struct context context = {
+		.plan = plan, .root = -1, .sync = -1, .console = -1, .listener = -1, .starter = -1};
+	char byte;
+
+	/* the parent dies with Python; we die with the parent */
+	TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+	if (TEMP_FAILURE_RETRY(read(gate, &byte, 1)) != 1)
+		_exit(125);
+	if (plan->settings.unshare & CLONE_NEWUSER) {
+		TRY(report, setresgid(0, 0, 0));
+		TRY(report, setresuid(0, 0, 0));
+	}
+	return run_steps(&context, plan->first_step, plan->first_on_exit, report);
+}
+
+static _Noreturn void work_child(struct plan *plan, int gate, int reports)
+{
+	static struct report report;
+
+	report_clear(&report);
+	if (work_steps(plan, gate, &report) == 0)
+		_exit(0);
+	(void)!write(reports, &report, sizeof(report));
+	_exit(125);
+}
+
+/* The first of: the steps' own report, or the exit status of what they exec'ed. */
+static int work_result(pid_t pid, int reports, struct report *report)
+{
+	int status;
+	ssize_t length = TEMP_FAILURE_RETRY(read(reports, report, sizeof(*report)));
+
+	TRY(report, TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)));
+	return length == (ssize_t)sizeof(*report) ? -1 : exit_code(status);
+}
+
+static int work(struct plan *plan, struct report *report)
+{
+	int gate[2], reports[2];
+
+	TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+	TRY(report, pipe2(gate, O_CLOEXEC));
+	TRY(report, pipe2(reports, O_CLOEXEC));
+	pid_t pid = sys_clone3(plan->settings.unshare, SIGCHLD, -1);
+	if (pid < 0)
+		return fail(report, "clone3");
+	if (pid == 0) {
+		(void)close(gate[1]);
+		(void)close(reports[0]);
+		work_child(plan, gate[0], reports[1]);
+	}
+	(void)close(gate[0]);
+	(void)close(reports[1]);
+	if (map_ids(plan, pid, report) < 0) {
+		(void)kill(pid, SIGKILL);
+		return -1;
+	}
+	TRY(report, write(gate[1], "g", 1));
+	return work_result(pid, reports[0], report);
+}
+
+int work_main(struct plan *plan)
+{
+	static struct report report;
+
+	report_clear(&report);
+	int status = work(plan, &report);
+	if (status >= 0)
+		return status;
+	report_send(plan, &report);
+	on_failure(plan, &report);
+}
