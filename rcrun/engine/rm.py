@@ -111,10 +111,9 @@ def remove_trees(context: Context, paths: Sequence[str]) -> None:
     present = [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
     if not present:
         return
-    from rcrun.runtime.hints import error_for
-
     from rcrun.engine.work import work_plan
     from rcrun.kernel.shim import launch
+    from rcrun.runtime.hints import error_for
 
     plan = work_plan(context.identity, [["remove-tree", path] for path in present])
     report = launch(plan)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from rcrun.formats.signal import NUMBERS, parse
-
 from rcrun.engine.monitor import Ending, send_signal
 from rcrun.errors import RcrunError, WrongState
+from rcrun.formats.signals import NUMBERS, parse
 from rcrun.storage.containers import status
 
 TYPE_CHECKING = False

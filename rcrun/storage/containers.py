@@ -93,6 +93,17 @@ def time_text(nanoseconds: int) -> str:
     )
 
 
+def seconds_of(text: str) -> float:
+    """Since the epoch, of a time as `time_text` writes it (time.strptime would import re)."""
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    clock = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
+    fraction = text[20:].removesuffix("Z")
+    years = year - (month < 3)
+    era_days = years * 365 + years // 4 - years // 100 + years // 400
+    days = era_days + (153 * ((month + 9) % 12) + 2) // 5 + day - 1 - 719_468
+    return days * 86_400 + clock + int(fraction or "0") / 10 ** len(fraction)
+
+
 # Finding.
 
 

@@ -1,0 +1,27 @@
+"""`rcrun attach`."""
+
+from __future__ import annotations
+
+from rcrun.engine import attach as engine
+from rcrun.engine.launch import Foreground
+from rcrun.formats import detachkeys
+from rcrun.storage.containers import find
+from rcrun_cli import context
+from rcrun_cli.declare import argument, command, option
+
+
+@command()
+@option("--detach-keys", metavar="KEYS", help="The keys that leave the container, as ctrl-p,ctrl-q")
+@option("--no-stdin", is_flag=True, help="Do not pass standard input on")
+@option("--sig-proxy", is_flag=True, default=True, help="Pass signals on to the container")
+@argument("container")
+def attach(container: str, detach_keys: str | None, no_stdin: bool, sig_proxy: bool) -> None:
+    """Join the streams of a running container."""
+    whole = context.engine()
+    found = find(whole.store, container)
+    stdin = found.record.get("stdin_open") and not no_stdin
+    engine.attach(
+        whole,
+        found,
+        Foreground("ioe" if stdin else "oe", detachkeys.hex_of(detach_keys), sig_proxy=sig_proxy),
+    )

@@ -1,0 +1,128 @@
+"""`rcrun ps`."""
+
+from __future__ import annotations
+
+import time
+
+from rcrun.engine import ps as engine
+from rcrun.storage.containers import seconds_of
+from rcrun_cli import context, output
+from rcrun_cli.declare import command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+COLUMNS = {
+    "ID": "CONTAINER ID",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "RunningFor": "CREATED",
+    "Status": "STATUS",
+    "Ports": "PORTS",
+    "Names": "NAMES",
+    "Size": "SIZE",
+    "CreatedAt": "CREATED AT",
+    "Created": "CREATED",
+    "State": "STATE",
+    "Labels": "LABELS",
+    "Mounts": "MOUNTS",
+    "LocalVolumes": "LOCAL VOLUMES",
+    "Networks": "NETWORKS",
+    "Platform": "PLATFORM",
+    "HealthStatus": "HEALTH",
+    "Pid": "PID",
+    "ExitCode": "EXIT CODE",
+    "StartedAt": "STARTED",
+    "AutoRemove": "AUTO REMOVE",
+}
+SHOWN = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+
+
+@command()
+@option("-a", "--all", "everything", is_flag=True, help="Show those that do not run, too")
+@option(
+    "-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Show only what matches"
+)
+@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
+@option(
+    "-n",
+    "--last",
+    type=int,
+    default=-1,
+    metavar="COUNT",
+    help="Show the last created, in any state",
+)
+@option("-l", "--latest", is_flag=True, help="Show the last created one, in any state")
+@option("--no-trunc", is_flag=True, help="Do not shorten ids and commands")
+@option("-q", "--quiet", is_flag=True, help="Print ids only")
+@option("-s", "--size", is_flag=True, help="Show how much the container has written")
+def ps(
+    everything: bool,
+    filters: tuple[str, ...],
+    form: str | None,
+    last: int,
+    latest: bool,
+    no_trunc: bool,
+    quiet: bool,
+    size: bool,
+) -> None:
+    """List containers."""
+    found = engine.listed(
+        context.store(), everything=everything, last=1 if latest else last, filters=filters
+    )
+    if quiet and not form:
+        for seen in found:
+            output.put(output.short_id(seen.container.id, whole=no_trunc))
+        return
+    now = time.time()
+    rows = [_row(seen, now, form or "", size=size, whole=no_trunc) for seen in found]
+    output.Listing(COLUMNS, (*SHOWN, "Size") if size else SHOWN).print(rows, form)
+
+
+def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -> Mapping[str, Any]:
+    """Docker's fields."""
+    container, status = seen.container, seen.status
+    record = container.record
+    created = seconds_of(str(record["created"]))
+    mounts, labels = record.get("mounts", []), record.get("labels", {})
+    command_text = engine.command_text(container)
+    row = {
+        "ID": output.short_id(container.id, whole=whole),
+        "Names": container.name,
+        "Image": engine.shown_image(container),
+        "Command": f'"{command_text if whole else output.shortened(command_text)}"',
+        "CreatedAt": time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(created)),
+        "Created": int(created),
+        "RunningFor": output.ago(now - created),
+        "Ports": engine.ports_text(container) if status.is_running else "",
+        "State": status.word,
+        "Status": output.status_text(
+            status.word,
+            started=status.started / 1e9,
+            finished=status.finished / 1e9,
+            exit_code=status.exit_code,
+            now=now,
+        ),
+        "Size": _size(container.path("upper")) if size else "",
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
+        "Mounts": ",".join(mount.get("name") or mount["source"] for mount in mounts),
+        "LocalVolumes": str(sum(mount["type"] == "volume" for mount in mounts)),
+        "Networks": engine.network_name(container),
+        "Platform": "",
+        "HealthStatus": "",
+        "Pid": status.pid,
+        "ExitCode": status.exit_code,
+        "StartedAt": status.started // 1_000_000_000,
+        "AutoRemove": bool(record.get("auto_remove")),
+    }
+    if ".Label " in form:
+        row["Label"] = lambda key: labels.get(key, "")
+    return row
+
+
+def _size(upper: str) -> str:
+    from rcrun.formats.size import decimal
+
+    return decimal(engine.tree_size(upper), 3)

@@ -1,0 +1,19 @@
+"""`rcrun rename`."""
+
+from __future__ import annotations
+
+from rcrun.formats import names
+from rcrun.storage.claims import rename as rename_container
+from rcrun.storage.containers import find
+from rcrun_cli import context
+from rcrun_cli.declare import argument, command
+
+
+@command()
+@argument("container")
+@argument("name")
+def rename(container: str, name: str) -> None:
+    """Give a container another name."""
+    rename_container(
+        find(context.store(), container), names.check(name.removeprefix("/"), "container")
+    )

@@ -1,0 +1,59 @@
+"""`rcrun start` and `rcrun restart`."""
+
+from __future__ import annotations
+
+from rcrun.engine import start as engine
+from rcrun.errors import InvalidInput
+from rcrun.storage.containers import find
+from rcrun_cli import context, output
+from rcrun_cli.declare import argument, command, option
+
+
+@command()
+@option("-a", "--attach", is_flag=True, help="Join its output, and pass signals on")
+@option("-i", "--interactive", is_flag=True, help="Join its standard input")
+@option("--detach-keys", metavar="KEYS", help="The keys that leave the container, as ctrl-p,ctrl-q")
+@option("--sig-proxy", is_flag=True, default=True, help="Pass signals on to the container")
+@argument("containers", nargs=-1, required=True)
+def start(
+    containers: tuple[str, ...],
+    attach: bool,
+    interactive: bool,
+    detach_keys: str | None,
+    sig_proxy: bool,
+) -> int:
+    """Start containers that were created or have stopped."""
+    whole = context.engine()
+    if not (attach or interactive):
+        return output.each(containers, lambda name: engine.start(whole, find(whole.store, name)))
+    if len(containers) > 1:
+        raise InvalidInput("you cannot start and attach multiple containers at once")
+    from rcrun.engine.launch import Foreground
+    from rcrun.formats import detachkeys
+
+    container = find(whole.store, containers[0])
+    stdin = interactive and container.record.get("stdin_open")
+    streams = "ioe" if stdin else "oe"
+    keys = detachkeys.hex_of(detach_keys)
+    engine.start(whole, container, Foreground(streams, keys, sig_proxy=sig_proxy))
+    return 0
+
+
+@command()
+@option("-s", "--signal", metavar="SIGNAL", help="Send this signal instead of the container's own")
+@option(
+    "-t",
+    "--timeout",
+    "--time",
+    type=int,
+    metavar="SECONDS",
+    help="Kill after so many seconds; -1: never",
+)
+@argument("containers", nargs=-1, required=True)
+def restart(containers: tuple[str, ...], signal: str | None, timeout: int | None) -> int:
+    """Stop and start containers."""
+    whole = context.engine()
+    return output.each(
+        containers,
+        lambda name: engine.restart(whole, name, seconds=timeout, signal=signal or ""),
+    )

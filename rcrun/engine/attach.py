@@ -1,0 +1,35 @@
+"""Join the streams of a running container: the process becomes the shim's attach client."""
+
+from __future__ import annotations
+
+from rcrun.errors import WrongState
+from rcrun.kernel.shim import replace_process
+from rcrun.storage.containers import status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from rcrun.engine.context import Context
+    from rcrun.engine.launch import Foreground
+    from rcrun.storage.containers import Container
+
+
+def attach(context: Context, container: Container, foreground: Foreground) -> NoReturn:
+    if not status(container).is_running:
+        raise WrongState(
+            f'cannot attach to container "{container.name}": it is stopped, start the container first',
+            f"rcrun start -a {container.name}",
+        )
+    terminal = [["terminal", "0", "0"]] if container.record.get("tty") else []
+    replace_process(
+        [
+            ["plan", "1"],
+            ["session", "attach"],
+            ["id", container.id],
+            *foreground.records(),
+            *terminal,
+            ["on-failure", *context.launcher, "__failed", ""],
+            ["attach", container.live_path("attach.sock")],
+        ]
+    )

@@ -1,0 +1,192 @@
+"""From a container of the store to its plan, and to a process: what `run` and `start` share."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.files import read_json
+from rcrun.kernel import shim
+from rcrun.paths import make_private_dir
+from rcrun.runtime.plan import container_plan
+from rcrun.storage.containers import note_failure, prepare_launch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+    from rcrun.engine.context import Context
+    from rcrun.errors import RcrunError
+    from rcrun.files import Lock
+    from rcrun.formats.spec import Spec
+    from rcrun.storage.containers import Container
+
+    Records = list[list[str]]
+
+
+class Foreground:
+    """How the caller takes part: `streams` of `ioe`, detach keys as hex, whether signals are passed on."""
+
+    __slots__ = ("detach_keys", "sig_proxy", "streams")
+
+    def __init__(self, streams: str, detach_keys: str = "", *, sig_proxy: bool = False) -> None:
+        self.streams = streams
+        self.detach_keys = detach_keys
+        self.sig_proxy = sig_proxy
+
+    def records(self) -> Records:
+        records = [["foreground", self.streams, self.detach_keys]]
+        return [*records, ["sig-proxy"]] if self.sig_proxy else records
+
+
+def launch(
+    context: Context, container: Container, lock: Lock, foreground: Foreground | None
+) -> None:
+    """Start it; the caller holds the lock. In the foreground this does not return: the process becomes the shim."""
+    if foreground is None:
+        _launch_detached(context, container)
+    else:
+        _become_client(context, container, lock, foreground)
+
+
+def _launch_detached(context: Context, container: Container) -> None:
+    try:
+        plan, fds = _plan(context, container, [["monitor"]])
+        prepare_launch(container)
+        report = shim.launch(plan, pass_fds=fds)
+    except OSError as error:
+        raise _cannot_run_shim(error) from error
+    if report is not None:
+        from rcrun.runtime.hints import error_for
+
+        raise error_for(plan, report)
+
+
+def _become_client(
+    context: Context, container: Container, lock: Lock, foreground: Foreground
+) -> NoReturn:
+    settings = [
+        ["monitor"],
+        ["lock", str(lock.fd)],
+        *foreground.records(),
+        ["on-failure", *context.launcher, "__failed", container.id],
+    ]
+    try:
+        plan, fds = _plan(context, container, settings)
+        prepare_launch(container)
+        for fd in (lock.fd, *fds):
+            os.set_inheritable(fd, True)
+        shim.replace_process(plan)
+    except OSError as error:
+        raise _cannot_run_shim(error) from error
+
+
+def _cannot_run_shim(error: OSError) -> RcrunError:
+    from rcrun.errors import HostLacks
+
+    return HostLacks(
+        f'cannot run "{shim.shim_path()}": {(error.strerror or str(error)).lower()}',
+        "install rcrun again: its C program is missing or cannot be executed",
+    )
+
+
+def _plan(context: Context, container: Container, settings: Records) -> tuple[Records, list[int]]:
+    """And the descriptors that it names."""
+    spec: Spec = read_json(container.path("config.json"))
+    record = container.record
+    seccomp_fd = _seccomp_fd(spec)
+    plan = container_plan(
+        spec,
+        container.dir,
+        context.host,
+        root=root_records(context, container),
+        settings=[*settings, *_file_settings(container), *_helpers(context, container)],
+        on_exit=_removal_records(container) if record["auto_remove"] else [],
+        seccomp_fd=seccomp_fd,
+        init=bool(record.get("init")),
+    )
+    return plan, [] if seccomp_fd is None else [seccomp_fd]
+
+
+def _seccomp_fd(spec: Spec) -> int | None:
+    profile = (spec.get("linux") or {}).get("seccomp")
+    if not profile:
+        return None
+    from rcrun.kernel.seccomp import filter_fd
+
+    return filter_fd(profile)
+
+
+def _file_settings(container: Container) -> Records:
+    record = container.record
+    log = record.get("log") or {}
+    records = [
+        ["id", container.id],
+        ["attach", container.live_path("attach.sock")],
+        ["state", container.live_path("state.json")],
+        ["exit", container.path("exit.json")],
+    ]
+    if log.get("driver") != "none":
+        sizes = [str(log.get("max_size", 0)), str(log.get("max_files", 1))]
+        records.append(["log", container.path("log"), *sizes])
+    return [*records, ["stdin"]] if record.get("stdin_open") else records
+
+
+def _helpers(context: Context, container: Container) -> Records:
+    network: dict[str, Any] = container.record.get("network") or {}
+    if network.get("mode") not in ("pasta", "slirp4netns"):
+        return []
+    from rcrun.network.helpers import helper_records
+
+    return helper_records(network, container.live_dir, context.environ)
+
+
+def _removal_records(container: Container) -> Records:
+    """What the monitor does for --rm: as rm does it, and in its order."""
+    from rcrun.engine.rm import anonymous_volumes
+
+    make_private_dir(container.store.trash_dir())
+    trashed = f"{container.store.trash_dir()}/{container.id}"
+    trees = [trashed, container.live_dir, *anonymous_volumes(container)]
+    return [
+        ["unlink", container.store.name_path(container.name), container.id],
+        ["rename", container.dir, trashed],
+        *[["remove-tree", path] for path in trees],
+    ]
+
+
+def root_records(context: Context, container: Container) -> Records:
+    rootfs = container.record["rootfs"]
+    if rootfs["kind"] == "directory":
+        return [["root-bind", rootfs["path"]]]
+    lowers = [container.store.path(path) for path in rootfs["lowers"]]
+    if rootfs["driver"] == "copy":
+        return [["root-bind", container.path("rootfs")]]
+    upper, work = container.path("upper"), container.path("work")
+    if rootfs["driver"] == "fuse-overlayfs":
+        return [fuse_record(container.path("rootfs"), upper, work, lowers)]
+    return [["root-overlay", upper, work, overlay_options(context, rootfs), *lowers]]
+
+
+def overlay_options(context: Context, rootfs: dict[str, Any]) -> str:
+    """A user namespace may write user.overlay.* only; without it whiteouts and opaque directories are lost."""
+    words = ["userxattr"] if context.host.rootless else []
+    if rootfs.get("volatile"):
+        words.append("volatile")
+    return ",".join(words)
+
+
+def fuse_record(merged: str, upper: str, work: str, lowers: Sequence[str]) -> list[str]:
+    options = f"lowerdir={':'.join(lowers)},upperdir={upper},workdir={work}"
+    return ["root-fuse", merged, "fuse-overlayfs", "-o", options, merged]
+
+
+def launch_failed(context: Context, container: Container, error: RcrunError) -> None:
+    """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
+    if container.record["auto_remove"]:
+        from rcrun.engine.rm import remove_trees
+        from rcrun.storage.claims import discard
+
+        remove_trees(context, [discard(container), container.live_dir])
+    else:
+        note_failure(container, error.message)

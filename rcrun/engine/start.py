@@ -1,0 +1,65 @@
+"""Start containers that were created or have ended."""
+
+from __future__ import annotations
+
+from rcrun.engine.launch import Foreground, launch
+from rcrun.engine.launch import launch_failed as _launch_failed
+from rcrun.errors import NotFound, RcrunError
+from rcrun.storage.claims import ContainerLock
+from rcrun.storage.containers import find, load, status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.engine.context import Context
+    from rcrun.storage.containers import Container
+
+SECONDS_FOR_THE_OLD_MONITOR = 10
+
+
+def start(context: Context, container: Container, foreground: Foreground | None = None) -> None:
+    """Nothing if it runs already, as with docker; in the foreground it is then joined."""
+    lock = ContainerLock(container)
+    with lock:
+        if not status(container).is_running:
+            _let_old_monitor_end(container)
+            try:
+                launch(context, container, lock.lock, foreground)
+            except RcrunError as error:
+                _launch_failed(context, container, error)
+                raise
+            return
+    if foreground is not None:
+        from rcrun.engine.attach import attach
+
+        attach(context, container, foreground)
+
+
+def _let_old_monitor_end(container: Container) -> None:
+    """It removes its socket when it ends, which must not be the new one's."""
+    before = status(container)
+    if before.monitor:
+        from rcrun.engine.monitor import Ending
+
+        with Ending(container, before) as ending:
+            ending.wait(SECONDS_FOR_THE_OLD_MONITOR)
+
+
+def launch_failed(context: Context, container_id: str, error: RcrunError) -> None:
+    """What the hidden command calls for a foreground launch, whose shim held the lock until now."""
+    container = load(context.store, container_id)
+    if container is None:
+        return
+    try:
+        with ContainerLock(container):
+            if not status(container).is_running:
+                _launch_failed(context, container, error)
+    except NotFound:
+        pass
+
+
+def restart(context: Context, text: str, *, seconds: int | None = None, signal: str = "") -> None:
+    from rcrun.engine.stop import stop
+
+    container = find(context.store, text)
+    stop(container, seconds=seconds, signal=signal)
+    start(context, container)
