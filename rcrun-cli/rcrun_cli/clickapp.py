@@ -103,7 +103,10 @@ def parse(program: Program, argv: Sequence[str]) -> Parsed | int:
     app = application(program)
     try:
         answer = app.main(
-            list(argv), prog_name=program.name, complete_var="_RCRUN_COMPLETE", standalone_mode=False
+            list(argv),
+            prog_name=program.name,
+            complete_var="_RCRUN_COMPLETE",
+            standalone_mode=False,
         )
     except click.UsageError as error:
         program.complain(_words(error), _usage_hint(error, program))
@@ -120,7 +123,7 @@ def application(program: Program) -> click.Group:
     params = [_replay_param(param) for param in program.root.options()]
 
     @click.pass_context
-    def callback(ctx: click.Context, **options: Any) -> None:
+    def callback(ctx: click.Context, /, **options: Any) -> None:
         if options.get("version"):
             click.echo(program.version())
             ctx.exit(0)
@@ -159,7 +162,7 @@ def replay(record: Command, name: str | None = None) -> click.Command:
     """The same command as click has it."""
 
     @click.pass_context
-    def callback(ctx: click.Context, **values: Any) -> Any:
+    def callback(ctx: click.Context, /, **values: Any) -> Any:
         return record, values, ctx.find_root().obj
 
     attrs = {key: value for key, value in record.attrs.items() if key != "failure_status"}

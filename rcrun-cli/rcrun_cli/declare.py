@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 # Anything else (callback, envvar, count, flag_value, --x/--no-x, a type of one's own) is click's alone.
 PLAIN_OPTION = frozenset(
-    ("default", "help", "hidden", "is_flag", "metavar", "multiple", "required", "show_default", "type")
+    (
+        "default",
+        "help",
+        "hidden",
+        "is_flag",
+        "metavar",
+        "multiple",
+        "required",
+        "show_default",
+        "type",
+    )
 )
 PLAIN_ARGUMENT = frozenset(("default", "metavar", "nargs", "required", "type"))
 TRUE_WORDS = frozenset(("1", "t", "T", "true", "TRUE", "True"))
@@ -134,7 +144,7 @@ class Command:
             self.attrs.keys() <= {"help", "short_help", "epilog", "hidden", "failure_status"}
             and all(nargs == 1 for nargs in stars[:-1])
             and stars[-1:] in ([], [1], [-1])
-            and all([param.is_plain() for param in self.params])
+            and all(param.is_plain() for param in self.params)
         )
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any] | None:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 # How the names that rcrun answers to differ. `error`: how a line on stderr begins; `failure_status`: of
 # commands that name none; `slash`: names in inspect begin with one; `pull_on_stdout`: progress of pull.
 PERSONALITIES: dict[str, dict[str, Any]] = {
-    "rcrun": {"error": "rcrun: error: ", "failure_status": 1, "slash": True, "pull_on_stdout": False},
+    "rcrun": {
+        "error": "rcrun: error: ",
+        "failure_status": 1,
+        "slash": True,
+        "pull_on_stdout": False,
+    },
     "docker": {"error": "docker: ", "failure_status": 1, "slash": True, "pull_on_stdout": True},
     "podman": {"error": "Error: ", "failure_status": 125, "slash": False, "pull_on_stdout": False},
 }
@@ -69,15 +74,17 @@ def each(names: Iterable[str], action: Callable[[str], object], *, quiet: bool =
     return status
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, gap: int = 3) -> str:
-    """Columns aligned with spaces; headers stand even over no rows."""
-    lines = [list(headers), *[list(row) for row in rows]] if headers else [list(row) for row in rows]
-    widths = [max([len(line[at]) for line in lines]) for at in range(len(lines[0]))] if lines else []
-    text = []
-    for line in lines:
-        cells = [cell.ljust(width + gap) for cell, width in zip(line[:-1], widths, strict=False)]
-        text.append("".join([*cells, line[-1]]).rstrip() + "\n")
-    return "".join(text)
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as docker aligns them: three spaces apart and ten wide at least; headers stand even over no rows."""
+    lines = [list(row) for row in ((headers, *rows) if headers else rows)]
+    count = max([len(line) for line in lines], default=0)
+    lines = [line + [""] * (count - len(line)) for line in lines]
+    widths = [max(10, *[len(line[at]) + 3 for line in lines]) for at in range(count - 1)]
+    text = [
+        "".join([*[cell.ljust(width) for cell, width in zip(line, widths, strict=False)], line[-1]])
+        for line in lines
+    ]
+    return "".join([line + "\n" for line in text])
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -107,30 +114,28 @@ class Listing:
 
             for row in rows:
                 put(json_text(dict(row)))
-        elif form.startswith("table ") or form.startswith("table\\t"):
+        elif form.startswith("table"):
             self._print_template_table(rows, form[5:].strip(" "))
         else:
-            template = parse_template(form)
+            template = parse_template(form, escapes=True)
             for row in rows:
                 put(template.render(row))
 
     def _print_template_table(self, rows: Sequence[Mapping[str, Any]], form: str) -> None:
-        template = parse_template(form)
-        lines = [template.render(dict(self.columns)).split("\t")]
-        lines.extend(template.render(row).split("\t") for row in rows)
-        width = max([len(line) for line in lines])
-        print_table((), [line + [""] * (width - len(line)) for line in lines])
+        template = parse_template(form, escapes=True)
+        titles = template.render_header({**self.columns, "Label": lambda name: name}).split("\t")
+        print_table(titles, [template.render(row).split("\t") for row in rows])
 
 
 def _cell(value: object) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def parse_template(form: str) -> Template:
-    """A template of `--format`; `\\t` and `\\n` in it stand for the characters."""
-    from rcrun.formats.template import Template, unescape
+def parse_template(form: str, *, escapes: bool = False) -> Template:
+    """A template of `--format`; with `escapes`, as in lists, `\\t` and `\\n` stand for the characters."""
+    from rcrun.formats.template import Template
 
-    return Template(unescape(form))
+    return Template(form, escapes=escapes)
 
 
 def print_inspected(values: Sequence[Any], form: str | None) -> None:
@@ -154,7 +159,9 @@ def status_text(
     from rcrun.formats.duration import words_of
 
     if status in ("running", "paused"):
-        notes = "".join([f" ({word})" for word in (health, "Paused" * (status == "paused")) if word])
+        notes = "".join(
+            [f" ({word})" for word in (health, "Paused" * (status == "paused")) if word]
+        )
         return f"Up {words_of(max(0.0, now - started))}{notes}"
     if status == "exited":
         return f"Exited ({exit_code}) {ago(now - finished)}"
@@ -189,4 +196,6 @@ def refuse_terminal(what: str) -> None:
     if is_terminal(1):
         from rcrun.errors import InvalidInput
 
-        raise InvalidInput(f"refusing to write {what} to a terminal", "redirect it, or name a file with -o")
+        raise InvalidInput(
+            f"refusing to write {what} to a terminal", "redirect it, or name a file with -o"
+        )

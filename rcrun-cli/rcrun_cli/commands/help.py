@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rcrun_cli.context import settings
+from rcrun_cli.declare import argument, command
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-from rcrun_cli.context import settings
-from rcrun_cli.declare import argument, command
 
 
 @command("help")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rcrun_cli.context import settings
+from rcrun_cli.declare import command, option
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-from rcrun_cli.context import settings
-from rcrun_cli.declare import command, option
 
 
 @command()
@@ -15,6 +15,7 @@ from rcrun_cli.declare import command, option
 def version(form: str | None) -> None:
     """Print the versions of rcrun and of what it speaks."""
     from rcrun.engine.info import version_data
+
     from rcrun_cli import output
 
     data = version_data(settings.personality)
@@ -48,6 +49,7 @@ def _layout(data: dict[str, Any]) -> str:
 def version_line() -> str:
     """What --version prints."""
     from rcrun.engine.info import told_version
+
     from rcrun.version import VERSION
 
     if settings.personality == "docker":

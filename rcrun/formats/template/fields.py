@@ -1,0 +1,98 @@
+"""What docker's typed objects know and JSON does not: fields that may be absent, and maps with free keys."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Fields that docker's JSON leaves out when they are empty: asking for them is no error.
+ZERO_FIELDS: dict[str, Any] = {
+    "Annotations": {},
+    "ArgsEscaped": False,
+    "Author": "",
+    "Comment": "",
+    "ExposedPorts": {},
+    "GroupAdd": [],
+    "Health": None,
+    "Healthcheck": None,
+    "Init": None,
+    "MacAddress": "",
+    "Mounts": [],
+    "NetworkDisabled": False,
+    "OsVersion": "",
+    "Shell": [],
+    "SizeRootFs": None,
+    "SizeRw": None,
+    "StopSignal": "",
+    "StopTimeout": None,
+    "Sysctls": {},
+    "Tmpfs": {},
+    "Variant": "",
+    "Volumes": {},
+}
+
+# Maps whose keys are the user's: a missing key is no error, and `index` gives the zero value of their values.
+FREE_MAPS: dict[str, Any] = {
+    "Annotations": "",
+    "DriverOpts": "",
+    "ExposedPorts": {},
+    "Labels": "",
+    "Networks": None,
+    "Options": "",
+    "PortBindings": [],
+    "Ports": [],
+    "Runtimes": None,
+    "Sysctls": "",
+    "Tmpfs": "",
+    "Volumes": {},
+}
+
+
+class FreeMap(dict[str, "Any"]):
+    """A map of FREE_MAPS; `zero` is what `index` gives for a missing key."""
+
+    __slots__ = ("zero",)
+
+    zero: Any
+
+
+class Missing(Exception):
+    """There is no such field; the text says it in Go's words."""
+
+
+def field_of(value: Any, name: str) -> Any:
+    """`.NAME` of a value: the key as it is, else the key that differs in case only (`.ID` for `Id`)."""
+    if value is None:
+        raise Missing(f"nil pointer evaluating interface {{}}.{name}")
+    if not isinstance(value, dict):
+        from rcrun.formats.template.values import type_name
+
+        raise Missing(f"can't evaluate field {name} in type {type_name(value)}")
+    if name in value:
+        return _known_map(name, value[name])
+    if isinstance(value, FreeMap):
+        return None
+    folded = name.casefold()
+    for key in value:
+        if key.casefold() == folded:
+            return _known_map(key, value[key])
+    if name in ZERO_FIELDS:
+        return _known_map(name, ZERO_FIELDS[name])
+    raise Missing(f'map has no entry for key "{name}"')
+
+
+def _known_map(name: str, value: Any) -> Any:
+    if name not in FREE_MAPS or type(value) is not dict:
+        return value
+    free = FreeMap(value)
+    free.zero = FREE_MAPS[name]
+    return free
+
+
+def zero_of(value: dict[str, Any]) -> Any:
+    """What `index` gives for a key that is not there."""
+    if isinstance(value, FreeMap):
+        return value.zero
+    kinds = {type(item) for item in value.values()}
+    return "" if kinds == {str} else [] if kinds == {list} else None
