@@ -151,7 +151,7 @@ static void forward(struct client *client, int number)
 
 	if (client->warned && !client->launched && number != SIGCONT)
 		act_as_usual(client, number);
-	client->warned = true;
+	client->warned |= number != SIGCONT;
 	send_small(client, packet, sizeof packet);
 }
 
@@ -384,10 +384,7 @@ static void turn(struct client *client)
 		{writing ? client->target->fd : -1, POLLOUT, 0},
 	};
 
-	int ready = poll(polls, sizeof polls / sizeof *polls, timeout(client));
-	if (ready == 0)
-		release_keys(client);
-	if (ready <= 0)
+	if (poll(polls, sizeof polls / sizeof *polls, timeout(client)) <= 0)
 		return;
 	if (polls[1].revents)
 		on_signals(client);
@@ -454,6 +451,8 @@ int client_run(int socket, const struct client_options *options, struct report *
 		return CLIENT_BROKEN;
 	}
 	while (!client.over) {
+		if (timeout(&client) == 0)
+			release_keys(&client);
 		send_input(&client);
 		turn(&client);
 	}
