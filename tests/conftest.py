@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from accounts import CHECKOUT, SINGLE_ID_USER, USER, Account, Result, bin_dir, store_parent
 from probes import NEVER_REQUIRED, lacking
 
