@@ -87,11 +87,11 @@ class Removal:
 
 
 def anonymous_volumes(container: Container) -> list[str]:
-    """Those that were made for this container alone: their name is an id."""
+    """Those that were made for this container alone."""
     return [
         container.store.volume_dir(mount["name"])
         for mount in container.record.get("mounts", [])
-        if mount["type"] == "volume" and len(mount["name"]) == 64
+        if mount.get("anonymous")
     ]
 
 

@@ -36,7 +36,7 @@ def parse(text: str) -> int:
 
 def _scaled(number: str, unit: int) -> int:
     whole, _, fraction = number.partition(".")
-    return int(whole or "0") * unit + int(fraction or "0") * unit // 10 ** len(fraction)
+    return int(whole or "0") * unit + int(f"{fraction:0<18}") * unit // 10**18
 
 
 def _leading(text: str, characters: str) -> str:

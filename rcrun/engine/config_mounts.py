@@ -1,0 +1,267 @@
+"""config.json's `mounts`: what every container has, what the user asked for, and what must be made first. Pure."""
+
+from __future__ import annotations
+
+from rcrun.errors import InvalidInput
+from rcrun.formats import size, volume
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from rcrun.engine.facts import Facts
+    from rcrun.engine.options import Options
+    from rcrun.formats import spec
+    from rcrun.formats.image import ContainerConfig
+    from rcrun.formats.passwd import User
+    from rcrun.formats.volume import Mount
+
+_CLOSED = ["nosuid", "noexec", "nodev"]
+_DEFAULT_SHM = 64 << 20
+# The recursive read-only flag of mount_setattr(2).
+_KERNEL_WITH_RRO = (5, 12)
+# Written into the container's directory, and bound where programs look for them.
+BOUND_FILES = {
+    "hosts": "/etc/hosts",
+    "resolv.conf": "/etc/resolv.conf",
+    "hostname": "/etc/hostname",
+    "containerenv": "/run/.containerenv",
+    "dockerenv": "/.dockerenv",
+}
+
+
+class VolumeUse:
+    """A volume that a container needs; it is made, and filled from the image, if it does not exist."""
+
+    __slots__ = ("anonymous", "chown", "copy_up", "destination", "labels", "name", "subpath")
+
+    def __init__(
+        self, name: str, mount: Mount, *, anonymous: bool, chown: tuple[int, int] | None
+    ) -> None:
+        self.name = name
+        self.destination = mount.destination
+        self.anonymous = anonymous
+        self.copy_up = mount.decided.get("copy") != "nocopy" and not mount.subpath
+        self.labels = mount.labels
+        self.subpath = mount.subpath
+        self.chown = chown
+
+
+class Mounts:
+    """`documents` for config.json, `records` for container.json; the rest is to be made before the start."""
+
+    __slots__ = ("chowns", "documents", "make_dirs", "records", "volumes", "warnings")
+
+    def __init__(self) -> None:
+        self.documents: list[spec.Mount] = []
+        self.records: list[dict[str, Any]] = []
+        self.volumes: list[VolumeUse] = []
+        self.make_dirs: list[str] = []
+        self.chowns: list[tuple[str, int, int]] = []
+        self.warnings: list[str] = []
+
+
+def mounts(
+    options: Options,
+    image: ContainerConfig,
+    facts: Facts,
+    user: User,
+    files: Iterable[str],
+) -> Mounts:
+    """All of them in the order in which they are made; a mount of the user's replaces one of ours."""
+    result = Mounts()
+    asked = _asked(options, image, facts)
+    for mount in asked:
+        _add(result, mount, facts, user)
+    taken = {mount.destination for mount in asked}
+    ours = [entry for entry in _defaults(options, facts) if not _is_covered(entry, taken)]
+    bound = [
+        _mount(BOUND_FILES[name], "bind", f"{facts.container_dir}/{name}", ["bind", "rprivate"])
+        for name in files
+        if BOUND_FILES[name] not in taken
+    ]
+    theirs = sorted([*bound, *result.documents], key=_depth)
+    result.documents = ours + theirs
+    return result
+
+
+def _depth(entry: spec.Mount) -> int:
+    return entry["destination"].count("/")
+
+
+def _is_covered(entry: spec.Mount, taken: set[str]) -> bool:
+    """By a mount of the user's on the same place, or on the /dev that holds it."""
+    path = entry["destination"]
+    return path in taken or (path.startswith("/dev/") and "/dev" in taken)
+
+
+def _mount(destination: str, kind: str, source: str, options: list[str]) -> spec.Mount:
+    return {"destination": destination, "type": kind, "source": source, "options": options}
+
+
+def _defaults(options: Options, facts: Facts) -> list[spec.Mount]:
+    access = "rw" if options.get("privileged") else "ro"
+    terminals = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
+    if facts.identity.kind != "single":
+        terminals.append("gid=5")
+    return [
+        _proc(options, facts),
+        _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        _mount("/dev/pts", "devpts", "devpts", terminals),
+        _sys(options, facts, access),
+        *([] if options.get("cgroupns") == "none" else [_cgroup(access)]),
+        *_ipc(options),
+    ]
+
+
+def _proc(options: Options, facts: Facts) -> spec.Mount:
+    if options.get("pid") == "host" and facts.rootless:
+        return _mount("/proc", "bind", "/proc", ["rbind", *_CLOSED])
+    return _mount("/proc", "proc", "proc", [*_CLOSED])
+
+
+def _sys(options: Options, facts: Facts, access: str) -> spec.Mount:
+    """Only the owner of a network namespace can mount its sysfs: with the host's network /sys is bound."""
+    if options.get("network") == "host" and facts.rootless:
+        if access == "ro" and facts.kernel >= _KERNEL_WITH_RRO:
+            access = "rro"
+        return _mount("/sys", "bind", "/sys", ["rbind", *_CLOSED, access])
+    return _mount("/sys", "sysfs", "sysfs", [*_CLOSED, access])
+
+
+def _cgroup(access: str) -> spec.Mount:
+    return _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*_CLOSED, "relatime", access])
+
+
+def _ipc(options: Options) -> list[spec.Mount]:
+    word = options.get("ipc") or "private"
+    if word == "host":
+        return [
+            _mount("/dev/shm", "bind", "/dev/shm", ["rbind", *_CLOSED]),
+            _mount("/dev/mqueue", "bind", "/dev/mqueue", ["rbind", *_CLOSED]),
+        ]
+    queue = _mount("/dev/mqueue", "mqueue", "mqueue", [*_CLOSED])
+    if word == "none":
+        return [queue]
+    given = options.get("shm_size")
+    limit = size.parse(str(given)) if given else _DEFAULT_SHM
+    return [
+        _mount("/dev/shm", "tmpfs", "shm", [*_CLOSED, "mode=1777", f"size={limit}"]),
+        queue,
+    ]
+
+
+def _asked(options: Options, image: ContainerConfig, facts: Facts) -> list[Mount]:
+    """Every mount that the user or the image wants; the same destination twice is an error."""
+    found: dict[str, Mount] = {}
+    for mount in _typed(options, facts):
+        if mount.destination in found:
+            raise InvalidInput(f'two mounts have the destination "{mount.destination}"')
+        found[mount.destination] = mount
+    if options.get("tz"):
+        _add_once(found, _time_zone(str(options["tz"]), facts))
+    if options.get("read_only") and options.get("read_only_tmpfs"):
+        for path in ("/run", "/tmp", "/var/tmp"):
+            _add_once(found, volume.tmpfs(path, ["mode=1777"]))
+    for path in image.get("Volumes") or {}:
+        clean = volume.check_destination(path, "VOLUME of the image")
+        _add_once(found, volume.Mount("volume", "", clean, {}))
+    return list(found.values())
+
+
+def _add_once(found: dict[str, Mount], mount: Mount) -> None:
+    found.setdefault(mount.destination, mount)
+
+
+def _typed(options: Options, facts: Facts) -> Iterable[Mount]:
+    for text in options.get("volume") or ():
+        yield volume.parse_volume(text, facts.cwd)
+    if options.get("mount"):
+        from rcrun.formats.mountflag import parse_mount
+
+        for text in options["mount"]:
+            yield parse_mount(text, facts.cwd)
+    for text in options.get("tmpfs") or ():
+        yield volume.parse_tmpfs(text)
+
+
+def _time_zone(zone: str, facts: Facts) -> Mount:
+    path = "/etc/localtime" if zone == "local" else f"/usr/share/zoneinfo/{zone}"
+    if ".." in zone.split("/") or facts.stat(path) is None:
+        raise InvalidInput(f'invalid --tz "{zone}": the host has no "{path}"')
+    return volume.Mount("bind", path, "/etc/localtime", {"access": "ro"})
+
+
+def _add(result: Mounts, mount: Mount, facts: Facts, user: User) -> None:
+    if mount.decided.get("overlay"):
+        raise InvalidInput(f'the volume option "O" of "{mount.destination}" is not supported yet')
+    if mount.kind == "tmpfs":
+        _record(result, mount, "tmpfs", "", mount.data)
+        document = _mount(mount.destination, "tmpfs", "tmpfs", list(mount.data))
+        result.documents.append(document)
+        return
+    source = _volume(result, mount, facts, user) if mount.kind == "volume" else mount.source
+    if mount.kind == "bind" and not _bind_source(result, mount, facts, user):
+        return
+    words = _bind_options(mount, facts)
+    result.documents.append(_mount(mount.destination, "bind", source, words))
+    _record(result, mount, mount.kind, source, words)
+
+
+def _bind_options(mount: Mount, facts: Facts) -> list[str]:
+    """As docker has it since 25, read-only means all that lies below, too, where the kernel can."""
+    words = mount.options()
+    if (
+        mount.read_only
+        and words[0] == "rbind"
+        and mount.decided.get("read_only") != "writable"
+        and facts.kernel >= _KERNEL_WITH_RRO
+    ):
+        words[1] = "rro"
+    return words
+
+
+def _volume(result: Mounts, mount: Mount, facts: Facts, user: User) -> str:
+    anonymous = not mount.source
+    name = mount.source or facts.new_id()
+    chown = (user.uid, user.gid) if "chown" in mount.decided else None
+    result.volumes.append(VolumeUse(name, mount, anonymous=anonymous, chown=chown))
+    mount.source = name
+    path = f"{facts.store_dir}/volumes/{name}/_data"
+    return f"{path}/{mount.subpath}" if mount.subpath else path
+
+
+def _bind_source(result: Mounts, mount: Mount, facts: Facts, user: User) -> bool:
+    """Whether the mount can be made: a source that is missing is made for -v, as docker does."""
+    if facts.stat(mount.source) is None:
+        if mount.source.rpartition("/")[2] == "docker.sock":
+            # CI runners mount it always, and their jobs seldom use it.
+            result.warnings.append(f'"{mount.source}" does not exist: it is not mounted')
+            return False
+        if not mount.create_source:
+            raise InvalidInput(
+                f'cannot mount "{mount.source}": it does not exist or cannot be looked at',
+                "make it first, or add bind-create-src",
+            )
+        result.make_dirs.append(mount.source)
+    if "chown" in mount.decided:
+        result.chowns.append((mount.source, user.uid, user.gid))
+    return True
+
+
+def _record(result: Mounts, mount: Mount, kind: str, source: str, options: Sequence[str]) -> None:
+    """For inspect and rm."""
+    record: dict[str, Any] = {
+        "type": kind,
+        "source": source,
+        "destination": mount.destination,
+        "name": mount.source if kind == "volume" else "",
+        "options": list(options),
+        "rw": not mount.read_only,
+    }
+    if kind == "volume" and any(
+        use.anonymous and use.name == mount.source for use in result.volumes
+    ):
+        record["anonymous"] = True
+    result.records.append(record)

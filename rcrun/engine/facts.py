@@ -1,0 +1,168 @@
+"""What the options of `run` cannot tell: the host, the caller and the container's own names; read once, then an argument."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rcrun.kernel.identity import Identity
+
+
+class Facts:
+    """`stat` and `read` look at the host's file system: None where nothing is, bytes or InvalidInput.
+
+    `find_program` gives a path or an empty text, `hard_limit` the caller's limit of an RLIMIT_ name, -1
+    for none. `passwd` and `group` are the texts of the image's files. `held` are our own capabilities.
+    """
+
+    __slots__ = (
+        "container_dir", "container_id", "created", "cwd", "environ", "find_program", "group",
+        "hard_limit", "held", "hostname", "identity", "kernel", "lowers", "name", "new_id", "passwd",
+        "read", "stat", "store_dir",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        container_id: str,
+        name: str,
+        store_dir: str,
+        container_dir: str,
+        created: str,
+        stat: Callable[[str], os.stat_result | None],
+        read: Callable[[str], bytes],
+        find_program: Callable[[str], str],
+        hard_limit: Callable[[str], int],
+        new_id: Callable[[], str],
+        environ: Mapping[str, str],
+        cwd: str = "/",
+        hostname: str = "localhost",
+        passwd: str = "",
+        group: str = "",
+        held: int = -1,
+        kernel: tuple[int, int] = (6, 0),
+        lowers: list[str] | None = None,
+    ) -> None:
+        self.identity = identity
+        self.container_id = container_id
+        self.name = name
+        self.store_dir = store_dir
+        self.container_dir = container_dir
+        self.created = created
+        self.stat = stat
+        self.read = read
+        self.find_program = find_program
+        self.hard_limit = hard_limit
+        self.new_id = new_id
+        self.environ = environ
+        self.cwd = cwd
+        self.hostname = hostname
+        self.passwd = passwd
+        self.group = group
+        self.held = held
+        self.kernel = kernel
+        self.lowers = lowers or []
+
+    @property
+    def rootless(self) -> bool:
+        return self.identity.kind != "root" or self.identity.nested
+
+
+def gather(
+    identity: Identity,
+    environ: Mapping[str, str],
+    *,
+    container_id: str,
+    name: str,
+    store_dir: str,
+    created: str,
+    passwd: bytes | None,
+    group: bytes | None,
+    lowers: list[str],
+) -> Facts:
+    """The facts of this host, now; `lowers` are relative to the store, top first."""
+    host = os.uname()
+    return Facts(
+        identity,
+        container_id=container_id,
+        name=name,
+        store_dir=store_dir,
+        container_dir=f"{store_dir}/containers/{container_id}",
+        created=created,
+        stat=_stat,
+        read=_read,
+        find_program=lambda name: find_program(name, environ.get("PATH", "")),
+        hard_limit=hard_limit,
+        new_id=_new_id,
+        environ=environ,
+        cwd=_cwd(),
+        hostname=host.nodename,
+        passwd=(passwd or b"").decode("utf-8", "replace"),
+        group=(group or b"").decode("utf-8", "replace"),
+        held=_held() if identity.kind == "root" else -1,
+        kernel=_kernel(host.release),
+        lowers=lowers,
+    )
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _read(path: str) -> bytes:
+    from rcrun.errors import InvalidInput
+
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise InvalidInput(f'cannot read "{path}": {(error.strerror or "").lower()}') from error
+
+
+def _new_id() -> str:
+    return os.urandom(32).hex()
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"  # it was removed; only a relative source of a mount would need it
+
+
+def find_program(name: str, search: str) -> str:
+    """In PATH and, since users' PATHs often lack them, in the system's directories."""
+    for folder in [*search.split(":"), "/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin", "/sbin"]:
+        path = f"{folder}/{name}"
+        if folder.startswith("/") and os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    return ""
+
+
+def hard_limit(name: str) -> int:
+    kind = getattr(resource, name, None)
+    return -1 if kind is None else resource.getrlimit(kind)[1]
+
+
+def _held() -> int:
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("CapEff:"):
+                return int(line[7:], 16)
+    return -1
+
+
+def _kernel(release: str) -> tuple[int, int]:
+    numbers = release.partition("-")[0].split(".")
+    try:
+        return int(numbers[0]), int(numbers[1])
+    except (IndexError, ValueError):
+        return 0, 0

@@ -1,0 +1,76 @@
+"""The text of a container's /etc/hosts. Pure."""
+
+from __future__ import annotations
+
+from rcrun.errors import InvalidInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# The names under which programs look for the host; docker's and podman's.
+HOST_NAMES = "host.docker.internal host.containers.internal"
+# The host's address as each kind of network has it; --map-guest-addr tells it to pasta.
+HOST_ADDRESSES = {"host": "127.0.0.1", "pasta": "169.254.1.2", "slirp4netns": "10.0.2.2"}
+GATEWAY = "host-gateway"
+_LOCAL = """127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+
+
+def parse_added(text: str, host_address: str) -> tuple[str, str]:
+    """`NAME:ADDRESS` or `NAME=ADDRESS` of --add-host: name and address; `host-gateway` is the host."""
+    name, separator, address = _split(text)
+    address = address.removeprefix("[").removesuffix("]")
+    if address == GATEWAY:
+        if not host_address:
+            raise InvalidInput(
+                f'invalid --add-host "{text}": the host cannot be reached from this network'
+            )
+        return name, host_address
+    if not separator or not name or not _is_address(address):
+        raise InvalidInput(f'invalid --add-host "{text}"', "write NAME:ADDRESS")
+    return name, address
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    equals, colon = text.find("="), text.find(":")
+    return text.partition("=" if 0 <= equals < colon or colon < 0 else ":")
+
+
+def _is_address(text: str) -> bool:
+    import _socket
+
+    try:
+        _socket.inet_pton(_socket.AF_INET6 if ":" in text else _socket.AF_INET, text)
+    except OSError:
+        return False
+    return True
+
+
+def text(
+    names: Sequence[str],
+    *,
+    address: str = "127.0.0.1",
+    host_address: str = "",
+    added: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Local names, the added ones, the host's names where it can be reached, and the container's own."""
+    lines = [f"{number}\t{name}\n" for name, number in added]
+    if host_address:
+        lines.append(f"{host_address}\t{HOST_NAMES}\n")
+    own = " ".join(dict.fromkeys(name for name in names if name))
+    if own:
+        lines.append(f"{address}\t{own}\n")
+    return _LOCAL + "".join(lines)
+
+
+def host_text(hosts: str, added: Sequence[tuple[str, str]] = ()) -> str:
+    """For the host's own network: what the host has, and the added names."""
+    ending = "" if not hosts or hosts.endswith("\n") else "\n"
+    lines = [f"{number}\t{name}\n" for name, number in added]
+    return hosts + ending + "".join(lines) + f"127.0.0.1\t{HOST_NAMES}\n"
