@@ -1,0 +1,335 @@
+"""The images of the store as people see them: listed, filtered, named, inspected."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rcrun.errors import InvalidInput, RcrunError
+from rcrun.files import read_json_or_none, subdirectories
+from rcrun.formats import duration, size, timestamp
+from rcrun.formats import reference as grammar
+from rcrun.storage import images, layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from rcrun.formats.image import Descriptor
+    from rcrun.formats.reference import Reference
+    from rcrun.paths import Store
+    from rcrun.storage.images import Image
+
+NONE = "<none>"
+
+
+class Listed:
+    """An image with every name that it has; `tags` and `digests` are its references of each kind."""
+
+    __slots__ = ("created", "digests", "image", "store", "tags")
+
+    def __init__(self, store: Store, image: Image, names: Iterable[str]) -> None:
+        self.store = store
+        self.image = image
+        references = [reference for reference in map(_reference, sorted(names)) if reference]
+        self.tags = [reference for reference in references if reference.tag]
+        self.digests = [reference for reference in references if reference.digest]
+        self.created = timestamp.parse_or_zero(image.config.get("created"))
+
+    @property
+    def id(self) -> str:
+        return self.image.config_digest
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return (self.image.config.get("config") or {}).get("Labels") or {}
+
+    def size(self) -> int:
+        return image_size(self.store, self.image)
+
+
+def _reference(name: str) -> Reference | None:
+    """None for a name that another tool gave and that is no reference."""
+    try:
+        return grammar.parse(name) if name else None
+    except InvalidInput:
+        return None
+
+
+def listed(store: Store, *, filters: Sequence[str] = (), pattern: str = "") -> list[Listed]:
+    """The newest first. What cannot be read is left out."""
+    tests = [_parsed_filter(store, word) for word in filters]
+    if pattern:
+        tests.append(_name_test(pattern))
+    found = [each for each in _all(store) if all(test(each) for test in tests)]
+    found.sort(key=lambda each: (each.created, each.id), reverse=True)
+    return found
+
+
+def _all(store: Store) -> list[Listed]:
+    """One for each manifest, with all its names."""
+    entries: dict[str, list[Descriptor]] = {}
+    for entry in layout.references(store):
+        entries.setdefault(entry["digest"], []).append(entry)
+    found = []
+    for same in entries.values():
+        try:
+            image = images.load(store, same[0])
+        except (RcrunError, OSError):
+            continue
+        found.append(Listed(store, image, map(layout.name_of, same)))
+    return found
+
+
+def of_image(store: Store, image: Image) -> Listed:
+    """The same image with all its names."""
+    same = [
+        entry for entry in layout.references(store) if entry["digest"] == image.descriptor["digest"]
+    ]
+    return Listed(store, image, map(layout.name_of, same))
+
+
+def image_size(store: Store, image: Image) -> int:
+    """Bytes of the files in its layers; of the blobs for a layer that is not unpacked."""
+    kinds = list(subdirectories(store.path("layers")))
+    total = 0
+    for chain, layer in zip(image.chain, image.manifest["layers"], strict=False):
+        known = (read_json_or_none(f"{store.layer_dir(kind, chain)}/layer.json") for kind in kinds)
+        total += next((found["size"] for found in known if found), layer["size"])
+    return total
+
+
+# Filters.
+
+
+def _parsed_filter(store: Store, word: str) -> Callable[[Listed], bool]:
+    key, equals, value = word.partition("=")
+    make = _FILTERS.get(key)
+    if make is None or not equals:
+        raise InvalidInput(
+            f'invalid filter "{word}"', f"filters are written KEY=VALUE; keys: {' '.join(_FILTERS)}"
+        )
+    return make(store, value)
+
+
+def _dangling(_: Store, value: str) -> Callable[[Listed], bool]:
+    """As docker: an image that is known by digest only is dangling and is not."""
+    if _boolean("dangling", value):
+        return lambda each: not each.tags
+    return lambda each: bool(each.tags or each.digests)
+
+
+def _boolean(key: str, value: str) -> bool:
+    words = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
+    if value.lower() not in words:
+        raise InvalidInput(f'invalid filter "{key}={value}": it is true or false')
+    return words[value.lower()]
+
+
+def _label(_: Store, value: str) -> Callable[[Listed], bool]:
+    key, equals, wanted = value.partition("=")
+    return lambda each: key in each.labels and (not equals or each.labels[key] == wanted)
+
+
+def _before(store: Store, value: str) -> Callable[[Listed], bool]:
+    limit = of_image(store, images.find(store, value)).created
+    return lambda each: each.created < limit
+
+
+def _since(store: Store, value: str) -> Callable[[Listed], bool]:
+    limit = of_image(store, images.find(store, value)).created
+    return lambda each: each.created > limit
+
+
+def _until(_: Store, value: str) -> Callable[[Listed], bool]:
+    limit = until_seconds(value, time.time())
+    return lambda each: each.created <= limit
+
+
+def until_seconds(value: str, now: float) -> float:
+    """A time, seconds since the epoch, or a duration that is ago."""
+    if value.replace(".", "", 1).isdecimal():
+        return float(value)
+    try:
+        return now - duration.parse(value) / 1e9
+    except InvalidInput:
+        return timestamp.parse(value)
+
+
+def _id(_: Store, value: str) -> Callable[[Listed], bool]:
+    digits = value.removeprefix("sha256:")
+    return lambda each: each.id[7:].startswith(digits)
+
+
+def _name(_: Store, value: str) -> Callable[[Listed], bool]:
+    return _name_test(value)
+
+
+def _name_test(pattern: str) -> Callable[[Listed], bool]:
+    """A reference, or a pattern in which `*` and `?` do not match a slash."""
+    import re
+
+    expression = re.compile(_pattern_text(pattern))
+    completed = _reference(pattern)
+
+    def test(each: Listed) -> bool:
+        return any(
+            reference == completed
+            or any(expression.fullmatch(text) for text in _spellings(reference))
+            for reference in (*each.tags, *each.digests)
+        )
+
+    return test
+
+
+def _spellings(reference: Reference) -> tuple[str, ...]:
+    return (
+        reference.familiar_repository,
+        grammar.familiar(reference),
+        reference.repository,
+        str(reference),
+    )
+
+
+def _pattern_text(pattern: str) -> str:
+    import re
+
+    text, rest = "", pattern
+    while rest:
+        if rest[0] == "[" and "]" in rest[2:]:
+            end = rest.index("]", 2)
+            members = rest[1:end].replace("\\", "\\\\").replace("[", "\\[")
+            text, rest = f"{text}[{members}]", rest[end + 1 :]
+            continue
+        text += {"*": "[^/]*", "?": "[^/]"}.get(rest[0]) or re.escape(rest[0])
+        rest = rest[1:]
+    return text
+
+
+_FILTERS: dict[str, Callable[[Store, str], Callable[[Listed], bool]]] = {
+    "dangling": _dangling,
+    "label": _label,
+    "before": _before,
+    "since": _since,
+    "until": _until,
+    "reference": _name,
+    "id": _id,
+}
+
+
+# Rows.
+
+
+def rows(
+    found: Iterable[Listed], *, digests: bool = False, shown: Callable[[Reference], str], now: float
+) -> list[dict[str, Any]]:
+    """One for each name, as docker lists them; `shown` writes a repository for the personality."""
+    lines = []
+    for each in found:
+        facts = _facts(each, now)
+        for repository, tag, digest in _names(each, digests, shown):
+            lines.append({**facts, "Repository": repository, "Tag": tag, "Digest": digest})
+    return lines
+
+
+def _names(
+    each: Listed, digests: bool, shown: Callable[[Reference], str]
+) -> list[tuple[str, str, str]]:
+    """Repository, tag and digest; a repository known by digest only has no tag."""
+    known = {shown(reference): reference.digest for reference in each.digests}
+    names = [(shown(tag), tag.tag, known.get(shown(tag), NONE)) for tag in each.tags]
+    tagged = {name for name, _, _ in names}
+    names += [(name, NONE, digest) for name, digest in known.items() if name not in tagged]
+    if not digests:
+        names = list(dict.fromkeys(names))
+    return names or [(NONE, NONE, each.image.digest if digests else NONE)]
+
+
+def _facts(each: Listed, now: float) -> dict[str, Any]:
+    text = size.decimal(each.size(), 3)
+    return {
+        "ID": each.id,
+        "CreatedSince": f"{duration.words_of(now - each.created)} ago" if each.created else "N/A",
+        "CreatedAt": _local_time(each.created) if each.created else "N/A",
+        "Created": int(each.created),
+        "Size": text,
+        "VirtualSize": text,
+        "SharedSize": "N/A",
+        "UniqueSize": "N/A",
+        "Containers": "N/A",
+        "Labels": dict(each.labels),
+        "Platform": platform_of(each.image),
+    }
+
+
+def _local_time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
+
+
+def platform_of(image: Image) -> str:
+    from rcrun.formats.image import platform_text
+
+    return platform_text(image.config)  # type: ignore[arg-type]
+
+
+# Inspection.
+
+
+def inspect_object(store: Store, image: Image) -> dict[str, Any]:
+    """What `docker image inspect` tells of an image, with the manifest's digest as podman has it."""
+    each = of_image(store, image)
+    config = image.config
+    history = config.get("history") or [{}]
+    return {
+        "Id": each.id,
+        "RepoTags": [grammar.familiar(reference) for reference in each.tags],
+        "RepoDigests": [grammar.familiar(reference) for reference in each.digests],
+        "Parent": "",
+        "Comment": history[-1].get("comment", ""),
+        "Created": config.get("created", ""),
+        "DockerVersion": "",
+        "Author": config.get("author", ""),
+        "Config": _config_object(config.get("config") or {}),
+        "Architecture": config.get("architecture", ""),
+        **({"Variant": config["variant"]} if config.get("variant") else {}),
+        "Os": config.get("os", ""),
+        "Size": each.size(),
+        "VirtualSize": each.size(),
+        "GraphDriver": _graph_driver(store, image),
+        "RootFS": {"Type": "layers", "Layers": list(config["rootfs"]["diff_ids"])},
+        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
+        "Digest": image.digest,
+        "Descriptor": {
+            key: image.descriptor[key]
+            for key in ("mediaType", "digest", "size")
+            if key in image.descriptor
+        },
+    }
+
+
+def _config_object(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Docker shows the usual members even when they are not set; templates rely on it."""
+    usual: dict[str, Any] = {
+        "User": "",
+        "Env": None,
+        "Cmd": None,
+        "Volumes": None,
+        "WorkingDir": "",
+        "Entrypoint": None,
+        "OnBuild": None,
+        "Labels": None,
+    }
+    return {**usual, **config}
+
+
+def _graph_driver(store: Store, image: Image) -> dict[str, Any]:
+    """Where the unpacked layers are: overlayfs's own words, of the first kind that has all of them."""
+    for kind in sorted(subdirectories(store.path("layers"))):
+        paths = [f"{store.layer_dir(kind, chain)}/diff" for chain in reversed(image.chain)]
+        if paths and all(os.path.isdir(path) for path in paths):
+            data = {"UpperDir": paths[0]}
+            if paths[1:]:
+                data["LowerDir"] = ":".join(paths[1:])
+            return {"Name": "overlay", "Data": data}
+    return {"Name": "overlay", "Data": None}
