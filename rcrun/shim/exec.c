@@ -178,6 +178,9 @@ static _Noreturn void init_loop(pid_t command, const sigset_t *all)
 	int status = 0;
 
 	(void)prctl(PR_SET_NAME, "rcrun:init");
+	/* not dumpable since the change of ids, and nobody without root could enter our namespaces */
+	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	for (;;) {
 		siginfo_t info;
 		int signal_number = sigwaitinfo(all, &info);

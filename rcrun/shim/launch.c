@@ -51,6 +51,32 @@ int run_steps(struct context *context, int from, int to, struct report *report)
 
 /* --- joining ------------------------------------------------------------------------------------------- */
 
+/* Those of the types in which the process is elsewhere than we: the others may be the host's, closed to us. */
+static uint64_t other_namespaces(pid_t pid, const char *types)
+{
+	static const struct {
+		const char *file;
+		uint64_t flag;
+	} known[] = {
+		{"user", CLONE_NEWUSER},     {"mnt", CLONE_NEWNS},    {"pid", CLONE_NEWPID},
+		{"net", CLONE_NEWNET},       {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS},
+		{"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME},
+	};
+	uint64_t flags = namespace_flags(types);
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		char ours[32], theirs[40];
+		struct stat here, there;
+
+		(void)snprintf(ours, sizeof(ours), "/proc/self/ns/%s", known[i].file);
+		(void)snprintf(theirs, sizeof(theirs), "/proc/%d/ns/%s", (int)pid, known[i].file);
+		if (stat(ours, &here) == 0 && stat(theirs, &there) == 0 &&
+		    here.st_ino == there.st_ino)
+			flags &= ~known[i].flag;
+	}
+	return flags;
+}
+
 static int join_process(const struct record *record, struct report *report)
 {
 	pid_t pid = (pid_t)number(record->words[1]);
@@ -63,7 +89,9 @@ static int join_process(const struct record *record, struct report *report)
 	/* the descriptor holds the process that has the number now: is it the one that was meant? */
 	if (process_start(pid) != (unsigned long long)number(record->words[2]))
 		return fail_with(report, "pidfd_open", ESRCH);
-	TRY(report, setns(process, (int)namespace_flags(record->words[3])));
+	uint64_t flags = other_namespaces(pid, record->words[3]);
+	if (flags)
+		TRY(report, setns(process, (int)flags));
 	return 0;
 }
 
