@@ -16,4 +16,7 @@ if __name__ == "__main__":
     sys.path[:0] = _package_dirs()
     from rcrun_cli.program import entry
 
+    first = sys.argv[1:2]
+    if first and first[0].startswith("--argv0="):  # as the launcher has it
+        entry([first[0][8:], *sys.argv[2:]])
     entry(["rcrun", *sys.argv[1:]])

@@ -186,11 +186,11 @@ def _replay_param(param: Param) -> click.Parameter:
         attrs["type"] = click.Choice(param.type)
     if param.kind == "argument":
         return click.Argument(list(param.decls), **attrs)
-    decls = [*param.decls]
+    decls = [*param.opts(), param.name]
     if param.is_flag and "/" not in "".join(decls):
         # click would make False the value of a flag that is True by default
-        return Switch([*decls, param.name], **{"default": False, **attrs, "flag_value": True})
-    return click.Option([*decls, param.name] if param.name not in decls else decls, **attrs)
+        return Switch(decls, **{"default": False, **attrs, "flag_value": True})
+    return click.Option(decls, **attrs)
 
 
 def rewrite(record: Command, args: Sequence[str]) -> list[str]:

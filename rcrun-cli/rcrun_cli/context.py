@@ -106,6 +106,8 @@ def failed_command(container_id: str) -> list[str]:
 
 def _repeated_options() -> list[str]:
     words = []
+    if settings.personality != "rcrun":
+        words.append(f"--argv0={settings.personality}")
     if settings.root:
         words.append(f"--root={os.path.abspath(settings.root)}")
     if settings.runroot:

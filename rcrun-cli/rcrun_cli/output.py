@@ -151,6 +151,11 @@ def print_inspected(values: Sequence[Any], form: str | None) -> None:
         put(template.render(value))
 
 
+def print_value(value: Any, form: str) -> None:
+    """One object, as `version` and `info` reshape it: `json` or a template."""
+    put(parse_template("{{json .}}" if form == "json" else form).render(value))
+
+
 def status_text(
     status: str, *, started: float = 0.0, finished: float = 0.0, exit_code: int = 0, now: float,
     health: str = "",

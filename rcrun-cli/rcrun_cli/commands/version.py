@@ -15,41 +15,35 @@ if TYPE_CHECKING:
 def version(form: str | None) -> None:
     """Print the versions of rcrun and of what it speaks."""
     from rcrun.engine.info import version_data
-
     from rcrun_cli import output
 
     data = version_data(settings.personality)
-    if form == "json":
-        from rcrun.formats.template.values import json_text
-
-        output.put(json_text(data))
-    elif form:
-        output.put(output.parse_template(form).render(data))
+    if form:
+        output.print_value(data, form)
     else:
         output.put(_layout(data))
 
 
 def _layout(data: dict[str, Any]) -> str:
-    lines = []
+    lines = ["Client: rcrun"]
     for title in ("Client", "Server"):
         part = data[title]
-        lines += [f"{title}: {data['Name']}"] if title == "Client" else ["", f"{title}:"]
-        rows = [
-            ("Version", part["Version"]),
-            ("API version", part["APIVersion"]),
-            ("Python version", data["PythonVersion"]),
-            ("OS/Arch", f"{part['Os']}/{part['Arch']}"),
-        ]
+        rows = {
+            "Version": part["Version"],
+            "API version": part["ApiVersion"],
+            "Python version": part["PythonVersion"],
+            "OS/Arch": f"{part['Os']}/{part['Arch']}",
+            "Kernel version": part.get("KernelVersion", ""),
+        }
         if title == "Server":
-            rows.append(("Kernel version", part["KernelVersion"]))
-        lines += [f" {name + ':':<18}{value}" for name, value in rows]
+            lines += ["", "Server: in the same process"]
+        lines += [f" {name + ':':<18}{value}" for name, value in rows.items() if value]
     return "\n".join(lines)
 
 
 def version_line() -> str:
     """What --version prints."""
     from rcrun.engine.info import told_version
-
     from rcrun.version import VERSION
 
     if settings.personality == "docker":

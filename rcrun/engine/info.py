@@ -1,0 +1,291 @@
+"""What `version` and `info` tell: docker's fields, and podman's `host`, `store` and `version` beside them."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.engine import facts
+from rcrun.storage.containers import time_text
+from rcrun.version import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rcrun.engine.context import Context
+
+API_VERSION = "1.48"
+MIN_API_VERSION = "1.24"
+# Scripts compare the version of what they think they talk to.
+TOLD_VERSIONS = {"docker": "28.0.0", "podman": "5.8.0"}
+
+
+def told_version(personality: str) -> str:
+    """Our own version, or that of the program whose name and command line we took."""
+    return TOLD_VERSIONS.get(personality, VERSION)
+
+
+def version_data(personality: str) -> dict[str, Any]:
+    from rcrun.formats.image import platform_of
+
+    told, host = told_version(personality), os.uname()
+    common = {
+        "Version": told,
+        "ApiVersion": API_VERSION,
+        "GitCommit": "",
+        "GoVersion": "",
+        "PythonVersion": python_version(),
+        "Os": "linux",
+        "Arch": platform_of(host.machine)[0],
+        "BuildTime": "",
+    }
+    parts = [{"Name": "rcrun", "Version": VERSION, "Details": {"ApiVersion": API_VERSION}}]
+    return {
+        "Client": {
+            "Platform": {"Name": "rcrun"},
+            **common,
+            "DefaultAPIVersion": API_VERSION,
+            "OsArch": f"linux/{common['Arch']}",
+            "Context": "default",
+        },
+        "Server": {
+            "Platform": {"Name": "rcrun"},
+            "Components": parts,
+            **common,
+            "MinAPIVersion": MIN_API_VERSION,
+            "KernelVersion": host.release,
+            "Experimental": False,
+        },
+    }
+
+
+def python_version() -> str:
+    import sys
+
+    return ".".join([str(number) for number in sys.version_info[:3]])
+
+
+def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
+    """`now` is in nanoseconds since the epoch."""
+    counts, images = _container_counts(context), _image_count(context)
+    host = os.uname()
+    system = _os_release(_read("/etc/os-release"))
+    memory = _memory_total(_read("/proc/meminfo"))
+    return {
+        "ID": "",
+        **counts,
+        "Images": images,
+        "Driver": storage_driver(context),
+        "DriverStatus": [["Layers", context.identity.layer_kind()]],
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": ["none", "host", "pasta", "slirp4netns"],
+            "Authorization": None,
+            "Log": ["k8s-file", "none"],
+        },
+        **_limits(context),
+        "IPv4Forwarding": _read("/proc/sys/net/ipv4/ip_forward").strip() == "1",
+        "Debug": False,
+        "SystemTime": time_text(now),
+        "LoggingDriver": "k8s-file",
+        "CgroupDriver": "cgroupfs" if _controllers(context) else "none",
+        "CgroupVersion": "2" if context.host.unified else "1",
+        "KernelVersion": host.release,
+        "OperatingSystem": system.get("PRETTY_NAME", "Linux"),
+        "OSVersion": system.get("VERSION_ID", ""),
+        "OSType": "linux",
+        "Architecture": host.machine,
+        "IndexServerAddress": "https://index.docker.io/v1/",
+        "NCPU": len(os.sched_getaffinity(0)),
+        "MemTotal": memory,
+        "DockerRootDir": context.store.root_dir,
+        "HttpProxy": _variable(context, "http_proxy"),
+        "HttpsProxy": _variable(context, "https_proxy"),
+        "NoProxy": _variable(context, "no_proxy"),
+        "Name": host.nodename,
+        "Labels": [],
+        "ExperimentalBuild": False,
+        "ServerVersion": told_version(personality),
+        "Runtimes": {"rcrun": {"path": "rcrun-oci"}},
+        "DefaultRuntime": "rcrun",
+        "Swarm": {"LocalNodeState": "inactive"},
+        "LiveRestoreEnabled": True,
+        "InitBinary": "rcrun-shim",
+        "SecurityOptions": _security(context),
+        "Warnings": warnings(context),
+        "host": _podman_host(context, system, memory),
+        "store": _podman_store(context, counts, images),
+        "version": {"APIVersion": API_VERSION, "Version": told_version(personality)},
+    }
+
+
+def warnings(context: Context) -> list[str]:
+    """What will not work here, and why."""
+    found = []
+    if context.identity.kind == "single":
+        found.append(f"one id is mapped into containers: {context.identity.why}")
+    if not _controllers(context):
+        found.append("no cgroup (version 2) is ours to write: limits of memory and processors fail")
+    if not _program(context, "pasta") and not _program(context, "slirp4netns"):
+        found.append("neither pasta nor slirp4netns is installed: containers have no network")
+    return found
+
+
+def storage_driver(context: Context) -> str:
+    """How a container's root is put together here; users may mount overlays since Linux 5.11."""
+    numbers = [int(number) for number in os.uname().release.split(".")[:2] if number.isdecimal()]
+    if context.host.rootless and numbers < [5, 11] and _program(context, "fuse-overlayfs"):
+        return "fuse-overlayfs"
+    return "overlay"
+
+
+def _container_counts(context: Context) -> dict[str, int]:
+    from rcrun.storage.containers import every, status
+
+    words = [status(container).word for container in every(context.store)]
+    running, paused = words.count("running"), words.count("paused")
+    return {
+        "Containers": len(words),
+        "ContainersRunning": running,
+        "ContainersPaused": paused,
+        "ContainersStopped": len(words) - running - paused,
+    }
+
+
+def _image_count(context: Context) -> int:
+    from rcrun.storage.layout import references
+
+    if not os.path.exists(context.store.path("index.json")):
+        return 0
+    return len({entry["digest"] for entry in references(context.store)})
+
+
+def _controllers(context: Context) -> list[str]:
+    """The controllers of our own cgroup, if we may write it."""
+    if not context.host.unified:
+        return []
+    path = _read("/proc/self/cgroup").strip().rpartition("::")[2]
+    folder = f"/sys/fs/cgroup{path}"
+    if not os.access(f"{folder}/cgroup.procs", os.W_OK):
+        return []
+    return _read(f"{folder}/cgroup.controllers").split()
+
+
+def _limits(context: Context) -> dict[str, bool]:
+    have = _controllers(context)
+    return {
+        "MemoryLimit": "memory" in have,
+        "SwapLimit": "memory" in have,
+        "CpuCfsPeriod": "cpu" in have,
+        "CpuCfsQuota": "cpu" in have,
+        "CPUShares": "cpu" in have,
+        "CPUSet": "cpuset" in have,
+        "PidsLimit": "pids" in have,
+        "OomKillDisable": False,
+    }
+
+
+def _security(context: Context) -> list[str]:
+    words = ["name=seccomp,profile=builtin"] if _has_seccomp() else []
+    if context.host.apparmor and not context.host.rootless:
+        words.append("name=apparmor")
+    if context.host.rootless:
+        words.append("name=rootless")
+    return [*words, "name=cgroupns"]
+
+
+def _has_seccomp() -> bool:
+    return os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
+
+
+def _podman_host(context: Context, system: Mapping[str, str], memory: int) -> dict[str, Any]:
+    from rcrun.formats.image import platform_of
+
+    host, identity = os.uname(), context.identity
+    return {
+        "arch": platform_of(host.machine)[0],
+        "cgroupControllers": _controllers(context),
+        "cgroupManager": "cgroupfs" if _controllers(context) else "disabled",
+        "cgroupVersion": "v2" if context.host.unified else "v1",
+        "cpus": len(os.sched_getaffinity(0)),
+        "distribution": {
+            "distribution": system.get("ID", ""),
+            "version": system.get("VERSION_ID", ""),
+        },
+        "hostname": host.nodename,
+        "idMappings": {"gidmap": _map(identity.gid_map), "uidmap": _map(identity.uid_map)},
+        "kernel": host.release,
+        "logDriver": "k8s-file",
+        "memFree": _memory(_read("/proc/meminfo"), "MemFree"),
+        "memTotal": memory,
+        "networkBackend": "pasta",
+        "ociRuntime": {"name": "rcrun-oci", "path": "rcrun-oci", "version": VERSION},
+        "os": "linux",
+        "pasta": {"executable": _program(context, "pasta")},
+        "rootlessNetworkCmd": "pasta" if _program(context, "pasta") else "slirp4netns",
+        "security": {
+            "apparmorEnabled": context.host.apparmor,
+            "rootless": context.host.rootless,
+            "seccompEnabled": _has_seccomp(),
+            "selinuxEnabled": context.host.selinux,
+        },
+        "slirp4netns": {"executable": _program(context, "slirp4netns")},
+        "swapFree": _memory(_read("/proc/meminfo"), "SwapFree"),
+        "swapTotal": _memory(_read("/proc/meminfo"), "SwapTotal"),
+    }
+
+
+def _podman_store(context: Context, counts: Mapping[str, int], images: int) -> dict[str, Any]:
+    return {
+        "containerStore": {
+            "number": counts["Containers"],
+            "paused": counts["ContainersPaused"],
+            "running": counts["ContainersRunning"],
+            "stopped": counts["ContainersStopped"],
+        },
+        "graphDriverName": storage_driver(context),
+        "graphRoot": context.store.root_dir,
+        "imageStore": {"number": images},
+        "runRoot": context.store.live_dir,
+        "volumePath": context.store.path("volumes"),
+    }
+
+
+def _map(ids: list[tuple[int, int, int]]) -> list[dict[str, int]]:
+    return [
+        {"container_id": inside, "host_id": outside, "size": size} for inside, outside, size in ids
+    ]
+
+
+def _program(context: Context, name: str) -> str:
+    return facts.find_program(name, context.environ.get("PATH", ""))
+
+
+def _variable(context: Context, name: str) -> str:
+    return context.environ.get(name) or context.environ.get(name.upper()) or ""
+
+
+def _memory_total(text: str) -> int:
+    return _memory(text, "MemTotal")
+
+
+def _memory(text: str, name: str) -> int:
+    """A line of /proc/meminfo in bytes."""
+    for line in text.splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _os_release(text: str) -> dict[str, str]:
+    rows = [line.partition("=") for line in text.splitlines() if not line.startswith("#")]
+    return {key: value.strip("\"'") for key, equals, value in rows if equals}
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
