@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,3 +45,10 @@ class Context:
     @property
     def identity(self) -> Identity:
         return self.host.identity
+
+    def tell(self, text: str) -> None:
+        """A line for people that is no warning."""
+        try:
+            os.write(2, f"{text}\n".encode("utf-8", "surrogateescape"))
+        except OSError:
+            pass  # nobody reads it

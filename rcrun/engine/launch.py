@@ -7,6 +7,7 @@ import os
 from rcrun.files import read_json
 from rcrun.kernel import shim
 from rcrun.paths import make_private_dir
+from rcrun.runtime.filters import filter_fd
 from rcrun.runtime.plan import container_plan
 from rcrun.storage.containers import note_failure, prepare_launch
 
@@ -94,7 +95,7 @@ def _plan(context: Context, container: Container, settings: Records) -> tuple[Re
     """And the descriptors that it names."""
     spec: Spec = read_json(container.path("config.json"))
     record = container.record
-    seccomp_fd = _seccomp_fd(spec)
+    seccomp_fd = filter_fd(spec)
     plan = container_plan(
         spec,
         container.dir,
@@ -106,15 +107,6 @@ def _plan(context: Context, container: Container, settings: Records) -> tuple[Re
         init=bool(record.get("init")),
     )
     return plan, [] if seccomp_fd is None else [seccomp_fd]
-
-
-def _seccomp_fd(spec: Spec) -> int | None:
-    profile = (spec.get("linux") or {}).get("seccomp")
-    if not profile:
-        return None
-    from rcrun.kernel.seccomp import filter_fd
-
-    return filter_fd(profile)
 
 
 def _file_settings(container: Container) -> Records:
@@ -164,7 +156,10 @@ def root_records(context: Context, container: Container) -> Records:
         return [["root-bind", container.path("rootfs")]]
     upper, work = container.path("upper"), container.path("work")
     if rootfs["driver"] == "fuse-overlayfs":
-        return [fuse_record(container.path("rootfs"), upper, work, lowers)]
+        from rcrun.engine.rootdriver import find_fuse_overlayfs
+
+        program = find_fuse_overlayfs(context) or "fuse-overlayfs"
+        return [fuse_record(container.path("rootfs"), upper, work, lowers, program)]
     return [["root-overlay", upper, work, overlay_options(context, rootfs), *lowers]]
 
 
@@ -176,9 +171,11 @@ def overlay_options(context: Context, rootfs: dict[str, Any]) -> str:
     return ",".join(words)
 
 
-def fuse_record(merged: str, upper: str, work: str, lowers: Sequence[str]) -> list[str]:
+def fuse_record(
+    merged: str, upper: str, work: str, lowers: Sequence[str], program: str
+) -> list[str]:
     options = f"lowerdir={':'.join(lowers)},upperdir={upper},workdir={work}"
-    return ["root-fuse", merged, "fuse-overlayfs", "-o", options, merged]
+    return ["root-fuse", merged, program, "-o", options, merged]
 
 
 def launch_failed(context: Context, container: Container, error: RcrunError) -> None:

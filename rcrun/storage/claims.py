@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rcrun.paths import Store
-    from rcrun.storage.containers import Record
 
 
 class ContainerLock:
@@ -63,24 +62,20 @@ def _is_at(fd: int, path: str) -> bool:
 
 
 class Claim:
-    """A container being made: its directory, locked, and its name; undone unless `commit` is reached."""
+    """A container being made: its directory, locked, and its name; undone unless its record was saved."""
 
-    __slots__ = ("committed", "container", "lock")
+    __slots__ = ("container", "lock")
 
     def __init__(self, store: Store, container_id: str) -> None:
         self.container = Container(store, container_id, {"name": "", "id": container_id})
         self.lock = Lock(self.container.path("lock"))
-        self.committed = False
 
     def claim_name(self, name: str) -> None:
         claim_name(self.container.store, name, self.container.id)
         self.container.record["name"] = name
 
-    def commit(self, record: Record, *, durable: bool = True) -> Container:
-        self.container.record = record
-        self.container.save(durable=durable)
-        self.committed = True
-        return self.container
+    def is_saved(self) -> bool:
+        return os.path.lexists(self.container.path("container.json"))
 
     def __enter__(self) -> Claim:
         make_private_dir(os.path.dirname(self.container.dir))
@@ -95,7 +90,7 @@ class Claim:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if not self.committed:
+            if not self.is_saved():
                 remove_plain_tree(discard(self.container))
         finally:
             self.lock.release()

@@ -25,8 +25,9 @@ def store(tmp_path):
 def make(store, name, **changes):
     with claims.claim(store) as claim:
         claim.claim_name(name)
-        record = {**RECORD, "id": claim.container.id, "name": name, **changes}
-        return claim.commit(record, durable=False)
+        claim.container.record = {**RECORD, "id": claim.container.id, "name": name, **changes}
+        claim.container.save(durable=False)
+        return claim.container
 
 
 def write_state(container, pid, pid_start, monitor, monitor_start):

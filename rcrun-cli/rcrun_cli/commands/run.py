@@ -182,9 +182,11 @@ def container_options(handler: Handler) -> Handler:
 def run(image: str | None, args: tuple[str, ...], **options: Any) -> int | None:
     """Run a command in a new container."""
     from rcrun.engine.run import run
+    from rcrun_cli import output
 
     image, args = _words(image, args, options)
-    return run(context.engine(), image, args, options)
+    output.put(run(context.engine(), image, args, options))
+    return 0
 
 
 @command(interspersed=False, failure_status=125)
@@ -201,7 +203,6 @@ def run(image: str | None, args: tuple[str, ...], **options: Any) -> int | None:
 def create(image: str | None, args: tuple[str, ...], **options: Any) -> int | None:
     """Create a container without starting it."""
     from rcrun.engine.run import create
-
     from rcrun_cli import output
 
     image, args = _words(image, args, options)

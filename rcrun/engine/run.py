@@ -1,0 +1,240 @@
+"""Make containers and run them: `run` and `create`."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.engine.config import ImageFacts, build
+from rcrun.engine.facts import gather
+from rcrun.engine.launch import Foreground, launch, launch_failed
+from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError
+from rcrun.files import dump_json, write_file
+from rcrun.formats import names
+from rcrun.paths import make_private_dir
+from rcrun.storage import images
+from rcrun.storage.claims import Claim, claim
+from rcrun.storage.containers import now_text
+from rcrun.storage.lease import Gate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rcrun.engine.config import Built
+    from rcrun.engine.context import Context
+    from rcrun.engine.options import Options
+    from rcrun.engine.pull import Progress
+    from rcrun.storage.images import Image
+
+LARGEST_PASSWD = 1 << 20
+
+
+class Root:
+    """What a new container stands on: an image's layers, top first, or a directory."""
+
+    __slots__ = ("directory", "facts", "lowers")
+
+    def __init__(self, facts: ImageFacts, lowers: list[str], directory: str = "") -> None:
+        self.facts = facts
+        self.lowers = lowers
+        self.directory = directory
+
+
+def run(
+    context: Context,
+    text: str,
+    args: Sequence[str],
+    options: Options,
+    progress: Progress | None = None,
+) -> str:
+    """Create and start; the id of a detached container. In the foreground the process becomes its client."""
+    foreground = None if options.get("detach") else foreground_of(options)
+    with Making(context, options) as making:
+        making.make(text, args, progress)
+        container = making.claim.container
+        try:
+            launch(context, container, making.claim.lock, foreground)
+        except RcrunError as error:
+            if making.claim.is_saved():  # else the start was not tried, and nothing is to be kept
+                launch_failed(context, container, error)
+            raise
+        return container.id
+
+
+def create(
+    context: Context,
+    text: str,
+    args: Sequence[str],
+    options: Options,
+    progress: Progress | None = None,
+) -> str:
+    """The id of a container that waits for `start`."""
+    with Making(context, options) as making:
+        making.make(text, args, progress)
+        making.claim.container.save(durable=not options.get("rm"))
+        return making.claim.container.id
+
+
+def foreground_of(options: Options) -> Foreground:
+    """Which streams the caller joins; docker's rule for a terminal that is none."""
+    asked = [stream.lower() for stream in options.get("attach") or ()]
+    stdin = options.get("interactive") and (not asked or "stdin" in asked)
+    if stdin and options.get("tty") and not os.isatty(0):
+        raise InvalidInput(
+            "the input device is not a TTY", "leave -t out where standard input is no terminal"
+        )
+    streams = "i" if stdin else ""
+    streams += "o" if not asked or "stdout" in asked else ""
+    streams += "e" if not asked or "stderr" in asked else ""
+    from rcrun.formats.detachkeys import hex_of
+
+    keys = hex_of(options.get("detach_keys"))
+    return Foreground(streams, keys, sig_proxy=bool(options.get("sig_proxy", True)))
+
+
+class Making:
+    """A container being made, with everything that goes when it fails: its directory, name, cidfile."""
+
+    __slots__ = ("claim", "context", "gate", "options")
+
+    def __init__(self, context: Context, options: Options) -> None:
+        self.context = context
+        self.options = options
+        self.gate = Gate(context.store)
+        self.claim: Claim = claim(context.store)
+
+    def make(self, text: str, args: Sequence[str], progress: Progress | None) -> None:
+        """All of it but container.json, whose writing makes it a container."""
+        from rcrun.storage import layered
+
+        root = self._root(text, progress)
+        self.claim.__enter__()
+        self._claim_name()
+        container = self.claim.container
+        facts = gather(
+            self.context.identity,
+            self.context.environ,
+            container_id=container.id,
+            name=container.name,
+            store_dir=self.context.store.root_dir,
+            created=now_text(),
+            passwd=layered.read_file(root.lowers, "/etc/passwd", LARGEST_PASSWD),
+            group=layered.read_file(root.lowers, "/etc/group", LARGEST_PASSWD),
+            lowers=[os.path.relpath(path, self.context.store.root_dir) for path in root.lowers],
+        )
+        if root.directory:
+            facts.lowers = []
+        built = build(self.options, args, root.facts, facts)
+        self._fill(built, root)
+        for warning in built.warnings:
+            self.context.warn(warning, None)
+        self._write_cidfile()
+
+    def _root(self, text: str, progress: Progress | None) -> Root:
+        directory = self.options.get("rootfs")
+        if directory:
+            return directory_root(str(directory))
+        from rcrun.storage import layers
+
+        image = self._image(text, progress)
+        lowers = layers.ensure(self.context.store, self.context.identity, image, progress)
+        config = image.config.get("config") or {}
+        facts = ImageFacts(config, image.reference or None, image.config_digest, image.digest)
+        return Root(facts, lowers)
+
+    def _image(self, text: str, progress: Progress | None) -> Image:
+        """Found while the gate is held, so that nobody collects its layers before we name them."""
+        policy, platform = self.options.get("pull") or "missing", self.options.get("platform") or ""
+        if policy not in ("always", "newer"):
+            make_private_dir(self.context.store.root_dir)
+            self.gate.__enter__()
+            try:
+                return images.find(self.context.store, text, platform=platform)
+            except NotFound:
+                self.gate.release()
+                if policy == "never":
+                    raise
+                self.context.tell(f"Unable to find image '{text}' locally")
+        from rcrun.engine.pull import pull
+
+        pull(self.context, text, policy="always", platform=platform, progress=progress)
+        self.gate.__enter__()
+        return images.find(self.context.store, text, platform=platform)
+
+    def _claim_name(self) -> None:
+        given = self.options.get("name")
+        if given:
+            self.claim.claim_name(names.check(given.removeprefix("/"), "container"))
+            return
+        for attempt in range(1000):
+            try:
+                self.claim.claim_name(names.generated(_random_below, attempt))
+                return
+            except AlreadyExists:
+                continue
+        raise AlreadyExists("cannot find a free name", "choose one with --name")
+
+    def _fill(self, built: Built, root: Root) -> None:
+        container = self.claim.container
+        container.record = built.container
+        durable = not built.container["auto_remove"]
+        for name, text in built.files.items():
+            write_file(container.path(name), text.encode(), durable=False)
+        os.mkdir(container.path("rootfs"), 0o755)
+        if root.directory:
+            container.record["rootfs"] = {"kind": "directory", "path": root.directory}
+        else:
+            self._make_upper(root)
+        if built.mounts.volumes or built.mounts.make_dirs or built.mounts.chowns:
+            from rcrun.engine.volumes import prepare
+
+            prepare(self.context, built.mounts, root.lowers)
+        config = (dump_json(built.config) + "\n").encode()
+        write_file(container.path("config.json"), config, durable=durable)
+
+    def _make_upper(self, root: Root) -> None:
+        """The root directory's mode is the upper's; its owner is the container's root, which we are."""
+        container = self.claim.container
+        from rcrun.engine.rootdriver import driver
+
+        container.record["rootfs"]["driver"] = driver(self.context)
+        mode = os.stat(root.lowers[0]).st_mode & 0o7777
+        os.mkdir(container.path("upper"))
+        os.chmod(container.path("upper"), mode)
+        os.mkdir(container.path("work"), 0o700)
+
+    def _write_cidfile(self) -> None:
+        path = self.options.get("cidfile")
+        if not path:
+            return
+        try:
+            with open(path, "x", encoding="ascii") as file:
+                file.write(self.claim.container.id)
+        except FileExistsError:
+            raise AlreadyExists(
+                f'container ID file found, make sure the other container isn\'t running or delete "{path}"'
+            ) from None
+
+    def __enter__(self) -> Making:
+        path = self.options.get("cidfile")
+        if path and os.path.lexists(path):
+            raise AlreadyExists(
+                f'container ID file found, make sure the other container isn\'t running or delete "{path}"'
+            )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.gate.release()
+        if self.claim.lock.fd >= 0:
+            self.claim.__exit__(None, None, None)
+
+
+def directory_root(path: str) -> Root:
+    absolute = os.path.abspath(path)
+    if not os.path.isdir(absolute):
+        raise NotFound(f'no root file system: "{path}" is not a directory')
+    return Root(ImageFacts({}), [absolute], absolute)
+
+
+def _random_below(limit: int) -> int:
+    return int.from_bytes(os.urandom(8), "little") % limit
