@@ -40,12 +40,14 @@ def container_plan(
     seccomp_fd: int | None = None,
     init: bool = False,
     keyring: str = "",
+    pivot: bool = True,
 ) -> list[list[str]]:
     """The plan of a container's init.
 
     `root`: the records that make the root, else the bundle's `root.path` is bound. `settings` and
     `on_exit` go in as they are. `seccomp_fd` holds the filter that `linux.seccomp` describes.
-    `init` puts a reaping process before the command; `keyring` names a new session keyring.
+    `init` puts a reaping process before the command; `keyring` names a new session keyring; without
+    `pivot` the root is moved, for hosts that run from an initramfs.
     """
     spec = complete(spec, host)
     _refuse_unsupported(spec)
@@ -74,16 +76,18 @@ def container_plan(
         *([["console"]] if process.get("terminal") else []),
         ["ready"],
         *_hooks_here(spec, "createContainer"),
+        *plan_mounts.mask_records(spec),
+        *plan_process.limit_records(process, spec, host),
+        ["pivot" if pivot else "move-root"],
+        # The container's own procfs, which shows its namespaces and is writable until the next line.
         *_sysctls(spec, namespaces),
-        *plan_mounts.closing_records(spec),
-        ["pivot"],
+        *plan_mounts.readonly_records(spec),
         *([["root-readonly"]] if (spec.get("root") or {}).get("readonly") else []),
         *_root_propagation(spec),
-        *plan_process.limit_records(process, spec, host),
         *([["keyring", keyring]] if keyring else []),
         *([["start-wait"]] if has_start else []),
         *_hooks_here(spec, "startContainer"),
-        *plan_process.privilege_records(process, spec, namespaces, seccomp_fd),
+        *plan_process.privilege_records(process, spec, namespaces, host, seccomp_fd),
         *plan_process.command_records(process, init=init),
         *_after_exit(on_exit),
     ]

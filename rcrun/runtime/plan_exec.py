@@ -37,6 +37,6 @@ def exec_plan(
         ["join-pid", str(pid), str(start), ",".join(namespaces.kinds())],
         *plan_process.affinity_records(process),
         *plan_process.limit_records(process, spec, host),
-        *plan_process.privilege_records(process, spec, namespaces, seccomp_fd),
+        *plan_process.privilege_records(process, spec, namespaces, host, seccomp_fd),
         *plan_process.command_records(process),
     ]

@@ -198,10 +198,12 @@ def _device(device: Device) -> list[str]:
     ]
 
 
-def closing_records(spec: Spec) -> list[list[str]]:
-    """What takes away again, after everything is mounted: masked and read-only paths."""
-    linux = spec.get("linux") or {}
-    return [
-        *(["mask", inside(path)] for path in linux.get("maskedPaths") or []),
-        *(["readonly", inside(path)] for path in linux.get("readonlyPaths") or []),
-    ]
+def mask_records(spec: Spec) -> list[list[str]]:
+    """Before the pivot: a masked file is covered by the host's /dev/null, never by the image's."""
+    paths = (spec.get("linux") or {}).get("maskedPaths") or []
+    return [["mask", inside(path)] for path in paths]
+
+
+def readonly_records(spec: Spec) -> list[list[str]]:
+    paths = (spec.get("linux") or {}).get("readonlyPaths") or []
+    return [["readonly", inside(path)] for path in paths]

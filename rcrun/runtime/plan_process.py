@@ -51,7 +51,7 @@ def terminal_records(process: Process) -> list[list[str]]:
 
 
 def limit_records(process: Process, spec: Spec, host: Host) -> list[list[str]]:
-    """What the process is given while we may still give it: before it loses its privileges."""
+    """What the process is given while we may still give it; before the pivot, for the host's /proc."""
     records = _rlimits(process)
     score = process.get("oomScoreAdj")
     if score is not None and not (host.rootless and score < host.oom_score_adj):
@@ -60,7 +60,6 @@ def limit_records(process: Process, spec: Spec, host: Host) -> list[list[str]]:
     records.append(["umask", f"{0o022 if umask is None else umask:o}"])
     records += _personality(spec)
     records += _scheduling(process)
-    records += _labels(process, host)
     return records
 
 
@@ -167,17 +166,18 @@ def affinity_records(process: Process) -> list[list[str]]:
 
 
 def privilege_records(
-    process: Process, spec: Spec, namespaces: Namespaces, seccomp_fd: int | None
+    process: Process, spec: Spec, namespaces: Namespaces, host: Host, seccomp_fd: int | None
 ) -> list[list[str]]:
-    """From no_new_privs to the last step.
+    """What the process may no longer do.
 
-    A filter needs no_new_privs or CAP_SYS_ADMIN. So it comes as late as it can, after the capabilities
+    The labels are of the next exec, so no hook may come after them. A filter needs no_new_privs or CAP_SYS_ADMIN. So it comes as late as it can, after the capabilities
     went, when no_new_privs is set, and just before they go when it is not.
     """
     no_new_privs = bool(process.get("noNewPrivileges"))
     capabilities = ["capabilities", *_capability_words(process)]
     seccomp = _seccomp((spec.get("linux") or {}).get("seccomp"), seccomp_fd)
-    records = [["no-new-privs"]] if no_new_privs else []
+    records = _labels(process, host)
+    records += [["no-new-privs"]] if no_new_privs else []
     records.append(_user(process, namespaces))
     records += [capabilities, *seccomp] if no_new_privs else [*seccomp, capabilities]
     return records

@@ -1,0 +1,24 @@
+"""rcrun-oci __failed: what the shim runs when a foreground launch failed."""
+
+from __future__ import annotations
+
+from rcrun_cli import oci
+from rcrun_cli.declare import argument, command
+
+
+@command("__failed", hidden=True)
+@argument("container")
+@argument("report")
+@argument("plan_fd", type=int)
+def failed(container: str, report: str, plan_fd: int) -> int:
+    """Tell why a foreground launch failed, and remove what is left of the container."""
+    from rcrun.kernel.shim import decode_plan
+    from rcrun.runtime.create import failure
+
+    with open(plan_fd, "rb") as file:
+        plan = decode_plan(file.read())
+    if container:
+        oci.container(container).remove()
+    error = failure(plan, report)
+    oci.complain(error.message, error.hint)
+    return 1

@@ -1,0 +1,15 @@
+"""rcrun-oci start."""
+
+from __future__ import annotations
+
+from rcrun_cli import oci
+from rcrun_cli.declare import argument, command
+
+
+@command()
+@argument("container", metavar="CONTAINER")
+def start(container: str) -> None:
+    """Start a container that was created."""
+    from rcrun.runtime.lifecycle import start as start_container
+
+    start_container(oci.container(container))

@@ -1,0 +1,21 @@
+"""rcrun-oci validate."""
+
+from __future__ import annotations
+
+import sys
+
+from rcrun_cli.declare import argument, command, option
+
+
+@command()
+@option("-f", "--config", default="config.json", metavar="FILE", help="Its configuration")
+@argument("bundle", default=".", metavar="[BUNDLE]")
+def validate(bundle: str, config: str) -> int:
+    """Check the config.json of a bundle: print each fault with its place, end with 1 if there is one."""
+    from rcrun.formats.validate import config_faults
+
+    from rcrun.runtime.bundle import load
+
+    faults = config_faults(load(bundle, config))
+    sys.stdout.write("".join(f"{fault}\n" for fault in faults))
+    return 1 if faults else 0

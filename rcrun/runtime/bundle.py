@@ -1,0 +1,109 @@
+"""A bundle as the caller wrote it → the configuration of one container, with what the caller's environment adds."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun import files
+from rcrun.errors import InvalidInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rcrun.formats.spec import Process, Spec
+
+_PASSWD_BYTES = 1 << 20
+
+
+def load(bundle_dir: str, config_path: str = "") -> Spec:
+    """config.json, checked as far as its first words; faults deeper down are worded by `worded`."""
+    path = os.path.join(bundle_dir, config_path or "config.json")
+    try:
+        spec = files.read_json(path)
+    except FileNotFoundError as error:
+        raise InvalidInput(
+            f'no bundle: there is no "{path}"', "write one with: rcrun-oci spec"
+        ) from error
+    except ValueError as error:
+        raise InvalidInput(f'"{path}" is not JSON: {error}') from error
+    if not isinstance(spec, dict):
+        raise InvalidInput(f'"{path}" is not a JSON object')
+    _check_version(spec.get("ociVersion"), path)
+    checked: Spec = spec  # type: ignore[assignment]
+    return checked
+
+
+def _check_version(version: object, path: str) -> None:
+    if not isinstance(version, str) or not version.startswith("1."):
+        raise InvalidInput(f'"{path}": "ociVersion" {version!r} is not supported; 1.x is')
+
+
+def malformed(spec: Spec, error: Exception) -> InvalidInput:
+    """For a configuration that the plan builder stumbled over: the place of the fault, by the schema."""
+    from rcrun.formats import validate
+
+    faults = validate.config_faults(spec)
+    if faults:
+        return InvalidInput(f"config.json: {faults[0]}")
+    return InvalidInput(f"config.json is malformed: {type(error).__name__}: {error}")
+
+
+def rootfs_dir(spec: Spec, bundle_dir: str) -> str:
+    return os.path.normpath(os.path.join(bundle_dir, (spec.get("root") or {}).get("path") or ""))
+
+
+def with_environment(spec: Spec, bundle_dir: str, environ: Mapping[str, str]) -> Spec:
+    """HOME as the container's passwd has it, and socket activation handed through (sd_listen_fds(3))."""
+    process: Process = {**(spec.get("process") or {})}
+    env = list(process.get("env") or [])
+    if not _value(env, "HOME"):
+        uid = (process.get("user") or {}).get("uid", 0)
+        env = [word for word in env if not word.startswith("HOME=")]
+        env.append(f"HOME={home_of(uid, rootfs_dir(spec, bundle_dir))}")
+    if listen_fds(environ):
+        env += [
+            f"{name}={environ[name]}"
+            for name in ("LISTEN_FDS", "LISTEN_FDNAMES")
+            if name in environ
+        ]
+        env.append("LISTEN_PID=1")
+    process["env"] = env
+    return {**spec, "process": process}
+
+
+def listen_fds(environ: Mapping[str, str]) -> int:
+    """How many descriptors from 3 on are for the container; LISTEN_PID is of a caller's caller by now."""
+    count = environ.get("LISTEN_FDS", "")
+    return int(count) if count.isascii() and count.isdigit() else 0
+
+
+def _value(env: list[str], name: str) -> str:
+    values = [word[len(name) + 1 :] for word in env if word.startswith(f"{name}=")]
+    return values[-1] if values else ""
+
+
+def home_of(uid: int, root_dir: str) -> str:
+    """The home directory in the root's passwd(5); "/" without an entry."""
+    for line in _passwd(root_dir).splitlines():
+        fields = line.split(":")
+        if len(fields) >= 6 and fields[2] == str(uid):
+            return fields[5] or "/"
+    return "/"
+
+
+def _passwd(root_dir: str) -> str:
+    """The image is not trusted: no link of it is followed, and only a regular file of sane size is read."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        folder = os.open(f"{root_dir}/etc", flags | os.O_DIRECTORY)
+        try:
+            fd = os.open("passwd", flags, dir_fd=folder)
+        finally:
+            os.close(folder)
+        try:
+            return os.read(fd, _PASSWD_BYTES).decode("utf-8", "replace")
+        finally:
+            os.close(fd)
+    except OSError:
+        return ""

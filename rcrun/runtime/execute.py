@@ -1,0 +1,239 @@
+"""`exec` of the OCI command line: another process in a running container."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.errors import HostLacks, InvalidInput, WrongState
+from rcrun.formats import capability
+from rcrun.kernel import shim
+from rcrun.runtime import bundle, hints, pidfds
+from rcrun.runtime.filters import filter_fd
+from rcrun.runtime.plan_exec import exec_plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rcrun.formats.spec import Capabilities, Process, Spec, User
+    from rcrun.runtime.host import Host
+    from rcrun.runtime.state import Container
+
+
+class Changes:
+    """How the process differs from the container's own, as the options say; "" and () change nothing."""
+
+    __slots__ = (
+        "apparmor", "args", "capabilities", "cwd", "env", "groups", "label", "no_new_privs",
+        "terminal", "user",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        args: Sequence[str],
+        *,
+        terminal: bool = False,
+        user: str = "",
+        groups: Sequence[int] = (),
+        env: Sequence[str] = (),
+        cwd: str = "",
+        capabilities: Sequence[str] = (),
+        no_new_privs: bool = False,
+        apparmor: str = "",
+        label: str = "",
+    ) -> None:
+        self.args = args
+        self.terminal = terminal
+        self.user = user
+        self.groups = groups
+        self.env = env
+        self.cwd = cwd
+        self.capabilities = capabilities
+        self.no_new_privs = no_new_privs
+        self.apparmor = apparmor
+        self.label = label
+
+
+def process_of(spec: Spec, changes: Changes) -> Process:
+    """The container's process with the changes. Pure."""
+    process: Process = {**(spec.get("process") or {})}
+    for key in ("consoleSize", "scheduler", "ioPriority"):
+        process.pop(key, None)  # type: ignore[misc]
+    if not changes.args:
+        raise InvalidInput("no command to run in the container")
+    process["args"] = list(changes.args)
+    process["terminal"] = changes.terminal
+    process["env"] = [*(process.get("env") or []), *changes.env]
+    if changes.cwd:
+        process["cwd"] = changes.cwd
+    if changes.no_new_privs:
+        process["noNewPrivileges"] = True
+    if changes.apparmor:
+        process["apparmorProfile"] = changes.apparmor
+    if changes.label:
+        process["selinuxLabel"] = changes.label
+    _change_user(process, changes)
+    if changes.capabilities:
+        process["capabilities"] = _with_more(
+            process.get("capabilities") or {}, changes.capabilities
+        )
+    return process
+
+
+def _change_user(process: Process, changes: Changes) -> None:
+    user: User = {**(process.get("user") or {})}
+    if changes.user:
+        uid, colon, gid = changes.user.partition(":")
+        user["uid"] = _id(uid, changes.user)
+        if colon:
+            user["gid"] = _id(gid, changes.user)
+        process["env"] = [word for word in process["env"] if not word.startswith("HOME=")]
+        process["env"] += [word for word in changes.env if word.startswith("HOME=")]
+    if changes.groups:
+        user["additionalGids"] = [*(user.get("additionalGids") or []), *changes.groups]
+    process["user"] = user
+
+
+def _id(word: str, text: str) -> int:
+    if not (word.isascii() and word.isdigit()):
+        raise InvalidInput(f'invalid user "{text}"', "write UID or UID:GID")
+    return int(word)
+
+
+def _with_more(sets: Capabilities, names: Sequence[str]) -> Capabilities:
+    """Added where they take effect; inheritable and ambient ones would outlive the process."""
+    more = [capability.normalise(name) for name in names]
+    added: Capabilities = {**sets}
+    added["bounding"] = [*(sets.get("bounding") or []), *more]
+    added["effective"] = [*(sets.get("effective") or []), *more]
+    added["permitted"] = [*(sets.get("permitted") or []), *more]
+    return added
+
+
+class Session:
+    """Where the process's streams and pid go."""
+
+    __slots__ = ("cgroup", "console_socket", "detach", "pid_file", "pidfd_socket", "preserve_fds")
+
+    def __init__(
+        self,
+        *,
+        detach: bool = False,
+        console_socket: str = "",
+        pid_file: str = "",
+        pidfd_socket: str = "",
+        preserve_fds: int = 0,
+        cgroup: str = "",
+    ) -> None:
+        self.cgroup = cgroup
+        self.detach = detach
+        self.console_socket = os.path.abspath(console_socket) if console_socket else ""
+        self.pid_file = os.path.abspath(pid_file) if pid_file else ""
+        self.pidfd_socket = pidfd_socket
+        self.preserve_fds = preserve_fds
+
+
+def execute(
+    container: Container,
+    spec: Spec,
+    process: Process,
+    session: Session,
+    host: Host,
+    *,
+    failed: Sequence[str],
+) -> None:
+    """Run it: returns when it is detached, else becomes its parent."""
+    pidfds.refuse_in_foreground(session.pidfd_socket, detached=session.detach)
+    plan = _plan(container, spec, process, session, host, failed)
+    fds = [int(record[1]) for record in plan if record[0] == "seccomp"]
+    if session.detach:
+        report = shim.launch(plan, pass_fds=fds)
+        if report is not None:
+            raise hints.error_for(plan, report)
+        if session.pidfd_socket:
+            pidfds.send_from_file(session.pidfd_socket, session.pid_file)
+        return
+    for fd in fds:
+        os.set_inheritable(fd, True)
+    shim.replace_process(plan)
+
+
+def _plan(
+    container: Container,
+    spec: Spec,
+    process: Process,
+    session: Session,
+    host: Host,
+    failed: Sequence[str],
+) -> list[list[str]]:
+    init = container.init()
+    if init is None or container.status() not in ("running", "created"):
+        raise WrongState(f'cannot exec in container "{container.id}": container not running')
+    terminal = bool(process.get("terminal"))
+    if terminal and session.detach and not session.console_socket:
+        raise InvalidInput("use --console-socket with --detach when a terminal is used")
+    try:
+        process = with_home(process, init[0])
+        return exec_plan(
+            process,
+            spec,
+            *init,
+            host,
+            settings=_settings(container, session, terminal, failed),
+            seccomp_fd=filter_fd(spec),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InvalidInput(f"the process is malformed: {type(error).__name__}: {error}") from error
+
+
+def _cgroup_settings(session: Session) -> list[list[str]]:
+    if session.cgroup:
+        raise HostLacks(
+            f'cannot enter the cgroup "{session.cgroup}": the container has no cgroup of its own',
+            "leave --cgroup out",
+        )
+    return []
+
+
+def _settings(
+    container: Container, session: Session, terminal: bool, failed: Sequence[str]
+) -> list[list[str]]:
+    settings = [["id", container.id], *_cgroup_settings(session)]
+    if session.detach:
+        settings.append(["detach"])
+    else:
+        settings.append(["on-failure", *failed])
+        if terminal and not session.console_socket:
+            settings += [["monitor"], ["foreground", "io"], ["sig-proxy"], ["stdin"]]
+    if session.console_socket:
+        settings.append(["console-socket", session.console_socket])
+    if session.pid_file:
+        settings.append(["pid-file", session.pid_file])
+    if session.preserve_fds:
+        settings.append(["preserve-fds", str(session.preserve_fds)])
+    return settings
+
+
+def with_home(process: Process, pid: int) -> Process:
+    """With HOME from the passwd file that the container has now."""
+    env = process.get("env") or []
+    if any(word.startswith("HOME=") for word in env):
+        return process
+    uid = (process.get("user") or {}).get("uid", 0)
+    return {**process, "env": [*env, f"HOME={bundle.home_of(uid, f'/proc/{pid}/root')}"]}
+
+
+def process_from_file(path: str) -> Process:
+    """process.json of `--process`; nothing of the container's process is taken over."""
+    from rcrun import files
+
+    try:
+        process = files.read_json(path)
+    except FileNotFoundError as error:
+        raise InvalidInput(f'there is no process file "{path}"') from error
+    except ValueError as error:
+        raise InvalidInput(f'"{path}" is not JSON: {error}') from error
+    if not isinstance(process, dict):
+        raise InvalidInput(f'"{path}" is not a JSON object')
+    checked: Process = process  # type: ignore[assignment]
+    return checked

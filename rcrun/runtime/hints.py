@@ -1,0 +1,310 @@
+"""The shim's report in words: what failed, why, and what to do about it.
+
+`_WORDS` has one sentence a record, with the record's own words in it; `_HINTS` the known causes, first
+match wins. Facts of the host come through `sysctl`, so every text can be tested without that host.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from rcrun.errors import CannotInvoke, CommandNotFound, StepFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rcrun.kernel.shim import Plan, Report
+
+    Sysctl = Callable[[str], str]  # "" for one that this kernel does not have
+
+_WORDS = {
+    "plan": "cannot start the container",
+    "session": "cannot start the container",
+    "console-socket": 'cannot use the console socket "{1}"',
+    "start-socket": 'cannot listen on "{1}"',
+    "attach": 'cannot use the attach socket "{1}"',
+    "state": 'cannot write "{1}"',
+    "exit": 'cannot write "{1}"',
+    "pid-file": 'cannot write the pid file "{1}"',
+    "log": 'cannot write the log "{1}"',
+    "terminal": "cannot make a terminal",
+    "cgroup": 'cannot enter the cgroup "{1}"',
+    "uidmap": "cannot map user ids",
+    "gidmap": "cannot map group ids",
+    "join": 'cannot enter the {1} namespace "{2}"',
+    "join-pid": "cannot enter the namespaces of process {1}",
+    "unshare": "cannot make the namespaces {1}",
+    "time-offset": "cannot set the {1} clock of the time namespace",
+    "propagation": "cannot make the mounts {1}",
+    "root-bind": 'cannot use "{1}" as root file system',
+    "root-overlay": "cannot mount the overlay that makes the root file system",
+    "root-fuse": 'cannot mount the root file system with "{2}"',
+    "mount": 'cannot mount {1} on "{3}"',
+    "tmpfs-copyup": 'cannot mount tmpfs on "{1}"',
+    "bind": 'cannot bind mount "{1}" on "{2}"',
+    "mount-propagation": 'cannot make the mount on "{1}" {2}',
+    "device": 'cannot make the device "{1}"',
+    "symlink": 'cannot link "{2}" to "{1}"',
+    "mkdir": 'cannot make the directory "{1}"',
+    "mask": 'cannot mask "{1}"',
+    "readonly": 'cannot make "{1}" read-only',
+    "console": "cannot bind the terminal on /dev/console",
+    "pivot": "cannot make the root file system the root",
+    "move-root": "cannot make the root file system the root",
+    "root-readonly": "cannot make the root file system read-only",
+    "root-propagation": "cannot make the root mount {1}",
+    "loopback": "cannot bring the loopback interface up",
+    "hostname": 'cannot set the host name "{1}"',
+    "domainname": 'cannot set the domain name "{1}"',
+    "sysctl": 'cannot set the sysctl "{1}" to "{2}"',
+    "rlimit": "cannot set {1} to {2}:{3}",
+    "oom-score": "cannot set the OOM score to {1}",
+    "personality": "cannot set the personality",
+    "scheduler": "cannot set the scheduler {1}",
+    "io-priority": "cannot set the I/O priority {1} {2}",
+    "affinity": "cannot bind to the processors {1}",
+    "keyring": "cannot make a session keyring",
+    "label": 'cannot set the SELinux label "{2}"',
+    "apparmor": 'cannot use the AppArmor profile "{1}"',
+    "user": "cannot become user {1}, group {2}",
+    "capabilities": "cannot set the capabilities",
+    "seccomp": "cannot load the seccomp filter",
+    "cwd": 'cannot change to the working directory "{1}"',
+    "exec": 'cannot run "{1}"',
+    "remove-tree": 'cannot remove "{1}"',
+    "unlink": 'cannot remove "{1}"',
+    "rename": 'cannot rename "{1}" to "{2}"',
+    "run": 'cannot run "{1}"',
+    "sync": 'cannot sync "{1}"',
+}
+# The C library's own spelling where callers of a runtime search for it.
+_VERBATIM = frozenset(("exec", "cwd"))
+_MAY_BE_APPARMOR = frozenset(
+    (
+        "uidmap",
+        "gidmap",
+        "propagation",
+        "root-bind",
+        "root-overlay",
+        "mount",
+        "loopback",
+        "hostname",
+    )
+)
+_SUBIDS = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"
+
+
+def error_for(plan: Plan, report: Report, sysctl: Sysctl | None = None) -> StepFailed:
+    """The error to raise for what the shim reported about this plan."""
+    record = list(plan[report.step]) if 0 <= report.step < len(plan) else ["plan"]
+    step = record[0]
+    message, hint = _words(record, plan, report, sysctl or read_sysctl)
+    kind = _kind(step, report)
+    path = record[report.word] if 0 < report.word < len(record) else ""
+    return kind(message, hint, step=step, call=report.call, errno=report.errno, path=path)
+
+
+def _kind(step: str, report: Report) -> type[StepFailed]:
+    """Docker's exit statuses: 127 for what is not there, 126 for what cannot be run."""
+    if step not in _VERBATIM:
+        return StepFailed
+    missing = report.errno in (errno.ENOENT, errno.ENOTDIR)
+    return CommandNotFound if missing else CannotInvoke
+
+
+def read_sysctl(name: str) -> str:
+    try:
+        with open(f"/proc/sys/{name.replace('.', '/')}", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _words(
+    record: Sequence[str], plan: Plan, report: Report, sysctl: Sysctl
+) -> tuple[str, str | None]:
+    step = record[0]
+    if report.call == "plan":
+        return f"this is a bug in rcrun: the shim refuses the record {' '.join(record)!r}", None
+    if step == "hook":
+        return _hook_words(record, report), None
+    if step == "helper":
+        return _helper_words(record, report), _helper_hint(report)
+    if step == "exec" and report.errno == errno.ENOENT and "/" not in record[1]:
+        return f'"{record[1]}": executable file not found in $PATH', _exec_hint(record, report)
+    message = f"{_sentence(record, report)}: {_reason(step, report)}"
+    return message, _hint(record, plan, report, sysctl)
+
+
+def _sentence(record: Sequence[str], report: Report) -> str:
+    template = _WORDS.get(record[0], "cannot start the container")
+    sentence = template.format(*record, *[""] * 4)
+    named = record[report.word] if 0 < report.word < len(record) else ""
+    if named and f"{{{report.word}}}" not in template:
+        sentence += f' ("{named}")'
+    return sentence
+
+
+def _reason(step: str, report: Report) -> str:
+    if report.child_status >= 0:
+        return _last_words(report)
+    if report.errno == errno.EUSERS:
+        return "too many nested user namespaces"
+    text = os.strerror(report.errno)
+    return text if step in _VERBATIM else text[:1].lower() + text[1:]
+
+
+def _last_words(report: Report) -> str:
+    """What a child said, in one line, or its status."""
+    said = "; ".join(line.strip() for line in report.text.splitlines() if line.strip())
+    return said or f"exit status {report.child_status}"
+
+
+def _hook_words(record: Sequence[str], report: Report) -> str:
+    _, kind, index, _, path = record[:5]
+    if report.child_status >= 0:
+        said = _last_words(report)
+        reason = f"exit status {report.child_status}"
+        reason = reason if said == reason else f"{reason}, stderr: {said}"
+    elif report.errno == errno.ETIMEDOUT:
+        reason = f"it did not end within {record[3]} seconds"
+    else:
+        text = os.strerror(report.errno)
+        reason = text[:1].lower() + text[1:]
+    return f'error running {kind} hook #{index}: "{path}": {reason}'
+
+
+def _helper_words(record: Sequence[str], report: Report) -> str:
+    name = os.path.basename(record[2])
+    if report.child_status >= 0:
+        return f"cannot set up the network: {name}: {_last_words(report)}"
+    return f'cannot set up the network: cannot run "{record[2]}": {_reason("", report)}'
+
+
+def _helper_hint(report: Report) -> str | None:
+    if "/dev/net/tun" in report.text:
+        return "the network needs that device: sudo modprobe tun; sudo chmod 666 /dev/net/tun"
+    return "without a network of its own: --network=host or --network=none"
+
+
+def _hint(record: Sequence[str], plan: Plan, report: Report, sysctl: Sysctl) -> str | None:
+    step, error = record[0], report.errno
+    if step in ("unshare", "plan", "session") and "user" in _unshared(plan):
+        hint = _user_namespace_hint(error, sysctl)
+        if hint:
+            return hint
+    if step in ("uidmap", "gidmap"):
+        return _map_hint(record, report, sysctl)
+    if step in _MAY_BE_APPARMOR and error in (errno.EPERM, errno.EACCES) and _confined(sysctl):
+        return _APPARMOR_HINT
+    if step in ("exec", "cwd"):
+        return _exec_hint(record, report)
+    return _HINTS.get((step, error)) or _HINTS.get((step, 0))
+
+
+def _unshared(plan: Plan) -> list[str]:
+    return [kind for record in plan if record[0] == "unshare" for kind in record[1].split(",")]
+
+
+_APPARMOR_HINT = (
+    "kernel.apparmor_restrict_unprivileged_userns is 1 and no profile allows rcrun-shim; run: "
+    "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+)
+
+
+def _confined(sysctl: Sysctl) -> bool:
+    return sysctl("kernel.apparmor_restrict_unprivileged_userns") == "1"
+
+
+def _user_namespace_hint(error: int, sysctl: Sysctl) -> str | None:
+    if sysctl("user.max_user_namespaces") == "0":
+        return "user.max_user_namespaces is 0; run: sudo sysctl -w user.max_user_namespaces=15000"
+    if error == errno.EPERM and sysctl("kernel.unprivileged_userns_clone") == "0":
+        return (
+            "kernel.unprivileged_userns_clone is 0; run: "
+            "sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        )
+    if error in (errno.EPERM, errno.EACCES) and _confined(sysctl):
+        return _APPARMOR_HINT
+    if error == errno.EPERM:
+        return (
+            "this process may make no user namespace: a container's seccomp filter or a chroot forbids it; "
+            "start the outer container with --security-opt seccomp=unconfined"
+        )
+    if error in (errno.ENOSPC, errno.EUSERS):
+        return "too many namespaces exist or are nested; see: sysctl user"
+    if error == errno.EINVAL:
+        return "this kernel was built without user namespaces (CONFIG_USER_NS)"
+    return None
+
+
+def _map_hint(record: Sequence[str], report: Report, sysctl: Sysctl) -> str | None:
+    tool = record[1]
+    if tool and report.errno == errno.ENOENT and report.child_status < 0:
+        return "install newuidmap and newgidmap: sudo apt-get install uidmap"
+    if tool:
+        file = "subuid" if record[0] == "uidmap" else "subgid"
+        return f"the ids must be yours in /etc/{file}; to get some: {_SUBIDS}"
+    if report.errno in (errno.EPERM, errno.EACCES) and _confined(sysctl):
+        return _APPARMOR_HINT
+    if report.errno == errno.EPERM:
+        return f"without newuidmap only your own id can be mapped; to have more: {_SUBIDS}"
+    return None
+
+
+def _exec_hint(record: Sequence[str], report: Report) -> str | None:
+    error, name = report.errno, record[1]
+    if record[0] == "cwd":
+        return None
+    if error == errno.ENOENT and "/" in name:
+        return "the file, or the interpreter that its first line names, is missing in the container"
+    if error == errno.EACCES:
+        return "it is not executable, or its file system is mounted noexec"
+    if error == errno.EISDIR:
+        return "it is a directory"
+    if error == errno.ENOEXEC:
+        return "it was built for another processor, or is a script without a first line #!…"
+    return None
+
+
+# By (step, errno); errno 0: whatever the error.
+_HINTS = {
+    ("bind", errno.ENOENT): "create the source first, or correct its path",
+    ("root-bind", errno.ENOENT): 'the bundle has no such directory; see "root.path" in config.json',
+    ("root-overlay", errno.EPERM): (
+        "this kernel lets no user mount an overlay (Linux 5.11 does); install fuse-overlayfs"
+    ),
+    ("root-overlay", errno.ENODEV): "load the module: sudo modprobe overlay; or install fuse-overlayfs",
+    ("root-overlay", errno.EINVAL): (
+        "the store's file system cannot hold an overlay (NFS and overlay itself cannot): "
+        "put the store elsewhere with --root"
+    ),
+    ("root-overlay", errno.EBUSY): "another container or mount uses the same upper directory",
+    ("root-fuse", errno.ENOENT): "install fuse-overlayfs: sudo apt-get install fuse-overlayfs",
+    ("cgroup", errno.EACCES): (
+        "the cgroup is not delegated to you; log in with systemd, or run it with: "
+        "systemd-run --user --scope -p Delegate=yes"
+    ),
+    ("cgroup", errno.ENOENT): "it was removed meanwhile",
+    ("cgroup", errno.EBUSY): "processes must be in a leaf: its subtree_control has controllers",
+    ("device", errno.ENODEV): "what the host has there is another device",
+    ("mount", errno.EPERM): "the namespace that it shows must belong to the container",
+    ("mount", errno.ENODEV): "this kernel does not have that file system",
+    ("mount", errno.EBUSY): "something is mounted there already",
+    ("rlimit", errno.EPERM): "a user cannot raise a hard limit; see: ulimit -Ha",
+    ("user", errno.EINVAL): f"the id is not mapped in the container's user namespace; to map more: {_SUBIDS}",
+    ("sysctl", errno.ENOENT): "this kernel does not have it",
+    ("sysctl", errno.EXDEV): 'the container needs a proc mount on "/proc"',
+    ("oom-score", errno.EACCES): "a user cannot lower it",
+    ("scheduler", errno.EPERM): "real-time policies need CAP_SYS_NICE on the host",
+    ("io-priority", errno.EPERM): "real-time I/O needs CAP_SYS_NICE on the host",
+    ("seccomp", errno.EINVAL): "this kernel does not know one of the filter's flags or actions",
+    ("seccomp", errno.EACCES): "set process.noNewPrivileges, or keep CAP_SYS_ADMIN until the filter is loaded",
+    ("seccomp", errno.ENOSYS): "this kernel was built without seccomp filters",
+    ("join-pid", errno.ESRCH): "the container has stopped",
+    ("apparmor", errno.ENOENT): "load the profile first; see: sudo aa-status",
+    ("console-socket", errno.ENOENT): "nobody listens there",
+    ("console-socket", errno.ECONNREFUSED): "nobody listens there",
+}  # fmt: skip

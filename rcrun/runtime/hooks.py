@@ -1,0 +1,72 @@
+"""The hooks that run outside the container after it was started: poststart and poststop (config.md)."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from rcrun.errors import StepFailed
+from rcrun.files import dump_json, write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rcrun.formats.spec import Hook, Spec
+
+_KILL = 9
+
+
+def failures(spec: Spec, kind: str, state: Mapping[str, Any]) -> list[StepFailed]:
+    """Run every hook of the kind, also after one failed; what went wrong."""
+    from rcrun.runtime.plan import hooks_of
+
+    failed = []
+    for index, hook in enumerate(hooks_of(spec, kind)):
+        why = _run(hook, dump_json(dict(state)))
+        if why:
+            failed.append(
+                StepFailed(
+                    f'error running {kind} hook #{index}: "{hook["path"]}": {why}', step="hook"
+                )
+            )
+    return failed
+
+
+def _run(hook: Hook, state: str) -> str:
+    """Why it failed, or nothing. The state is its standard input."""
+    stdin = os.memfd_create("rcrun-state")
+    try:
+        write_all(stdin, state.encode())
+        os.lseek(stdin, 0, os.SEEK_SET)
+        environ = dict(word.partition("=")[::2] for word in hook.get("env") or [])
+        pid = os.posix_spawn(
+            hook["path"],
+            hook.get("args") or [hook["path"]],
+            environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, stdin, 0)],
+        )
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    finally:
+        os.close(stdin)
+    return _wait(pid, hook.get("timeout") or 0)
+
+
+def _wait(pid: int, timeout: int) -> str:
+    in_time = True
+    if timeout:
+        pidfd = os.pidfd_open(pid)
+        try:
+            in_time = bool(select.select([pidfd], [], [], timeout)[0])
+        finally:
+            os.close(pidfd)
+        if not in_time:
+            os.kill(pid, _KILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if not in_time:
+        return f"it did not end within {timeout} seconds"
+    if status < 0:
+        return f"killed by signal {-status}"
+    return f"exit status {status}" if status else ""

@@ -1,0 +1,143 @@
+"""`start`, `kill`, `delete` of the OCI command line (runtime.md, "Operations")."""
+
+from __future__ import annotations
+
+import _signal
+import os
+import select
+
+from rcrun.errors import InUse, NotFound, RcrunError, WrongState
+from rcrun.kernel import process as processes
+from rcrun.kernel import shim
+from rcrun.runtime import hints, hooks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.errors import StepFailed
+    from rcrun.runtime.state import Container
+
+SIGKILL = 9
+_DEATH_SECONDS = 10.0
+
+
+def start(container: Container) -> None:
+    """Let a created container run its process; raises what kept it from that."""
+    container.record()
+    with container.lock():
+        status = container.status()
+        if status != "created":
+            raise WrongState(
+                f'cannot start container "{container.id}": it is {status}, not created'
+            )
+        failed = _tell_init(container)
+        os.unlink(container.start_socket)
+    if failed is not None:
+        raise failed
+    spec = container.config()
+    if (spec.get("hooks") or {}).get("poststart"):
+        # config.md: a failure is logged, the container goes on and so do the other hooks; runc and
+        # crun make it an error of `start` instead, and callers expect theirs.
+        failures = hooks.failures(spec, "poststart", container.oci_state(status="running"))
+        if failures:
+            kill(container, SIGKILL)
+            raise failures[0]
+
+
+def _tell_init(container: Container) -> StepFailed | None:
+    """Why the init could not go on. It answers with a report, or with the end of the connection."""
+    import _socket
+
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    folder = os.open(container.dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Through the descriptor: sun_path holds 108 bytes, and our directory may be deeper.
+        connection.connect(f"/proc/self/fd/{folder}/{os.path.basename(container.start_socket)}")
+        connection.send(b"s")
+        report = shim.decode_report(connection.recv(shim.REPORT.size + 1))
+    except ConnectionError:
+        raise WrongState(f'cannot start container "{container.id}": its init has died') from None
+    finally:
+        os.close(folder)
+        connection.close()
+    if report is None:
+        return None
+    with open(container.plan_path, "rb") as file:
+        plan = shim.decode_plan(file.read())
+    if report.step > 0:
+        report.step -= 1  # the `report` record that launch() put in
+    return hints.error_for(plan, report)
+
+
+def kill(container: Container, signal: int, *, everyone: bool = False) -> None:
+    """Send a signal to the init, or to every process of the container."""
+    container.record()
+    init = container.init()
+    if init is None:
+        raise WrongState(f'cannot signal container "{container.id}": container not running')
+    if everyone:
+        from rcrun.runtime.members import members
+
+        for pid in members(container):
+            _signal_if_there(pid, signal)
+        return
+    pidfd = processes.open_pidfd(*init)
+    if pidfd is None:
+        raise WrongState(f'cannot signal container "{container.id}": container not running')
+    try:
+        _signal.pidfd_send_signal(pidfd, signal)
+    except ProcessLookupError:
+        raise WrongState(
+            f'cannot signal container "{container.id}": container not running'
+        ) from None
+    finally:
+        os.close(pidfd)
+
+
+def _signal_if_there(pid: int, signal: int) -> None:
+    try:
+        os.kill(pid, signal)
+    except ProcessLookupError:
+        pass
+
+
+def delete(container: Container, *, force: bool = False) -> list[StepFailed]:
+    """Remove what is left of a container that has stopped; the poststop hooks that failed.
+
+    With `force` a container that runs is killed first, and one that does not exist is no error.
+    """
+    try:
+        status = container.status()
+    except NotFound:
+        if not force:
+            raise
+        container.remove()  # what a crash within create left
+        return []
+    if status != "stopped":
+        if not force:
+            raise InUse(
+                f'cannot delete container "{container.id}": it is {status}, not stopped',
+                f"rcrun-oci kill {container.id} KILL, or delete it with --force",
+            )
+        _kill_and_wait(container)
+    spec, state = container.config(), container.oci_state(status="stopped")
+    container.remove()
+    return hooks.failures(spec, "poststop", state)
+
+
+def _kill_and_wait(container: Container) -> None:
+    init = container.init()
+    pidfd = processes.open_pidfd(*init) if init else None
+    if pidfd is None:
+        return
+    try:
+        _signal.pidfd_send_signal(pidfd, SIGKILL)
+        gone = select.select([pidfd], [], [], _DEATH_SECONDS)[0]
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(pidfd)
+    if not gone:
+        raise RcrunError(
+            f'container "{container.id}" was killed and does not end',
+            f"its processes are in uninterruptible sleep; see: ps -o pid,stat,wchan -p {init[0] if init else ''}",
+        )
