@@ -309,7 +309,8 @@ def seccomp(decided: Security, capabilities: list[str], facts: Facts) -> Any:
     if not decided.seccomp:
         from rcrun.formats.seccomp_default import default_profile
 
-        return default_profile(capabilities)
-    from rcrun.formats.seccomp_profile import parse
+        return default_profile(capabilities, facts.machine)
+    from rcrun.formats.seccomp_profile import Target, parse
 
-    return parse(facts.read(decided.seccomp), decided.seccomp, capabilities)
+    target = Target(capabilities, facts.machine, facts.kernel)
+    return parse(facts.read(decided.seccomp), decided.seccomp, target)

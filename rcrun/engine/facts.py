@@ -21,7 +21,7 @@ class Facts:
 
     __slots__ = (
         "container_dir", "container_id", "created", "cwd", "environ", "find_program", "group",
-        "hard_limit", "held", "hostname", "identity", "kernel", "lowers", "name", "new_id", "passwd",
+        "hard_limit", "held", "hostname", "identity", "kernel", "lowers", "machine", "name", "new_id", "passwd",
         "read", "stat", "store_dir",
     )  # fmt: skip
 
@@ -46,6 +46,7 @@ class Facts:
         group: str = "",
         held: int = -1,
         kernel: tuple[int, int] = (6, 0),
+        machine: str = "x86_64",
         lowers: list[str] | None = None,
     ) -> None:
         self.identity = identity
@@ -66,6 +67,7 @@ class Facts:
         self.group = group
         self.held = held
         self.kernel = kernel
+        self.machine = machine
         self.lowers = lowers or []
 
     @property
@@ -106,6 +108,7 @@ def gather(
         group=(group or b"").decode("utf-8", "replace"),
         held=_held() if identity.kind == "root" else -1,
         kernel=_kernel(host.release),
+        machine=host.machine,
         lowers=lowers,
     )
 

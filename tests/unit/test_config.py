@@ -1,0 +1,458 @@
+"""What the options of `run` mean: config.json and container.json as dicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from config_facts import ID, MAPPED, ROOT, SINGLE, built, facts
+from rcrun.errors import HostLacks, InvalidInput
+from rcrun.formats import spec
+
+
+def refused(options: dict[str, Any], message: str, **more: Any) -> None:
+    with pytest.raises((InvalidInput, HostLacks)) as caught:
+        built(options, **more)
+    assert message in caught.value.message
+
+
+def test_a_plain_container() -> None:
+    made = built(image={"Env": ["LANG=C"], "WorkingDir": "/w", "Labels": {"a": "b"}})
+    process = made.config["process"]
+    assert process["args"] == ["true"]
+    assert process["cwd"] == "/w"
+    assert process["env"] == [
+        spec.DEFAULT_PATH,
+        "container=oci",
+        "HOSTNAME=0123456789ab",
+        "LANG=C",
+        "HOME=/root",
+    ]
+    assert process["user"] == {"uid": 0, "gid": 0, "umask": 0o022}
+    assert process["noNewPrivileges"] is False
+    assert len(process["capabilities"]["bounding"]) == 14
+    assert process["capabilities"]["effective"] == process["capabilities"]["bounding"]
+    assert "ambient" not in process["capabilities"]
+    assert process["rlimits"] == [
+        {"type": "RLIMIT_NOFILE", "soft": 4096, "hard": 4096},
+        {"type": "RLIMIT_NPROC", "soft": 4096, "hard": 4096},
+    ]
+    assert made.config["hostname"] == "0123456789ab"
+    assert made.config["root"] == {"path": "rootfs", "readonly": False}
+    linux = made.config["linux"]
+    assert [row["type"] for row in linux["namespaces"]] == [
+        "user", "mount", "pid", "ipc", "uts", "cgroup", "network",
+    ]  # fmt: skip
+    assert linux["uidMappings"] == [
+        {"containerID": 0, "hostID": 1000, "size": 1},
+        {"containerID": 1, "hostID": 100000, "size": 65536},
+    ]
+    assert linux["maskedPaths"] == list(spec.MASKED_PATHS)
+    assert linux["readonlyPaths"] == list(spec.READONLY_PATHS)
+    assert linux["seccomp"]["defaultAction"] == "SCMP_ACT_ERRNO"
+    assert "resources" not in linux
+
+
+def test_the_record() -> None:
+    record = built({"rm": True, "interactive": True, "label": ("x=y", "z")}).container
+    expected = {
+        "version": 1,
+        "id": ID,
+        "name": "calm_curie",
+        "image": "docker.io/library/x:latest",
+        "entrypoint": [],
+        "command": ["true"],
+        "rootfs": {
+            "kind": "overlay",
+            "lowers": ["layers/mapped/aa/diff"],
+            "volatile": True,
+            "driver": "overlay",
+        },
+        "tty": False,
+        "stdin_open": True,
+        "auto_remove": True,
+        "stop_signal": 15,
+        "stop_timeout": 10,
+        "labels": {"x": "y", "z": ""},
+        "log": {"driver": "k8s-file", "max_size": 0, "max_files": 1},
+        "launched": 0,
+    }
+    assert {key: record[key] for key in expected} == expected
+    assert record["network"]["mode"] == "pasta"
+
+
+# Command.
+
+
+@pytest.mark.parametrize(
+    ("options", "args", "image", "expected"),
+    [
+        ({}, (), {"Entrypoint": ["/e"], "Cmd": ["c"]}, ["/e", "c"]),
+        ({}, ("a", "b"), {"Entrypoint": ["/e"], "Cmd": ["c"]}, ["/e", "a", "b"]),
+        ({}, (), {"Entrypoint": None, "Cmd": ["c"]}, ["c"]),
+        ({"entrypoint": "/x y"}, (), {"Entrypoint": ["/e"], "Cmd": ["c"]}, ["/x y"]),
+        ({"entrypoint": "/x"}, ("a",), {"Cmd": ["c"]}, ["/x", "a"]),
+        ({"entrypoint": '["/x", "1"]'}, ("a",), {}, ["/x", "1", "a"]),
+        ({"entrypoint": "[x"}, (), {}, ["[x"]),
+        ({"entrypoint": ""}, ("a",), {"Entrypoint": ["/e"], "Cmd": ["c"]}, ["a"]),
+    ],
+)
+def test_command(
+    options: dict[str, Any], args: tuple[str, ...], image: dict[str, Any], expected: list[str]
+) -> None:
+    assert built(options, args, image).config["process"]["args"] == expected
+
+
+def test_no_command_at_all() -> None:
+    refused({}, "no command is given", args=())
+    refused({"entrypoint": ""}, "no command is given", args=(), image={"Cmd": ["c"]})
+    refused({}, '"Cmd" is not a list of texts', args=(), image={"Cmd": [1]})
+
+
+# Environment.
+
+
+def environment(options: dict[str, Any], image: dict[str, Any], **changes: Any) -> dict[str, str]:
+    made = built(options, image=image, known=facts(**changes))
+    return dict(word.split("=", 1) for word in made.config["process"]["env"])
+
+
+def test_environment_precedence() -> None:
+    found = environment(
+        {"env": ("C=option", "FROM_CALLER", "GONE"), "env_file": ("/f",), "tty": True},
+        {"Env": ["A=image", "B=image", "C=image", "GONE=image", "PATH=/only"]},
+        files={"/f": b"B=file\nC=file\n"},
+    )
+    assert found["A"] == "image"
+    assert found["B"] == "file"
+    assert found["C"] == "option"
+    assert found["FROM_CALLER"] == "yes"
+    assert "GONE" not in found
+    assert found["PATH"] == "/only"
+    assert found["TERM"] == "xterm"
+
+
+def test_home_belongs_to_the_user_unless_it_is_said() -> None:
+    assert environment({"user": "web"}, {})["HOME"] == "/srv/web"
+    assert environment({"user": "12345"}, {})["HOME"] == "/"
+    assert environment({}, {"Env": ["HOME=/image"]})["HOME"] == "/image"
+    assert environment({"env": ("HOME=/mine",)}, {"Env": ["HOME=/image"]})["HOME"] == "/mine"
+
+
+def test_a_variable_can_be_taken_away() -> None:
+    assert "A" not in environment({"unsetenv": ("A",)}, {"Env": ["A=1"]})
+    assert "TERM" not in environment({}, {})
+
+
+def test_a_missing_env_file_is_named() -> None:
+    refused({"env_file": ("/nope",)}, 'cannot read "/nope"')
+
+
+# User.
+
+
+def test_users() -> None:
+    made = built({"group_add": ("77",)}, image={"User": "web"}).config["process"]
+    assert made["user"] == {"uid": 33, "gid": 33, "umask": 0o022, "additionalGids": [4, 77]}
+    assert built({"user": "0"}, image={"User": "web"}).config["process"]["user"]["uid"] == 0
+    refused({"user": "nobody"}, 'unable to find user "nobody"')
+    refused({"user": "70000"}, "cannot run as user 70000")
+
+
+def test_capabilities_of_another_user_are_those_added() -> None:
+    sets = built({"user": "web", "cap_add": ("net_admin",)}).config["process"]["capabilities"]
+    assert sets["effective"] == ["CAP_NET_ADMIN"]
+    assert sets["ambient"] == ["CAP_NET_ADMIN"]
+    assert len(sets["bounding"]) == 15
+    assert built({"user": "web"}).config["process"]["capabilities"]["effective"] == []
+
+
+def test_one_id_is_the_one_that_the_process_has() -> None:
+    linux = built({"user": "web"}, known=facts(SINGLE)).config["linux"]
+    assert linux["uidMappings"] == [{"containerID": 33, "hostID": 1000, "size": 1}]
+    assert linux["gidMappings"] == [{"containerID": 33, "hostID": 1000, "size": 1}]
+    process = built({"user": "web"}, known=facts(SINGLE)).config["process"]
+    assert "additionalGids" not in process["user"]
+
+
+def test_root_has_no_user_namespace() -> None:
+    linux = built(known=facts(ROOT)).config["linux"]
+    assert {"type": "user"} not in linux["namespaces"]
+    assert "uidMappings" not in linux
+    assert linux["resources"]["devices"][0] == {"allow": False, "access": "rwm"}
+
+
+def test_keep_id_exchanges_two_ids_and_no_other() -> None:
+    made = built({"userns": "keep-id"})
+    assert made.config["process"]["user"]["uid"] == 1000
+    rows = made.config["linux"]["uidMappings"]
+    outside: dict[int, int] = {}
+    for row in rows:
+        for step in range(row["size"]):
+            assert row["containerID"] + step not in outside
+            outside[row["containerID"] + step] = row["hostID"] + step
+    assert len(set(outside.values())) == len(outside) == 65537
+    assert outside[1000] == 1000
+    assert outside[0] == 100999
+    assert outside[33] == 100032
+    assert outside[65536] == 165535
+    other = built({"userns": "keep-id:uid=33,gid=33", "user": "0"})
+    assert other.config["process"]["user"]["uid"] == 0
+    refused({"userns": "keep-id"}, "not root", known=facts(ROOT))
+    refused({"userns": "keep-id:x=1"}, "invalid --userns")
+    refused({"userns": "auto"}, "not supported yet")
+
+
+# Privileges.
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "has", "lacks"),
+    [
+        ({"cap_add": ("SYS_ADMIN",)}, 15, "CAP_SYS_ADMIN", ""),
+        ({"cap_drop": ("cap_chown",)}, 13, "", "CAP_CHOWN"),
+        ({"cap_drop": ("ALL",)}, 0, "", "CAP_CHOWN"),
+        ({"cap_drop": ("all",), "cap_add": ("CHOWN,KILL",)}, 2, "CAP_KILL", "CAP_SETUID"),
+        ({"cap_add": ("ALL",)}, 41, "CAP_BPF", ""),
+        ({"cap_add": ("ALL",), "cap_drop": ("BPF",)}, 40, "", "CAP_BPF"),
+        ({"privileged": True}, 41, "CAP_SYS_ADMIN", ""),
+    ],
+)
+def test_capabilities(options: dict[str, Any], count: int, has: str, lacks: str) -> None:
+    bounding = built(options).config["process"]["capabilities"]["bounding"]
+    assert len(bounding) == count
+    assert not has or has in bounding
+    assert not lacks or lacks not in bounding
+
+
+def test_root_gives_only_what_it_has() -> None:
+    known = facts(ROOT, held=0b1)
+    sets = built({"privileged": True}, known=known).config["process"]["capabilities"]
+    assert sets["bounding"] == ["CAP_CHOWN"]
+
+
+def test_unknown_capabilities_are_named() -> None:
+    refused({"cap_add": ("FLY",)}, 'invalid --cap-add: unknown capability "FLY"')
+
+
+def test_privileged_takes_masks_and_filter_away() -> None:
+    linux = built({"privileged": True}).config["linux"]
+    assert linux["maskedPaths"] == linux["readonlyPaths"] == []
+    assert "seccomp" not in linux
+
+
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        ("no-new-privileges", lambda c: c["process"]["noNewPrivileges"]),
+        ("no-new-privileges:true", lambda c: c["process"]["noNewPrivileges"]),
+        ("no-new-privileges=false", lambda c: not c["process"]["noNewPrivileges"]),
+        ("seccomp=unconfined", lambda c: "seccomp" not in c["linux"]),
+        ("apparmor=mine", lambda c: c["process"]["apparmorProfile"] == "mine"),
+        ("apparmor=unconfined", lambda c: "apparmorProfile" not in c["process"]),
+        ("label=disable", lambda c: "selinuxLabel" not in c["process"]),
+        ("systempaths=unconfined", lambda c: c["linux"]["maskedPaths"] == []),
+        ("mask=/a:/b", lambda c: c["linux"]["maskedPaths"][-2:] == ["/a", "/b"]),
+        ("unmask=/proc/kcore", lambda c: "/proc/kcore" not in c["linux"]["maskedPaths"]),
+        ("unmask=/proc/*", lambda c: c["linux"]["readonlyPaths"] == []),
+        ("unmask=ALL", lambda c: c["linux"]["maskedPaths"] == c["linux"]["readonlyPaths"] == []),
+    ],
+)
+def test_security_options(text: str, check: Any) -> None:
+    assert check(built({"security_opt": (text,)}).config)
+
+
+def test_wrong_security_options() -> None:
+    refused({"security_opt": ("what",)}, 'invalid --security-opt "what"')
+    refused({"security_opt": ("label=level:s0",)}, "not supported yet")
+    refused({"security_opt": ("seccomp=/none",)}, 'cannot read "/none"')
+
+
+def test_a_seccomp_profile_in_dockers_format() -> None:
+    profile = b"""{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1,
+      "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}],
+      "syscalls": [
+        {"names": ["read"], "action": "SCMP_ACT_ALLOW", "comment": "x", "args": []},
+        {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+        {"names": ["clone"], "action": "SCMP_ACT_ALLOW", "excludes": {"caps": ["CAP_SYS_ADMIN"]},
+         "args": [{"index": 0, "value": 5, "op": "SCMP_CMP_EQ"}]},
+        {"names": ["new"], "action": "SCMP_ACT_ALLOW", "includes": {"minKernel": "9.0"}},
+        {"names": ["arm"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["arm64"]}}]}"""
+    known = facts(files={"/p": profile})
+    found = built({"security_opt": ("seccomp=/p",)}, known=known).config["linux"]["seccomp"]
+    assert found == {
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "defaultErrnoRet": 1,
+        "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+        "syscalls": [
+            {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
+            {
+                "names": ["clone"],
+                "action": "SCMP_ACT_ALLOW",
+                "args": [{"index": 0, "value": 5, "op": "SCMP_CMP_EQ"}],
+            },
+        ],
+    }
+    refused({"security_opt": ("seccomp=/p",)}, "is not JSON", known=facts(files={"/p": b"{"}))
+    refused({"security_opt": ("seccomp=/p",)}, "defaultAction", known=facts(files={"/p": b"[]"}))
+
+
+# Limits.
+
+
+def test_ulimits() -> None:
+    found = built({"ulimit": ("nofile=100:200", "core=0")}).config["process"]["rlimits"]
+    assert {"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200} in found
+    assert {"type": "RLIMIT_CORE", "soft": 0, "hard": 0} in found
+    refused({"ulimit": ("nofile=5000",)}, "this user's hard limit is 4096")
+    known = facts(ROOT, hard_limit=lambda name: -1)
+    found = built({"ulimit": ("memlock=-1",)}, known=known).config["process"]["rlimits"]
+    assert found[0]["hard"] == 1048576
+    assert found[2] == {"type": "RLIMIT_MEMLOCK", "soft": 2**64 - 1, "hard": 2**64 - 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"memory": "64m"}, {"memory": {"limit": 64 << 20}}),
+        (
+            {"memory": "64m", "memory_swap": "128m", "memory_reservation": "32m"},
+            {"memory": {"limit": 64 << 20, "reservation": 32 << 20, "swap": 128 << 20}},
+        ),
+        ({"memory": "64m", "memory_swap": "-1"}, {"memory": {"limit": 64 << 20, "swap": -1}}),
+        ({"cpus": "1.5"}, {"cpu": {"quota": 150000, "period": 100000}}),
+        ({"cpu_shares": 512, "cpuset_cpus": "0-1,3"}, {"cpu": {"shares": 512, "cpus": "0-1,3"}}),
+        ({"pids_limit": 10}, {"pids": {"limit": 10}}),
+        ({"pids_limit": -1}, None),
+        ({"pids_limit": 0}, None),
+    ],
+)
+def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> None:
+    assert built(options).config["linux"].get("resources") == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"memory": "1m"}, "the least is 6m"),
+        ({"memory": "x"}, "--memory: invalid size"),
+        ({"memory_swap": "1g"}, "--memory-swap needs --memory"),
+        ({"memory": "64m", "memory_swap": "1m"}, "memory and swap together"),
+        ({"cpus": "0"}, "a number above 0"),
+        ({"cpus": "1", "cpu_quota": 5}, "conflicting options: --cpus and --cpu-quota"),
+        ({"cpuset_cpus": "1-"}, "invalid --cpuset-cpus"),
+        ({"oom_score_adj": 2000}, "invalid --oom-score-adj"),
+        ({"umask": "8"}, "invalid --umask"),
+        ({"stop_signal": "NO"}, "--stop-signal: invalid signal"),
+        ({"sysctl": ("vm.swappiness=1",)}, "not of a namespace"),
+        ({"sysctl": ("net.core.somaxconn=1",), "network": "host"}, "not allowed with the host"),
+        ({"sysctl": ("net.x",)}, "invalid --sysctl"),
+        ({"workdir": "rel"}, "not an absolute path"),
+        ({"hostname": "a b"}, "invalid --hostname"),
+        ({"hostname": "a", "uts": "host"}, "conflicting options"),
+        ({"pid": "container:x"}, "--pid container:x is not supported yet"),
+        ({"pid": "what"}, 'invalid --pid "what"'),
+        ({"network": "mynet"}, "is not supported yet"),
+        ({"attach": ("stdout",), "detach": True}, "conflicting options: --attach and --detach"),
+        ({"attach": ("what",)}, "invalid --attach"),
+        ({"restart": "always"}, "not supported yet"),
+        ({"restart": "sometimes"}, "unknown policy"),
+        ({"restart": "always:3"}, "only on-failure takes a count"),
+        ({"health_cmd": "x"}, "--health-cmd is not supported yet"),
+        ({"label": ("=x",)}, "invalid --label"),
+        ({"log_driver": "journald"}, "is not supported"),
+        ({"log_opt": ("max-size",)}, "invalid --log-opt"),
+        ({"log_opt": ("what=1",)}, 'unknown --log-opt "what"'),
+        ({"log_opt": ("max-file=0",)}, "it is 1 to 1000"),
+        ({"publish": ("80/sctp",)}, "sctp"),
+        ({"publish": ("1:80", "1:81")}, "published twice"),
+        ({"tz": "../x"}, "invalid --tz"),
+        ({"device": ("/dev/none",)}, "does not exist"),
+        ({"dns": ("name",)}, "it is not an IP address"),
+        ({"add_host": ("x",)}, "invalid --add-host"),
+        ({"add_host": ("x:host-gateway",), "network": "none"}, "cannot be reached"),
+        ({"tmpfs": ("/a",), "volume": ("/x:/a",)}, 'two mounts have the destination "/a"'),
+        ({"volume": ("/x:/a:O",)}, "not supported yet"),
+    ],
+)
+def test_refusals(options: dict[str, Any], message: str) -> None:
+    refused(options, message)
+
+
+# Namespaces and names.
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        ({"network": "host"}, "network"),
+        ({"pid": "host"}, "pid"),
+        ({"ipc": "host"}, "ipc"),
+        ({"uts": "host"}, "uts"),
+        ({"cgroupns": "host"}, "cgroup"),
+    ],
+)
+def test_a_namespace_of_the_host(options: dict[str, Any], missing: str) -> None:
+    kinds = [row["type"] for row in built(options).config["linux"]["namespaces"]]
+    assert missing not in kinds
+    assert len(kinds) == 6
+
+
+def test_host_names() -> None:
+    assert built({"hostname": "h", "domainname": "d"}).config["hostname"] == "h"
+    assert built({"hostname": "h", "domainname": "d"}).config["domainname"] == "d"
+    assert built({"network": "host"}).config["hostname"] == "hosty"
+    assert "hostname" not in built({"uts": "host"}).config
+    assert built({"uts": "host"}).files["hostname"] == "hosty\n"
+
+
+def test_stop_signals() -> None:
+    assert built({}, image={"StopSignal": "SIGQUIT"}).container["stop_signal"] == 3
+    assert (
+        built({"stop_signal": "9"}, image={"StopSignal": "SIGQUIT"}).container["stop_signal"] == 9
+    )
+    assert built({}, image={"StopSignal": "BROKEN"}).container["stop_signal"] == 15
+    assert built({"stop_timeout": 0}).container["stop_timeout"] == 0
+
+
+def test_labels() -> None:
+    known = facts(files={"/l": b"# c\n\na=file\nb=file\n"})
+    found = built(
+        {"label": ("b=option",), "label_file": ("/l",)},
+        image={"Labels": {"a": "i", "c": "i"}},
+        known=known,
+    )
+    assert found.container["labels"] == {"a": "file", "b": "option", "c": "i"}
+
+
+def test_logs() -> None:
+    assert built({"log_driver": "none"}).container["log"]["driver"] == "none"
+    found = built({"log_driver": "json-file", "log_opt": ("max-size=10m", "max-file=3")})
+    assert found.container["log"] == {"driver": "k8s-file", "max_size": 10 << 20, "max_files": 3}
+
+
+def test_sysctls_annotations_and_scores() -> None:
+    made = built(
+        {
+            "sysctl": ("net.ipv4.ip_unprivileged_port_start=0", "kernel.shmmax=1"),
+            "annotation": ("a=b",),
+            "oom_score_adj": 5,
+            "umask": "077",
+        }
+    ).config
+    assert made["linux"]["sysctl"] == {
+        "net.ipv4.ip_unprivileged_port_start": "0",
+        "kernel.shmmax": "1",
+    }
+    assert made["annotations"] == {"a": "b"}
+    assert made["process"]["oomScoreAdj"] == 5
+    assert made["process"]["user"]["umask"] == 0o077
+
+
+def test_building_changes_no_argument() -> None:
+    options: dict[str, Any] = {"env": ("A=1",), "volume": ("/a:/b",), "network": "host"}
+    image = {"Env": ["B=2"], "Cmd": ["x"], "Volumes": {"/v": {}}}
+    before = (repr(options), repr(image), repr(MAPPED.uid_map))
+    built(options, image=image)
+    assert (repr(options), repr(image), repr(MAPPED.uid_map)) == before
