@@ -287,9 +287,20 @@ int step_run(struct context *context, const struct record *record, struct report
 	return fail_with(report, "run", EIO);
 }
 
+/* With a target: only the link that says so, since the name may be somebody else's by now. */
 int step_unlink(struct context *context, const struct record *record, struct report *report)
 {
+	char target[256];
+
 	(void)context;
+	if (record->count > 2) {
+		ssize_t length = readlink(record->words[1], target, sizeof(target) - 1);
+		if (length < 0)
+			return 0;
+		target[length] = '\0';
+		if (strcmp(target, record->words[2]) != 0)
+			return 0;
+	}
 	if (unlink(record->words[1]) < 0 && errno != ENOENT)
 		return fail(report, "unlink");
 	return 0;

@@ -95,6 +95,7 @@ static int with_monitor(struct plan *plan)
 		_exit(parent_main(plan, pair[1]));
 	}
 	close_cleaner(&pair[1]);
+	close_cleaner(&plan->settings.lock_fd);
 	return plan->settings.foreground ? be_client(plan, pair[0]) : 0;
 }
 

@@ -244,6 +244,7 @@ static int launch(struct report *report)
 	if (result < 0)
 		return -1;
 	TRY(report, write_state(parent.plan, parent.init));
+	close_cleaner(&parent.plan->settings.lock_fd);
 	return 0;
 }
 

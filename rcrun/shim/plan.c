@@ -158,6 +158,13 @@ static void set_nothing(struct settings *s, const struct record *r)
 	(void)r;
 }
 
+/* Nobody that we exec may hold it: an `on-failure` program takes the lock itself. */
+static void set_lock(struct settings *s, const struct record *r)
+{
+	s->lock_fd = (int)number(r->words[1]);
+	(void)fcntl(s->lock_fd, F_SETFD, FD_CLOEXEC);
+}
+
 static void set_foreground(struct settings *s, const struct record *r)
 {
 	s->foreground = true;
@@ -190,6 +197,7 @@ static const struct setting settings_table[] = {
 	{"session", "p", set_session},
 	{"id", "w", set_id},
 	{"report", "d", set_report},
+	{"lock", "d", set_lock},
 	{"monitor", "", set_monitor},
 	{"detach", "", set_detach},
 	{"foreground", "w?w", set_foreground},
@@ -263,7 +271,7 @@ const struct step steps[] = {
 	{"init", "", step_init},
 	{"exec", "ww*", step_exec},
 	{"remove-tree", "p", step_remove_tree},
-	{"unlink", "p", step_unlink},
+	{"unlink", "p?w", step_unlink},
 	{"rename", "pp", step_rename},
 	{"run", "pw*", step_run},
 	{"sync", "p", step_sync},
@@ -425,7 +433,7 @@ int plan_read(struct plan *plan, int fd, struct report *report)
 {
 	size_t length;
 
-	*plan = (struct plan){.fd = fd, .settings = {.report_fd = -1}};
+	*plan = (struct plan){.fd = fd, .settings = {.report_fd = -1, .lock_fd = -1}};
 	if (lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE)
 		return fail(report, "lseek");
 	TRY(report, read_all(fd, &plan->text, &length));

@@ -78,7 +78,7 @@ enum session { SESSION_NONE, SESSION_CONTAINER, SESSION_EXEC, SESSION_WORK, SESS
 struct settings {
 	enum session session;
 	const char *id;
-	int report_fd;
+	int report_fd, lock_fd;
 	bool monitor, detach, foreground, sig_proxy, terminal, open_stdin;
 	const char *streams, *detach_keys;
 	unsigned short rows, columns;
