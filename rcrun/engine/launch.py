@@ -67,10 +67,10 @@ def _become_client(
     context: Context, container: Container, lock: Lock, foreground: Foreground
 ) -> NoReturn:
     settings = [
-        ["monitor"],
-        ["lock", str(lock.fd)],
-        *foreground.records(),
         ["on-failure", *context.launcher, "__failed", container.id],
+        ["lock", str(lock.fd)],
+        ["monitor"],
+        *foreground.records(),
     ]
     try:
         plan, fds = _plan(context, container, settings)
