@@ -2,6 +2,7 @@
 
 #include "shim.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
 void report_clear(struct report *report)
@@ -62,6 +63,7 @@ _Noreturn void on_failure(const struct plan *plan, const struct report *report)
 	argv[count++] = hex_report;
 	argv[count] = plan_fd;
 	(void)lseek(plan->fd, 0, SEEK_SET);
+	(void)fcntl(plan->fd, F_SETFD, 0);
 	(void)execv(argv[0], argv);
 	dprintf(2, "rcrun: error: cannot run \"%s\": %s\n", argv[0], strerror(errno));
 	_exit(125);
