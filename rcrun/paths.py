@@ -90,3 +90,11 @@ def make_private_dir(path: str) -> None:
     except FileNotFoundError:
         make_private_dir(os.path.dirname(path))
         os.mkdir(path, 0o700)
+
+
+def cache_dir() -> str:
+    """What may be deleted at any time: `$XDG_CACHE_HOME/rcrun`, else `~/.cache/rcrun`."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not cache.startswith("/"):
+        cache = os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(cache, "rcrun")

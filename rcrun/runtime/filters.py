@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-from rcrun.files import write_all
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rcrun.formats.spec import Spec
@@ -18,11 +14,4 @@ def filter_fd(spec: Spec) -> int | None:
         return None
     from rcrun.kernel import seccomp
 
-    program = seccomp.compile_filter(asked)
-    fd = os.memfd_create("rcrun-seccomp", os.MFD_CLOEXEC)
-    try:
-        write_all(fd, program)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+    return seccomp.filter_fd(asked)
