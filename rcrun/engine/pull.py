@@ -117,6 +117,10 @@ def pull(
 
 
 def _local(context: Context, text: str, platform: str) -> Image | None:
+    """What the store has under that name; never for an archive, whose name is a path."""
+    scheme, text = split_transport(text)
+    if scheme != "docker":
+        return None
     try:
         return images.find(context.store, text, platform=platform)
     except NotFound:

@@ -145,7 +145,12 @@ class Session:
         if answer.status != 401 or origin_of(answer.url) != own:
             return answer
         challenge = ", ".join(answer.headers.get_all("WWW-Authenticate") or [])
-        if not self._authorizer.answer(challenge, scope, own, used):
+        try:
+            accepted = self._authorizer.answer(challenge, scope, own, used)
+        except BaseException:
+            answer.close()
+            raise
+        if not accepted:
             return answer
         answer.close()
         return self._follow(method, url, self._authorizer.header(scope), headers)

@@ -1,0 +1,136 @@
+"""`rcrun pull`."""
+
+from __future__ import annotations
+
+from rcrun_cli import context
+from rcrun_cli.declare import argument, command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from rcrun.engine.context import Context
+    from rcrun.engine.pull import Access
+    from rcrun.storage.images import Image
+
+
+@command()
+@option("-q", "--quiet", is_flag=True, help="Print the name of the image only")
+@option("--platform", metavar="OS/ARCH[/VARIANT]", help="Take the image for this platform")
+@option("--arch", metavar="ARCH", help="Take the image for this architecture", hidden=True)
+@option("--os", "system", metavar="OS", help="Take the image for this system", hidden=True)
+@option("--variant", metavar="VARIANT", help="Take the image for this variant", hidden=True)
+@option(
+    "--policy",
+    type=["always", "missing", "never", "newer"],
+    default="always",
+    help="When to ask the registry",
+)
+@option(
+    "--tls-verify",
+    is_flag=True,
+    default=True,
+    help="Insist on a valid certificate; --tls-verify=false allows plain HTTP too",
+)
+@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this pull")
+@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
+@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
+@option("-a", "--all-tags", is_flag=True, help="Every tag of the repository", hidden=True)
+@option(
+    "--disable-content-trust",
+    is_flag=True,
+    default=True,
+    help="For scripts; has no effect",
+    hidden=True,
+)
+@argument("images", nargs=-1, required=True)
+def pull(
+    images: Sequence[str],
+    quiet: bool,
+    platform: str | None,
+    arch: str | None,
+    system: str | None,
+    variant: str | None,
+    policy: str,
+    all_tags: bool,
+    disable_content_trust: bool,
+    **access: Any,
+) -> int:
+    """Fetch an image from a registry, or out of `oci:DIR[:TAG]`, `docker-archive:FILE`, `oci-archive:FILE`, `dir:DIR`."""
+    from rcrun.errors import InvalidInput
+
+    if all_tags:
+        raise InvalidInput("pulling all tags is not supported", "name the tags that you need")
+    wanted = platform or wanted_platform(system, arch, variant)
+    engine = context.engine()
+    way = access_from(**access)
+    status = 0
+    for text in images:
+        status = _pull(engine, text, quiet, wanted, policy, way) or status
+    return status
+
+
+def _pull(
+    engine: Context, text: str, quiet: bool, platform: str, policy: str, access: Access
+) -> int:
+    from rcrun.engine.pull import pull as fetch
+    from rcrun.errors import RcrunError
+    from rcrun_cli import output, progress
+
+    try:
+        image = fetch(
+            engine,
+            text,
+            policy=policy,
+            platform=platform,
+            progress=progress.pull_progress(quiet=quiet),
+            access=access,
+        )
+    except RcrunError as error:
+        output.complain(error.message, error.hint)
+        return int(output.trait("failure_status"))
+    output.put(final_line(text, image))
+    return 0
+
+
+def final_line(text: str, image: Image) -> str:
+    """The one line of data: docker names the reference, podman the id."""
+    if context.settings.personality == "podman" or not image.reference:
+        return image.config_digest.removeprefix("sha256:")
+    return image.reference
+
+
+def access_from(
+    *, tls_verify: bool, creds: str | None, authfile: str | None, cert_dir: str | None
+) -> Access:
+    """`--config DIR` before the command means DIR/config.json, as docker has it."""
+    from rcrun.engine.pull import Access
+
+    config = context.settings.config_dir
+    if config and not authfile:
+        authfile = f"{config}/config.json"
+    credentials = None
+    if creds:
+        from rcrun.registry.credentials import from_option
+
+        credentials = from_option(creds)
+    return Access(
+        verify=tls_verify,
+        credentials=credentials,
+        authfile=authfile or "",
+        cert_dir=cert_dir or "",
+    )
+
+
+def wanted_platform(system: str | None, arch: str | None, variant: str | None) -> str:
+    """Podman's three options as one; empty when none is given."""
+    if not (system or arch or variant):
+        return ""
+    from os import uname
+
+    from rcrun.formats.image import platform_of
+
+    host_arch, host_variant = platform_of(uname().machine)
+    words = [system or "linux", arch or host_arch, variant or ("" if arch else host_variant)]
+    return "/".join(word for word in words if word)

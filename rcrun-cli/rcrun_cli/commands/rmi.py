@@ -1,0 +1,72 @@
+"""`rcrun rmi`."""
+
+from __future__ import annotations
+
+from rcrun.errors import InUse, NotFound, RcrunError
+from rcrun_cli import context, output
+from rcrun_cli.declare import argument, command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rcrun.engine.context import Context
+
+# Podman's statuses tell why; docker's do not.
+NOT_FOUND, IN_USE = 1, 2
+
+
+@command()
+@option("-f", "--force", is_flag=True, help="Remove what containers use; a missing one is no error")
+@option("-a", "--all", "everything", is_flag=True, help="Remove all images")
+@option("-i", "--ignore", is_flag=True, help="A missing one is no error")
+@option("--no-prune", is_flag=True, help="Keep the files, which a later removal frees")
+@argument("images", nargs=-1)
+def rmi(images: Sequence[str], force: bool, everything: bool, ignore: bool, no_prune: bool) -> int:
+    """Remove images."""
+    from rcrun.engine import rmi as engine_rmi
+    from rcrun.errors import InvalidInput
+
+    engine = context.engine()
+    if everything:
+        images = _every_id(engine)
+    elif not images:
+        raise InvalidInput("rmi needs at least one image", "see rcrun rmi --help")
+    errors: list[RcrunError] = []
+    for text in images:
+        try:
+            removed = engine_rmi.remove(engine, text, force=force, all_names=everything)
+        except NotFound as error:
+            if not ignore:
+                output.complain(error.message, error.hint)
+            if not (force or ignore):
+                errors.append(error)
+        except RcrunError as error:
+            output.complain(error.message, error.hint)
+            errors.append(error)
+        else:
+            for name in removed.untagged:
+                output.put(f"Untagged: {name}")
+            for digest in removed.deleted:
+                output.put(f"Deleted: {digest}")
+    if not no_prune:
+        engine_rmi.finish(engine)
+    return _status(errors)
+
+
+def _every_id(engine: Context) -> list[str]:
+    from rcrun.engine.images import listed
+
+    return [each.id for each in listed(engine.store)]
+
+
+def _status(errors: Sequence[RcrunError]) -> int:
+    if not errors:
+        return 0
+    if context.settings.personality != "podman":
+        return 1
+    if all(isinstance(error, NotFound) for error in errors):
+        return NOT_FOUND
+    if any(isinstance(error, InUse) for error in errors):
+        return IN_USE
+    return int(output.trait("failure_status"))
