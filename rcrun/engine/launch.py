@@ -56,7 +56,7 @@ def _launch_detached(context: Context, container: Container) -> None:
         prepare_launch(container)
         report = shim.launch(plan, pass_fds=fds)
     except OSError as error:
-        raise _cannot_run_shim(error) from error
+        raise cannot_run_shim(error) from error
     if report is not None:
         from rcrun.runtime.hints import error_for
 
@@ -79,10 +79,10 @@ def _become_client(
             os.set_inheritable(fd, True)
         shim.replace_process(plan)
     except OSError as error:
-        raise _cannot_run_shim(error) from error
+        raise cannot_run_shim(error) from error
 
 
-def _cannot_run_shim(error: OSError) -> RcrunError:
+def cannot_run_shim(error: OSError) -> RcrunError:
     from rcrun.errors import HostLacks
 
     return HostLacks(

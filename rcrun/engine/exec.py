@@ -1,0 +1,194 @@
+"""Another process in a running container."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.engine.launch import Foreground, cannot_run_shim
+from rcrun.errors import InvalidInput, WrongState
+from rcrun.files import read_json
+from rcrun.formats import envfile
+from rcrun.kernel import shim
+from rcrun.runtime.filters import filter_fd
+from rcrun.runtime.plan_exec import exec_plan
+from rcrun.storage.containers import status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from rcrun.engine.context import Context
+    from rcrun.formats.passwd import User
+    from rcrun.formats.spec import Capabilities, Process, Spec
+    from rcrun.storage.containers import Container
+
+LARGEST_PASSWD = 1 << 20
+
+
+def execute(
+    context: Context, container: Container, args: Sequence[str], options: Mapping[str, Any]
+) -> None:
+    """With `detach` this returns once the command runs; else our process becomes its client."""
+    if options.get("interactive") and options.get("tty") and not os.isatty(0):
+        raise InvalidInput(
+            "the input device is not a TTY", "leave -t out where standard input is no terminal"
+        )
+    now = status(container)
+    if not now.is_running:
+        raise WrongState(
+            f"container {container.id} is not running", f"rcrun start {container.name}"
+        )
+    spec: Spec = read_json(container.path("config.json"))
+    process = process_of(context, container, spec, args, options)
+    if options.get("privileged"):
+        spec = _unfiltered(spec)
+    fd = filter_fd(spec)
+    plan = exec_plan(
+        process,
+        spec,
+        now.pid,
+        now.pid_start,
+        context.host,
+        settings=_settings(context, container, options),
+        seccomp_fd=fd,
+    )
+    _run(plan, [] if fd is None else [fd], detach=bool(options.get("detach")))
+
+
+def _settings(
+    context: Context, container: Container, options: Mapping[str, Any]
+) -> list[list[str]]:
+    settings = [["id", container.id], ["monitor"]]
+    if options.get("interactive"):
+        settings.append(["stdin"])
+    if options.get("detach"):
+        return settings
+    from rcrun.formats.detachkeys import hex_of
+
+    streams = "ioe" if options.get("interactive") else "oe"
+    foreground = Foreground(streams, hex_of(options.get("detach_keys")))
+    return [
+        ["on-failure", *context.launcher, "__failed", ""],
+        *settings,
+        *foreground.records(),
+    ]
+
+
+def _run(plan: list[list[str]], fds: list[int], *, detach: bool) -> None:
+    try:
+        if not detach:
+            for fd in fds:
+                os.set_inheritable(fd, True)
+            shim.replace_process(plan)
+        report = shim.launch(plan, pass_fds=fds)
+    except OSError as error:
+        raise cannot_run_shim(error) from error
+    if report is not None:
+        from rcrun.runtime.hints import error_for
+
+        raise error_for(plan, report)
+
+
+def process_of(
+    context: Context,
+    container: Container,
+    spec: Spec,
+    args: Sequence[str],
+    options: Mapping[str, Any],
+) -> Process:
+    """The container's own process, and what the options change."""
+    process: Process = {**(spec.get("process") or {})}
+    process.pop("consoleSize", None)
+    process["args"] = list(args)
+    process["terminal"] = bool(options.get("tty"))
+    changes = _environment_changes(context, options)
+    if options.get("user"):
+        user = _find_user(container, str(options["user"]))
+        _become(process, user)
+        changes.setdefault("HOME", user.home)
+    process["env"] = envfile.merge(_with_term(process, options), changes)
+    if options.get("workdir"):
+        process["cwd"] = options["workdir"]
+    if options.get("privileged"):
+        process["capabilities"] = _all_capabilities(context)
+        process["noNewPrivileges"] = False
+    return process
+
+
+def _with_term(process: Process, options: Mapping[str, Any]) -> list[str]:
+    env = process.get("env") or []
+    if options.get("tty") and not any(word.startswith("TERM=") for word in env):
+        return [*env, "TERM=xterm"]
+    return env
+
+
+def _environment_changes(context: Context, options: Mapping[str, Any]) -> dict[str, str | None]:
+    words: list[str] = []
+    for path in options.get("env_file") or ():
+        try:
+            with open(path, "rb") as file:
+                words += envfile.parse_file(file.read(), path)
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            raise InvalidInput(f'cannot read the environment file "{path}": {reason}') from error
+    return envfile.resolve([*words, *(options.get("env") or ())], context.environ)
+
+
+def _find_user(container: Container, text: str) -> User:
+    """By the files of the container's root, as they are now; a mount over /etc is not looked through."""
+    from rcrun.formats import passwd
+
+    texts = [_read(container, path) for path in ("/etc/passwd", "/etc/group")]
+    return passwd.lookup(text, *texts)
+
+
+def _read(container: Container, path: str) -> str:
+    from rcrun.storage import layered
+
+    rootfs = container.record["rootfs"]
+    if rootfs["kind"] == "directory":
+        layers = [rootfs["path"]]
+    elif rootfs["driver"] == "copy":
+        layers = [container.path("rootfs")]
+    else:
+        layers = [container.path("upper"), *[container.store.path(p) for p in rootfs["lowers"]]]
+    data = layered.read_file(layers, path, LARGEST_PASSWD)
+    return (data or b"").decode("utf-8", "replace")
+
+
+def _become(process: Process, user: User) -> None:
+    before = process.get("user") or {}
+    process["user"] = {
+        **before,
+        "uid": user.uid,
+        "gid": user.gid,
+        "additionalGids": user.groups,
+    }
+    held = process.get("capabilities") or {}
+    if user.uid == 0:
+        bounding = held.get("bounding") or []
+        process["capabilities"] = {
+            "bounding": bounding,
+            "effective": bounding,
+            "permitted": bounding,
+        }
+    elif before.get("uid", 0) == 0:
+        process["capabilities"] = {"bounding": held.get("bounding") or []}
+
+
+def _all_capabilities(context: Context) -> Capabilities:
+    from rcrun.formats.capability import names_of
+
+    names = names_of(_last_capability_mask())
+    return {"bounding": names, "effective": names, "permitted": names}
+
+
+def _last_capability_mask() -> int:
+    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
+        return (1 << int(file.read()) + 1) - 1
+
+
+def _unfiltered(spec: Spec) -> Spec:
+    linux = {key: value for key, value in (spec.get("linux") or {}).items() if key != "seccomp"}
+    return {**spec, "linux": linux}  # type: ignore[typeddict-item]
