@@ -6,11 +6,11 @@
 
 /*
  * In the background this stops us with SIGTTOU, as it does every program that wants the terminal
- * for itself.
+ * for itself. After SIGSTOP, of which we hear only the end, the mode may be another's: set it again.
  */
 void tty_raw(struct tty *tty)
 {
-	if (tty->raw || tcgetattr(STDIN_FILENO, &tty->saved) < 0)
+	if (!tty->raw && tcgetattr(STDIN_FILENO, &tty->saved) < 0)
 		return;
 	struct termios raw = tty->saved;
 	cfmakeraw(&raw);

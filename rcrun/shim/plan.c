@@ -274,6 +274,7 @@ const struct step steps[] = {
 	{"unlink", "p?w", step_unlink},
 	{"rename", "pp", step_rename},
 	{"run", "pw*", step_run},
+	{"remove-cgroup", "p", step_remove_cgroup},
 	{"sync", "p", step_sync},
 	{"on-exit", "", NULL},
 	{NULL, NULL, NULL},

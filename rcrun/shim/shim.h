@@ -177,6 +177,7 @@ int step_remove_tree(struct context *, const struct record *, struct report *);
 int step_unlink(struct context *, const struct record *, struct report *);
 int step_rename(struct context *, const struct record *, struct report *);
 int step_run(struct context *, const struct record *, struct report *);
+int step_remove_cgroup(struct context *, const struct record *, struct report *);
 int step_sync(struct context *, const struct record *, struct report *);
 
 uint64_t propagation_of(const char *word, bool *recursive); /* root.c; 0: unknown word */
