@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.request
@@ -98,19 +99,24 @@ def test_limits(bundle: Callable[[str], Bundle]) -> None:
     ]
 
 
+def without_status(text: str) -> list[str]:
+    """What runtimes agree on: in the hooks of create runc says creating, crun says created."""
+    return [re.sub(r" is creat(ed|ing)$", "", line) for line in text.splitlines()]
+
+
 def test_hooks(bundle: Callable[[str], Bundle]) -> None:
     hooks = bundle("hooks")
     hooks.account.run("rm", "-f", str(hooks.dir / "log/hooks.log")).check()
-    inside = hooks.run().check().out.splitlines()
+    inside = without_status(hooks.run().check().out)
     before = [
-        f"createRuntime: container {hooks.id} is created",
-        f"createContainer: container {hooks.id} is created",
+        f"createRuntime: container {hooks.id}",
+        f"createContainer: container {hooks.id}",
         "startContainer: inside hooks",
     ]
     # The container reads its log while poststart hooks may be writing to it.
     assert inside[:3] == before
-    log = hooks.account.run("cat", str(hooks.dir / "log/hooks.log")).check().out.splitlines()
-    assert log == [
+    log = hooks.account.run("cat", str(hooks.dir / "log/hooks.log")).check().out
+    assert without_status(log) == [
         *before,
         f"poststart: container {hooks.id} is running",
         f"poststop: container {hooks.id} is stopped",
