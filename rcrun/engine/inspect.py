@@ -1,0 +1,325 @@
+"""What `docker inspect` tells of a container, with what podman adds; read from its files, nothing is asked of a daemon."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.engine import ps
+from rcrun.errors import NotFound
+from rcrun.files import read_json_or_none
+from rcrun.formats.signals import name_of
+from rcrun.storage.containers import HOST_WENT_DOWN, find, status, time_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rcrun.engine.context import Context
+    from rcrun.storage.containers import Container, Status
+
+    Object = dict[str, Any]
+
+NEVER = "0001-01-01T00:00:00Z"
+KINDS = ("container", "image", "volume")
+
+
+def inspect(context: Context, text: str, kind: str = "", *, size: bool = False) -> Object:
+    """The object of that name: a container, else an image, else a volume; NotFound in docker's words."""
+    for each in [kind] if kind else KINDS:
+        try:
+            return _INSPECTORS[each](context, text, size)
+        except NotFound:
+            continue
+    what = f"such {kind}" if kind else "such object"
+    raise NotFound(f"no {what}: {text}")
+
+
+def _container(context: Context, text: str, size: bool) -> Object:
+    return container_object(find(context.store, text), size=size)
+
+
+def _image(context: Context, text: str, size: bool) -> Object:
+    from rcrun.engine.images import inspect_object
+    from rcrun.errors import InvalidInput
+    from rcrun.storage import images
+
+    try:
+        return inspect_object(context.store, images.find(context.store, text))
+    except InvalidInput as error:
+        raise NotFound(error.message) from error  # no image can have such a name
+
+
+def _volume(context: Context, text: str, size: bool) -> Object:
+    from rcrun.storage import volumes
+
+    record = volumes.load(context.store, text)
+    return {
+        "CreatedAt": record["created"],
+        "Driver": "local",
+        "Labels": record["labels"],
+        "Mountpoint": volumes.data_dir(context.store, text),
+        "Name": text,
+        "Options": None,
+        "Scope": "local",
+    }
+
+
+_INSPECTORS = {"container": _container, "image": _image, "volume": _volume}
+
+
+def container_object(container: Container, *, size: bool = False) -> Object:
+    record = container.record
+    spec = read_json_or_none(container.path("config.json")) or {}
+    now = status(container)
+    command = [*(record.get("entrypoint") or []), *(record.get("command") or [])]
+    found: Object = {
+        "Id": container.id,
+        "Created": record["created"],
+        "Path": command[0] if command else "",
+        "Args": command[1:],
+        "State": _state(container, now),
+        "Image": record.get("image_id") or "",
+        "ImageName": record.get("image") or "",
+        "ImageDigest": record.get("manifest_digest") or "",
+        "Rootfs": _rootfs_path(container),
+        "ResolvConfPath": _file(container, "resolv.conf"),
+        "HostnamePath": _file(container, "hostname"),
+        "HostsPath": _file(container, "hosts"),
+        "LogPath": container.path("log"),
+        "Name": f"/{container.name}",
+        "RestartCount": record.get("restart_count", 0),
+        "Driver": (record.get("rootfs") or {}).get("driver", "overlay"),
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": (spec.get("process") or {}).get("apparmorProfile", ""),
+        "ExecIDs": None,
+        "OCIConfigPath": container.path("config.json"),
+        "OCIRuntime": "rcrun",
+        "BoundingCaps": ((spec.get("process") or {}).get("capabilities") or {}).get("bounding"),
+        "HostConfig": _host_config(container, spec),
+        "GraphDriver": _graph_driver(container),
+        "Mounts": [_mount(mount) for mount in record.get("mounts") or []],
+        "Config": _config(container, spec),
+        "NetworkSettings": _network_settings(container, now),
+    }
+    if size:
+        found["SizeRw"] = ps.tree_size(container.path("upper"))
+        found["SizeRootFs"] = found["SizeRw"] + sum(map(ps.tree_size, _lowers(container)))
+    return found
+
+
+def _file(container: Container, name: str) -> str:
+    path = container.path(name)
+    return path if os.path.lexists(path) else ""
+
+
+def _state(container: Container, now: Status) -> Object:
+    word = now.word
+    return {
+        "Status": word,
+        "Running": now.is_running,
+        "Paused": word == "paused",
+        "Restarting": False,
+        "OOMKilled": now.oom_killed,
+        "Dead": False,
+        "Pid": now.pid,
+        "ConmonPid": now.monitor if now.is_running else 0,
+        "ExitCode": now.exit_code,
+        "Error": _error(container, now),
+        "StartedAt": time_text(now.started) if now.started else NEVER,
+        "FinishedAt": time_text(now.finished) if now.finished else NEVER,
+    }
+
+
+def _error(container: Container, now: Status) -> str:
+    text = str(container.record.get("error") or "")
+    if not text and now.word == "exited" and now.exit_code == HOST_WENT_DOWN and not now.started:
+        return "the host went down while the container ran"
+    return text
+
+
+def _lowers(container: Container) -> list[str]:
+    rootfs = container.record.get("rootfs") or {}
+    return [container.store.path(path) for path in rootfs.get("lowers") or []]
+
+
+def _rootfs_path(container: Container) -> str:
+    rootfs = container.record.get("rootfs") or {}
+    return str(rootfs.get("path") or container.path("rootfs"))
+
+
+def _graph_driver(container: Container) -> Object:
+    rootfs = container.record.get("rootfs") or {}
+    if rootfs.get("kind") != "overlay":
+        return {"Name": "directory", "Data": {"MergedDir": _rootfs_path(container)}}
+    data = {
+        "LowerDir": ":".join(_lowers(container)),
+        "MergedDir": container.path("rootfs"),
+        "UpperDir": container.path("upper"),
+        "WorkDir": container.path("work"),
+    }
+    return {"Name": rootfs["driver"], "Data": data}
+
+
+def _mount(mount: Mapping[str, Any]) -> Object:
+    found: Object = {
+        "Type": mount["type"],
+        "Source": mount.get("source") or "",
+        "Destination": mount["destination"],
+        "Mode": ",".join(mount.get("options") or []),
+        "RW": bool(mount.get("rw", True)),
+        "Propagation": "rprivate" if mount["type"] == "bind" else "",
+    }
+    if mount["type"] == "volume":
+        found = {"Type": "volume", "Name": mount["name"], "Driver": "local", **found}
+    return found
+
+
+def _config(container: Container, spec: Mapping[str, Any]) -> Object:
+    record, process = container.record, spec.get("process") or {}
+    return {
+        "Hostname": spec.get("hostname") or "",
+        "Domainname": spec.get("domainname") or "",
+        "User": record.get("user") or "",
+        "AttachStdin": False,
+        "AttachStdout": not record.get("detached", False),
+        "AttachStderr": not record.get("detached", False),
+        "ExposedPorts": {port: {} for port in record.get("exposed") or []},
+        "Tty": bool(record.get("tty")),
+        "OpenStdin": bool(record.get("stdin_open")),
+        "StdinOnce": bool(record.get("stdin_open")),
+        "Env": process.get("env") or [],
+        "Cmd": record.get("command") or None,
+        "Image": ps.shown_image(container),
+        "Volumes": None,
+        "WorkingDir": process.get("cwd") or "",
+        "Entrypoint": record.get("entrypoint") or None,
+        "OnBuild": None,
+        "Labels": record.get("labels") or {},
+        "StopSignal": name_of(record.get("stop_signal") or 15),
+        "StopTimeout": record.get("stop_timeout", 10),
+    }
+
+
+def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
+    record = container.record
+    network, log = record.get("network") or {}, record.get("log") or {}
+    mounts = record.get("mounts") or []
+    resources = (spec.get("linux") or {}).get("resources") or {}
+    memory, cpu, pids = (resources.get(key) or {} for key in ("memory", "cpu", "pids"))
+    return {
+        "Binds": [_bind_text(mount) for mount in mounts if mount["type"] in ("bind", "volume")],
+        "ContainerIDFile": record.get("cidfile") or "",
+        "LogConfig": {"Type": log.get("driver") or "", "Config": _log_options(log)},
+        "NetworkMode": network.get("mode") or "none",
+        "PortBindings": _port_map(network.get("ports") or [], empty_ip=""),
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "AutoRemove": bool(record.get("auto_remove")),
+        "VolumeDriver": "",
+        "VolumesFrom": None,
+        "CapAdd": record.get("cap_add") or None,
+        "CapDrop": record.get("cap_drop") or None,
+        "CgroupnsMode": "private",
+        "Dns": [],
+        "DnsOptions": [],
+        "DnsSearch": [],
+        "ExtraHosts": None,
+        "GroupAdd": None,
+        "IpcMode": "private",
+        "Cgroup": "",
+        "Links": None,
+        "OomScoreAdj": (spec.get("process") or {}).get("oomScoreAdj", 0),
+        "PidMode": "",
+        "Privileged": bool(record.get("privileged")),
+        "PublishAllPorts": False,
+        "ReadonlyRootfs": bool(record.get("read_only")),
+        "SecurityOpt": record.get("security_opt") or None,
+        "UTSMode": "",
+        "UsernsMode": record.get("userns") or "",
+        "ShmSize": record.get("shm_size", 64 << 20),
+        "Runtime": "rcrun",
+        "Init": bool(record.get("init")),
+        "Memory": memory.get("limit") or 0,
+        "MemoryReservation": memory.get("reservation") or 0,
+        "MemorySwap": memory.get("swap") or 0,
+        "NanoCpus": _nano_cpus(cpu),
+        "CpuShares": cpu.get("shares") or 0,
+        "CpuPeriod": cpu.get("period") or 0,
+        "CpuQuota": cpu.get("quota") or 0,
+        "CpusetCpus": cpu.get("cpus") or "",
+        "PidsLimit": pids.get("limit") or None,
+        "Ulimits": _ulimits(spec),
+        "MaskedPaths": (spec.get("linux") or {}).get("maskedPaths") or [],
+        "ReadonlyPaths": (spec.get("linux") or {}).get("readonlyPaths") or [],
+    }
+
+
+def _bind_text(mount: Mapping[str, Any]) -> str:
+    source = mount["name"] if mount["type"] == "volume" else mount.get("source")
+    options = "" if mount.get("rw", True) else ":ro"
+    return f"{source}:{mount['destination']}{options}"
+
+
+def _log_options(log: Mapping[str, Any]) -> Object:
+    found = {}
+    if log.get("max_size"):
+        found["max-size"] = str(log["max_size"])
+        found["max-file"] = str(log.get("max_files", 1))
+    return found
+
+
+def _nano_cpus(cpu: Mapping[str, Any]) -> int:
+    quota, period = cpu.get("quota") or 0, cpu.get("period") or 0
+    return quota * 1_000_000_000 // period if quota > 0 and period else 0
+
+
+def _ulimits(spec: Mapping[str, Any]) -> list[Object]:
+    return [
+        {"Name": limit["type"].removeprefix("RLIMIT_").lower(), "Hard": limit["hard"], "Soft": limit["soft"]}
+        for limit in (spec.get("process") or {}).get("rlimits") or []
+    ]  # fmt: skip
+
+
+def _port_map(ports: list[dict[str, Any]], *, empty_ip: str) -> Object:
+    """`80/tcp` → where on the host."""
+    found: Object = {}
+    for port in ports:
+        key = f"{port['container_port']}/{port['protocol']}"
+        host_port = str(port["host_port"]) if port["host_port"] else ""
+        binding = {"HostIp": port["host_ip"] or empty_ip, "HostPort": host_port}
+        found.setdefault(key, []).append(binding)
+    return found
+
+
+def _network_settings(container: Container, now: Status) -> Object:
+    record = container.record
+    name = ps.network_name(container)
+    exposed: Object = dict.fromkeys(record.get("exposed") or [])
+    ports = {**exposed, **_port_map(ps.published(container), empty_ip="0.0.0.0")}
+    network = {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": (record.get("network") or {}).get("aliases") or None,
+        "MacAddress": "",
+        "NetworkID": "",
+        "EndpointID": "",
+        "Gateway": "",
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+    }
+    return {
+        "Bridge": "",
+        "SandboxID": "",
+        "SandboxKey": f"/proc/{now.pid}/ns/net" if now.is_running else "",
+        "Ports": ports if now.is_running else {},
+        "Gateway": "",
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "MacAddress": "",
+        "Networks": {name: network},
+    }
