@@ -29,19 +29,29 @@ int step_init(struct context *context, const struct record *record, struct repor
 	return 0;
 }
 
+/*
+ * No magic link on the way (/proc/self/fd/N would lead to what we have open), and a last look that the directory
+ * is beneath our root: the kernel has no path for one that is not.
+ */
 int step_cwd(struct context *context, const struct record *record, struct report *report)
 {
 	const char *path = record->words[1];
+	bool create = record->count > 2 && strcmp(record->words[2], "create") == 0;
+	char where[PATH_MAX];
 
 	(void)context;
 	report->word = 1;
-	if (record->count > 2 && strcmp(record->words[2], "create") == 0) {
-		autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		autoclose int made = make_inside(root, path, true, 0755);
-		if (made < 0)
-			return fail(report, "mkdirat");
-	}
-	TRY(report, chdir(path));
+	autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return fail(report, "open");
+	autoclose int directory = create ? make_inside(root, path, true, 0755)
+					 : open_inside(root, path, O_PATH | O_DIRECTORY);
+	if (directory < 0)
+		return fail(report, create ? "mkdirat" : "chdir");
+	if (fchdir(directory) < 0)
+		return fail(report, "chdir");
+	if (!getcwd(where, sizeof(where)) || *where != '/')
+		return fail_with(report, "chdir", EXDEV);
 	report->word = 0;
 	return 0;
 }

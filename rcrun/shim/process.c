@@ -328,6 +328,7 @@ int step_seccomp(struct context *context, const struct record *record, struct re
 	TRY(report, length = pread(fd, filter, sizeof(filter), 0));
 	if (length == 0 || length % (ssize_t)sizeof(*filter))
 		return fail_with(report, "pread", EINVAL);
+	(void)close(fd);
 	struct sock_fprog program = {(unsigned short)((size_t)length / sizeof(*filter)), filter};
 	long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 	if (result < 0)

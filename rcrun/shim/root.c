@@ -60,64 +60,84 @@ int step_root_bind(struct context *context, const struct record *record, struct 
 	return open_root(context, path, report);
 }
 
-struct text {
-	char data[4096];
+enum { MOST_DIRS = 256 };
+
+/* Options for mount(2), and the descriptors that they name. */
+struct overlay {
+	char options[4096];
 	size_t used;
+	int fds[MOST_DIRS];
+	int count;
 };
 
-__attribute__((format(printf, 2, 3))) static int append(struct text *text, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int append(struct overlay *overlay, const char *format,
+							...)
 {
 	va_list arguments;
-	size_t room = sizeof(text->data) - text->used;
+	size_t room = sizeof(overlay->options) - overlay->used;
 
 	va_start(arguments, format);
-	int length = vsnprintf(text->data + text->used, room, format, arguments);
+	int length = vsnprintf(overlay->options + overlay->used, room, format, arguments);
 	va_end(arguments);
 	if (length < 0 || (size_t)length >= room) {
 		errno = E2BIG;
 		return -1;
 	}
-	text->used += (size_t)length;
+	overlay->used += (size_t)length;
 	return 0;
 }
 
 /*
  * Layers are named by descriptor: neither the page that mount options may fill nor a comma or colon in a path
- * limits them. The descriptors are close-on-exec.
+ * limits them.
  */
-static int append_dir(struct text *text, const char *before, const struct record *record, int word,
-		      struct report *report)
+static int append_dir(struct overlay *overlay, const char *before, const struct record *record,
+		      int word, struct report *report)
 {
 	int fd = open(record->words[word], O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	report->word = word;
 	if (fd < 0)
 		return fail(report, "open");
+	if (overlay->count == MOST_DIRS)
+		return fail_with(report, "mount", E2BIG);
+	overlay->fds[overlay->count++] = fd;
 	report->word = 0;
-	TRY(report, append(text, "%s/proc/self/fd/%d", before, fd));
+	TRY(report, append(overlay, "%s/proc/self/fd/%d", before, fd));
+	return 0;
+}
+
+static int mount_overlay(struct overlay *overlay, const struct record *record,
+			 struct report *report)
+{
+	const char *upper = record->words[1], *options = record->words[3];
+
+	TRY(report, append(overlay, "%s%s", options, *options ? "," : ""));
+	for (int i = 4; i < record->count; i++)
+		if (append_dir(overlay, i == 4 ? "lowerdir=" : ":", record, i, report) < 0)
+			return -1;
+	if (*upper && (append_dir(overlay, ",upperdir=", record, 1, report) < 0 ||
+		       append_dir(overlay, ",workdir=", record, 2, report) < 0))
+		return -1;
+	/* over its own top lower: this namespace needs no other sight of that directory */
+	TRY(report, mount("overlay", record->words[4], "overlay", 0, overlay->options));
 	return 0;
 }
 
 int step_root_overlay(struct context *context, const struct record *record, struct report *report)
 {
-	const char *upper = record->words[1], *options = record->words[3];
-	/* mounted over its own top lower: this namespace needs no other sight of that directory */
-	const char *target = record->words[4];
-	static struct text text;
+	static struct overlay overlay;
 
-	if (!*upper && record->count == 5)
+	if (!*record->words[1] && record->count == 5)
 		return step_root_bind(
 			context, &(struct record){.words = record->words + 3, .count = 2}, report);
-	text.used = 0;
-	TRY(report, append(&text, "%s%s", options, *options ? "," : ""));
-	for (int i = 4; i < record->count; i++)
-		if (append_dir(&text, i == 4 ? "lowerdir=" : ":", record, i, report) < 0)
-			return -1;
-	if (*upper && (append_dir(&text, ",upperdir=", record, 1, report) < 0 ||
-		       append_dir(&text, ",workdir=", record, 2, report) < 0))
-		return -1;
-	TRY(report, mount("overlay", target, "overlay", 0, text.data));
-	return open_root(context, target, report);
+	overlay.used = 0;
+	overlay.count = 0;
+	int result = mount_overlay(&overlay, record, report);
+	/* before anything of the container is looked at: these lead to the host */
+	for (int i = 0; i < overlay.count; i++)
+		(void)close(overlay.fds[i]);
+	return result < 0 ? -1 : open_root(context, record->words[4], report);
 }
 
 int step_root_fuse(struct context *context, const struct record *record, struct report *report)
