@@ -149,8 +149,13 @@ class NamedLock:
             os.close(self.fd)
             self.fd = -1
 
+    def held(self) -> NamedLock:
+        """For `with`, after acquire()."""
+        return self
+
     def __enter__(self) -> NamedLock:
-        self.acquire()
+        if self.fd < 0:
+            self.acquire()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,0 +1,195 @@
+"""Missing layers into the store: each once, whoever else wants it at the same time, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.formats import idmap
+from rcrun.paths import Store
+from rcrun.storage import layerfiles
+from rcrun.storage.ahead import Ahead
+from rcrun.storage.bytestream import ByteStream
+from rcrun.storage.compression import decompressed
+from rcrun.storage.owners import Ids
+from rcrun.storage.scratch import NamedLock, Scratch
+from rcrun.storage.trees import remove_tree
+from rcrun.storage.unpack import Unpacker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import hashlib
+    from collections.abc import Callable, Iterator, Sequence
+
+    Say = Callable[[object], None]
+
+SMALL = 1 << 20  # a layer that is not worth a second thread
+
+
+class Job:
+    """A layer to unpack; as a word: `CHAIN,PARENT,DIFF,BLOB,SIZE` (hex digits, and a number)."""
+
+    __slots__ = ("blob", "chain", "diff", "parent", "size")
+
+    def __init__(self, chain: str, parent: str, diff: str, blob: str, size: int) -> None:
+        self.chain = chain
+        self.parent = parent
+        self.diff = diff
+        self.blob = blob
+        self.size = size
+
+    @staticmethod
+    def parse(word: str) -> Job:
+        chain, parent, diff, blob, size = word.split(",")
+        return Job(chain, parent, diff, blob, int(size))
+
+    def __str__(self) -> str:
+        return f"{self.chain},{self.parent},{self.diff},{self.blob},{self.size}"
+
+
+class Unpacking:
+    def __init__(self, store_dir: str, kind: str, say: Say, *, sync: bool = False) -> None:
+        self.store = Store(store_dir, "")
+        self.kind = kind
+        self.say = say
+        self.sync = sync
+
+    def all(self, jobs: Sequence[Job]) -> None:
+        """Those that nobody else is at first; then wait for the others'."""
+        later = [job for job in jobs if not self._from_blob(job, wait=False)]
+        for job in later:
+            self._from_blob(job, wait=True)
+
+    def from_stream(self, job: Job, fd: int) -> None:
+        """A layer that comes through a pipe; read to its end in any case."""
+        lock = NamedLock(self.store, f"layer-{self.kind}-{job.chain}")
+        with lock:
+            if self._is_there(job):
+                while os.read(fd, SMALL):
+                    pass
+            else:
+                self._unpack(job, fd)
+
+    def _is_there(self, job: Job) -> bool:
+        return os.path.isdir(self.store.layer_dir(self.kind, job.chain))
+
+    def _from_blob(self, job: Job, *, wait: bool) -> bool:
+        """False when somebody else is at it and we were not to wait."""
+        if self._is_there(job):
+            return True
+        lock = NamedLock(self.store, f"layer-{self.kind}-{job.chain}")
+        if not lock.acquire(wait=wait):
+            return False
+        with lock.held():
+            if not self._is_there(job):
+                digest = f"sha256:{job.blob}"
+                self.say({"unpacking": digest})
+                fd = self._open_blob(digest)
+                try:
+                    self._unpack(job, fd)
+                finally:
+                    os.close(fd)
+                self.say({"unpacked": digest})
+        return True
+
+    def _open_blob(self, digest: str) -> int:
+        try:
+            return os.open(self.store.blob_path(digest), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NotFound(
+                f'layer "{digest}" is not in the store', "pull or load its image again"
+            ) from None
+
+    def _unpack(self, job: Job, fd: int) -> None:
+        scratch = Scratch(self.store, "layer")
+        scratch.make_dir()
+        try:
+            self._fill(job, fd, scratch.path)
+            place = self.store.layer_dir(self.kind, job.chain)
+            os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)
+            scratch.move_to(place)
+        except BaseException:
+            remove_tree(scratch.path)
+            scratch.close()
+            raise
+
+    def _fill(self, job: Job, fd: int, layer_dir: str) -> None:
+        os.mkdir(f"{layer_dir}/diff", 0o755)
+        root_fd = os.open(f"{layer_dir}/diff", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            unpacker = Unpacker(
+                root_fd, own_ids("uid"), own_ids("gid"), trusted=self.kind == "root"
+            )
+            Verified(fd, job).into(unpacker)
+            layerfiles.write_owners(layer_dir, unpacker.owners.lines())
+            layerfiles.write_record(
+                layer_dir, job.chain, f"sha256:{job.diff}", unpacker.size, job.parent or None
+            )
+            if self.sync:
+                from rcrun.kernel.syscalls import syncfs
+
+                syncfs(root_fd)
+            if unpacker.implied or not self.sync:
+                layerfiles.write_pending(layer_dir, unpacker.implied if job.parent else ())
+        finally:
+            os.close(root_fd)
+
+
+class Verified:
+    """A layer's bytes on their way to the unpacker, hashed as they are stored and as they are unpacked."""
+
+    def __init__(self, fd: int, job: Job) -> None:
+        import hashlib
+
+        self.fd = fd
+        self.job = job
+        self.stored: hashlib._Hash = hashlib.sha256()
+        self.content: hashlib._Hash = hashlib.sha256()
+
+    def into(self, unpacker: Unpacker) -> None:
+        try:
+            if self.job.size < SMALL:
+                unpacker.unpack(ByteStream(self._pieces()))
+            else:
+                with Ahead(self._pieces()) as ahead:
+                    unpacker.unpack(ByteStream(iter(ahead)))
+        except RcrunError as error:
+            if isinstance(error, InvalidInput):
+                self._read_rest()
+                self._check_stored()  # which is the reason, if it fails
+            error.message = f'layer "sha256:{self.job.blob}": {error.message}'
+            raise
+        self._read_rest()
+        self._check_stored()
+        if self.content.hexdigest() != self.job.diff:
+            raise RcrunError(
+                f'layer "sha256:{self.job.blob}" does not hold what its image says: its diffID is '
+                f'"sha256:{self.content.hexdigest()}", not "sha256:{self.job.diff}"'
+            )
+
+    def _read(self, size: int) -> bytes:
+        data = os.read(self.fd, size)
+        self.stored.update(data)
+        return data
+
+    def _pieces(self) -> Iterator[bytes]:
+        for piece in decompressed(self._read):
+            self.content.update(piece)
+            yield piece
+
+    def _read_rest(self) -> None:
+        while self._read(SMALL):
+            pass
+
+    def _check_stored(self) -> None:
+        if self.stored.hexdigest() != self.job.blob:
+            raise RcrunError(
+                f'blob "sha256:{self.job.blob}" does not match its digest: its content was changed or damaged',
+                "pull or load its image again",
+            )
+
+
+def own_ids(which: str) -> Ids:
+    """The ids of the user namespace that this process is in."""
+    with open(f"/proc/self/{which}_map", encoding="ascii") as file:
+        return Ids(idmap.parse_map(file.read()))

@@ -1,0 +1,105 @@
+"""The part of the store's work that needs all our ids: run by the shim in a user namespace, or by root.
+
+`python -IS worker.py COMMAND …`; events go to standard output as JSON lines (work.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from rcrun.errors import RcrunError
+from rcrun.files import dump_json
+from rcrun.storage import work
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def say(event: object) -> None:
+    """Whoever started us may be gone: the work goes on."""
+    try:
+        os.write(1, (dump_json(event) + "\n").encode("utf-8", "surrogateescape"))
+    except BrokenPipeError:
+        pass
+
+
+def unpack(words: Sequence[str]) -> None:
+    """STORE KIND SYNC JOB…: the layers that are missing, from their blobs."""
+    from rcrun.storage.unpacking import Job, Unpacking
+
+    store_dir, kind, sync, *jobs = words
+    Unpacking(store_dir, kind, say, sync=sync == "sync").all([Job.parse(job) for job in jobs])
+
+
+def stream(words: Sequence[str]) -> None:
+    """STORE KIND JOB: one layer from standard input."""
+    from rcrun.storage.unpacking import Job, Unpacking
+
+    store_dir, kind, job = words
+    Unpacking(store_dir, kind, say).from_stream(Job.parse(job), 0)
+
+
+def settle(words: Sequence[str]) -> None:
+    """STORE KIND CHAIN…: give implied directories the look of the layers below; bottom first."""
+    from rcrun.storage.settling import settle as settle_layer
+
+    store_dir, kind, *chains = words
+    for chain in chains:
+        settle_layer(store_dir, kind, chain)
+
+
+def remove(words: Sequence[str]) -> None:
+    """PATH…: remove trees."""
+    from rcrun.storage.trees import remove_tree
+
+    for path in words:
+        remove_tree(path)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "unpack": unpack,
+    "stream": stream,
+    "settle": settle,
+    "remove": remove,
+}
+
+
+def name_process(command: str) -> None:
+    try:
+        import prctl
+    except ImportError:
+        return
+    prctl.set_name(f"rcrun:{command}")
+
+
+def main(words: Sequence[str]) -> int:
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.umask(0)
+    name_process(words[0])
+    try:
+        COMMANDS[words[0]](words[1:])
+    except RcrunError as error:
+        say({"error": work.described(error)})
+        return 1
+    except OSError as error:
+        say({"error": work.described(RcrunError(os_error_text(error)))})
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def os_error_text(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return f'"{error.filename}": {reason}' if error.filename else reason
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
