@@ -1,0 +1,97 @@
+"""What a new container's mounts need before the start: volumes, directories, owners."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rcrun.engine.work import work_plan
+from rcrun.errors import InvalidInput, RcrunError
+from rcrun.kernel import shim
+from rcrun.storage import copytree, volumes
+from rcrun.storage.containers import now_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rcrun.engine.config_mounts import Mounts, VolumeUse
+    from rcrun.engine.context import Context
+
+
+def prepare(context: Context, mounts: Mounts, lowers: Sequence[str]) -> None:
+    for path in mounts.make_dirs:
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            raise InvalidInput(f'cannot make the mount source "{path}": {reason}') from error
+    for use in mounts.volumes:
+        _prepare_volume(context, use, lowers)
+    if mounts.chowns:
+        _chown(context, mounts.chowns)
+
+
+def _prepare_volume(context: Context, use: VolumeUse, lowers: Sequence[str]) -> None:
+    from rcrun.engine.rm import remove_trees
+
+    made = volumes.make(
+        context.store,
+        use.name,
+        now_text(),
+        labels=dict(use.labels or {}),
+        anonymous=use.anonymous,
+        fill=_filler(context, use.destination, lowers) if use.copy_up else None,
+        discard=lambda path: remove_trees(context, [path]),
+    )
+    if made and use.chown is not None:
+        path = volumes.data_dir(context.store, use.name)
+        _chown(context, [(path, *use.chown)])
+
+
+def _filler(context: Context, destination: str, lowers: Sequence[str]) -> Callable[[str], None]:
+    """A new volume begins with what the image has in its place."""
+
+    def fill(target: str) -> None:
+        options = "userxattr" if context.host.rootless else ""
+        root = [["root-overlay", "", "", options, *lowers]]
+        command = [*_python(), copytree.__file__, "fill", lowers[0], destination, target]
+        run_in_namespace(
+            context,
+            [["propagation", "rprivate"], *root, ["exec", *command]],
+            f'cannot fill the volume from "{destination}" of the image',
+        )
+
+    return fill
+
+
+def _python() -> list[str]:
+    return [sys.executable or "/usr/bin/python3", "-IS"]
+
+
+def run_in_namespace(context: Context, steps: Sequence[list[str]], what: str) -> None:
+    """A work plan with mounts; what its command says goes to standard error."""
+    plan = work_plan(context.identity, [["env", *_environment(context)], *steps], mount=True)
+    if shim.run(plan) != 0:
+        raise RcrunError(what)
+
+
+def _environment(context: Context) -> list[str]:
+    return [f"{name}={context.environ[name]}" for name in ("PATH",) if name in context.environ]
+
+
+def _chown(context: Context, wanted: Sequence[tuple[str, int, int]]) -> None:
+    """`:U`: the files of the source become the container user's, as its ids are numbered inside."""
+    for path, uid, gid in wanted:
+        code = (
+            "import os,sys\n"
+            "p,u,g=sys.argv[1],int(sys.argv[2]),int(sys.argv[3])\n"
+            "os.chown(p,u,g,follow_symlinks=False)\n"
+            "for top,dirs,files,fd in os.fwalk(p,follow_symlinks=False):\n"
+            " for n in dirs+files: os.chown(n,u,g,dir_fd=fd,follow_symlinks=False)\n"
+        )
+        run_in_namespace(
+            context,
+            [["exec", *_python(), "-c", code, path, str(uid), str(gid)]],
+            f'cannot change the owner of "{path}"',
+        )

@@ -1,0 +1,201 @@
+"""Copy directories of container files as root of our ids, by descriptors, following no link.
+
+`python -IS copytree.py fill ROOT PATH TARGET`: the content of PATH inside of ROOT becomes TARGET's.
+`python -IS copytree.py merge TARGET LAYER…`: TARGET becomes what overlayfs would show of the layers, top first.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from rcrun.storage.trees import remove_tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+MAKE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+OVERLAY_XATTRS = ("user.overlay.", "trusted.overlay.")
+CHUNK = 1 << 30
+
+
+class Copier:
+    """Copies trees; hard links within one tree stay links."""
+
+    __slots__ = ("links", "target_fd", "whiteouts")
+
+    def __init__(self, target_fd: int, *, whiteouts: bool) -> None:
+        self.target_fd = target_fd
+        self.whiteouts = whiteouts
+        self.links: dict[tuple[int, int], str] = {}
+
+    def copy(self, source_fd: int, target_fd: int, path: str = "") -> None:
+        """What is in the source into the target; the target's own looks, too."""
+        if self.whiteouts and _is_opaque(source_fd):
+            for name in os.listdir(target_fd):
+                remove_tree(name, target_fd)
+        with os.scandir(source_fd) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            self._copy_entry(name, source_fd, target_fd, f"{path}/{name}".lstrip("/"))
+        _copy_looks(source_fd, target_fd)
+
+    def _copy_entry(self, name: str, source_fd: int, target_fd: int, path: str) -> None:
+        look = os.stat(name, dir_fd=source_fd, follow_symlinks=False)
+        if self.whiteouts and stat.S_ISCHR(look.st_mode) and look.st_rdev == 0:
+            remove_tree(name, target_fd)
+        elif stat.S_ISDIR(look.st_mode):
+            self._copy_dir(name, source_fd, target_fd, path)
+        else:
+            remove_tree(name, target_fd)
+            if not self._linked(look, name, target_fd, path):
+                _copy_leaf(name, look, source_fd, target_fd)
+
+    def _copy_dir(self, name: str, source_fd: int, target_fd: int, path: str) -> None:
+        try:
+            os.mkdir(name, 0o700, dir_fd=target_fd)
+        except FileExistsError:
+            there = os.stat(name, dir_fd=target_fd, follow_symlinks=False)
+            if not stat.S_ISDIR(there.st_mode):
+                os.unlink(name, dir_fd=target_fd)
+                os.mkdir(name, 0o700, dir_fd=target_fd)
+        below = os.open(name, OPEN_DIR, dir_fd=source_fd)
+        try:
+            target = os.open(name, OPEN_DIR, dir_fd=target_fd)
+            try:
+                self.copy(below, target, path)
+            finally:
+                os.close(target)
+        finally:
+            os.close(below)
+
+    def _linked(self, look: os.stat_result, name: str, target_fd: int, path: str) -> bool:
+        """Another name of a file that was copied; its first name may be gone again when layers are merged."""
+        if look.st_nlink < 2:
+            return False
+        key = (look.st_dev, look.st_ino)
+        first = self.links.setdefault(key, path)
+        if first == path:
+            return False
+        try:
+            os.link(
+                first, name, src_dir_fd=self.target_fd, dst_dir_fd=target_fd, follow_symlinks=False
+            )
+        except FileNotFoundError:
+            self.links[key] = path
+            return False
+        return True
+
+
+def _copy_leaf(name: str, look: os.stat_result, source_fd: int, target_fd: int) -> None:
+    if stat.S_ISREG(look.st_mode):
+        _copy_file(name, source_fd, target_fd)
+        return
+    if stat.S_ISLNK(look.st_mode):
+        os.symlink(os.readlink(name, dir_fd=source_fd), name, dir_fd=target_fd)
+    elif not stat.S_ISSOCK(look.st_mode):
+        try:
+            os.mknod(name, look.st_mode, look.st_rdev, dir_fd=target_fd)
+        except PermissionError:
+            return  # a device, which a user namespace cannot make
+    else:
+        return
+    os.chown(name, look.st_uid, look.st_gid, dir_fd=target_fd, follow_symlinks=False)
+    if not stat.S_ISLNK(look.st_mode):
+        os.chmod(name, stat.S_IMODE(look.st_mode), dir_fd=target_fd)
+    times = (look.st_atime_ns, look.st_mtime_ns)
+    os.utime(name, ns=times, dir_fd=target_fd, follow_symlinks=False)
+
+
+def _copy_file(name: str, source_fd: int, target_fd: int) -> None:
+    source = os.open(name, OPEN_FILE, dir_fd=source_fd)
+    try:
+        target = os.open(name, MAKE_FILE, 0o600, dir_fd=target_fd)
+        try:
+            _copy_content(source, target)
+            _copy_looks(source, target)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+
+
+def _copy_content(source: int, target: int) -> None:
+    try:
+        while os.copy_file_range(source, target, CHUNK):
+            pass
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        while os.sendfile(target, source, None, CHUNK):
+            pass
+
+
+def _copy_looks(source: int, target: int) -> None:
+    look = os.fstat(source)
+    os.fchown(target, look.st_uid, look.st_gid)
+    os.fchmod(target, stat.S_IMODE(look.st_mode))
+    for name in os.listxattr(source):
+        if not name.startswith(OVERLAY_XATTRS):
+            try:
+                os.setxattr(target, name, os.getxattr(source, name))
+            except OSError:
+                continue  # the target's file system has no such attributes
+    os.utime(target, ns=(look.st_atime_ns, look.st_mtime_ns))
+
+
+def _is_opaque(fd: int) -> bool:
+    for name in ("user.overlay.opaque", "trusted.overlay.opaque"):
+        try:
+            if os.getxattr(fd, name) == b"y":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def fill(root: str, path: str, target: str) -> None:
+    """Nothing when the path is no directory."""
+    from rcrun.kernel.syscalls import open_in_root
+
+    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        source = open_in_root(root_fd, os.fsencode(path), os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    target_fd = os.open(target, OPEN_DIR)
+    Copier(target_fd, whiteouts=False).copy(source, target_fd)
+
+
+def merge(target: str, layers: Sequence[str]) -> None:
+    target_fd = os.open(target, OPEN_DIR)
+    for layer in reversed(layers):
+        source = os.open(layer, OPEN_DIR)
+        Copier(target_fd, whiteouts=True).copy(source, target_fd)
+        os.close(source)
+
+
+def main(words: Sequence[str]) -> int:
+    os.umask(0)
+    try:
+        if words[0] == "fill":
+            fill(*words[1:])
+        else:
+            merge(words[1], words[2:])
+    except OSError as error:
+        where = f'"{error.filename}": ' if error.filename else ""
+        os.write(2, f"{where}{(error.strerror or str(error)).lower()}\n".encode())
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
