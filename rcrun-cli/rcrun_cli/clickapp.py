@@ -185,7 +185,9 @@ def _replay_param(param: Param) -> click.Parameter:
     if isinstance(param.type, (list, tuple)):
         attrs["type"] = click.Choice(param.type)
     if param.kind == "argument":
-        return click.Argument(list(param.decls), **attrs)
+        from rcrun_cli.completing import completer
+
+        return click.Argument(list(param.decls), shell_complete=completer(param.name), **attrs)
     decls = [*param.opts(), param.name]
     if param.is_flag and "/" not in "".join(decls):
         # click would make False the value of a flag that is True by default

@@ -100,8 +100,23 @@ class Program:
 
 def main(program: Program, argv: Sequence[str]) -> NoReturn:
     """Run and leave; skipping the interpreter's tear-down saves a millisecond."""
+    ensure_streams()
     status = flush(program, run(program, argv))
     os._exit(status)
+
+
+def ensure_streams() -> None:
+    """Descriptors 0 to 2 are open, whatever the caller closed: else a file of ours would become stdout."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)  # the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)
+    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names of files are bytes
 
 
 def run(program: Program, argv: Sequence[str]) -> int:
@@ -206,6 +221,8 @@ def _place(error: BaseException) -> str:
 
 
 def _bug_hint(program: Program) -> str:
+    if program.debugs():
+        return "report it with what is printed above"
     return f"run it again as {program.name} --debug … and report what it prints"
 
 

@@ -1,0 +1,28 @@
+"""What the hot commands may import: a budget of names, since times differ from machine to machine.
+
+Each of these costs next to nothing (STYLE: what imports cost). To add one, measure it first.
+"""
+
+from __future__ import annotations
+
+STANDARD = frozenset(
+    (
+        "__future__", "_json", "_locale", "_sha2", "_sha256", "_signal", "_socket", "_struct", "errno", "fcntl",
+        "grp", "posix", "pwd", "resource", "select", "struct", "termios", "time",
+    )
+)  # fmt: skip
+
+# How many modules of rcrun and rcrun_cli, packages included.
+OWN = {
+    "create": 52,
+    "run": 52,
+    "start": 36,
+    "exec": 40,
+    "attach": 36,
+    "ps": 20,
+    "logs": 22,
+    "stop": 24,
+    "kill": 24,
+    "wait": 20,
+    "rm": 28,
+}

@@ -1,0 +1,54 @@
+"""What the shell offers after a tab."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from accounts import CHECKOUT
+from rcrun.paths import Store
+from rcrun.storage import blobs, layout
+
+LAUNCHER = CHECKOUT / "rcrun-cli/bin/rcrun"
+
+
+def complete(root: Path, *words: str) -> list[str]:
+    env = {
+        **os.environ,
+        "RCRUN_ROOT": str(root),
+        "_RCRUN_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["rcrun", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = subprocess.run([LAUNCHER], env=env, capture_output=True, text=True, check=True)
+    return [line.partition(",")[2] for line in done.stdout.split()]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    store = Store(str(tmp_path), str(tmp_path / "live"))
+    layout.init(store)
+    descriptor = blobs.write_document(store, {"schemaVersion": 2}, "application/x")
+    for name in ("docker.io/library/debian:bookworm", "quay.io/a/b:1"):
+        layout.add_reference(store, descriptor, name)
+    return tmp_path
+
+
+def test_commands_groups_and_options(root: Path) -> None:
+    assert {"start", "stop"} <= set(complete(root, "st"))
+    assert "--detach" in complete(root, "run", "--det")
+    assert "missing" in complete(root, "run", "--pull", "m")
+    assert "ls" in complete(root, "container", "l")
+
+
+def test_names_of_images(root: Path) -> None:
+    assert complete(root, "rmi", "") == ["debian:bookworm", "quay.io/a/b:1"]
+    assert complete(root, "run", "quay") == ["quay.io/a/b:1"]
+
+
+def test_a_store_that_is_not_there_offers_nothing(tmp_path: Path) -> None:
+    assert complete(tmp_path / "none", "rmi", "") == []
+    assert complete(tmp_path / "none", "start", "") == []
