@@ -169,7 +169,8 @@ if TYPE_CHECKING:
         linux: Linux
 
 
-OCI_VERSION = "1.2.0"
+OCI_VERSION = "1.2.0"  # the newest whose fields we know
+WRITTEN_VERSION = "1.0.2"  # the oldest that has all that default_spec writes: older runtimes take it too
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAMESPACES = ("user", "mount", "pid", "network", "ipc", "uts", "cgroup", "time")
 MASKED_PATHS = (
@@ -208,7 +209,7 @@ def default_spec(*, rootless: bool = False, uid: int = 0, gid: int = 0) -> Spec:
         linux["resources"] = {"devices": [{"allow": False, "access": "rwm"}]}
     namespaces.append({"type": "network"})
     return {
-        "ociVersion": OCI_VERSION,
+        "ociVersion": WRITTEN_VERSION,
         "process": _default_process(),
         "root": {"path": "rootfs", "readonly": True},
         "hostname": "rcrun",

@@ -1,0 +1,361 @@
+"""The texts that people meet first. A change of wording shows here."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from rcrun.errors import CannotInvoke, CommandNotFound, StepFailed
+from rcrun.kernel.shim import Report
+from rcrun.runtime.hints import error_for
+
+SUBIDS = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"
+APPARMOR = (
+    "kernel.apparmor_restrict_unprivileged_userns is 1 and no profile allows rcrun-shim; run: "
+    "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+)
+UNSHARE = ["unshare", "user,mount,pid"]
+
+
+def told(
+    record: list[str],
+    error: int,
+    *,
+    call: str = "",
+    word: int = 0,
+    child: int = -1,
+    said: str = "",
+    sysctl: dict[str, str] | None = None,
+) -> StepFailed:
+    plan = [["plan", "1"], ["session", "container"], record]
+    report = Report(2, error, word, child, call, said)
+    return error_for(plan, report, lambda name: (sysctl or {}).get(name, ""))
+
+
+@pytest.mark.parametrize(
+    ("record", "error", "more", "message", "hint"),
+    [
+        # --- user namespaces
+        (
+            UNSHARE,
+            errno.ENOSPC,
+            {"call": "clone3", "sysctl": {"user.max_user_namespaces": "0"}},
+            "cannot make the namespaces user,mount,pid: no space left on device",
+            "user.max_user_namespaces is 0; run: sudo sysctl -w user.max_user_namespaces=15000",
+        ),
+        (
+            UNSHARE,
+            errno.EPERM,
+            {"call": "clone3", "sysctl": {"kernel.unprivileged_userns_clone": "0"}},
+            "cannot make the namespaces user,mount,pid: operation not permitted",
+            "kernel.unprivileged_userns_clone is 0; run: "
+            "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+        ),
+        (
+            UNSHARE,
+            errno.EACCES,
+            {"sysctl": {"kernel.apparmor_restrict_unprivileged_userns": "1"}},
+            "cannot make the namespaces user,mount,pid: permission denied",
+            APPARMOR,
+        ),
+        (
+            UNSHARE,
+            errno.EPERM,
+            {},
+            "cannot make the namespaces user,mount,pid: operation not permitted",
+            "this process may make no user namespace: a container's seccomp filter or a chroot "
+            "forbids it; start the outer container with --security-opt seccomp=unconfined",
+        ),
+        (
+            UNSHARE,
+            errno.EUSERS,
+            {},
+            "cannot make the namespaces user,mount,pid: too many nested user namespaces",
+            "too many namespaces exist or are nested; see: sysctl user",
+        ),
+        (
+            UNSHARE,
+            errno.EINVAL,
+            {},
+            "cannot make the namespaces user,mount,pid: invalid argument",
+            "this kernel was built without user namespaces (CONFIG_USER_NS)",
+        ),
+        (["unshare", "mount"], errno.EPERM, {}, "cannot make the namespaces mount: operation not permitted", None),
+        # --- id maps
+        (
+            ["uidmap", "", "0", "1000", "1"],
+            errno.EPERM,
+            {"call": "write", "sysctl": {"kernel.apparmor_restrict_unprivileged_userns": "1"}},
+            "cannot map user ids: operation not permitted",
+            APPARMOR,
+        ),
+        (
+            ["uidmap", "", "0", "5", "1"],
+            errno.EPERM,
+            {},
+            "cannot map user ids: operation not permitted",
+            f"without newuidmap only your own id can be mapped; to have more: {SUBIDS}",
+        ),
+        (
+            ["uidmap", "/usr/bin/newuidmap", "0", "1000", "1"],
+            errno.ENOENT,
+            {"call": "execve", "word": 1},
+            'cannot map user ids ("/usr/bin/newuidmap"): no such file or directory',
+            "install newuidmap and newgidmap: sudo apt-get install uidmap",
+        ),
+        (
+            ["gidmap", "/usr/bin/newgidmap", "0", "1000", "1", "1", "7", "9"],
+            errno.EIO,
+            {"child": 1, "said": "newgidmap: gid range [1-10) -> [7-16) not allowed\n"},
+            "cannot map group ids: newgidmap: gid range [1-10) -> [7-16) not allowed",
+            f"the ids must be yours in /etc/subgid; to get some: {SUBIDS}",
+        ),
+        # --- the file system
+        (
+            ["root-overlay", "/u", "/w", "userxattr", "/l"],
+            errno.EPERM,
+            {"call": "mount"},
+            "cannot mount the overlay that makes the root file system: operation not permitted",
+            "this kernel lets no user mount an overlay (Linux 5.11 does); install fuse-overlayfs",
+        ),
+        (
+            ["root-overlay", "/u", "/w", "userxattr", "/l"],
+            errno.EINVAL,
+            {"call": "mount"},
+            "cannot mount the overlay that makes the root file system: invalid argument",
+            "the store's file system cannot hold an overlay (NFS and overlay itself cannot): "
+            "put the store elsewhere with --root",
+        ),
+        (
+            ["root-overlay", "/u", "/w", "userxattr", "/l"],
+            errno.ENOENT,
+            {"call": "open", "word": 4},
+            'cannot mount the overlay that makes the root file system ("/l"): '
+            "no such file or directory",
+            None,
+        ),
+        (
+            ["root-bind", "/b/rootfs"],
+            errno.ENOENT,
+            {"call": "mount", "word": 1},
+            'cannot use "/b/rootfs" as root file system: no such file or directory',
+            'the bundle has no such directory; see "root.path" in config.json',
+        ),
+        (
+            ["bind", "/no/where", "/data", "rec"],
+            errno.ENOENT,
+            {"call": "open_tree", "word": 1},
+            'cannot bind mount "/no/where" on "/data": no such file or directory',
+            "create the source first, or correct its path",
+        ),
+        (
+            ["mount", "proc", "proc", "/proc", "", ""],
+            errno.EPERM,
+            {"call": "mount", "word": 3},
+            'cannot mount proc on "/proc": operation not permitted',
+            "the namespace that it shows must belong to the container",
+        ),
+        (
+            ["mount", "proc", "proc", "/proc", "", ""],
+            errno.EPERM,
+            {"sysctl": {"kernel.apparmor_restrict_unprivileged_userns": "1"}},
+            'cannot mount proc on "/proc": operation not permitted',
+            APPARMOR,
+        ),
+        (
+            ["device", "/dev/fuse", "c", "10", "229", "666", "0", "0"],
+            errno.ENODEV,
+            {"call": "open_tree", "word": 1},
+            'cannot make the device "/dev/fuse": no such device',
+            "what the host has there is another device",
+        ),
+        (
+            ["sysctl", "net/ipv4/x", "1"],
+            errno.ENOENT,
+            {"call": "openat2", "word": 1},
+            'cannot set the sysctl "net/ipv4/x" to "1": no such file or directory',
+            "this kernel does not have it",
+        ),
+        # --- limits and identity
+        (
+            ["cgroup", "/sys/fs/cgroup/a"],
+            errno.EACCES,
+            {"call": "open"},
+            'cannot enter the cgroup "/sys/fs/cgroup/a": permission denied',
+            "the cgroup is not delegated to you; log in with systemd, or run it with: "
+            "systemd-run --user --scope -p Delegate=yes",
+        ),
+        (
+            ["rlimit", "RLIMIT_NOFILE", "5", "1048576"],
+            errno.EPERM,
+            {"call": "setrlimit", "word": 1},
+            "cannot set RLIMIT_NOFILE to 5:1048576: operation not permitted",
+            "a user cannot raise a hard limit; see: ulimit -Ha",
+        ),
+        (
+            ["user", "70000", "0"],
+            errno.EINVAL,
+            {"call": "setresuid", "word": 1},
+            "cannot become user 70000, group 0: invalid argument",
+            f"the id is not mapped in the container's user namespace; to map more: {SUBIDS}",
+        ),
+        (
+            ["seccomp", "7", ""],
+            errno.EACCES,
+            {"call": "seccomp"},
+            "cannot load the seccomp filter: permission denied",
+            "set process.noNewPrivileges, or keep CAP_SYS_ADMIN until the filter is loaded",
+        ),
+        (
+            ["seccomp", "7", ""],
+            errno.EINVAL,
+            {"call": "seccomp"},
+            "cannot load the seccomp filter: invalid argument",
+            "this kernel does not know one of the filter's flags or actions",
+        ),
+        # --- the network
+        (
+            ["helper", "/run/pasta.pid", "/usr/bin/pasta", "--config-net"],
+            errno.EIO,
+            {"child": 1, "said": "Failed to open() /dev/net/tun: No such file or directory\n"},
+            "cannot set up the network: pasta: Failed to open() /dev/net/tun: "
+            "No such file or directory",
+            "the network needs that device: sudo modprobe tun; sudo chmod 666 /dev/net/tun",
+        ),
+        (
+            ["helper", "/run/pasta.pid", "/usr/bin/pasta"],
+            errno.EIO,
+            {"child": 1, "said": "Couldn't get any nameserver address\n"},
+            "cannot set up the network: pasta: Couldn't get any nameserver address",
+            "without a network of its own: --network=host or --network=none",
+        ),
+        # --- hooks
+        (
+            ["hook", "createRuntime", "1", "0", "/h", "1", "h"],
+            errno.EIO,
+            {"child": 3, "said": "no luck\n"},
+            'error running createRuntime hook #1: "/h": exit status 3, stderr: no luck',
+            None,
+        ),
+        (
+            ["hook", "prestart", "0", "5", "/h", "1", "h"],
+            errno.ETIMEDOUT,
+            {"call": "waitpid"},
+            'error running prestart hook #0: "/h": it did not end within 5 seconds',
+            None,
+        ),
+        # --- the others
+        (
+            ["frobnicate", "x"],
+            errno.EINVAL,
+            {"call": "plan"},
+            "this is a bug in rcrun: the shim refuses the record 'frobnicate x'",
+            None,
+        ),
+        (
+            ["console-socket", "/c.sock"],
+            errno.ECONNREFUSED,
+            {"call": "connect"},
+            'cannot use the console socket "/c.sock": connection refused',
+            "nobody listens there",
+        ),
+        (
+            ["join-pid", "7", "8", "user"],
+            errno.ESRCH,
+            {"call": "pidfd_open", "word": 1},
+            "cannot enter the namespaces of process 7: no such process",
+            "the container has stopped",
+        ),
+    ],
+)  # fmt: skip
+def test_texts(record: list[str], error: int, more: dict, message: str, hint: str | None) -> None:  # type: ignore[type-arg]
+    failed = told(record, error, **more)
+    assert (failed.message, failed.hint) == (message, hint)
+    assert type(failed) is StepFailed
+    assert failed.status == 125
+
+
+@pytest.mark.parametrize(
+    ("record", "error", "kind", "message", "hint"),
+    [
+        (
+            ["exec", "frob"],
+            errno.ENOENT,
+            CommandNotFound,
+            '"frob": executable file not found in $PATH',
+            None,
+        ),
+        (
+            ["exec", "/bin/frob"],
+            errno.ENOENT,
+            CommandNotFound,
+            'cannot run "/bin/frob": No such file or directory',
+            "the file, or the interpreter that its first line names, is missing in the container",
+        ),
+        (
+            ["exec", "/etc/passwd"],
+            errno.EACCES,
+            CannotInvoke,
+            'cannot run "/etc/passwd": Permission denied',
+            "it is not executable, or its file system is mounted noexec",
+        ),
+        (
+            ["exec", "/etc"],
+            errno.EISDIR,
+            CannotInvoke,
+            'cannot run "/etc": Is a directory',
+            "it is a directory",
+        ),
+        (
+            ["exec", "/bin/arm"],
+            errno.ENOEXEC,
+            CannotInvoke,
+            'cannot run "/bin/arm": Exec format error',
+            "it was built for another processor, or is a script without a first line #!…",
+        ),
+        (
+            ["cwd", "/no"],
+            errno.ENOENT,
+            CommandNotFound,
+            'cannot change to the working directory "/no": No such file or directory',
+            None,
+        ),
+        (
+            ["cwd", "/root"],
+            errno.EACCES,
+            CannotInvoke,
+            'cannot change to the working directory "/root": Permission denied',
+            None,
+        ),
+    ],
+)
+def test_commands(
+    record: list[str], error: int, kind: type, message: str, hint: str | None
+) -> None:
+    failed = told(record, error, call="execve", word=1)
+    assert (failed.message, failed.hint) == (message, hint)
+    assert type(failed) is kind
+    assert failed.status == (127 if kind is CommandNotFound else 126)
+    assert failed.path == record[1]
+
+
+def test_every_record_of_the_plan_has_words() -> None:
+    """docs/plan.md names the records; none of them may end in a KeyError or without its own sentence."""
+    from pathlib import Path
+
+    text = (Path(__file__).parents[2] / "docs/plan.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    records = [
+        words.strip("`").split()[0] for row in rows for words in row.strip().split(" / ") if words
+    ]
+    assert len(records) > 60
+    for name in records:
+        failed = told([name, "a", "b", "0", "/p", "0"], errno.EIO, call="call")
+        assert failed.message
+        assert "{" not in failed.message
+
+
+def test_a_report_without_a_record() -> None:
+    failed = error_for([["plan", "1"]], Report(-1, errno.ENOMEM, 0, -1, "fork", ""))
+    assert failed.message == "cannot start the container: cannot allocate memory"

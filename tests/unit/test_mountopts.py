@@ -1,0 +1,53 @@
+"""Options of a mount are sorted by what the shim does with each."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcrun.errors import InvalidInput
+from rcrun.formats.mountopts import KNOWN, parse
+
+
+def test_sorted() -> None:
+    parsed = parse(["rbind", "ro", "rnosuid", "rslave", "size=1m", "defaults", "mode=1777"])
+    assert (parsed.bind, parsed.recursive, parsed.copy_up, parsed.nofollow) == (
+        True,
+        True,
+        False,
+        False,
+    )
+    assert parsed.flags == ["ro", "rnosuid"]
+    assert parsed.propagation == "rslave"
+    assert parsed.data == ["size=1m", "mode=1777"]
+
+
+@pytest.mark.parametrize(
+    ("options", "readonly"),
+    [([], False), (["ro"], True), (["ro", "rw"], False), (["rw", "rro"], True), (["rrw"], False)],
+)
+def test_the_last_word_about_writing_wins(options: list[str], readonly: bool) -> None:
+    assert parse(options).is_readonly is readonly
+
+
+def test_what_only_clears_says_the_default() -> None:
+    assert parse(["atime", "nostrictatime", "ratime"]).flags == [
+        "relatime",
+        "relatime",
+        "rrelatime",
+    ]
+
+
+def test_a_bind_after_an_rbind_is_not_recursive() -> None:
+    parsed = parse(["rbind", "bind"])
+    assert (parsed.bind, parsed.recursive) == (True, False)
+
+
+@pytest.mark.parametrize("option", ["idmap", "ridmap", "idmap=uids=0-1-10"])
+def test_idmapped_mounts_are_refused(option: str) -> None:
+    with pytest.raises(InvalidInput, match="idmapped"):
+        parse([option])
+
+
+def test_no_known_option_ends_in_the_data_of_the_file_system() -> None:
+    for option in KNOWN:
+        assert parse([option]).data == [], option
