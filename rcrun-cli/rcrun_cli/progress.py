@@ -65,9 +65,7 @@ def opening(reference: Reference, typed: str) -> list[str]:
     lines = []
     if reference.tag == grammar.DEFAULT_TAG and not typed.endswith(f":{grammar.DEFAULT_TAG}"):
         lines.append(f"Using default tag: {grammar.DEFAULT_TAG}")
-    # Docker leaves out its own domain here and nothing else.
-    repository = reference.path if reference.domain == "docker.io" else reference.repository
-    return [*lines, f"{reference.tag or reference.digest}: Pulling from {repository}"]
+    return [*lines, f"{reference.digest or reference.tag}: Pulling from {reference.path}"]
 
 
 def ending(reference: Reference, digest: str, changed: bool) -> list[str]:
