@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
+    from rcrun.storage.lease import Lease
 
 MOST_DOCUMENT = 16 << 20  # a manifest or a configuration is read whole
 CHUNK = 1 << 20
@@ -37,14 +38,17 @@ class BlobWriter:
     A context manager; what was not committed when it ends is gone.
     """
 
-    __slots__ = ("_hash", "_scratch", "_store", "expected", "size")
+    __slots__ = ("_hash", "_lease", "_scratch", "_store", "expected", "size")
 
-    def __init__(self, store: Store, expected: Descriptor | None = None) -> None:
+    def __init__(
+        self, store: Store, expected: Descriptor | None = None, *, lease: Lease | None = None
+    ) -> None:
         import hashlib
 
         if expected is not None and not digests.is_sha256(expected.get("digest")):
             raise InvalidInput(f'unsupported digest "{expected.get("digest")}"', "use sha256")
         self._store = store
+        self._lease = lease
         self._hash = hashlib.sha256()
         self._scratch = Scratch(store, "blob")
         self.expected = expected
@@ -68,6 +72,8 @@ class BlobWriter:
             if digest != self.expected["digest"]:
                 raise _mismatch(self.expected, f'its digest is "{digest}"')
             media_type = media_type or self.expected.get("mediaType", "")
+        if self._lease is not None:
+            self._lease.add([digest])
         # An equal blob may be there; ours is verified and the other need not be sound.
         self._scratch.move_to(self._store.blob_path(digest))
         return {"mediaType": media_type, "digest": digest, "size": self.size}
@@ -85,17 +91,23 @@ class BlobWriter:
         self._scratch.drop()
 
 
-def write_blob(store: Store, data: bytes, media_type: str) -> Descriptor:
+def write_blob(
+    store: Store, data: bytes, media_type: str, *, lease: Lease | None = None
+) -> Descriptor:
     """Store a document; durable, since a reference will name it."""
     digest = digests.of_bytes(data)
+    if lease is not None:
+        lease.add([digest])
     path = store.blob_path(digest)
     if not _has_bytes(path, data):
         write_file(path, data)
     return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
 
-def write_document(store: Store, value: Mapping[str, Any], media_type: str) -> Descriptor:
-    return write_blob(store, dump_json(value).encode(), media_type)
+def write_document(
+    store: Store, value: Mapping[str, Any], media_type: str, *, lease: Lease | None = None
+) -> Descriptor:
+    return write_blob(store, dump_json(value).encode(), media_type, lease=lease)
 
 
 def _has_bytes(path: str, data: bytes) -> bool:

@@ -6,18 +6,31 @@ import errno
 import os
 import stat
 
+MOST_RACES = 1000
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(path: str | bytes, dir_fd: int | None = None) -> None:
-    """Remove whatever is there; nothing there is no error."""
+    """Remove whatever is there; nothing there is no error, and others may be removing it too."""
+    for _ in range(MOST_RACES):
+        try:
+            _remove_once(path, dir_fd)
+            return
+        except FileNotFoundError:
+            try:
+                os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+            except FileNotFoundError:
+                return
+    raise OSError(errno.EBUSY, "keeps changing while it is removed", os.fsdecode(path))
+
+
+def _remove_once(path: str | bytes, dir_fd: int | None) -> None:
     try:
         os.unlink(path, dir_fd=dir_fd)
-    except FileNotFoundError:
-        return
     except OSError as error:
-        if error.errno not in (errno.EISDIR, errno.EPERM, errno.ENOTEMPTY):
+        if error.errno not in (errno.EISDIR, errno.EPERM):
             raise
+        # unlink(2) of a directory: EISDIR by Linux, EPERM by POSIX.
         if not stat.S_ISDIR(os.stat(path, dir_fd=dir_fd, follow_symlinks=False).st_mode):
             raise
         _empty(path, dir_fd)
@@ -45,7 +58,7 @@ def _empty(path: str | bytes, dir_fd: int | None) -> None:
                 os.close(fd)
                 fd = above
                 if _identity(fd) != parents.pop():
-                    raise OSError(errno.ESTALE, "was moved while it was being removed", path)
+                    raise OSError(errno.ESTALE, "was moved while it was removed", os.fsdecode(path))
                 levels.pop()
                 os.rmdir(levels[-1].pop(), dir_fd=fd)
     finally:
