@@ -83,7 +83,8 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     files = bound_files(options, facts, hostname)
     mounts = config_mounts.mounts(options, image.config, facts, user, files)
     config = _config(options, args, image, facts, user, hostname, mounts)
-    container = _container(options, args, image, facts, network, mounts)
+    words = config_process.command_words(options, args, image.config)
+    container = container_record(options, image, facts, network, mounts, words)
     return Built(config, container, files, mounts, warnings + mounts.warnings)
 
 
@@ -120,15 +121,15 @@ def _config(
     return config
 
 
-def _container(
+def container_record(
     options: Options,
-    args: Sequence[str],
     image: ImageFacts,
     facts: Facts,
     network: dict[str, Any],
     mounts: Mounts,
+    words: tuple[list[str], list[str]],
 ) -> dict[str, Any]:
-    entrypoint, command = config_process.command_words(options, args, image.config)
+    """container.json; `words` are entrypoint and command."""
     removed = bool(options.get("rm"))
     return {
         "version": 1,
@@ -138,8 +139,8 @@ def _container(
         "image": image.reference,
         "image_id": image.config_digest,
         "manifest_digest": image.digest,
-        "entrypoint": entrypoint,
-        "command": command,
+        "entrypoint": words[0],
+        "command": words[1],
         "rootfs": _rootfs(facts, removed),
         "tty": bool(options.get("tty")),
         "stdin_open": bool(options.get("interactive")),

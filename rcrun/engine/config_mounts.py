@@ -34,7 +34,7 @@ BOUND_FILES = {
 class VolumeUse:
     """A volume that a container needs; it is made, and filled from the image, if it does not exist."""
 
-    __slots__ = ("anonymous", "chown", "copy_up", "destination", "labels", "name", "subpath")
+    __slots__ = ("anonymous", "chown", "copy_up", "destination", "labels", "name")
 
     def __init__(
         self, name: str, mount: Mount, *, anonymous: bool, chown: tuple[int, int] | None
@@ -42,9 +42,8 @@ class VolumeUse:
         self.name = name
         self.destination = mount.destination
         self.anonymous = anonymous
-        self.copy_up = mount.decided.get("copy") != "nocopy" and not mount.subpath
+        self.copy_up = mount.decided.get("copy") != "nocopy"
         self.labels = mount.labels
-        self.subpath = mount.subpath
         self.chown = chown
 
 
@@ -71,10 +70,10 @@ def mounts(
 ) -> Mounts:
     """All of them in the order in which they are made; a mount of the user's replaces one of ours."""
     result = Mounts()
-    asked = _asked(options, image, facts)
-    for mount in asked:
-        _add(result, mount, facts, user)
-    taken = {mount.destination for mount in asked}
+    wanted = asked(options, image, facts)
+    for mount in wanted:
+        add(result, mount, facts, user)
+    taken = {mount.destination for mount in wanted}
     ours = [entry for entry in _defaults(options, facts) if not _is_covered(entry, taken)]
     bound = [
         _mount(BOUND_FILES[name], "bind", f"{facts.container_dir}/{name}", ["bind", "rprivate"])
@@ -152,7 +151,7 @@ def _ipc(options: Options) -> list[spec.Mount]:
     ]
 
 
-def _asked(options: Options, image: ContainerConfig, facts: Facts) -> list[Mount]:
+def asked(options: Options, image: ContainerConfig, facts: Facts) -> list[Mount]:
     """Every mount that the user or the image wants; the same destination twice is an error."""
     found: dict[str, Mount] = {}
     for mount in _typed(options, facts):
@@ -193,9 +192,12 @@ def _time_zone(zone: str, facts: Facts) -> Mount:
     return volume.Mount("bind", path, "/etc/localtime", {"access": "ro"})
 
 
-def _add(result: Mounts, mount: Mount, facts: Facts, user: User) -> None:
+def add(result: Mounts, mount: Mount, facts: Facts, user: User) -> None:
     if mount.decided.get("overlay"):
         raise InvalidInput(f'the volume option "O" of "{mount.destination}" is not supported yet')
+    if mount.subpath:
+        # Its path goes through a directory that a container may be changing: the shim must resolve it.
+        raise InvalidInput(f'the volume-subpath of "{mount.destination}" is not supported yet')
     if mount.kind == "tmpfs":
         _record(result, mount, "tmpfs", "", mount.data)
         document = _mount(mount.destination, "tmpfs", "tmpfs", list(mount.data))
@@ -228,8 +230,7 @@ def _volume(result: Mounts, mount: Mount, facts: Facts, user: User) -> str:
     chown = (user.uid, user.gid) if "chown" in mount.decided else None
     result.volumes.append(VolumeUse(name, mount, anonymous=anonymous, chown=chown))
     mount.source = name
-    path = f"{facts.store_dir}/volumes/{name}/_data"
-    return f"{path}/{mount.subpath}" if mount.subpath else path
+    return f"{facts.store_dir}/volumes/{name}/_data"
 
 
 def _bind_source(result: Mounts, mount: Mount, facts: Facts, user: User) -> bool:

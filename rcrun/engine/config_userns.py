@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.errors import InvalidInput
+from rcrun.formats import idmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,18 +53,11 @@ def exchanged(ids: IdMap, own: int) -> IdMap:
     """
     if own == 0:
         return list(ids)
-    outside = {inside: _outside(ids, inside) for inside in (0, own)}
+    outside = {inside: idmap.to_outside(ids, inside) for inside in (0, own)}
     if outside[own] is None:
         return [(own, outside[0] or 0, 1), *_without(ids, (0, own))]
     pieces = [(own, outside[0] or 0, 1), (0, outside[own] or 0, 1), *_without(ids, (0, own))]
     return sorted(pieces)
-
-
-def _outside(ids: IdMap, inside: int) -> int | None:
-    for first, host, count in ids:
-        if first <= inside < first + count:
-            return host + inside - first
-    return None
 
 
 def _without(ids: IdMap, removed: tuple[int, ...]) -> IdMap:
@@ -85,7 +79,7 @@ def _without(ids: IdMap, removed: tuple[int, ...]) -> IdMap:
 
 def refuse_unmapped(user: User, uids: IdMap, gids: IdMap) -> None:
     for what, number, ids in (("user", user.uid, uids), ("group", user.gid, gids)):
-        if _outside(ids, number) is None:
+        if idmap.to_outside(ids, number) is None:
             raise InvalidInput(
                 f"cannot run as {what} {number}: this container has {_count(ids)} ids of {what}s",
                 "give yourself more subordinate ids, or choose another user with --user",
@@ -98,4 +92,4 @@ def _count(ids: IdMap) -> int:
 
 def mapped_groups(groups: list[int], gids: IdMap) -> list[int]:
     """Supplementary groups that exist in the container; with one id there are none."""
-    return [gid for gid in groups if _outside(gids, gid) is not None]
+    return [gid for gid in groups if idmap.to_outside(gids, gid) is not None]

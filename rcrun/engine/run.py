@@ -11,7 +11,7 @@ from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError
 from rcrun.files import dump_json, write_file
 from rcrun.formats import names
 from rcrun.paths import make_private_dir
-from rcrun.storage import images
+from rcrun.storage import images, layered, layers
 from rcrun.storage.claims import Claim, claim
 from rcrun.storage.containers import now_text
 from rcrun.storage.lease import Gate
@@ -22,22 +22,34 @@ if TYPE_CHECKING:
 
     from rcrun.engine.config import Built
     from rcrun.engine.context import Context
+    from rcrun.engine.facts import Facts
     from rcrun.engine.options import Options
     from rcrun.engine.pull import Progress
+    from rcrun.formats.spec import Spec
     from rcrun.storage.images import Image
 
 LARGEST_PASSWD = 1 << 20
 
 
 class Root:
-    """What a new container stands on: an image's layers, top first, or a directory."""
+    """What a new container stands on: an image's layers, top first, or a directory, perhaps of a bundle."""
 
-    __slots__ = ("directory", "facts", "lowers")
+    __slots__ = ("bundle_dir", "directory", "facts", "lowers", "spec")
 
-    def __init__(self, facts: ImageFacts, lowers: list[str], directory: str = "") -> None:
+    def __init__(
+        self,
+        facts: ImageFacts,
+        lowers: list[str],
+        directory: str = "",
+        *,
+        bundle_dir: str = "",
+        spec: Spec | None = None,
+    ) -> None:
         self.facts = facts
         self.lowers = lowers
         self.directory = directory
+        self.bundle_dir = bundle_dir
+        self.spec = spec
 
 
 def run(
@@ -105,8 +117,6 @@ class Making:
 
     def make(self, text: str, args: Sequence[str], progress: Progress | None) -> None:
         """All of it but container.json, whose writing makes it a container."""
-        from rcrun.storage import layered
-
         root = self._root(text, progress)
         self.claim.__enter__()
         self._claim_name()
@@ -124,18 +134,30 @@ class Making:
         )
         if root.directory:
             facts.lowers = []
-        built = build(self.options, args, root.facts, facts)
+        built = self._built(root, args, facts)
+        built.container["image_typed"] = text
         self._fill(built, root)
         for warning in built.warnings:
             self.context.warn(warning, None)
         self._write_cidfile()
 
+    def _built(self, root: Root, args: Sequence[str], facts: Facts) -> Built:
+        if root.spec is None:
+            return build(self.options, args, root.facts, facts)
+        from rcrun.engine.config_bundle import build_bundle
+        from rcrun.runtime.bundle import malformed
+
+        try:
+            return build_bundle(self.options, args, root.spec, root.bundle_dir, facts)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise malformed(root.spec, error) from error
+
     def _root(self, text: str, progress: Progress | None) -> Root:
+        if self.options.get("bundle"):
+            return bundle_root(str(self.options["bundle"]))
         directory = self.options.get("rootfs")
         if directory:
             return directory_root(str(directory))
-        from rcrun.storage import layers
-
         image = self._image(text, progress)
         lowers = layers.ensure(self.context.store, self.context.identity, image, progress)
         config = image.config.get("config") or {}
@@ -188,7 +210,7 @@ class Making:
         if built.mounts.volumes or built.mounts.make_dirs or built.mounts.chowns:
             from rcrun.engine.volumes import prepare
 
-            prepare(self.context, built.mounts, root.lowers)
+            prepare(self.context, built.mounts, root.lowers, built.config)
         config = (dump_json(built.config) + "\n").encode()
         write_file(container.path("config.json"), config, durable=durable)
 
@@ -234,6 +256,15 @@ def directory_root(path: str) -> Root:
     if not os.path.isdir(absolute):
         raise NotFound(f'no root file system: "{path}" is not a directory')
     return Root(ImageFacts({}), [absolute], absolute)
+
+
+def bundle_root(path: str) -> Root:
+    from rcrun.runtime import bundle
+
+    folder = os.path.abspath(path)
+    spec = bundle.load(folder)
+    root = directory_root(bundle.rootfs_dir(spec, folder))
+    return Root(root.facts, root.lowers, root.directory, bundle_dir=folder, spec=spec)
 
 
 def _random_below(limit: int) -> int:

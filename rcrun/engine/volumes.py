@@ -7,6 +7,7 @@ import sys
 
 from rcrun.engine.work import work_plan
 from rcrun.errors import InvalidInput, RcrunError
+from rcrun.formats import idmap
 from rcrun.kernel import shim
 from rcrun.storage import copytree, volumes
 from rcrun.storage.containers import now_text
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
     from rcrun.engine.config_mounts import Mounts, VolumeUse
     from rcrun.engine.context import Context
+    from rcrun.formats.idmap import IdMap
+    from rcrun.formats.spec import IdMapping, Spec
 
 
-def prepare(context: Context, mounts: Mounts, lowers: Sequence[str]) -> None:
+def prepare(context: Context, mounts: Mounts, lowers: Sequence[str], config: Spec) -> None:
+    """`lowers` are absolute, top first; `config` has the maps in which new owners are meant."""
     for path in mounts.make_dirs:
         try:
             os.makedirs(path, exist_ok=True)
@@ -28,14 +32,42 @@ def prepare(context: Context, mounts: Mounts, lowers: Sequence[str]) -> None:
             raise InvalidInput(f'cannot make the mount source "{path}": {reason}') from error
     for use in mounts.volumes:
         _prepare_volume(context, use, lowers)
-    if mounts.chowns:
-        _chown(context, mounts.chowns)
+    wanted = [
+        *mounts.chowns,
+        *(
+            (volumes.data_dir(context.store, use.name), *use.chown)
+            for use in mounts.volumes
+            if use.chown is not None
+        ),
+    ]
+    _chown(context, [(path, *_our_ids(context, config, uid, gid)) for path, uid, gid in wanted])
+
+
+def _our_ids(context: Context, config: Spec, uid: int, gid: int) -> tuple[int, int]:
+    """Ids of the container as ids of our own namespaces, where the maps of the two differ."""
+    linux = config.get("linux") or {}
+    if "uidMappings" not in linux:
+        return uid, gid
+    identity = context.identity
+    return (
+        _translated(uid, linux["uidMappings"], identity.uid_map),
+        _translated(gid, linux["gidMappings"], identity.gid_map),
+    )
+
+
+def _translated(number: int, rows: list[IdMapping], ours: IdMap) -> int:
+    container = [(row["containerID"], row["hostID"], row["size"]) for row in rows]
+    outside = idmap.to_outside(container, number)
+    found = None if outside is None else idmap.to_inside(ours, outside)
+    if found is None:
+        raise InvalidInput(f"the option U cannot give files to id {number}: it is not mapped")
+    return found
 
 
 def _prepare_volume(context: Context, use: VolumeUse, lowers: Sequence[str]) -> None:
     from rcrun.engine.rm import remove_trees
 
-    made = volumes.make(
+    volumes.make(
         context.store,
         use.name,
         now_text(),
@@ -44,9 +76,6 @@ def _prepare_volume(context: Context, use: VolumeUse, lowers: Sequence[str]) -> 
         fill=_filler(context, use.destination, lowers) if use.copy_up else None,
         discard=lambda path: remove_trees(context, [path]),
     )
-    if made and use.chown is not None:
-        path = volumes.data_dir(context.store, use.name)
-        _chown(context, [(path, *use.chown)])
 
 
 def _filler(context: Context, destination: str, lowers: Sequence[str]) -> Callable[[str], None]:

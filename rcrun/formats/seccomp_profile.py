@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
-    from rcrun.formats.spec import Seccomp, SeccompSyscall
+    from rcrun.formats.spec import Seccomp, SeccompArg, SeccompSyscall
 
 # uname's word → Go's word, which profiles use in `arches`, and libseccomp's.
 _ARCHITECTURES = {
@@ -64,7 +64,7 @@ def _converted(document: dict[str, Any], target: Target) -> Seccomp:
         result["flags"] = document["flags"]
     for key in ("listenerPath", "listenerMetadata"):
         if document.get(key):
-            result[key] = document[key]  # type: ignore[literal-required]
+            result[key] = document[key]
     rules = [rule for rule in document.get("syscalls") or [] if _applies(rule, target)]
     result["syscalls"] = [_rule(rule) for rule in rules]
     return result
@@ -85,11 +85,15 @@ def _rule(rule: dict[str, Any]) -> SeccompSyscall:
     if rule.get("errnoRet") is not None:
         result["errnoRet"] = rule["errnoRet"]
     if rule.get("args"):
-        result["args"] = [
-            {key: arg[key] for key in ("index", "value", "valueTwo", "op") if key in arg}  # type: ignore[misc]
-            for arg in rule["args"]
-        ]
+        result["args"] = [_argument(arg) for arg in rule["args"]]
     return result
+
+
+def _argument(row: dict[str, Any]) -> SeccompArg:
+    found: SeccompArg = {"index": row["index"], "value": row["value"], "op": row["op"]}
+    if "valueTwo" in row:
+        found["valueTwo"] = row["valueTwo"]
+    return found
 
 
 def _applies(rule: dict[str, Any], target: Target) -> bool:

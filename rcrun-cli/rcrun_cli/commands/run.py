@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rcrun.errors import InvalidInput
 from rcrun_cli import context
 from rcrun_cli.declare import argument, command, option
@@ -179,14 +181,13 @@ def container_options(handler: Handler) -> Handler:
 @container_options
 @argument("image", required=False)
 @argument("args", nargs=-1, metavar="[COMMAND] [ARG]...")
-def run(image: str | None, args: tuple[str, ...], **options: Any) -> int | None:
+def run(image: str | None, args: tuple[str, ...], **options: Any) -> None:
     """Run a command in a new container."""
-    from rcrun.engine.run import run
+    from rcrun.engine import run as engine
     from rcrun_cli import output
 
     image, args = _words(image, args, options)
-    output.put(run(context.engine(), image, args, options))
-    return 0
+    output.put(engine.run(context.engine(), image, args, options, _progress(options)))
 
 
 @command(interspersed=False, failure_status=125)
@@ -200,14 +201,28 @@ def run(image: str | None, args: tuple[str, ...], **options: Any) -> int | None:
 @container_options
 @argument("image", required=False)
 @argument("args", nargs=-1, metavar="[COMMAND] [ARG]...")
-def create(image: str | None, args: tuple[str, ...], **options: Any) -> int | None:
+def create(image: str | None, args: tuple[str, ...], **options: Any) -> None:
     """Create a container without starting it."""
-    from rcrun.engine.run import create
+    from rcrun.engine import run as engine
     from rcrun_cli import output
 
     image, args = _words(image, args, options)
-    output.put(create(context.engine(), image, args, options))
-    return 0
+    output.put(engine.create(context.engine(), image, args, options, _progress(options)))
+
+
+class _Later:
+    """Progress of a pull whose module is loaded when there is something to tell: most runs pull nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if "shown" not in self.__dict__:
+            from rcrun_cli.progress import pull_progress
+
+            self.shown = pull_progress(stream=sys.stderr)
+        return getattr(self.shown, name)
+
+
+def _progress(options: dict[str, Any]) -> Any:
+    return None if options["quiet"] else _Later()
 
 
 def _words(
