@@ -7,8 +7,9 @@ from __future__ import annotations
 
 STANDARD = frozenset(
     (
-        "__future__", "_json", "_locale", "_sha2", "_sha256", "_signal", "_socket", "_struct", "errno", "fcntl",
-        "grp", "posix", "pwd", "resource", "select", "struct", "termios", "time",
+        "__future__", "_collections_abc", "_json", "_locale", "_sha2", "_sha256", "_signal", "_socket", "_stat",
+        "_struct", "encodings.ascii", "encodings.utf_8_sig", "errno", "fcntl", "genericpath", "grp", "os", "posix",
+        "posixpath", "pwd", "resource", "select", "stat", "struct", "termios", "time",
     )
 )  # fmt: skip
 
@@ -16,13 +17,13 @@ STANDARD = frozenset(
 OWN = {
     "create": 52,
     "run": 52,
-    "start": 36,
+    "start": 40,
     "exec": 40,
-    "attach": 36,
+    "attach": 38,
     "ps": 20,
     "logs": 22,
     "stop": 24,
     "kill": 24,
     "wait": 20,
-    "rm": 28,
+    "rm": 34,
 }

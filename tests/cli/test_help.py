@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from accounts import CHECKOUT
 from cli.table import every_command, every_row, whole_program
 from rcrun_cli import clickapp
 from rcrun_cli.declare import Command
@@ -69,3 +70,10 @@ def test_hot_commands_have_only_plain_parameters() -> None:
         if record is not None:
             odd = [param.decls for param in record.params if not param.is_plain()]
             assert record.is_plain(), f"{name}: {odd}"
+
+
+def test_every_command_is_in_the_documents() -> None:
+    whole = whole_program()
+    page = (CHECKOUT / "docs/commands.md").read_text()
+    names = [*whole.groups, *[name for section in whole.sections.values() for name in section]]
+    assert [name for name in names if f"`{name}`" not in page] == []
