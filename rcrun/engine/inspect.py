@@ -214,7 +214,7 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         "ContainerIDFile": record.get("cidfile") or "",
         "LogConfig": {"Type": log.get("driver") or "", "Config": _log_options(log)},
         "NetworkMode": network.get("mode") or "none",
-        "PortBindings": _port_map(network.get("ports") or [], empty_ip=""),
+        "PortBindings": _asked_ports(network.get("ports") or []),
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "AutoRemove": bool(record.get("auto_remove")),
         "VolumeDriver": "",
@@ -282,14 +282,25 @@ def _ulimits(spec: Mapping[str, Any]) -> list[Object]:
     ]  # fmt: skip
 
 
-def _port_map(ports: list[dict[str, Any]], *, empty_ip: str) -> Object:
-    """`80/tcp` → where on the host."""
+def _asked_ports(ports: list[dict[str, Any]]) -> Object:
+    """`80/tcp` → where on the host, as it was asked for."""
     found: Object = {}
     for port in ports:
-        key = f"{port['container_port']}/{port['protocol']}"
         host_port = str(port["host_port"]) if port["host_port"] else ""
-        binding = {"HostIp": port["host_ip"] or empty_ip, "HostPort": host_port}
-        found.setdefault(key, []).append(binding)
+        if port.get("host_last"):
+            host_port += f"-{port['host_last']}"
+        binding = {"HostIp": port["host_ip"], "HostPort": host_port}
+        found.setdefault(f"{port['container_port']}/{port['protocol']}", []).append(binding)
+    return found
+
+
+def _bound_ports(container: Container) -> Object:
+    """`80/tcp` → where it is now."""
+    found: Object = {}
+    for port in ps.published(container):
+        bindings = found.setdefault(f"{port['container_port']}/{port['protocol']}", [])
+        for ip in ps.host_addresses(port):
+            bindings.append({"HostIp": ip, "HostPort": str(port["host_port"])})
     return found
 
 
@@ -297,7 +308,7 @@ def _network_settings(container: Container, now: Status) -> Object:
     record = container.record
     name = ps.network_name(container)
     exposed: Object = dict.fromkeys(record.get("exposed") or [])
-    ports = {**exposed, **_port_map(ps.published(container), empty_ip="0.0.0.0")}
+    ports = {**exposed, **_bound_ports(container)}
     network = {
         "IPAMConfig": None,
         "Links": None,

@@ -125,11 +125,16 @@ def _file_settings(container: Container) -> Records:
 
 
 def _helpers(context: Context, container: Container) -> Records:
+    """The network's process; its ports on the host are settled now, and kept for ps and inspect."""
     network: dict[str, Any] = container.record.get("network") or {}
     if network.get("mode") not in ("pasta", "slirp4netns"):
         return []
     from rcrun.network.helpers import helper_records
 
+    if network.get("ports"):
+        from rcrun.network.ports import settle
+
+        network["bound"] = settle(network["ports"])
     return helper_records(network, container.live_dir, context.environ)
 
 

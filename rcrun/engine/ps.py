@@ -175,17 +175,24 @@ def command_text(container: Container) -> str:
 
 
 def published(container: Container) -> list[dict[str, Any]]:
+    """As they are bound on the host while it runs."""
     network = container.record.get("network") or {}
-    ports: list[dict[str, Any]] = network.get("ports") or []
+    ports: list[dict[str, Any]] = network.get("bound") or []
     return ports
+
+
+def host_addresses(port: Mapping[str, Any]) -> list[str]:
+    """Both families where none was asked for."""
+    return [port["host_ip"]] if port["host_ip"] else ["0.0.0.0", "::"]
 
 
 def ports_text(container: Container) -> str:
     words = []
     for port in published(container):
         inside = f"{port['container_port']}/{port['protocol']}"
-        for ip in [port["host_ip"]] if port["host_ip"] else ["0.0.0.0", "[::]"]:
-            words.append(f"{ip}:{port['host_port']}->{inside}")
+        for ip in host_addresses(port):
+            shown = f"[{ip}]" if ":" in ip else ip
+            words.append(f"{shown}:{port['host_port']}->{inside}")
     return ", ".join(words)
 
 

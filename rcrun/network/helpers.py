@@ -29,7 +29,7 @@ def helper_records(
     if not program:
         raise HostLacks(f'cannot make a network: "{mode}" is not installed', INSTALL_HINT)
     pid_file = f"{live_dir}/pasta.pid"
-    ports, options = network.get("ports") or [], network.get("options") or []
+    ports, options = network.get("bound") or [], network.get("options") or []
     if mode == "slirp4netns":
         return [["helper", pid_file, program, *slirp_words(options), "@PID@", "tap0"]]
     return [["helper", pid_file, program, *pasta_words(pid_file, ports, options), "@PID@"]]

@@ -1,0 +1,45 @@
+"""`rcrun container prune`."""
+
+from __future__ import annotations
+
+from rcrun.errors import InvalidInput
+from rcrun_cli import context, output
+from rcrun_cli.declare import command, option
+
+
+@command("prune")
+@option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Remove only what matches: label, until",
+)
+@option("-f", "--force", is_flag=True, help="Do not ask")
+def prune_containers(filters: tuple[str, ...], force: bool) -> int:
+    """Remove all containers that do not run."""
+    from rcrun.engine.prune import prune
+    from rcrun.formats.size import decimal
+
+    if not force and not _confirmed():
+        return 0
+    removed, size = prune(context.engine(), filters)
+    if removed:
+        output.put("Deleted Containers:")
+        for container_id in removed:
+            output.put(container_id)
+        output.put("")
+    output.put(f"Total reclaimed space: {decimal(size, 4)}")
+    return 0
+
+
+def _confirmed() -> bool:
+    import sys
+
+    if not output.is_terminal(0):
+        raise InvalidInput("nobody can be asked: standard input is no terminal", "add --force")
+    sys.stderr.write(
+        "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] "
+    )
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
