@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _socket
 import errno
-import os
 
 from rcrun.errors import HostLacks, InUse, InvalidInput
 
@@ -53,26 +52,37 @@ def _any_free(port: Port, taken: set[int]) -> int:
 
 def _kernels_choice(port: Port) -> int:
     family, address = _addresses(port["host_ip"])[0]
-    with _socket.socket(family, _type(port)) as probe:
+    probe = _socket.socket(family, _type(port))
+    try:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
+    finally:
+        probe.close()
 
 
 def _fault(port: Port, number: int) -> OSError | None:
+    """The families that this host does not have are none's fault, unless one was asked for."""
     for family, address in _addresses(port["host_ip"]):
         try:
-            with _socket.socket(family, _type(port)) as probe:
-                if family == _socket.AF_INET6:
-                    probe.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
-                # what a server that has just ended left in TIME_WAIT does not hold the port
-                probe.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, int(_is_tcp(port)))
-                probe.bind((address, number))
-                if _is_tcp(port):
-                    probe.listen(1)
+            _try(port, family, address, number)
         except OSError as error:
-            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) or port["host_ip"]:
+            if port["host_ip"] or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                 return error
     return None
+
+
+def _try(port: Port, family: int, address: str, number: int) -> None:
+    probe = _socket.socket(family, _type(port))
+    try:
+        if family == _socket.AF_INET6:
+            probe.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
+        # what a server that has just ended left in TIME_WAIT does not hold the port
+        probe.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, int(_is_tcp(port)))
+        probe.bind((address, number))
+        if _is_tcp(port):
+            probe.listen(1)
+    finally:
+        probe.close()
 
 
 def _addresses(host_ip: str) -> list[tuple[int, str]]:
@@ -105,7 +115,7 @@ def _refusal(port: Port, first: int, last: int, fault: OSError) -> Exception:
             f"or run: sudo sysctl -w net.ipv4.ip_unprivileged_port_start={first}",
         )
     return InvalidInput(
-        f"cannot publish {where}/{port['protocol']}: {(fault.strerror or os.strerror(fault.errno)).lower()}"
+        f"cannot publish {where}/{port['protocol']}: {(fault.strerror or str(fault)).lower()}"
     )
 
 
