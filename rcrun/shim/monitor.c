@@ -87,8 +87,6 @@ static void init_ended(struct relay *relay, int status)
 	relay->deadline = now_ms() + STALL_MS;
 	for (int i = 0; i < RELAY_CLIENTS; i++) {
 		struct relay_client *client = &relay->clients[i];
-		if (client->fd < 0)
-			continue;
 		(void)setsockopt(client->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 		pay_client(relay, client);
 	}
@@ -354,13 +352,8 @@ int relay_run(struct relay *relay)
 void relay_launched(struct relay *relay, pid_t pid)
 {
 	relay->launched = pid;
-	for (int i = 0; i < RELAY_CLIENTS; i++) {
-		struct relay_client *client = &relay->clients[i];
-		if (client->fd < 0)
-			continue;
-		client->owed |= OWES_LAUNCHED;
-		pay_client(relay, client);
-	}
+	for (int i = 0; i < RELAY_CLIENTS; i++)
+		owe_client(relay, &relay->clients[i], OWES_LAUNCHED);
 }
 
 /* --- the end --------------------------------------------------------------------------------------- */
@@ -378,17 +371,20 @@ static void hang_up(int fd)
 	(void)close(fd);
 }
 
-static void say_last(int fd, const void *packet, size_t length, long long deadline)
+/* Whether it was said, or never can be; then the client is gone. */
+static bool say_last(int *fd, const void *packet, size_t length, int wait_ms)
 {
-	struct pollfd writable = {fd, POLLOUT, 0};
-	while (send(fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EAGAIN) {
-		long long left = deadline - now_ms();
-		if (left <= 0 || poll(&writable, 1, (int)left) <= 0)
-			break;
-	}
-	hang_up(fd);
+	struct pollfd writable = {*fd, POLLOUT, 0};
+
+	if (wait_ms > 0)
+		(void)poll(&writable, 1, wait_ms);
+	if (send(*fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EAGAIN)
+		return false;
+	hang_up(steal_fd(fd));
+	return true;
 }
 
+/* At once to all who can take it, then to those whose socket is full. */
 static void farewell(struct relay *relay, const void *packet, size_t length)
 {
 	long long deadline = now_ms() + FAREWELL_MS;
@@ -396,13 +392,21 @@ static void farewell(struct relay *relay, const void *packet, size_t length)
 
 	set_nonblocking(relay->listener);
 	if (relay->first_client >= 0)
-		say_last(steal_fd(&relay->first_client), packet, length, deadline);
+		adopt_client(relay, steal_fd(&relay->first_client), true);
 	for (int i = 0; i < RELAY_CLIENTS; i++)
 		if (relay->clients[i].fd >= 0)
-			say_last(steal_fd(&relay->clients[i].fd), packet, length, deadline);
+			(void)say_last(&relay->clients[i].fd, packet, length, 0);
 	while (relay->listener >= 0 && (fd = accept_client(relay->listener)) >= 0)
-		say_last(fd, packet, length, deadline);
+		if (!say_last(&fd, packet, length, 0))
+			(void)close(fd);
 	shut(&relay->listener);
+	for (int i = 0; i < RELAY_CLIENTS; i++) {
+		long long left = deadline - now_ms();
+		if (relay->clients[i].fd >= 0)
+			(void)say_last(&relay->clients[i].fd, packet, length,
+				       left > 0 ? (int)left : 0);
+		shut(&relay->clients[i].fd);
+	}
 }
 
 void relay_failed(struct relay *relay, const struct report *report)

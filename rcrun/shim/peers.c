@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+enum sent { SENT, SENT_LATER, SENT_NEVER /* and nothing more */ };
+
 long long now_ms(void)
 {
 	struct timespec now = {0};
@@ -52,11 +54,8 @@ static void input_done(struct relay *relay, bool taken)
 	relay->input_length = 0;
 	for (int i = 0; i < RELAY_CLIENTS; i++)
 		relay->clients[i].held = false;
-	if (taken && relay->input_from >= 0) {
-		struct relay_client *client = &relay->clients[relay->input_from];
-		client->owed |= OWES_TAKEN;
-		pay_client(relay, client);
-	}
+	if (taken && relay->input_from >= 0)
+		owe_client(relay, &relay->clients[relay->input_from], OWES_TAKEN);
 	if (relay->input_ends)
 		end_input(relay);
 }
@@ -85,13 +84,21 @@ void write_input(struct relay *relay)
 
 /* --- clients ----------------------------------------------------------------------------------- */
 
+/* It takes nothing more. What it has said is still heard: a client may say its word and leave. */
+static void forget_debts(struct relay *relay, struct relay_client *client)
+{
+	for (int i = 0; i < 2; i++)
+		relay->streams[i].owing -= !!(client->owed & relay->streams[i].debt);
+	client->owed = 0;
+	client->deaf = true;
+}
+
 void drop_client(struct relay *relay, struct relay_client *client)
 {
 	int index = (int)(client - relay->clients);
 	bool brought_input = client->first && (!client->greeted || (client->flags & CLIENT_IN));
 
-	for (int i = 0; i < 2; i++)
-		relay->streams[i].owing -= !!(client->owed & relay->streams[i].debt);
+	forget_debts(relay, client);
 	shut(&client->fd);
 	*client = (struct relay_client){.fd = -1};
 	relay->accepting = true;
@@ -103,8 +110,8 @@ void drop_client(struct relay *relay, struct relay_client *client)
 	}
 }
 
-enum sent send_packet(struct relay *relay, struct relay_client *client, const void *packet,
-		      size_t length)
+static enum sent send_packet(struct relay *relay, struct relay_client *client, const void *packet,
+			     size_t length)
 {
 	ssize_t count = TEMP_FAILURE_RETRY(
 		send(client->fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL));
@@ -112,7 +119,7 @@ enum sent send_packet(struct relay *relay, struct relay_client *client, const vo
 		return SENT;
 	if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
 		return SENT_LATER;
-	drop_client(relay, client);
+	forget_debts(relay, client);
 	return SENT_NEVER;
 }
 
@@ -143,8 +150,6 @@ void pay_client(struct relay *relay, struct relay_client *client)
 {
 	static const char taken[] = {PACKET_TAKEN};
 
-	if (client->fd < 0)
-		return;
 	if (client->owed & OWES_LAUNCHED) {
 		if (send_number(relay, client, PACKET_LAUNCHED, (uint32_t)relay->launched) != SENT)
 			return;
@@ -157,6 +162,14 @@ void pay_client(struct relay *relay, struct relay_client *client)
 		client->owed &= (unsigned char)~OWES_TAKEN;
 }
 
+void owe_client(struct relay *relay, struct relay_client *client, enum debt debt)
+{
+	if (client->fd < 0 || client->deaf)
+		return;
+	client->owed |= (unsigned char)debt;
+	pay_client(relay, client);
+}
+
 void adopt_client(struct relay *relay, int fd, bool first)
 {
 	for (int i = 0; i < RELAY_CLIENTS; i++) {
@@ -164,10 +177,8 @@ void adopt_client(struct relay *relay, int fd, bool first)
 		if (client->fd >= 0)
 			continue;
 		*client = (struct relay_client){.fd = fd, .first = first};
-		if (relay->launched) {
-			client->owed = OWES_LAUNCHED;
-			pay_client(relay, client);
-		}
+		if (relay->launched)
+			owe_client(relay, client, OWES_LAUNCHED);
 		return;
 	}
 	(void)close(fd);
@@ -320,7 +331,7 @@ void deliver(struct relay *relay, struct relay_stream *stream)
 {
 	for (int i = 0; i < RELAY_CLIENTS; i++) {
 		struct relay_client *client = &relay->clients[i];
-		if (client->fd < 0 || !(client->flags & stream->flag))
+		if (client->fd < 0 || client->deaf || !(client->flags & stream->flag))
 			continue;
 		if (send_packet(relay, client, stream->packet, stream->length) == SENT_LATER) {
 			client->owed |= stream->debt;

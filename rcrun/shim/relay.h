@@ -61,7 +61,7 @@ struct relay_client {
 	int fd;              /* -1: a free place */
 	unsigned char flags; /* enum client_flag, from its hello */
 	unsigned char owed;  /* enum debt */
-	bool greeted, first;
+	bool greeted, first, deaf;
 	bool held; /* its next packet is input, for which there is no room yet */
 };
 
@@ -142,8 +142,6 @@ enum {
 	STALL_MS = 5000,
 };
 
-enum sent { SENT, SENT_LATER, SENT_NEVER /* and the client is dropped */ };
-
 long long now_ms(void);
 void shut(int *fd);
 int input_fd(const struct relay *relay);
@@ -152,9 +150,8 @@ bool clients_full(const struct relay *relay);
 int accept_client(int listener); /* one of our own user; -1: errno */
 void adopt_client(struct relay *relay, int fd, bool first);
 void drop_client(struct relay *relay, struct relay_client *client);
-enum sent send_packet(struct relay *relay, struct relay_client *client, const void *packet,
-		      size_t length);
 void pay_client(struct relay *relay, struct relay_client *client); /* what is owed */
+void owe_client(struct relay *relay, struct relay_client *client, enum debt debt);
 void deliver(struct relay *relay, struct relay_stream *stream);
 void on_client(struct relay *relay, struct relay_client *client, short events);
 void signal_init(const struct relay *relay, int number);

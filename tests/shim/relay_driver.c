@@ -2,7 +2,8 @@
  * A launcher with no container around it, for the tests of the relay:
  *
  *   relay_driver run [OPTION…] -- COMMAND…      monitor and foreground client
- *   relay_driver monitor [OPTION…] -- COMMAND…  only the monitor, in the foreground
+ *   relay_driver monitor [OPTION…] -- COMMAND…  only the monitor, in the foreground; --created: it is
+ *                                               launched when a byte comes on standard input
  *   relay_driver attach PATH [OPTION…]          only a client
  *   relay_driver log PATH MAX_BYTES MAX_FILES   standard input as log records
  *   relay_driver fail PATH                      a launch that fails: clients get a report
@@ -22,7 +23,7 @@ enum { EXIT_FAILED = 121, EXIT_LOST, EXIT_DETACHED, EXIT_BROKEN };
 
 struct arguments {
 	struct client_options client;
-	bool stdin_pipe, slow_start, forward;
+	bool stdin_pipe, slow_start, forward, created;
 	const char *log, *listen;
 	uint64_t log_max;
 	unsigned log_files;
@@ -63,6 +64,8 @@ static struct arguments parse(char **argv)
 			arguments.slow_start = true;
 		} else if (strcmp(*argv, "--forward") == 0) {
 			arguments.forward = true;
+		} else if (strcmp(*argv, "--created") == 0) {
+			arguments.created = true;
 		} else if (strcmp(*argv, "--streams") == 0) {
 			client->in = strchr(argv[1], 'i');
 			client->out = strchr(argv[1], 'o');
@@ -153,6 +156,12 @@ static void make_streams(const struct arguments *arguments, int streams[3])
 	make_pipe(&relay.err, &streams[2]);
 }
 
+static void launch_now(struct relay *waiting)
+{
+	waiting->watch = -1;
+	relay_launched(waiting, waiting->child);
+}
+
 static int monitor(const struct arguments *arguments, int first_client)
 {
 	int streams[3];
@@ -173,7 +182,11 @@ static int monitor(const struct arguments *arguments, int first_client)
 		be_command(arguments->command, streams, arguments->client.terminal);
 	for (int fd = 0; fd < 3; fd++)
 		(void)close(streams[fd]);
-	relay_launched(&relay, relay.child);
+	relay.watched = launch_now;
+	if (arguments->created)
+		relay.watch = STDIN_FILENO;
+	else
+		relay_launched(&relay, relay.child);
 	int status = relay_run(&relay);
 	int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	relay_ended(&relay, code);
