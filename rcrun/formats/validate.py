@@ -77,7 +77,7 @@ def place(path: Iterable[str | int]) -> str:
     return text or "document"
 
 
-def _words(error: ValidationError) -> str:
+def _words(error: Any) -> str:
     shown = dump_json(error.instance)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}…"
     wanted = error.validator_value

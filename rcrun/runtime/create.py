@@ -223,6 +223,7 @@ def _plan(
 ) -> list[list[str]]:
     container, request = made.container, made.request
     given = [["id", container.id], ["state", container.state_path], *settings]
+    given.append(["lock", str(made.lock.fd)])
     given += [
         [name, value]
         for name, value in (

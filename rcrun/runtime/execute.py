@@ -181,6 +181,7 @@ def _plan(
             host,
             settings=_settings(container, session, terminal, failed),
             seccomp_fd=filter_fd(spec),
+            bundle_dir=container.record()["bundle"],
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise InvalidInput(f"the process is malformed: {type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""The seccomp filter of a configuration as a descriptor that the shim reads."""
+"""The seccomp filter of a configuration: a descriptor that the shim reads, and what its agent is told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def filter_fd(spec: Spec) -> int | None:
-    """A memfd with the program that `linux.seccomp` describes; None when it describes none."""
+    """The program that `linux.seccomp` describes; None when it describes none. The caller closes it."""
     asked = (spec.get("linux") or {}).get("seccomp")
     if not asked:
         return None

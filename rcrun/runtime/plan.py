@@ -65,6 +65,7 @@ def container_plan(
         ["session", "container"],
         *given,
         *plan_process.terminal_records(process),
+        *plan_process.agent_records(spec),
         *_hook_settings(spec, bundle_dir, given),
         *namespace_records(spec, host),
         ["propagation", _first_propagation(spec)],
@@ -87,7 +88,14 @@ def container_plan(
         *([["keyring", keyring]] if keyring else []),
         *([["start-wait"]] if has_start else []),
         *_hooks_here(spec, "startContainer"),
-        *plan_process.privilege_records(process, spec, namespaces, host, seccomp_fd),
+        *plan_process.privilege_records(
+            process,
+            spec,
+            namespaces,
+            host,
+            seccomp_fd,
+            plan_process.agent_text(spec, id_of(given), bundle_dir),
+        ),
         *plan_process.command_records(process, init=init),
         *_after_exit(on_exit),
     ]
@@ -192,8 +200,11 @@ def _hook_settings(spec: Spec, bundle_dir: str, given: list[list[str]]) -> list[
     ]
     if not records:
         return []
-    container_id = next((record[1] for record in given if record[0] == "id"), "")
-    return [["state-json", state_text(spec, container_id, bundle_dir)], *records]
+    return [["state-json", state_text(spec, id_of(given), bundle_dir)], *records]
+
+
+def id_of(settings: Iterable[Sequence[str]]) -> str:
+    return next((record[1] for record in settings if record[0] == "id"), "")
 
 
 def _hook(kind: str, index: int, hook: Hook) -> list[str]:

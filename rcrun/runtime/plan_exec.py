@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.runtime import plan_process
+from rcrun.runtime.plan import id_of
 from rcrun.runtime.plan_namespaces import Namespaces, complete
 
 TYPE_CHECKING = False
@@ -22,6 +23,7 @@ def exec_plan(
     *,
     settings: Iterable[Sequence[str]] = (),
     seccomp_fd: int | None = None,
+    bundle_dir: str = "",
 ) -> list[list[str]]:
     """`process` in the container of `spec` whose init is `pid`, started at `start`.
 
@@ -29,14 +31,17 @@ def exec_plan(
     """
     spec = complete(spec, host)
     namespaces = Namespaces(spec)
+    given = [list(record) for record in settings]
+    agent = plan_process.agent_text(spec, id_of(given), bundle_dir)
     return [
         ["plan", "1"],
         ["session", "exec"],
-        *(list(record) for record in settings),
+        *given,
         *plan_process.terminal_records(process),
+        *plan_process.agent_records(spec),
         ["join-pid", str(pid), str(start), ",".join(namespaces.kinds())],
         *plan_process.affinity_records(process),
         *plan_process.limit_records(process, spec, host),
-        *plan_process.privilege_records(process, spec, namespaces, host, seccomp_fd),
+        *plan_process.privilege_records(process, spec, namespaces, host, seccomp_fd, agent),
         *plan_process.command_records(process),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.errors import HostLacks, InvalidInput
+from rcrun.files import dump_json
 from rcrun.formats import capability, idmap
 
 TYPE_CHECKING = False
@@ -165,8 +166,41 @@ def affinity_records(process: Process) -> list[list[str]]:
     return [["affinity", cpus]] if cpus else []
 
 
+def agent_records(spec: Spec) -> list[list[str]]:
+    """A setting: the agent is reached by a path of the host."""
+    path = ((spec.get("linux") or {}).get("seccomp") or {}).get("listenerPath")
+    return [["seccomp-agent", path]] if path else []
+
+
+def agent_text(spec: Spec, container_id: str, bundle_dir: str) -> str:
+    """The container process state (config-linux.md); the shim puts the pid in."""
+    asked = (spec.get("linux") or {}).get("seccomp") or {}
+    version = spec.get("ociVersion", "")
+    state = {
+        "annotations": spec.get("annotations") or {},
+        "bundle": bundle_dir,
+        "id": container_id,
+        "ociVersion": version,
+        "pid": "@PID@",
+        "status": "creating",
+    }
+    document = {
+        "fds": ["seccompFd"],
+        "metadata": asked.get("listenerMetadata") or "",
+        "ociVersion": version,
+        "pid": "@PID@",
+        "state": state,
+    }
+    return dump_json(document).replace('"@PID@"', "@PID@")
+
+
 def privilege_records(
-    process: Process, spec: Spec, namespaces: Namespaces, host: Host, seccomp_fd: int | None
+    process: Process,
+    spec: Spec,
+    namespaces: Namespaces,
+    host: Host,
+    seccomp_fd: int | None,
+    agent: str,
 ) -> list[list[str]]:
     """What the process may no longer do.
 
@@ -175,7 +209,7 @@ def privilege_records(
     """
     no_new_privs = bool(process.get("noNewPrivileges"))
     capabilities = ["capabilities", *_capability_words(process)]
-    seccomp = _seccomp((spec.get("linux") or {}).get("seccomp"), seccomp_fd)
+    seccomp = _seccomp((spec.get("linux") or {}).get("seccomp"), seccomp_fd, agent)
     records = _labels(process, host)
     records += [["no-new-privs"]] if no_new_privs else []
     records.append(_user(process, namespaces))
@@ -216,7 +250,7 @@ def _capability_words(process: Process) -> list[str]:
     return [f"{capability.mask(words or []):x}" for words in names]
 
 
-def _seccomp(asked: Seccomp | None, fd: int | None) -> list[list[str]]:
+def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str]]:
     if not asked:
         return []
     if fd is None:
@@ -226,11 +260,9 @@ def _seccomp(asked: Seccomp | None, fd: int | None) -> list[list[str]]:
         if flag not in _SECCOMP_FLAGS:
             raise InvalidInput(f'unknown flag "{flag}" in "linux.seccomp.flags"')
         flags.append(_SECCOMP_FLAGS[flag])
-    listener = asked.get("listenerPath") or ""
-    if not listener:
+    if not asked.get("listenerPath"):
         return [["seccomp", str(fd), ",".join(flags)]]
-    words = ",".join([*flags, "new_listener"])
-    return [["seccomp", str(fd), words, listener, asked.get("listenerMetadata") or ""]]
+    return [["seccomp", str(fd), ",".join([*flags, "new_listener"]), agent]]
 
 
 def command_records(process: Process, *, init: bool = False) -> list[list[str]]:

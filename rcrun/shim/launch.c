@@ -224,7 +224,7 @@ static _Noreturn void container_main(struct context *context)
 
 /* --- I ------------------------------------------------------------------------------------------------ */
 
-_Noreturn void setup_main(struct plan *plan, int sync, int listener)
+_Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent)
 {
 	static struct report report;
 	const struct settings *settings = &plan->settings;
@@ -234,6 +234,7 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener)
 		.root = -1,
 		.console = -1,
 		.listener = listener,
+		.agent = agent,
 		.starter = -1,
 		.own_streams = settings->monitor && !settings->terminal,
 		.dies_with_parent = !settings->detach && !settings->start_socket,

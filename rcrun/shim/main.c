@@ -2,7 +2,7 @@
  * rcrun-shim PLAN_FD: reads a plan and executes it (docs/plan.md draws the processes).
  *
  * P, this process, validates the plan. A container or exec session with a monitor forks M, which leads a session of
- * its own, and P becomes the attach client or ends. Without a monitor P takes M's part. The form with three numbers is I,
+ * its own, and P becomes the attach client or ends. Without a monitor P takes M's part. The form with four numbers is I,
  * started by M from a sealed copy of this program.
  */
 
@@ -126,7 +126,7 @@ int main(int argc, char **argv)
 	static struct report report;
 
 	report_clear(&report);
-	if (argc != 2 && argc != 4) {
+	if (argc != 2 && argc != 5) {
 		dprintf(2, "rcrun-shim executes the plans of rcrun; it is not run by hand\n");
 		return 125;
 	}
@@ -135,9 +135,9 @@ int main(int argc, char **argv)
 		report_send(&plan, &report);
 		on_failure(&plan, &report);
 	}
-	if (argc == 4) {
+	if (argc == 5) {
 		(void)fcntl(plan.fd, F_SETFD, FD_CLOEXEC);
-		setup_main(&plan, atoi(argv[2]), atoi(argv[3]));
+		setup_main(&plan, atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
 	}
 	keep_for_ourselves(&plan);
 	switch (plan.settings.session) {

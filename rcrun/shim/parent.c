@@ -100,21 +100,20 @@ static int copy_of_ourselves(struct report *report)
 	return steal_fd(&copy);
 }
 
-static _Noreturn void become_setup(int copy, int sync, int listener)
+static _Noreturn void become_setup(int copy, int sync, int listener, int agent)
 {
-	char plan[16], sync_word[16], listener_word[16];
-	char *argv[] = {"rcrun:setup", plan, sync_word, listener_word, NULL}, *env[] = {NULL};
-	int kept[] = {parent.plan->fd, sync, listener};
+	char words[4][16], *env[] = {NULL};
+	char *argv[] = {"rcrun:setup", words[0], words[1], words[2], words[3], NULL};
+	int kept[] = {parent.plan->fd, sync, listener, agent};
 
-	(void)snprintf(plan, sizeof(plan), "%d", parent.plan->fd);
-	(void)snprintf(sync_word, sizeof(sync_word), "%d", sync);
-	(void)snprintf(listener_word, sizeof(listener_word), "%d", listener);
 	for (int i = 0; i < 3; i++)
 		if (parent.streams[i] >= 0)
 			(void)dup2(parent.streams[i], i);
-	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+		(void)snprintf(words[i], sizeof(words[i]), "%d", kept[i]);
 		if (kept[i] >= 0)
 			(void)fcntl(kept[i], F_SETFD, 0);
+	}
 	(void)sigprocmask(SIG_SETMASK, &parent.mask, NULL);
 	(void)sys_execveat(copy, argv, env);
 	struct report report;
@@ -128,10 +127,15 @@ static int fork_setup(struct report *report)
 {
 	int ends[2];
 	const char *start_socket = parent.plan->settings.start_socket;
+	const char *seccomp_agent = parent.plan->settings.seccomp_agent;
 
 	autoclose int listener = start_socket ? listen_unix(start_socket) : -1;
 	if (start_socket && listener < 0)
 		return fail(report, "bind");
+	/* the path is the host's: it is connected before anybody leaves the host's view */
+	autoclose int agent = seccomp_agent ? connect_stream(seccomp_agent) : -1;
+	if (seccomp_agent && agent < 0)
+		return fail(report, "connect");
 	autoclose int copy = copy_of_ourselves(report);
 	if (copy < 0)
 		return -1;
@@ -139,7 +143,7 @@ static int fork_setup(struct report *report)
 	parent.sync = ends[0];
 	parent.setup = fork();
 	if (parent.setup == 0)
-		become_setup(copy, ends[1], listener);
+		become_setup(copy, ends[1], listener, agent);
 	(void)close(ends[1]);
 	if (parent.setup < 0)
 		return fail(report, "fork");
@@ -245,7 +249,9 @@ static int launch(struct report *report)
 		return -1;
 	TRY(report, write_state(parent.plan, parent.init));
 	close_cleaner(&parent.plan->settings.lock_fd);
-	return 0;
+	if (result == 1)
+		return 0; /* created: who starts it runs the poststart hooks */
+	return hooks_run(parent.plan, "poststart", parent.init, "running", report);
 }
 
 /* --- the end ----------------------------------------------------------------------------------------------- */

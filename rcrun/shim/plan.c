@@ -159,6 +159,11 @@ static void set_nothing(struct settings *s, const struct record *r)
 }
 
 /* Nobody that we exec may hold it: an `on-failure` program takes the lock itself. */
+static void set_seccomp_agent(struct settings *s, const struct record *r)
+{
+	s->seccomp_agent = r->words[1];
+}
+
 static void set_lock(struct settings *s, const struct record *r)
 {
 	s->lock_fd = (int)number(r->words[1]);
@@ -198,6 +203,7 @@ static const struct setting settings_table[] = {
 	{"id", "w", set_id},
 	{"report", "d", set_report},
 	{"lock", "d", set_lock},
+	{"seccomp-agent", "p", set_seccomp_agent},
 	{"monitor", "", set_monitor},
 	{"detach", "", set_detach},
 	{"foreground", "w?w", set_foreground},
@@ -265,7 +271,7 @@ const struct step steps[] = {
 	{"no-new-privs", "", step_no_new_privs},
 	{"user", "dd?d*", step_user},
 	{"capabilities", "xxxxx", step_capabilities},
-	{"seccomp", "fw?ww", step_seccomp},
+	{"seccomp", "fw?w", step_seccomp},
 	{"cwd", "p?w", step_cwd},
 	{"env", "?w*", step_env},
 	{"init", "", step_init},

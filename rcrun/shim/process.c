@@ -309,12 +309,25 @@ static unsigned seccomp_flags(const char *words)
 	return flags;
 }
 
-/* The listener and the specification's container process state go to the agent's socket. */
-static int send_listener(int listener, const char *path, const char *metadata)
+/* The listener goes to the agent with the specification's container process state, where @PID@ stands for our pid. */
+static int send_listener(const struct context *context, const char *state, int listener)
 {
-	autoclose int agent = connect_stream(path);
+	static char text[65536];
+	size_t used = 0;
 
-	return agent < 0 ? -1 : send_fd(agent, metadata, strlen(metadata), listener);
+	for (const char *mark; (mark = strstr(state, "@PID@")); state = mark + 5) {
+		int more = snprintf(text + used, sizeof(text) - used, "%.*s%d", (int)(mark - state), state,
+				    (int)context->self);
+		used += (size_t)more;
+		if (used >= sizeof(text))
+			break;
+	}
+	if (used + strlen(state) >= sizeof(text)) {
+		errno = E2BIG;
+		return -1;
+	}
+	memcpy(text + used, state, strlen(state));
+	return send_fd(context->agent, text, used + strlen(state), listener);
 }
 
 int step_seccomp(struct context *context, const struct record *record, struct report *report)
@@ -324,7 +337,6 @@ int step_seccomp(struct context *context, const struct record *record, struct re
 	int fd = (int)number(record->words[1]);
 	ssize_t length;
 
-	(void)context;
 	TRY(report, length = pread(fd, filter, sizeof(filter), 0));
 	if (length == 0 || length % (ssize_t)sizeof(*filter))
 		return fail_with(report, "pread", EINVAL);
@@ -335,11 +347,11 @@ int step_seccomp(struct context *context, const struct record *record, struct re
 		return fail(report, "seccomp");
 	if (flags & 8) {
 		autoclose int listener = (int)result;
-		report->word = 3;
-		if (record->count < 5)
+		if (record->count < 4 || context->agent < 0)
 			return fail_with(report, "seccomp", EINVAL);
-		TRY(report, send_listener(listener, record->words[3], record->words[4]));
-		report->word = 0;
+		TRY(report, send_listener(context, record->words[3], listener));
+		(void)close(context->agent);
+		context->agent = -1;
 	}
 	return 0;
 }

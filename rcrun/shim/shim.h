@@ -83,7 +83,7 @@ struct settings {
 	const char *streams, *detach_keys;
 	unsigned short rows, columns;
 	const char *console_socket, *log_path, *attach_path, *state_path, *exit_path, *pid_path;
-	const char *start_socket, *state_json, *cgroup_path;
+	const char *start_socket, *state_json, *cgroup_path, *seccomp_agent;
 	uint64_t log_max;
 	unsigned log_files, preserve_fds;
 	uint64_t unshare; /* CLONE_NEW… */
@@ -117,6 +117,7 @@ struct context {
 	int console;       /* slave of the terminal, -1: none */
 	int listener;      /* the start socket, listening */
 	int starter;       /* connection of who started us */
+	int agent;         /* connection to the seccomp agent */
 	char **env;        /* NULL-terminated */
 	bool pivoted;      /* the root is the root */
 	bool stay_as_init; /* step `init` */
@@ -231,7 +232,7 @@ int sync_send(int sync, enum sync_kind kind, pid_t pid, int passed_fd, const str
 int sync_receive(int sync, struct sync_message *message, int *passed_fd);
 int sync_expect(int sync, enum sync_kind kind, struct report *report);
 
-_Noreturn void setup_main(struct plan *plan, int sync, int listener); /* I, then C */
+_Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent); /* I, then C */
 int parent_main(struct plan *plan, int client); /* M, or P without a monitor; its exit status */
 int work_main(struct plan *plan);
 int map_ids(const struct plan *plan, pid_t pid,

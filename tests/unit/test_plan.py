@@ -480,7 +480,7 @@ def test_limits() -> None:
                 "policy": "SCHED_BATCH",
                 "nice": 5,
                 "flags": ["SCHED_FLAG_RESET_ON_FORK"],
-            },  # fmt: skip
+            },
             linux__personality={"domain": "LINUX32"},
         )
     )
@@ -587,8 +587,15 @@ def test_without_it_the_filter_needs_the_capabilities() -> None:
 def test_a_listener_is_passed() -> None:
     asked = {**FILTER, "listenerPath": "/agent", "listenerMetadata": "m", "flags": []}
     plan = plan_of(spec_of(linux__seccomp=asked), seccomp_fd=9, settings=[["id", "c"]])
+    assert records(plan, "seccomp-agent") == [["seccomp-agent", "/agent"]]
     [record] = records(plan, "seccomp")
-    assert record[:4] == ["seccomp", "9", "new_listener", "/agent"]
+    assert record == [
+        "seccomp",
+        "9",
+        "new_listener",
+        '{"fds":["seccompFd"],"metadata":"m","ociVersion":"1.0.2","pid":@PID@,"state":{"annotations":{},'
+        '"bundle":"/b","id":"c","ociVersion":"1.0.2","pid":@PID@,"status":"creating"}}',
+    ]
 
 
 def test_nobody_forgets_to_compile_the_filter() -> None:
