@@ -59,10 +59,12 @@ def _reference(name: str) -> Reference | None:
 
 def listed(store: Store, *, filters: Sequence[str] = (), pattern: str = "") -> list[Listed]:
     """The newest first. What cannot be read is left out."""
-    tests = [_parsed_filter(store, word) for word in filters]
-    if pattern:
-        tests.append(_name_test(pattern))
+    patterns = [word.partition("=")[2] for word in filters if word.startswith("reference=")]
+    tests = [_parsed_filter(store, f) for f in filters if not f.startswith("reference=")]
     found = [each for each in _all(store) if all(test(each) for test in tests)]
+    for wanted in ([pattern] if pattern else [], patterns):
+        if wanted:
+            found = _with_names(found, wanted)
     found.sort(key=lambda each: (each.created, each.id), reverse=True)
     return found
 
@@ -108,7 +110,8 @@ def _parsed_filter(store: Store, word: str) -> Callable[[Listed], bool]:
     make = _FILTERS.get(key)
     if make is None or not equals:
         raise InvalidInput(
-            f'invalid filter "{word}"', f"filters are written KEY=VALUE; keys: {' '.join(_FILTERS)}"
+            f'invalid filter "{word}"',
+            f"filters are written KEY=VALUE; keys: reference {' '.join(_FILTERS)}",
         )
     return make(store, value)
 
@@ -162,23 +165,32 @@ def _id(_: Store, value: str) -> Callable[[Listed], bool]:
     return lambda each: each.id[7:].startswith(digits)
 
 
-def _name(_: Store, value: str) -> Callable[[Listed], bool]:
-    return _name_test(value)
+def _with_names(found: Iterable[Listed], patterns: Sequence[str]) -> list[Listed]:
+    """Those with a name that fits one of the patterns, and of their names those only."""
+    tests = [_name_test(pattern) for pattern in patterns]
+    kept = []
+    for each in found:
+        each.tags = [name for name in each.tags if any(test(name) for test in tests)]
+        tagged = {name.repository for name in each.tags}
+        each.digests = [
+            name
+            for name in each.digests
+            if name.repository in tagged or any(test(name) for test in tests)
+        ]
+        if each.tags or each.digests:
+            kept.append(each)
+    return kept
 
 
-def _name_test(pattern: str) -> Callable[[Listed], bool]:
+def _name_test(pattern: str) -> Callable[[Reference], bool]:
     """A reference, or a pattern in which `*` and `?` do not match a slash."""
     import re
 
     expression = re.compile(_pattern_text(pattern))
     completed = _reference(pattern)
 
-    def test(each: Listed) -> bool:
-        return any(
-            reference == completed
-            or any(expression.fullmatch(text) for text in _spellings(reference))
-            for reference in (*each.tags, *each.digests)
-        )
+    def test(name: Reference) -> bool:
+        return name == completed or any(map(expression.fullmatch, _spellings(name)))
 
     return test
 
@@ -213,7 +225,6 @@ _FILTERS: dict[str, Callable[[Store, str], Callable[[Listed], bool]]] = {
     "before": _before,
     "since": _since,
     "until": _until,
-    "reference": _name,
     "id": _id,
 }
 

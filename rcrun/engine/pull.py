@@ -306,7 +306,7 @@ class _RegistryPull:
 def _suits(made_for: str, wanted: str) -> bool:
     """Whether the words of one platform are a beginning of the other's: a variant may be left out."""
     made, asked = made_for.split("/"), wanted.split("/")
-    if len(asked) == 1:
+    if asked[0] != "linux":
         asked = ["linux", *asked]
     return all(one == other for one, other in zip(made, asked, strict=False))
 

@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "pull": ("pull", "Fetch an image from a registry"),
         "images": ("images", "List images"),
         "tag": ("tag", "Give an image another name"),
+        "untag": ("tag:untag", "Take names from an image"),
         "rmi": ("rmi", "Remove images"),
     },
     "System": {
@@ -75,12 +76,14 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "image": (
         "Work with images",
         {
+            "exists": ("images:exists", "Tell by the exit status whether an image is here"),
             "inspect": ("inspect:inspect_image", "Print all that is known of images"),
             "list": "images",
             "ls": "images",
             "pull": "pull",
             "rm": "rmi",
             "tag": "tag",
+            "untag": "untag",
         },
     ),
     "system": ("Work with rcrun itself", {"info": "info"}),

@@ -1,0 +1,174 @@
+"""pull, images, tag, rmi as they are typed: what goes to which stream, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from tiny_image import tiny_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tiny_image import TinyImage
+    from tiny_registry import TinyRegistry
+
+    from conftest import Rcrun
+
+pytestmark = [
+    pytest.mark.requires("userns"),
+    pytest.mark.parametrize("account", ["user"], indirect=True),
+]
+
+
+@pytest.fixture
+def rcrun(fresh_rcrun: Callable[..., Rcrun]) -> Rcrun:
+    """With an empty store."""
+    return fresh_rcrun()
+
+
+def as_name(rcrun: Rcrun, name: str, *words: str) -> object:
+    """Started under another name, as docker or podman."""
+    link = rcrun.store_dir.parent / name
+    if not link.exists():
+        from accounts import bin_dir
+
+        os.symlink(bin_dir() / "rcrun", link)
+    return rcrun.account.run(link, *words, env=rcrun.env)
+
+
+def test_pull_writes_progress_and_name(
+    rcrun: Rcrun, registry: TinyRegistry, image: TinyImage
+) -> None:
+    registry.put(image, "latest")
+    name = f"{registry.address}/some/thing"
+    short = image.layer_descriptor()["digest"][7:19]
+    done = rcrun("pull", name).check()
+    assert done.out == f"{name}:latest\n"
+    assert done.err.splitlines() == [
+        "Using default tag: latest",
+        "latest: Pulling from some/thing",
+        f"{short}: Pulling fs layer",
+        f"{short}: Download complete",
+        f"{short}: Pull complete",
+        f"Digest: {image.digest}",
+        f"Status: Downloaded newer image for {name}:latest",
+    ]
+    again = rcrun("pull", f"{name}:latest").check()
+    assert f"{short}: Already exists" in again.err
+    assert f"Status: Image is up to date for {name}:latest" in again.err
+    quiet = rcrun("pull", "-q", name).check()
+    assert (quiet.out, quiet.err) == (f"{name}:latest\n", "")
+
+
+def test_pull_under_other_names(rcrun: Rcrun, registry: TinyRegistry, image: TinyImage) -> None:
+    registry.put(image, "1")
+    name = f"{registry.address}/thing:1"
+    docker = as_name(rcrun, "docker", "pull", name).check()
+    assert docker.err == ""
+    assert docker.out.splitlines()[0] == "1: Pulling from thing"
+    assert docker.out.splitlines()[-1] == name
+    podman = as_name(rcrun, "podman", "pull", name).check()
+    assert podman.out == image.config_digest.removeprefix("sha256:") + "\n"
+    assert podman.err.startswith(f"Trying to pull {name}...\n")
+
+
+def test_pull_of_several_goes_on_after_an_error(
+    rcrun: Rcrun, registry: TinyRegistry, image: TinyImage
+) -> None:
+    registry.put(image, "1")
+    done = rcrun("pull", "-q", f"{registry.address}/x:nope", f"{registry.address}/x:1")
+    assert done.status == 1
+    assert done.out == f"{registry.address}/x:1\n"
+    assert done.err == (
+        f'rcrun: error: image "{registry.address}/x:nope" not found in registry '
+        f'"{registry.address}": manifest unknown\n'
+    )
+
+
+def test_pull_with_a_wrong_name(rcrun: Rcrun) -> None:
+    done = rcrun("pull", "Debian")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == (
+        'rcrun: error: invalid reference format "Debian": the repository must be lower case\n'
+        'hint: use "debian"\n'
+    )
+
+
+def test_images(rcrun: Rcrun, registry: TinyRegistry) -> None:
+    assert rcrun("images").check().out.split() == "REPOSITORY TAG IMAGE ID CREATED SIZE".split()
+    old = tiny_image(Labels={"a": "b"})
+    new = tiny_image({"x": b"y" * 2000}, Labels={"c": "d"})
+    registry.put(old, "old")
+    registry.put(new, "new")
+    rcrun("pull", "-q", f"{registry.address}/x:old", f"{registry.address}/x:new").check()
+    rcrun("tag", f"{registry.address}/x:new", "other/name:2", "third").check()
+
+    def listed(*words: str) -> list[str]:
+        form = "{{.Repository}}:{{.Tag}}"
+        return sorted(rcrun("images", "--format", form, *words).check().out.split())
+
+    names = [
+        f"{registry.address}/x:new",
+        f"{registry.address}/x:old",
+        "other/name:2",
+        "third:latest",
+    ]
+    assert listed() == names
+    assert listed("third") == listed("third:latest") == ["third:latest"]
+    assert listed("-f", "reference=third", "-f", "reference=other/*") == names[2:]
+    assert listed("other/*") == ["other/name:2"]
+    assert listed("-f", "label=a=b") == [f"{registry.address}/x:old"]
+    assert listed("-f", "label=c", "-f", "reference=*:latest") == ["third:latest"]
+    assert listed("-f", "dangling=true") == []
+    assert rcrun("images", "-f", "colour=red").status == 1
+    ids = rcrun("images", "-q", "--no-trunc").check().out.split()
+    assert sorted(ids) == sorted([old.config_digest, *[new.config_digest] * 3])
+    rows = [
+        json.loads(line) for line in rcrun("images", "--format", "json").check().out.splitlines()
+    ]
+    assert {row["ID"] for row in rows} == {old.config_digest[7:19], new.config_digest[7:19]}
+    digests = rcrun("images", "--digests", f"{registry.address}/x:old").check().out
+    assert old.digest in digests
+    assert rcrun("image", "exists", "third").status == 0
+    assert rcrun("image", "exists", "fourth").status == 1
+
+
+def test_removal(rcrun: Rcrun, registry: TinyRegistry, image: TinyImage) -> None:
+    registry.put(image, "1")
+    name = f"{registry.address}/x"
+    rcrun("pull", "-q", f"{name}:1").check()
+    rcrun("tag", f"{name}:1", "mine:1").check()
+    by_id = rcrun("rmi", image.config_digest[7:19])
+    assert by_id.status == 1
+    assert "image is referenced in multiple repositories" in by_id.err
+    assert rcrun("rmi", "mine:1").check().out == "Untagged: mine:1\n"
+    done = rcrun("rmi", "nope", f"{name}:1")
+    assert done.status == 1
+    assert done.err == "rcrun: error: no such image: nope\n"
+    lines = done.out.splitlines()
+    assert lines[:3] == [
+        f"Untagged: {name}:1",
+        f"Untagged: {name}@{image.digest}",
+        f"Deleted: {image.config_digest}",
+    ]
+    assert len(lines) == 4
+    assert rcrun("images", "-q").check().out == ""
+    left = rcrun.account.run(
+        "find", rcrun.store_dir / "blobs", rcrun.store_dir / "layers", "-type", "f"
+    )
+    assert left.out == ""
+    assert rcrun("rmi", "-f", "nope").status == 0
+
+
+def test_untag_keeps_the_image(rcrun: Rcrun, registry: TinyRegistry, image: TinyImage) -> None:
+    registry.put(image, "1")
+    name = f"{registry.address}/x:1"
+    rcrun("pull", "-q", name).check()
+    rcrun("untag", name).check()
+    shown = rcrun("images", "--format", "{{.Repository}} {{.Tag}} {{.ID}}").check().out
+    assert shown == f"<none> <none> {image.config_digest[7:19]}\n"
+    rcrun("rmi", image.config_digest).check()
+    assert rcrun("images", "-q").check().out == ""
