@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.errors import HostLacks
 from rcrun_cli.declare import boolean_word
 
 try:
@@ -10,7 +11,13 @@ except ImportError:  # started with -S: click may be where only site looks
     import site
 
     site.main()
-    import click
+    try:
+        import click
+    except ImportError as missing:
+        raise HostLacks(
+            'the Python package "click" is not installed, and help and usage errors need it',
+            "python3 -m pip install click",
+        ) from missing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

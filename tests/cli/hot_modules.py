@@ -15,8 +15,8 @@ STANDARD = frozenset(
 
 # How many modules of rcrun and rcrun_cli, packages included.
 OWN = {
-    "create": 52,
-    "run": 52,
+    "create": 68,
+    "run": 72,
     "start": 40,
     "exec": 40,
     "attach": 38,
