@@ -110,7 +110,7 @@ def _defaults(options: Options, facts: Facts) -> list[spec.Mount]:
         _mount("/dev/pts", "devpts", "devpts", terminals),
         _sys(options, facts, access),
         *([] if options.get("cgroupns") == "none" else [_cgroup(access)]),
-        *_ipc(options),
+        *_ipc(options, facts),
     ]
 
 
@@ -133,12 +133,13 @@ def _cgroup(access: str) -> spec.Mount:
     return _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*_CLOSED, "relatime", access])
 
 
-def _ipc(options: Options) -> list[spec.Mount]:
+def _ipc(options: Options, facts: Facts) -> list[spec.Mount]:
     word = options.get("ipc") or "private"
     if word == "host":
         return [
-            _mount("/dev/shm", "bind", "/dev/shm", ["rbind", *_CLOSED]),
-            _mount("/dev/mqueue", "bind", "/dev/mqueue", ["rbind", *_CLOSED]),
+            _mount(path, "bind", path, ["rbind", *_CLOSED])
+            for path in ("/dev/shm", "/dev/mqueue")
+            if facts.stat(path) is not None
         ]
     queue = _mount("/dev/mqueue", "mqueue", "mqueue", [*_CLOSED])
     if word == "none":
