@@ -147,6 +147,11 @@ def bundles(account: Account) -> str | None:
     return None if made else "the example bundles are not made: run examples/bundles/make"
 
 
+def debian_bundle(account: Account) -> str | None:
+    made = (CHECKOUT / "examples/bundles/debian/rootfs").exists()
+    return None if made else "the bundle debian has no root: run examples/bundles/make debian"
+
+
 def tool(name: str) -> Callable[[Account], str | None]:
     def probe(account: Account) -> str | None:
         return None if shutil.which(name, path=SYSTEM_PATH) else f"{name} is not installed"
@@ -158,6 +163,7 @@ PROBES: dict[str, Callable[[Account], str | None]] = {
     "apparmor": apparmor,
     "bundles": bundles,
     "cgroup2": cgroup2,
+    "debian-bundle": debian_bundle,
     "fuse": fuse,
     "kvm": kvm,
     "overlay": overlay,

@@ -150,9 +150,7 @@ def fetch(url: str) -> bytes:
     raise AssertionError(f"nobody listens at {url}")
 
 
-@pytest.mark.skipif(
-    not (EXAMPLES / "debian/rootfs").exists(), reason="examples/bundles/make debian"
-)
+@pytest.mark.requires("debian-bundle")
 def test_debian(bundle: Callable[[str], Bundle]) -> None:
     result = bundle("debian").run().check()
     name, version = result.out.splitlines()
