@@ -5,7 +5,6 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import queue
-    import threading
     from collections.abc import Iterator
 
 DEPTH = 4

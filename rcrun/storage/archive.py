@@ -1,0 +1,171 @@
+"""Images from files into the store: docker-archive, oci-archive, OCI layouts, skopeo's dir:, root file systems.
+
+Everything is read once, from a path or from a pipe, and every digest that a document claims is verified.
+Names are given last, so that a name always means a whole image.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.formats import image as documents
+from rcrun.formats import reference as grammar
+from rcrun.storage import images, layout
+from rcrun.storage.lease import Lease
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rcrun.formats.image import Descriptor
+    from rcrun.paths import Store
+
+TRANSPORTS = ("docker-archive", "oci-archive", "oci", "dir")
+
+
+class Loaded:
+    """An image that was brought: its names (normalised, maybe none), its descriptor and its id."""
+
+    __slots__ = ("config_digest", "descriptor", "names")
+
+    def __init__(self, descriptor: Descriptor, config_digest: str, names: Sequence[str]) -> None:
+        self.descriptor = descriptor
+        self.config_digest = config_digest
+        self.names = list(names)
+
+
+class Candidate:
+    """An image whose blobs are in the store: its descriptor, and the names that the archive gives it."""
+
+    __slots__ = ("descriptor", "names", "tag")
+
+    def __init__(self, descriptor: Descriptor, names: Sequence[str], tag: str = "") -> None:
+        self.descriptor = descriptor
+        self.names = list(names)
+        self.tag = tag  # a name within the archive that is no reference
+
+
+def load(
+    store: Store, source: str | int, *, select: str = "", name: str = "", platform: str = ""
+) -> list[Loaded]:
+    """The images of an archive (a path, or a descriptor to read from) or of a directory.
+
+    `select` takes only the one that has this name or tag there; `name` names it anew.
+    """
+    layout.init(store)
+    with Lease(store) as lease:
+        if isinstance(source, str) and os.path.isdir(source):
+            from rcrun.storage.archivedir import from_directory
+
+            candidates = from_directory(store, source, lease, select)
+        else:
+            from rcrun.storage.archivetar import from_tar
+
+            with opened(source) as file:
+                candidates = from_tar(store, file.read, lease)
+        chosen = choose(candidates, select)
+        return [_add(store, lease, candidate, name, platform) for candidate in chosen]
+
+
+def pull_local(
+    store: Store, transport: str, location: str, name: str = "", platform: str = ""
+) -> Loaded:
+    """The image of `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REF]` or `dir:DIR`."""
+    if transport not in TRANSPORTS:
+        raise InvalidInput(f'transport "{transport}" is not supported')
+    path, select = split_location(location)
+    if not os.path.lexists(path):
+        raise NotFound(f'"{path}" does not exist')
+    if os.path.isdir(path) == transport.endswith("-archive"):
+        kind = "a directory" if os.path.isdir(path) else "not a directory"
+        raise InvalidInput(f'"{path}" is {kind}, which "{transport}" cannot be')
+    loaded = load(store, path, select=select, name=name, platform=platform)
+    if len(loaded) > 1:
+        names = ", ".join(name for each in loaded for name in each.names)
+        raise InvalidInput(
+            f'"{path}" has {len(loaded)} images: {names}', f"name one: {transport}:{path}:NAME"
+        )
+    return loaded[0]
+
+
+def split_location(location: str) -> tuple[str, str]:
+    """Path and name, as containers-transports(5) writes them; a path may have colons if it exists."""
+    if os.path.lexists(location):
+        return location, ""
+    path, _, select = location.partition(":")
+    return path, select
+
+
+def choose(candidates: Sequence[Candidate], select: str) -> list[Candidate]:
+    if not select:
+        return list(candidates)
+    wanted = {select, normalised(select)}
+    found = [each for each in candidates if each.tag == select or wanted & set(each.names)]
+    if found:
+        return [found[0]]
+    names = ", ".join(name for each in candidates for name in (each.names or [each.tag]) if name)
+    raise NotFound(f'the archive has no image "{select}": it has {names or "none with a name"}')
+
+
+def normalised(name: str) -> str:
+    """Empty for what is no reference."""
+    try:
+        return str(grammar.parse(name))
+    except InvalidInput:
+        return ""
+
+
+def _add(store: Store, lease: Lease, candidate: Candidate, name: str, platform: str) -> Loaded:
+    image = images.load(store, candidate.descriptor, platform)
+    absent = [layer for layer in image.manifest["layers"] if not _has(store, layer)]
+    if absent:
+        raise RcrunError(
+            f'the archive lacks layer "{absent[0]["digest"]}" of image "{image.short_id}"',
+            "save the image again, with all its layers",
+        )
+    lease.add([], image.chain)
+    names = [name] if name else candidate.names
+    for each in names or [""]:
+        layout.add_reference(store, candidate.descriptor, each)
+    return Loaded(candidate.descriptor, image.config_digest, names)
+
+
+def _has(store: Store, descriptor: Descriptor) -> bool:
+    from rcrun.storage.blobs import has_blob
+
+    return has_blob(store, descriptor)
+
+
+class opened:  # noqa: N801  # used like a function
+    """A path or a descriptor to read from; a descriptor stays open."""
+
+    __slots__ = ("_fd", "_source")
+
+    def __init__(self, source: str | int) -> None:
+        self._source = source
+        self._fd = -1
+
+    def __enter__(self) -> opened:
+        if isinstance(self._source, int):
+            self._fd = self._source
+        else:
+            self._fd = os.open(self._source, os.O_RDONLY | os.O_CLOEXEC)
+        return self
+
+    def read(self, size: int) -> bytes:
+        return os.read(self._fd, size)
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd != self._source:
+            os.close(self._fd)
+
+
+def unnamed(descriptor: Descriptor) -> Descriptor:
+    """The descriptor without what index.json of the archive says about it."""
+    kept: Descriptor = {
+        "mediaType": descriptor.get("mediaType", documents.MANIFEST),
+        "digest": descriptor["digest"],
+        "size": descriptor["size"],
+    }
+    return kept
