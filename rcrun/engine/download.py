@@ -78,12 +78,17 @@ def fetch_all(
         thread.start()
     try:
         for thread in threads:
-            thread.join()
+            while thread.is_alive() and not errors:
+                thread.join(0.1)
+            # After an error the others have a moment to notice; one may wait for a silent server.
+            thread.join(0.5 if errors else None)
     except BaseException:
         stop.set()
         raise
     if errors:
         raise errors[0]
+    if stop.is_set():
+        raise Stopped
 
 
 def fetch(

@@ -277,6 +277,7 @@ class _RegistryPull:
     def _fetch_layers(self, image: Image) -> None:
         """Those whose layer is unpacked already are needed as well: save and push hand them on."""
         from rcrun.engine.download import fetch_all
+        from rcrun.engine.unpackahead import UnpackAhead
         from rcrun.storage.blobs import has_blob
 
         unique = {layer["digest"]: layer for layer in image.manifest["layers"]}
@@ -284,7 +285,9 @@ class _RegistryPull:
         present = [layer for layer in unique.values() if layer not in missing]
         self.progress.layers(present, missing)
         if missing:
-            fetch_all(self.store, self.client, missing, self.progress, self.stop)
+            with UnpackAhead(self.context, image, self.progress, self.stop) as ahead:
+                ahead.begin_with(present)
+                fetch_all(self.store, self.client, missing, ahead, self.stop)
 
     def _name(self, descriptor: Descriptor, top_digest: str) -> bool:
         """The tag, and `repository@digest` for RepoDigests; whether anything is new."""

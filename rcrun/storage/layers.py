@@ -38,6 +38,19 @@ def ensure(
     return [f"{store.layer_dir(kind, chain)}/diff" for chain in reversed(image.chain)]
 
 
+def unpack_some(
+    store: Store,
+    identity: Identity,
+    image: Image,
+    chains: set[str],
+    progress: Progress | None = None,
+) -> None:
+    """These layers, in any order, while others are still on their way; ensure() does what is left."""
+    absent = chains.intersection(missing(store, identity, image))
+    if absent:
+        _unpack(store, identity, image, absent, progress, sync=False)
+
+
 def missing(store: Store, identity: Identity, image: Image) -> list[str]:
     """The chainIDs (hex) of the layers that are not unpacked."""
     kind = identity.layer_kind()
