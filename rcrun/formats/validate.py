@@ -97,7 +97,7 @@ def _words(error: Any) -> str:
         return f"{shown} is {'below' if error.validator == 'minimum' else 'above'} {wanted}"
     if error.validator in ("minItems", "minLength"):
         return f"{shown} is empty"
-    return error.message
+    return str(error.message)
 
 
 def _listed(words: list[str]) -> str:

@@ -316,8 +316,8 @@ static int send_listener(const struct context *context, const char *state, int l
 	size_t used = 0;
 
 	for (const char *mark; (mark = strstr(state, "@PID@")); state = mark + 5) {
-		int more = snprintf(text + used, sizeof(text) - used, "%.*s%d", (int)(mark - state), state,
-				    (int)context->self);
+		int more = snprintf(text + used, sizeof(text) - used, "%.*s%d", (int)(mark - state),
+				    state, (int)context->self);
 		used += (size_t)more;
 		if (used >= sizeof(text))
 			break;
