@@ -64,10 +64,8 @@ def _settings(
         settings.append(["stdin"])
     if options.get("detach"):
         return settings
-    from rcrun.formats.detachkeys import hex_of
-
     streams = "ioe" if options.get("interactive") else "oe"
-    foreground = Foreground(streams, hex_of(options.get("detach_keys")))
+    foreground = Foreground(streams, options.get("detach_keys"))
     return [
         ["on-failure", *context.launcher, "__failed", ""],
         *settings,

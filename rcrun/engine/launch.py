@@ -9,7 +9,7 @@ from rcrun.kernel import shim
 from rcrun.paths import make_private_dir
 from rcrun.runtime.filters import filter_fd
 from rcrun.runtime.plan import container_plan
-from rcrun.storage.containers import note_failure, prepare_launch
+from rcrun.storage.containers import anonymous_volumes, note_failure, prepare_launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,14 +25,25 @@ if TYPE_CHECKING:
     Records = list[list[str]]
 
 
+DETACH_KEYS = "1011"  # ctrl-p,ctrl-q in the plan's hex
+
+
+def _hex_of(keys: str) -> str:
+    from rcrun.formats.detachkeys import hex_of
+
+    return hex_of(keys)
+
+
 class Foreground:
-    """How the caller takes part: `streams` of `ioe`, detach keys as hex, whether signals are passed on."""
+    """How the caller takes part: `streams` of `ioe`, detach keys as typed, whether signals are passed on."""
 
     __slots__ = ("detach_keys", "sig_proxy", "streams")
 
-    def __init__(self, streams: str, detach_keys: str = "", *, sig_proxy: bool = False) -> None:
+    def __init__(
+        self, streams: str, detach_keys: str | None = None, *, sig_proxy: bool = False
+    ) -> None:
         self.streams = streams
-        self.detach_keys = detach_keys
+        self.detach_keys = DETACH_KEYS if detach_keys is None else _hex_of(detach_keys)
         self.sig_proxy = sig_proxy
 
     def records(self) -> Records:
@@ -140,8 +151,6 @@ def _helpers(context: Context, container: Container) -> Records:
 
 def _removal_records(container: Container) -> Records:
     """What the monitor does for --rm: as rm does it, and in its order."""
-    from rcrun.engine.rm import anonymous_volumes
-
     make_private_dir(container.store.trash_dir())
     trashed = f"{container.store.trash_dir()}/{container.id}"
     trees = [trashed, container.live_dir, *anonymous_volumes(container)]

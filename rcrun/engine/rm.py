@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcrun.engine.stop import end_stray_helpers, kill_and_wait
 from rcrun.errors import NotFound, RcrunError, WrongState
 from rcrun.storage.claims import ContainerLock, discard
-from rcrun.storage.containers import find, status
+from rcrun.storage.containers import anonymous_volumes, find, status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,15 +84,6 @@ class Removal:
 
         remove_trees(self.context, [*self.trees, *sweep(self.context.store)])
         self.trees = []
-
-
-def anonymous_volumes(container: Container) -> list[str]:
-    """Those that were made for this container alone."""
-    return [
-        container.store.volume_dir(mount["name"])
-        for mount in container.record.get("mounts", [])
-        if mount.get("anonymous")
-    ]
 
 
 def _let_monitor_finish(container: Container) -> None:

@@ -98,10 +98,8 @@ def foreground_of(options: Options) -> Foreground:
     streams = "i" if stdin else ""
     streams += "o" if not asked or "stdout" in asked else ""
     streams += "e" if not asked or "stderr" in asked else ""
-    from rcrun.formats.detachkeys import hex_of
-
-    keys = hex_of(options.get("detach_keys"))
-    return Foreground(streams, keys, sig_proxy=bool(options.get("sig_proxy", True)))
+    sig_proxy = bool(options.get("sig_proxy", True))
+    return Foreground(streams, options.get("detach_keys"), sig_proxy=sig_proxy)
 
 
 class Making:

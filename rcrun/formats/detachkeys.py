@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput
 
-DEFAULT = "ctrl-p,ctrl-q"
 _CONTROLS = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
 
 
-def hex_of(text: str | None) -> str:
-    """The bytes, two hex digits each, as a plan has them; None means the default."""
-    if text is None:
-        text = DEFAULT
+def hex_of(text: str) -> str:
+    """The bytes, two hex digits each, as a plan has them."""
     return "".join(f"{_byte(word, text):02x}" for word in text.split(",")) if text else ""
 
 

@@ -248,6 +248,15 @@ def _exited(container: Container, state: Record | None, ended: Record) -> Status
     return found
 
 
+def anonymous_volumes(container: Container) -> list[str]:
+    """Those that were made for this container alone."""
+    return [
+        container.store.volume_dir(mount["name"])
+        for mount in container.record.get("mounts", [])
+        if mount.get("anonymous")
+    ]
+
+
 def prepare_launch(container: Container) -> None:
     """Note that a start is tried, and put the last run's files away; the caller holds the lock.
 

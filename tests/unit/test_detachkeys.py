@@ -11,7 +11,7 @@ from rcrun.formats.detachkeys import hex_of
 @pytest.mark.parametrize(
     ("text", "keys"),
     [
-        (None, "1011"),
+        ("ctrl-p,ctrl-q", "1011"),
         ("", ""),
         ("ctrl-a", "01"),
         ("ctrl-@", "00"),

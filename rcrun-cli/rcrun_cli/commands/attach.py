@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rcrun.engine import attach as engine
 from rcrun.engine.launch import Foreground
-from rcrun.formats import detachkeys
 from rcrun.storage.containers import find
 from rcrun_cli import context
 from rcrun_cli.declare import argument, command, option
@@ -23,5 +22,5 @@ def attach(container: str, detach_keys: str | None, no_stdin: bool, sig_proxy: b
     engine.attach(
         whole,
         found,
-        Foreground("ioe" if stdin else "oe", detachkeys.hex_of(detach_keys), sig_proxy=sig_proxy),
+        Foreground("ioe" if stdin else "oe", detach_keys, sig_proxy=sig_proxy),
     )

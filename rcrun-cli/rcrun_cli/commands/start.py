@@ -29,13 +29,11 @@ def start(
     if len(containers) > 1:
         raise InvalidInput("you cannot start and attach multiple containers at once")
     from rcrun.engine.launch import Foreground
-    from rcrun.formats import detachkeys
 
     container = find(whole.store, containers[0])
     stdin = interactive and container.record.get("stdin_open")
     streams = "ioe" if stdin else "oe"
-    keys = detachkeys.hex_of(detach_keys)
-    engine.start(whole, container, Foreground(streams, keys, sig_proxy=sig_proxy))
+    engine.start(whole, container, Foreground(streams, detach_keys, sig_proxy=sig_proxy))
     return 0
 
 
