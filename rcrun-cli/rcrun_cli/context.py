@@ -39,7 +39,16 @@ def configure(options: dict[str, Any]) -> None:
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
     settings.log_level = options["log_level"]
-    settings.debug = bool(options["debug"]) or settings.log_level == "debug"
+    settings.debug = bool(options["debug"]) or settings.log_level in ("debug", "trace")
+    if settings.debug:
+        _show_plans()
+
+
+def _show_plans() -> None:
+    from rcrun.kernel import shim
+    from rcrun_cli.output import tell
+
+    shim.on_plan = lambda plan: tell(f"plan for the shim:\n{shim.plan_text(plan)}")
 
 
 def _refuse_remote(host: str | None) -> None:

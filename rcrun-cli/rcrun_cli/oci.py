@@ -80,7 +80,10 @@ def configure(options: dict[str, Any]) -> None:
     manager = options["cgroup_manager"] or ""
     settings.cgroup_manager = "systemd" if options["systemd_cgroup"] else manager
     if settings.debug:
+        from rcrun.kernel import shim
+
         log("debug", f"root directory {settings.root}")
+        shim.on_plan = lambda plan: log("debug", f"plan for the shim:\n{shim.plan_text(plan)}")
 
 
 def default_root() -> str:

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 # commands that name none; `slash`: names in inspect begin with one; `pull_on_stdout`: progress of pull.
 PERSONALITIES: dict[str, dict[str, Any]] = {
     "rcrun": {
-        "error": "rcrun: error: ",
-        "failure_status": 1,
-        "slash": True,
-        "pull_on_stdout": False,
+        "error": "rcrun: error: ", "failure_status": 1, "slash": True, "pull_on_stdout": False,
+        "json_lines": True,
     },
-    "docker": {"error": "docker: ", "failure_status": 1, "slash": True, "pull_on_stdout": True},
-    "podman": {"error": "Error: ", "failure_status": 125, "slash": False, "pull_on_stdout": False},
-}
+    "docker": {
+        "error": "docker: ", "failure_status": 1, "slash": True, "pull_on_stdout": True,
+        "json_lines": True,
+    },
+    "podman": {
+        "error": "Error: ", "failure_status": 125, "slash": False, "pull_on_stdout": False,
+        "json_lines": False,
+    },
+}  # fmt: skip
 
 
 def trait(name: str) -> Any:
@@ -110,10 +114,7 @@ class Listing:
             cells = [[_cell(row[name]) for name in self.shown] for row in rows]
             print_table([self.columns[name] for name in self.shown], cells)
         elif form == "json":
-            from rcrun.formats.template.values import json_text
-
-            for row in rows:
-                put(json_text(dict(row)))
+            _print_json(rows)
         elif form.startswith("table"):
             self._print_template_table(rows, form[5:].strip(" "))
         else:
@@ -125,6 +126,16 @@ class Listing:
         template = parse_template(form, escapes=True)
         titles = template.render_header({**self.columns, "Label": lambda name: name}).split("\t")
         print_table(titles, [template.render(row).split("\t") for row in rows])
+
+
+def _print_json(rows: Sequence[Mapping[str, Any]]) -> None:
+    from rcrun.formats.template.values import json_text
+
+    if not trait("json_lines"):
+        put(json_text([dict(row) for row in rows]))
+        return
+    for row in rows:
+        put(json_text(dict(row)))
 
 
 def _cell(value: object) -> str:

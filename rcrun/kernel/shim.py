@@ -7,7 +7,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     Record = Sequence[str]
@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 REPORT = struct.Struct("<4siiii32s1024s")
 
+# Set by --debug, and by nothing else: sees each plan before the shim does.
+on_plan: Callable[[Plan], None] | None = None
+
 
 def shim_path() -> str:
     """The one executable that makes namespaces; AppArmor profiles name it."""
-    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "shim/rcrun-shim")
+    return os.path.join(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "shim/rcrun-shim"
+    )
 
 
 class Report:
@@ -77,8 +82,24 @@ def decode_plan(data: bytes) -> list[list[str]]:
     return plan
 
 
+def plan_text(plan: Plan) -> str:
+    """A record a line, numbered as a report counts them. People paste this: values of the environment are left out."""
+    from shlex import quote
+
+    shown = [
+        ["env", *[f"{word.partition('=')[0]}=…" for word in record[1:]]]
+        if record[0] == "env"
+        else record
+        for record in plan
+    ]
+    lines = [" ".join([quote(word) for word in record]) for record in shown]
+    return "".join([f"{number:4} {line}\n" for number, line in enumerate(lines)])
+
+
 def plan_fd(plan: Plan) -> int:
     """An inheritable memfd that holds the plan."""
+    if on_plan is not None:
+        on_plan(plan)
     fd = os.memfd_create("rcrun-plan", 0)
     data = encode_plan(plan)
     if os.write(fd, data) != len(data):

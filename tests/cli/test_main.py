@@ -11,6 +11,7 @@ import pytest
 
 from accounts import CHECKOUT
 from rcrun.errors import CommandNotFound, NotFound
+from rcrun.kernel import shim
 from rcrun_cli import context
 from rcrun_cli.declare import argument, command, option
 from rcrun_cli.main import Program, run
@@ -119,6 +120,16 @@ def test_an_error_of_the_system_without_a_path_still_has_words(
 ) -> None:
     assert run(whole, ["act", "--how", "system"]) == 1
     assert capsys.readouterr().err.startswith("rcrun: error: odd\nhint: ")
+
+
+def test_debug_shows_plans_without_the_values_of_the_environment(
+    whole: Program, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shim, "on_plan", None)
+    assert run(whole, ["--debug", "act"]) == 0
+    os.close(shim.plan_fd([["plan", "1"], ["env", "TOKEN=secret"], ["exec", "/a b"]]))
+    expected = "plan for the shim:\n   0 plan 1\n   1 env 'TOKEN=…'\n   2 exec '/a b'\n\n"
+    assert capsys.readouterr().err == expected
 
 
 def launch(

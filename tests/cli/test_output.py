@@ -42,6 +42,14 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(capsys, "json", []) == ""
 
 
+def test_json_is_one_array_for_podman(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context.settings, "personality", "podman")
+    assert json.loads(listed(capsys, "json")) == ROWS
+    assert listed(capsys, "json", []) == "[]\n"
+
+
 def test_templates(capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(capsys, r"{{.ID}}\t{{.Names}}") == "0123456789ab\tweb\nf\té\n"
     assert listed(capsys, r"table {{.Names}}\t{{upper .ID}}") == (
