@@ -1,7 +1,8 @@
 """Who runs a command in the tests: root, the ordinary user, the user without subordinate ids.
 
-An Account knows how to become that user from whoever started pytest (root drops privileges, an
-ordinary user takes sudo), and gives it a clean environment, a home and live state of its own.
+pytest runs as root (`make test` takes sudo for that) and drops privileges for each command; started as an
+ordinary user it has that user's account alone. An account has a clean environment, a home, a store and
+live state of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-USER = "rcrun"
+USER = os.environ.get("RCRUN_TEST_USER", "rcrun")
 SINGLE_ID_USER = "rcrun-single"
 
 
@@ -35,6 +36,10 @@ def store_parent() -> str:
         return "/dev/shm"
     finally:
         os.rmdir(probe)
+
+
+def open_to_all(path: Path) -> bool:
+    return all(parent.stat().st_mode & 0o001 for parent in path.parents)
 
 
 class Result:
@@ -72,6 +77,8 @@ class Account:
         self.name = name
         self.uid = entry.pw_uid
         self.gid = entry.pw_gid
+        # A home may be closed to others: then the tests' account passes with its owner's group.
+        self.groups = [] if open_to_all(bin_dir()) else [CHECKOUT.stat().st_gid]
         self.dir = base_dir
         self.home = base_dir / "home"
         self.runtime_dir = base_dir / "run"
@@ -86,19 +93,18 @@ class Account:
             "XDG_RUNTIME_DIR": str(self.runtime_dir),
             "RCRUN_RUNROOT": str(self.runtime_dir / "rcrun"),
         }
-        self.as_root("mkdir", "-p", "-m", "0755", str(base_dir))
-        self.as_root("mkdir", "-p", "-m", "0700", str(self.home), str(self.runtime_dir))
+        self.prepare("mkdir", "-p", "-m", "0755", str(base_dir))
+        self.prepare("mkdir", "-p", "-m", "0700", str(self.home), str(self.runtime_dir))
         owner = f"{self.uid}:{self.gid}"
-        self.as_root("chown", owner, str(base_dir), str(self.home), str(self.runtime_dir))
+        self.prepare("chown", owner, str(base_dir), str(self.home), str(self.runtime_dir))
 
     @property
     def is_me(self) -> bool:
         return self.uid == os.geteuid()
 
-    def as_root(self, *argv: str) -> None:
-        """For the fixtures' own needs; without sudo when the account is whoever runs pytest."""
-        prefix = [] if os.geteuid() == 0 or self.is_me else ["sudo", "-n"]
-        subprocess.run([*prefix, *argv], check=True)
+    def prepare(self, *argv: str) -> None:
+        """For the fixtures' own needs, with whatever rights pytest has."""
+        subprocess.run(argv, check=True)
 
     def popen(
         self,
@@ -110,13 +116,8 @@ class Account:
         """subprocess.Popen as this user, in its home, with its environment and `env` added."""
         words = [os.fspath(word) for word in argv]
         environ = {**self.environ, **(env or {})}
-        if self.is_me:
-            pass
-        elif os.geteuid() == 0:
-            options.update(user=self.uid, group=self.gid, extra_groups=[])
-        else:
-            settings = [f"{name}={value}" for name, value in environ.items()]
-            words = ["sudo", "-n", "-u", self.name, "--", "env", "-i", *settings, *words]
+        if not self.is_me:
+            options.update(user=self.uid, group=self.gid, extra_groups=self.groups)
         return subprocess.Popen(words, env=environ, cwd=cwd or self.home, **options)  # type: ignore[call-overload]
 
     def run(
@@ -151,15 +152,9 @@ class Account:
 
     def new_dir(self, name: str) -> Path:
         """A fresh directory that this user owns."""
-        path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.dir)) if self.can_write() else None
-        if path is None:
-            path = self.dir / f"{name}-{os.urandom(4).hex()}"
-            self.as_root("mkdir", "-m", "0700", str(path))
-        self.as_root("chown", f"{self.uid}:{self.gid}", str(path))
+        path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.dir))
+        os.chown(path, self.uid, self.gid)
         return path
-
-    def can_write(self) -> bool:
-        return os.access(self.dir, os.W_OK)
 
     def processes(self) -> list[str]:
         """`PID: command line` of what still uses this account's directories."""
@@ -180,10 +175,7 @@ class Account:
 
     def remove(self) -> None:
         """Everything of this account; what subordinate ids own, root or their owner removes."""
-        if os.geteuid() == 0:
-            shutil.rmtree(self.dir, ignore_errors=True)
-        elif self.is_me:
-            subprocess.run(["unshare", "-r", "--map-auto", "rm", "-rf", str(self.dir)], check=False)
-            shutil.rmtree(self.dir, ignore_errors=True)
-        else:
-            subprocess.run(["sudo", "-n", "rm", "-rf", str(self.dir)], check=False)
+        if os.geteuid() != 0:
+            argv = ["unshare", "--map-root-user", "--map-auto", "rm", "-rf", str(self.dir)]
+            subprocess.run(argv, check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.dir, ignore_errors=True)

@@ -30,8 +30,8 @@ class Bundle:
         self.account = account
         self.id = f"{name}-{os.urandom(4).hex()}"
         self.dir = account.new_dir("bundle") / name
-        account.as_root("cp", "-a", str(EXAMPLES / name), str(self.dir))
-        account.as_root("chown", "-R", f"{account.uid}:{account.gid}", str(self.dir))
+        account.prepare("cp", "-a", str(EXAMPLES / name), str(self.dir))
+        account.prepare("chown", "-R", f"{account.uid}:{account.gid}", str(self.dir))
         runtime = os.environ.get("OCI_RUNTIME") or str(bin_dir() / "rcrun-oci")
         self.words = [runtime, "--root", str(account.runtime_dir / "oci")]
         if Path(runtime).name == "crun":
