@@ -107,16 +107,21 @@ def _plan(context: Context, container: Container, settings: Records) -> tuple[Re
     spec: Spec = read_json(container.path("config.json"))
     record = container.record
     seccomp_fd = filter_fd(spec)
-    plan = container_plan(
-        spec,
-        container.dir,
-        context.host,
-        root=root_records(context, container),
-        settings=[*settings, *_file_settings(container), *_helpers(context, container)],
-        on_exit=_removal_records(container) if record["auto_remove"] else [],
-        seccomp_fd=seccomp_fd,
-        init=bool(record.get("init")),
-    )
+    try:
+        plan = container_plan(
+            spec,
+            container.dir,
+            context.host,
+            root=root_records(context, container),
+            settings=[*settings, *_file_settings(container), *_helpers(context, container)],
+            on_exit=_removal_records(container) if record["auto_remove"] else [],
+            seccomp_fd=seccomp_fd,
+            init=bool(record.get("init")),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        from rcrun.runtime.bundle import malformed
+
+        raise malformed(spec, error) from error  # a bundle's config.json is as its author wrote it
     return plan, [] if seccomp_fd is None else [seccomp_fd]
 
 

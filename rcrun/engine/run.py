@@ -32,24 +32,16 @@ LARGEST_PASSWD = 1 << 20
 
 
 class Root:
-    """What a new container stands on: an image's layers, top first, or a directory, perhaps of a bundle."""
+    """What a new container stands on: an image's layers, top first, or a directory, perhaps a bundle's."""
 
     __slots__ = ("bundle_dir", "directory", "facts", "lowers", "spec")
 
-    def __init__(
-        self,
-        facts: ImageFacts,
-        lowers: list[str],
-        directory: str = "",
-        *,
-        bundle_dir: str = "",
-        spec: Spec | None = None,
-    ) -> None:
+    def __init__(self, facts: ImageFacts, lowers: list[str]) -> None:
         self.facts = facts
         self.lowers = lowers
-        self.directory = directory
-        self.bundle_dir = bundle_dir
-        self.spec = spec
+        self.directory = ""
+        self.bundle_dir = ""
+        self.spec: Spec = {}
 
 
 def run(
@@ -140,19 +132,19 @@ class Making:
         self._write_cidfile()
 
     def _built(self, root: Root, args: Sequence[str], facts: Facts) -> Built:
-        if root.spec is None:
+        if not root.bundle_dir:
             return build(self.options, args, root.facts, facts)
         from rcrun.engine.config_bundle import build_bundle
         from rcrun.runtime.bundle import malformed
 
         try:
             return build_bundle(self.options, args, root.spec, root.bundle_dir, facts)
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise malformed(root.spec, error) from error
 
     def _root(self, text: str, progress: Progress | None) -> Root:
         if self.options.get("bundle"):
-            return bundle_root(str(self.options["bundle"]))
+            return bundle_root(self.context, str(self.options["bundle"]))
         directory = self.options.get("rootfs")
         if directory:
             return directory_root(str(directory))
@@ -203,6 +195,7 @@ class Making:
         os.mkdir(container.path("rootfs"), 0o755)
         if root.directory:
             container.record["rootfs"] = {"kind": "directory", "path": root.directory}
+            container.record["bundle"] = root.bundle_dir
         else:
             self._make_upper(root)
         if built.mounts.volumes or built.mounts.make_dirs or built.mounts.chowns:
@@ -253,16 +246,23 @@ def directory_root(path: str) -> Root:
     absolute = os.path.abspath(path)
     if not os.path.isdir(absolute):
         raise NotFound(f'no root file system: "{path}" is not a directory')
-    return Root(ImageFacts({}), [absolute], absolute)
+    root = Root(ImageFacts({}), [absolute])
+    root.directory = absolute
+    return root
 
 
-def bundle_root(path: str) -> Root:
+def bundle_root(context: Context, path: str) -> Root:
     from rcrun.runtime import bundle
 
-    folder = os.path.abspath(path)
-    spec = bundle.load(folder)
-    root = directory_root(bundle.rootfs_dir(spec, folder))
-    return Root(root.facts, root.lowers, root.directory, bundle_dir=folder, spec=spec)
+    bundle_dir = os.path.abspath(path)
+    spec = bundle.load(bundle_dir)
+    try:
+        root = directory_root(bundle.rootfs_dir(spec, bundle_dir))
+        root.spec = bundle.with_environment(spec, bundle_dir, context.environ)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise bundle.malformed(spec, error) from error
+    root.bundle_dir = bundle_dir
+    return root
 
 
 def _random_below(limit: int) -> int:

@@ -101,7 +101,7 @@ def seconds_of(text: str) -> float:
     years = year - (month < 3)
     era_days = years * 365 + years // 4 - years // 100 + years // 400
     days = era_days + (153 * ((month + 9) % 12) + 2) // 5 + day - 1 - 719_468
-    return days * 86_400 + clock + int(fraction or "0") / 10 ** len(fraction)
+    return days * 86_400 + clock + float(f"0.{fraction or 0}")
 
 
 # Finding.
