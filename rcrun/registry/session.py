@@ -29,7 +29,7 @@ FIRST_DELAY = 0.4
 LONGEST_DELAY = 10.0
 LONGEST_RETRY_AFTER = 90.0
 MAX_REDIRECTS = 10
-_REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS = (301, 302, 303, 307, 308)
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 _HOPELESS = (ConnectionRefusedError, PermissionError, http.client.InvalidURL)
 _BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
@@ -165,7 +165,7 @@ class Session:
             sent = {**headers, "Authorization": secret} if secret else headers
             answer = self._transport.send(method, url, sent)
             location = answer.headers.get("Location")
-            if answer.status not in _REDIRECTS or not location:
+            if answer.status not in REDIRECTS or not location:
                 return answer
             answer.close()
             url = urljoin(url, location)

@@ -32,6 +32,8 @@ SECTIONS: dict[str, dict[str, Row]] = {
     "Images": {
         "pull": ("pull", "Fetch an image from a registry"),
         "images": ("images", "List images"),
+        "load": ("load", "Load images from an archive"),
+        "import": ("import_:import_", "Make an image of a root file system"),
         "tag": ("tag", "Give an image another name"),
         "untag": ("tag:untag", "Take names from an image"),
         "rmi": ("rmi", "Remove images"),
@@ -78,7 +80,9 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         {
             "exists": ("images:exists", "Tell by the exit status whether an image is here"),
             "inspect": ("inspect:inspect_image", "Print all that is known of images"),
+            "import": "import",
             "list": "images",
+            "load": "load",
             "ls": "images",
             "pull": "pull",
             "rm": "rmi",

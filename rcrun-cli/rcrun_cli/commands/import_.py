@@ -1,0 +1,46 @@
+"""`rcrun import`."""
+
+from __future__ import annotations
+
+from rcrun_cli import context, output
+from rcrun_cli.declare import argument, command, option
+
+
+@command()
+@option(
+    "-c",
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="INSTRUCTION",
+    help="Set something in the image, as a Containerfile would: 'CMD [\"/bin/sh\"]'",
+)
+@option("-m", "--message", metavar="TEXT", help="A comment for the image's history")
+@option("--platform", metavar="OS/ARCH[/VARIANT]", help="The platform that it is made for")
+@option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
+@argument("source", metavar="FILE|URL|-")
+@argument("name", required=False)
+def import_(
+    source: str,
+    name: str | None,
+    changes: tuple[str, ...],
+    message: str | None,
+    platform: str | None,
+    quiet: bool,
+) -> None:
+    """Make an image of a root file system: a tar, compressed or not, in a file, at a URL, or on standard input."""
+    from rcrun.engine.load import import_image
+
+    if source == "-" and output.is_terminal(0):
+        from rcrun.errors import InvalidInput
+
+        raise InvalidInput("no archive on standard input", "rcrun import FILE NAME")
+    loaded = import_image(
+        context.engine(),
+        0 if source == "-" else source,
+        name or "",
+        changes=changes,
+        comment=message or "",
+        platform=platform or "",
+    )
+    output.put(loaded.config_digest)

@@ -1,0 +1,42 @@
+"""`rcrun load`."""
+
+from __future__ import annotations
+
+from rcrun_cli import context, output
+from rcrun_cli.declare import command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.storage.archive import Loaded
+
+
+@command()
+@option(
+    "-i", "--input", "path", metavar="FILE", help="An archive, compressed or not, or a directory"
+)
+@option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
+@option("--platform", metavar="OS/ARCH[/VARIANT]", help="Take the image for this platform")
+def load(path: str | None, quiet: bool, platform: str | None) -> None:
+    """Load images that `save` wrote, or another tool as an OCI or docker archive; from standard input without -i."""
+    from rcrun.engine.load import load as load_images
+
+    source: str | int = 0 if path in (None, "-", "/dev/stdin") else str(path)
+    if source == 0 and output.is_terminal(0):
+        from rcrun.errors import InvalidInput
+
+        raise InvalidInput("no archive on standard input", "rcrun load -i FILE")
+    for loaded in load_images(context.engine(), source, platform=platform or ""):
+        for line in lines(loaded):
+            output.put(line)
+
+
+def lines(loaded: Loaded) -> list[str]:
+    """One for each name, as docker and podman write them."""
+    from rcrun.formats import reference as grammar
+
+    podman = context.settings.personality == "podman"
+    if not loaded.names:
+        label = "Loaded image: " if podman else "Loaded image ID: "
+        return [label + loaded.config_digest]
+    shown = grammar.full if podman else grammar.familiar
+    return [f"Loaded image: {shown(grammar.parse(name))}" for name in loaded.names]

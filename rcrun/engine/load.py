@@ -1,0 +1,148 @@
+"""Images out of files: archives, layouts and root file systems, unpacked at once as a pull does it."""
+
+from __future__ import annotations
+
+from rcrun.engine.pull import Silent, unpack
+from rcrun.errors import InvalidInput, RcrunError
+from rcrun.formats import reference as grammar
+from rcrun.storage import archive, images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from rcrun.engine.context import Context
+    from rcrun.engine.pull import Progress
+    from rcrun.storage.archive import Loaded
+    from rcrun.storage.images import Image
+
+
+def load(
+    context: Context,
+    source: str | int,
+    *,
+    platform: str = "",
+    progress: Progress | None = None,
+) -> list[Loaded]:
+    """Every image of an archive (a path, or a descriptor to read from) or of a directory."""
+    try:
+        found = archive.load(context.store, source, platform=platform)
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    for each in found:
+        _unpack(context, each, platform, progress or Silent())
+    return found
+
+
+def bring(
+    context: Context, transport: str, location: str, platform: str, progress: Progress
+) -> Image:
+    """One image, for `pull oci:DIR:TAG` and its like."""
+    try:
+        loaded = archive.pull_local(context.store, transport, location, platform=platform)
+        if not loaded.names:
+            loaded = _named_by_location(context, transport, location, platform, loaded)
+    except OSError as error:
+        raise _unreadable(location, error) from error
+    _unpack(context, loaded, platform, progress)
+    if loaded.names:
+        return images.find(context.store, loaded.names[0], platform=platform)
+    return images.load(context.store, loaded.descriptor, platform)
+
+
+def _named_by_location(
+    context: Context, transport: str, location: str, platform: str, loaded: Loaded
+) -> Loaded:
+    """A layout often has bare tags only; the tag that was asked for becomes the name, as with podman."""
+    select = archive.split_location(location)[1]
+    name = archive.normalised(select) if select else ""
+    if not name:
+        return loaded
+    return archive.pull_local(context.store, transport, location, name=name, platform=platform)
+
+
+def _unpack(context: Context, loaded: Loaded, platform: str, progress: Progress) -> None:
+    unpack(context, images.load(context.store, loaded.descriptor, platform), progress)
+
+
+def _unreadable(source: str | int, error: OSError) -> RcrunError:
+    name = "standard input" if isinstance(source, int) else source
+    return InvalidInput(f'cannot read "{error.filename or name}": {(error.strerror or "").lower()}')
+
+
+def import_image(
+    context: Context,
+    source: str | int,
+    name: str = "",
+    *,
+    changes: Sequence[str] = (),
+    comment: str = "",
+    platform: str = "",
+) -> Loaded:
+    """A root file system in a tar (a path, a URL, a descriptor) becomes an image of one layer."""
+    from rcrun.formats.imagechange import apply_all
+    from rcrun.storage.containers import now_text
+    from rcrun.storage.importing import import_rootfs
+
+    details: dict[str, Any] = {
+        "created": now_text(),
+        "config": apply_all({}, changes),
+        "comment": comment,
+        "platform": platform,
+    }
+    reference = _name_for_import(name)
+    try:
+        if isinstance(source, str) and source.startswith(("http://", "https://")):
+            with _fetched(context, source) as file:
+                loaded = import_rootfs(context.store, file.fd, reference, **details)
+        else:
+            loaded = import_rootfs(context.store, source, reference, **details)
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    _unpack(context, loaded, platform, Silent())
+    return loaded
+
+
+def _name_for_import(name: str) -> str:
+    if not name:
+        return ""
+    reference = grammar.parse(name)
+    if reference.digest:
+        raise InvalidInput(f'cannot name an image "{name}": a digest is computed, not given')
+    return str(reference)
+
+
+class _fetched:  # noqa: N801  # used like a function
+    """What is at a URL, in a file that goes away."""
+
+    def __init__(self, context: Context, url: str) -> None:
+        from rcrun.storage.scratch import Scratch
+
+        self._context = context
+        self._url = url
+        self._scratch = Scratch(context.store, "import")
+
+    @property
+    def fd(self) -> int:
+        return self._scratch.fd
+
+    def __enter__(self) -> _fetched:
+        import os
+
+        from rcrun.files import write_all
+        from rcrun.registry.fetch import fetch
+        from rcrun.storage.layout import init
+
+        init(self._context.store)
+        self._scratch.make_file(0o600)
+        try:
+            fetch(self._url, self._context.environ, lambda data: write_all(self.fd, data))
+            os.lseek(self.fd, 0, os.SEEK_SET)
+        except BaseException:
+            self._scratch.drop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch.drop()
