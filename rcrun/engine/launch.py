@@ -110,7 +110,7 @@ def _plan(context: Context, container: Container, settings: Records) -> tuple[Re
     try:
         plan = container_plan(
             spec,
-            container.dir,
+            record.get("bundle") or container.dir,  # what hooks are told
             context.host,
             root=root_records(context, container),
             settings=[*settings, *_file_settings(container), *_helpers(context, container)],
