@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rcrun.errors import InvalidInput
-from rcrun.formats import size, volume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,16 +143,27 @@ def _ipc(options: Options, facts: Facts) -> list[spec.Mount]:
     queue = _mount("/dev/mqueue", "mqueue", "mqueue", [*_CLOSED])
     if word == "none":
         return [queue]
-    given = options.get("shm_size")
-    limit = size.parse(str(given)) if given else _DEFAULT_SHM
+    limit = _DEFAULT_SHM
+    if options.get("shm_size"):
+        from rcrun.formats import size
+
+        limit = size.parse(str(options["shm_size"]))
     return [
         _mount("/dev/shm", "tmpfs", "shm", [*_CLOSED, "mode=1777", f"size={limit}"]),
         queue,
     ]
 
 
+# The options that bring a mount.
+_ASKING = ("volume", "mount", "tmpfs", "tz", "read_only_tmpfs")
+
+
 def asked(options: Options, image: ContainerConfig, facts: Facts) -> list[Mount]:
     """Every mount that the user or the image wants; the same destination twice is an error."""
+    if not image.get("Volumes") and not any(options.get(key) for key in _ASKING):
+        return []
+    from rcrun.formats import volume
+
     found: dict[str, Mount] = {}
     for mount in _typed(options, facts):
         if mount.destination in found:
@@ -175,6 +185,8 @@ def _add_once(found: dict[str, Mount], mount: Mount) -> None:
 
 
 def _typed(options: Options, facts: Facts) -> Iterable[Mount]:
+    from rcrun.formats import volume
+
     for text in options.get("volume") or ():
         yield volume.parse_volume(text, facts.cwd)
     if options.get("mount"):
@@ -190,7 +202,9 @@ def _time_zone(zone: str, facts: Facts) -> Mount:
     path = "/etc/localtime" if zone == "local" else f"/usr/share/zoneinfo/{zone}"
     if ".." in zone.split("/") or facts.stat(path) is None:
         raise InvalidInput(f'invalid --tz "{zone}": the host has no "{path}"')
-    return volume.Mount("bind", path, "/etc/localtime", {"access": "ro"})
+    from rcrun.formats.volume import Mount
+
+    return Mount("bind", path, "/etc/localtime", {"access": "ro"})
 
 
 def add(result: Mounts, mount: Mount, facts: Facts, user: User) -> None:
