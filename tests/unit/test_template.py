@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from rcrun.formats.template import Template, TemplateError
 
 CASES = Path(__file__).with_name("template") / "cases.txt"
+SEED = int(os.environ.get("RCRUN_SEED", random.randrange(2**32)))
 LABELS = {"k": "v", "a": "b"}
 CONTAINER = {
     "Id": "abc",
@@ -140,3 +143,51 @@ def test_json_is_not_escaped_for_html_and_survives_odd_names() -> None:
     value = {"<&>": "é\u2028\x01", "bad": "\udcff"}
     expected = '{"<&>":"é\\u2028\\u0001","bad":"?"}'
     assert Template("{{json .}}").render(value) == expected
+
+
+PIECES = [
+    "{{", "}}", "{{-", "-}}", " ", "\n", ".", ".a", ".b.c", "$", "$x", ":=", "=", ",", "|", "(", ")", '"s"', "`r`", "'c'",
+    "1", "0x", "-3", "1.5", "nil", "true", "if", "else", "end", "range", "with", "define", "block", "template", "break",
+    "continue", "len", "index", "printf", "print", "eq", "lt", "and", "or", "not", "slice", "json", "join", "split", "/*", "*/",
+    "text", "%", '"%d %s"', "{", "}", '"', "\\", "é", "\0", "title", "pad", "html", "js", "urlquery", "call",
+]  # fmt: skip
+ACTIONS = [
+    "{{range .}}", "{{range $i, $x := .a}}", "{{if .a}}", "{{else}}", "{{end}}", "{{with .b}}", "{{$x := .}}", "{{$x = 1}}",
+    "{{$x}}", "{{.}}", "{{.a}}", "{{json .}}", "{{index . 0}}", "{{len .a}}", "{{printf \"%v %d %q %x %5.1f\" . . . . .}}",
+    "{{define \"t\"}}", "{{template \"t\" .}}", "{{break}}", "{{slice . 1 2}}", "{{eq . 1 2}}", "{{lt .a .b}}", "{{and . .a}}",
+    "{{join . \",\"}}", "{{.a | len | printf \"%d\"}}", "{{(.a).b}}", "{{split . \"\"}}", "{{html .}}", "{{println . nil}}",
+]  # fmt: skip
+DATA = [
+    None,
+    0,
+    "",
+    "é",
+    [],
+    [1, "a", None],
+    {},
+    {"a": {"b": [1.5]}, "b": {"c": True}},
+    [{"a": "x"}],
+]
+
+
+def test_nonsense_is_refused_in_words() -> None:
+    """Whatever is typed and whatever the data is: a text, or a TemplateError."""
+    generator = random.Random(SEED)
+    for _ in range(4000):
+        pieces = PIECES if generator.random() < 0.5 else ACTIONS
+        text = "".join(generator.choices(pieces, k=generator.randrange(1, 12)))
+        if pieces is PIECES and generator.random() < 0.7:
+            text = "{{" + text + "}}"
+        data = generator.choice(DATA)
+        try:
+            assert isinstance(Template(text).render(data), str)
+        except TemplateError as error:
+            assert error.message.startswith("template: :"), (text, SEED)
+        except Exception as error:
+            raise AssertionError(f"{text!r} over {data!r} (RCRUN_SEED={SEED})") from error
+
+
+def test_depth_has_a_limit() -> None:
+    for text in ("{{" + "(" * 5000 + "1}}", "{{if 1}}" * 5000):
+        with pytest.raises(TemplateError, match="nested too deeply"):
+            Template(text)

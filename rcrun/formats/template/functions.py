@@ -114,6 +114,10 @@ def _string(value: Any) -> str:
     return value
 
 
+def _split(text: str, separator: str) -> list[str]:
+    return text.split(separator) if separator else list(text)
+
+
 def _title(text: Any) -> str:
     """strings.Title: a letter after anything that is no letter, digit or underscore."""
     last, titled = " ", ""
@@ -162,7 +166,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "printf": lambda form, *values: sprintf(_string(form), values),
     "println": lambda *values: sprintln(values),
     "slice": _slice,
-    "split": lambda text, separator: _string(text).split(separator) if separator else list(text),
+    "split": lambda text, separator: _split(_string(text), _string(separator)),
     "title": _title,
     "truncate": _truncate,
     "upper": lambda text: _string(text).upper(),

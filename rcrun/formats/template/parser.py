@@ -35,8 +35,20 @@ def parse(source: str, functions: Collection[str], *, escapes: bool = False) -> 
     return {**parser.templates, "": body}
 
 
+MAX_NESTING = 100
+
+
 class Parser:
-    __slots__ = ("_at", "_functions", "_loops", "_source", "_tokens", "_variables", "templates")
+    __slots__ = (
+        "_at",
+        "_depth",
+        "_functions",
+        "_loops",
+        "_source",
+        "_tokens",
+        "_variables",
+        "templates",
+    )
 
     def __init__(self, source: str, functions: Collection[str], *, escapes: bool = False) -> None:
         self._source = source
@@ -45,10 +57,12 @@ class Parser:
         self._at = 0
         self._variables = ["$"]
         self._loops = 0
+        self._depth = 0
         self.templates: Templates = {}
 
     def block(self, ends: set[str]) -> tuple[list[Node], Token | None]:
         """Nodes up to one of these keywords, which has been read, or to the end of the text."""
+        self._deeper()
         nodes: list[Node] = []
         while (token := self._next()).kind != "eof":
             if token.kind == "text":
@@ -60,6 +74,7 @@ class Parser:
                 continue
             self._next()
             if word.text in ends or word.text in ("end", "else"):
+                self._depth -= 1
                 return nodes, word
             nodes.extend(self._keyword(word))
         if ends:
@@ -149,6 +164,7 @@ class Parser:
     def _pipeline(self, end: str, context: str) -> Pipeline:
         """A pipeline up to `}}` or `)`, which is read too."""
         token = self._skip_space()
+        self._deeper()
         pipeline = Pipeline(token.at)
         self._declaration(pipeline, context)
         while True:
@@ -165,7 +181,14 @@ class Parser:
                 raise self.fault(token.at, "missing value for command")
             if token.kind == end:
                 self._check(pipeline, context, token)
+                self._depth -= 1
                 return pipeline
+
+    def _deeper(self) -> None:
+        """Blocks and parentheses are read by recursion, which Python bounds less kindly."""
+        self._depth += 1
+        if self._depth > MAX_NESTING:
+            raise self.fault(self._peek().at, "nested too deeply")
 
     def _check(self, pipeline: Pipeline, context: str, end: Token) -> None:
         if not pipeline.commands:
