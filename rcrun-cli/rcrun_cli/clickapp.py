@@ -48,7 +48,11 @@ class Replayed(click.Command):
     record: Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, rewrite(self.record, args))
+        try:
+            return super().parse_args(ctx, rewrite(self.record, args))
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # the parser of options does not tell where it was
+            raise
 
 
 class Section(click.Group):
@@ -145,6 +149,8 @@ def application(program: Program) -> click.Group:
         params=params,
         callback=callback,
         invoke_without_command=True,
+        # inherited by every command, but where -h is an option of its own, as --hostname of run
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.program = program
     return app

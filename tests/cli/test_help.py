@@ -38,7 +38,7 @@ def test_the_table_says_what_the_docstring_says() -> None:
             assert not line.endswith("."), name
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["container"], ["container", "--help"]])
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["container"], ["container", "-h"]])
 def test_help_needs_no_daemon_and_no_store(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

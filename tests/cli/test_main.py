@@ -78,6 +78,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Program:
         (["nope"], 125, 'rcrun: error: there is no command "nope"\nhint: see rcrun --help\n'),
         (["acts"], 125, 'rcrun: error: there is no command "acts"; did you mean act?\nhint: see rcrun --help\n'),
         (["strict"], 125, "rcrun: error: missing argument 'WORD'\nhint: see rcrun strict --help\n"),
+        (["act", "--how"], 125, "rcrun: error: option '--how' requires an argument\nhint: see rcrun act --help\n"),
         (["--host", "tcp://h", "act"], 1, "rcrun: error: cannot use the engine at \"tcp://h\": rcrun has no "
          "daemon, it works on this host only\nhint: log in there and run the same command: ssh HOST rcrun …\n"),
     ],
