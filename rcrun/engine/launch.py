@@ -151,7 +151,8 @@ def _helpers(context: Context, container: Container) -> Records:
         from rcrun.network.ports import settle
 
         network["bound"] = settle(network["ports"])
-    return helper_records(network, container.live_dir, context.environ)
+    as_root = context.identity.kind == "root"
+    return helper_records(network, container.live_dir, context.environ, as_root=as_root)
 
 
 def _removal_records(container: Container) -> Records:

@@ -20,8 +20,15 @@ INSTALL_HINT = (
 )
 
 
+# pasta gives up the privilege by which root may open another process's namespace, but a mounted one anybody may.
+_AS_ROOT = (
+    'file=$1; shift; : >"$file" && mount --bind "$0" "$file" && "$@" --netns "$file"; '
+    'status=$?; umount -l "$file"; exit $status'
+)
+
+
 def helper_records(
-    network: Mapping[str, Any], live_dir: str, environ: Mapping[str, str]
+    network: Mapping[str, Any], live_dir: str, environ: Mapping[str, str], *, as_root: bool = False
 ) -> list[list[str]]:
     """The `helper` record (docs/plan.md) of a container's network."""
     mode = network["mode"]
@@ -32,7 +39,11 @@ def helper_records(
     ports, options = network.get("bound") or [], network.get("options") or []
     if mode == "slirp4netns":
         return [["helper", pid_file, program, *slirp_words(options), "@PID@", "tap0"]]
-    return [["helper", pid_file, program, *pasta_words(pid_file, ports, options), "@PID@"]]
+    words = pasta_words(pid_file, ports, options)
+    if not as_root:
+        return [["helper", pid_file, program, *words, "@PID@"]]
+    mounted = ["/bin/sh", "-c", _AS_ROOT, "/proc/@PID@/ns/net", f"{live_dir}/netns"]
+    return [["helper", pid_file, *mounted, program, "--netns-only", "--runas", "0:0", *words]]
 
 
 def find_program(name: str, search: str) -> str:
