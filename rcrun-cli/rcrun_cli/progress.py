@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 
 from rcrun.formats import reference as grammar
@@ -45,6 +44,8 @@ class Writer:
     """Lines on a stream from several threads; nobody listening is no reason to stop."""
 
     def __init__(self, stream: TextIO) -> None:
+        import threading
+
         self._stream = stream
         self._lock = threading.RLock()
 
