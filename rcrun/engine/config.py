@@ -9,7 +9,7 @@ from __future__ import annotations
 from rcrun.engine import config_linux, config_mounts, config_process
 from rcrun.engine import options as run_options
 from rcrun.errors import InvalidInput
-from rcrun.formats import signals, spec
+from rcrun.formats import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rcrun.formats.passwd import User
     from rcrun.formats.spec import Spec
 
+# Nothing newer is used, and a runtime refuses a version that it does not know.
+OCI_VERSION = "1.1.0"
 DEFAULT_STOP_SIGNAL = 15
 DEFAULT_STOP_TIMEOUT = 10
 NETWORKS = ("none", "host", "pasta", "slirp4netns")
@@ -102,7 +104,7 @@ def _config(
     seccomp = config_process.seccomp(security, allowed, facts)
     linux = config_linux.linux(options, facts, user, security, seccomp)
     config: Spec = {
-        "ociVersion": spec.OCI_VERSION,
+        "ociVersion": OCI_VERSION,
         "process": config_process.process(
             options, args, image.config, facts, user, hostname, security
         ),

@@ -193,5 +193,6 @@ def tmpfs(destination: str, data: list[str]) -> Mount:
     """With docker's defaults where nothing else is said."""
     said = {word.removeprefix("no") for word in data}
     words = [word for word in TMPFS_DEFAULTS if word.removeprefix("no") not in said]
+    words += [word for word in data if word != "notmpcopyup"]  # which is the default
     access = "ro" if "ro" in data else "rw"
-    return Mount("tmpfs", "", destination, {"access": access}, data=words + data)
+    return Mount("tmpfs", "", destination, {"access": access}, data=words)

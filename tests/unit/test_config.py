@@ -280,3 +280,34 @@ def test_building_changes_no_argument() -> None:
     before = (repr(options), repr(image), repr(MAPPED.uid_map))
     built(options, image=image)
     assert (repr(options), repr(image), repr(MAPPED.uid_map)) == before
+
+
+@pytest.mark.parametrize("identity", [MAPPED, SINGLE, ROOT], ids=["mapped", "single", "root"])
+def test_config_json_is_what_the_specification_says(identity: Any) -> None:
+    from rcrun.formats import validate
+
+    files = {"/dev/fuse": b"", "/a": b""}
+    known = facts(identity, files=files, hard_limit=lambda name: -1)
+    options: dict[str, Any] = {
+        "annotation": ("a=b",),
+        "cap_add": ("ALL",),
+        "cpus": "1.5",
+        "device": ("/dev/fuse",),
+        "domainname": "d",
+        "memory": "64m",
+        "memory_swap": "-1",
+        "pids_limit": 5,
+        "security_opt": ("no-new-privileges",),
+        "sysctl": ("net.core.somaxconn=1",),
+        "tmpfs": ("/t",),
+        "tty": True,
+        "ulimit": ("core=-1", "nofile=1:2"),
+        "user": "web",
+        "volume": ("/a:/b:ro", "named:/n"),
+    }
+    for given in (
+        {},
+        options,
+        {"privileged": True, "network": "host", "pid": "host", "ipc": "host"},
+    ):
+        assert validate.config_faults(built(given, known=known).config) == []

@@ -143,6 +143,7 @@ def test_mount_refused(text: str, message: str) -> None:
         ("/run:size=64m,mode=1777", ["noexec", "nosuid", "nodev", "size=64m", "mode=1777"]),
         ("/run:exec,suid", ["nodev", "exec", "suid"]),
         ("/run:rw,noexec", ["nosuid", "nodev", "rw", "noexec"]),
+        ("/run:notmpcopyup", ["noexec", "nosuid", "nodev"]),
     ],
 )
 def test_tmpfs(text: str, data: list[str]) -> None:
