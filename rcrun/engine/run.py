@@ -157,7 +157,11 @@ class Making:
     def _image(self, text: str, progress: Progress | None) -> Image:
         """Found while the gate is held, so that nobody collects its layers before we name them."""
         policy, platform = self.options.get("pull") or "missing", self.options.get("platform") or ""
-        if policy not in ("always", "newer"):
+        # `oci:DIR` and its like are pull's own words.
+        is_plain = not text.startswith(
+            ("docker://", "docker-archive:", "oci-archive:", "oci:", "dir:")
+        )
+        if is_plain and policy not in ("always", "newer"):
             make_private_dir(self.context.store.root_dir)
             self.gate.__enter__()
             try:
@@ -169,9 +173,11 @@ class Making:
                 self.context.tell(f"Unable to find image '{text}' locally")
         from rcrun.engine.pull import pull
 
-        pull(self.context, text, policy="always", platform=platform, progress=progress)
+        policy = "always" if is_plain and policy == "missing" else policy
+        pulled = pull(self.context, text, policy=policy, platform=platform, progress=progress)
         self.gate.__enter__()
-        return images.find(self.context.store, text, platform=platform)
+        found = pulled.reference or pulled.config_digest
+        return images.find(self.context.store, found, platform=platform)
 
     def _claim_name(self) -> None:
         given = self.options.get("name")
@@ -207,10 +213,15 @@ class Making:
 
     def _make_upper(self, root: Root) -> None:
         """The root directory's mode is the upper's; its owner is the container's root, which we are."""
-        container = self.claim.container
         from rcrun.engine.rootdriver import driver
 
-        container.record["rootfs"]["driver"] = driver(self.context)
+        container = self.claim.container
+        container.record["rootfs"]["driver"] = chosen = driver(self.context)
+        if chosen == "copy":
+            from rcrun.engine.volumes import copy_layers
+
+            copy_layers(self.context, root.lowers, container.path("rootfs"))
+            return
         mode = os.stat(root.lowers[0]).st_mode & 0o7777
         os.mkdir(container.path("upper"))
         os.chmod(container.path("upper"), mode)
