@@ -94,6 +94,12 @@ def _filler(context: Context, destination: str, lowers: Sequence[str]) -> Callab
     return fill
 
 
+def copy_layers(context: Context, lowers: Sequence[str], target: str) -> None:
+    """Where no overlay works, a container has its own copy of the image's files."""
+    command = [*_python(), copytree.__file__, "merge", target, *lowers]
+    run_in_namespace(context, [["exec", *command]], "cannot copy the image for the container")
+
+
 def _python() -> list[str]:
     return [sys.executable or "/usr/bin/python3", "-IS"]
 
