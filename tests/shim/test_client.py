@@ -64,12 +64,16 @@ def test_much_binary_output_arrives_whole(relay):
 
 def test_a_slow_reader_gets_the_end_after_the_container_has_gone(relay):
     process = relay.start(
-        *("run", "--streams", "o", "--listen", relay.socket, *sh("head -c 250000 /dev/zero")),
+        *("run", "--stdin", "--streams", "io", "--listen", relay.socket),
+        *sh("read line; head -c 250000 /dev/zero"),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     waiter = relay.peer(0)
-    kinds = [packet[:1] for packet in waiter.rest()]
-    assert kinds[-1:] == [b"X"], "the end is told though the reader did not read"
+    waiter.expect(b"P")
+    process.stdin.write(b"go\n")
+    process.stdin.close()
+    assert waiter.expect(b"X") == bytes(4), "the end is told though the reader did not read"
     time.sleep(0.3)
     assert len(process.stdout.read()) == 250000
     assert process.wait(10) == 0
