@@ -76,8 +76,10 @@ def _checked(kind: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Give the faults of every library one form."""
     try:
         yield from pieces
-    except (InvalidInput, HostLacks, OSError, MemoryError):
-        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise InvalidInput(f"the {kind} stream is damaged: {error}") from error  # bz2's way
     except EOFError as error:
         raise InvalidInput(f"the {kind} stream is cut short") from error
     except Exception as error:
@@ -93,6 +95,8 @@ def _gzip(read: Read, head: bytes) -> Iterator[bytes]:
         member = isal.decompressobj(31) if isal else zlib.decompressobj(31)
         data = yield from _member(member, read, data)
         data = data.lstrip(b"\0") or _past_padding(read)
+        if data and not data.startswith(b"\x1f"):
+            raise InvalidInput("the gzip stream is damaged: something else follows it")
 
 
 def _member(member: Any, read: Read, data: bytes) -> Generator[bytes, None, bytes]:

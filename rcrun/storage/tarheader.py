@@ -25,7 +25,8 @@ LARGEST_FILE = 1 << 43
 LARGEST_ID = (1 << 32) - 2  # the last one means "no change" to chown(2)
 
 FILE, HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = "0123456"
-_FILES = b"0\07S"
+_FILES = (b"0", b"\x00", b"7", b"S")
+_OLD_FILES = (b"0", b"\x00")  # a slash at the end of the name makes a directory
 _HEADER_ONLY = b"123456"
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
 _ZEROS = bytes(BLOCK)
@@ -197,7 +198,7 @@ class TarReader:
 
 def _kind(kind: bytes, member: Member, text: str) -> str:
     if kind in _FILES:
-        return DIRECTORY if kind in b"0\0" and member.name.endswith(b"/") else FILE
+        return DIRECTORY if kind in _OLD_FILES and member.name.endswith(b"/") else FILE
     if kind in _HEADER_ONLY:
         return kind.decode("ascii")
     if kind == b"D":  # GNU: a directory and the list of its names

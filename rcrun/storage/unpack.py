@@ -91,7 +91,9 @@ class Unpacker:
             os.removexattr(self.root_fd, "system.posix_acl_default")
         except OSError:
             pass
-        os.fchown(self.root_fd, 0, 0)
+        status = os.fstat(self.root_fd)
+        if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(self.root_fd, os.geteuid(), os.getegid())
         os.fchmod(self.root_fd, 0o755)
 
     def _place(self, member: Member, reader: TarReader) -> None:
