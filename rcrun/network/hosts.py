@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
 # The names under which programs look for the host; docker's and podman's.
 HOST_NAMES = "host.docker.internal host.containers.internal"
-# The host's address as each kind of network has it; --map-guest-addr tells it to pasta.
-HOST_ADDRESSES = {"host": "127.0.0.1", "pasta": "169.254.1.2", "slirp4netns": "10.0.2.2"}
+# The host's address in each kind of network. pasta and slirp4netns are started so that they reach nothing of
+# the host's own; their addresses come here when they are started otherwise.
+HOST_ADDRESSES = {"host": "127.0.0.1"}
 GATEWAY = "host-gateway"
 _LOCAL = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback

@@ -233,18 +233,28 @@ def test_ports_without_a_network() -> None:
 
 
 def test_hosts() -> None:
-    text = built(
-        {"add_host": ("db:10.1.1.1", "gw:host-gateway", "six:[::2]"), "hostname": "web"}
-    ).files["hosts"]
+    made = built({"add_host": ("db:10.1.1.1", "six:[::2]"), "hostname": "web", "domainname": "d"})
+    text = made.files["hosts"]
     assert "10.1.1.1\tdb\n" in text
-    assert "169.254.1.2\tgw\n" in text
     assert "::2\tsix\n" in text
-    assert "127.0.0.1\tweb calm_curie\n" in text
-    assert "host.docker.internal" in text
-    assert "host.docker.internal" not in built({"network": "none"}).files["hosts"]
-    host = built({"network": "host", "add_host": ("db=10.1.1.1",)}).files["hosts"]
-    assert host.startswith("127.0.0.1 localhost\n10.0.0.9 build.example\n10.1.1.1\tdb\n")
+    assert "127.0.0.1\tweb.d web calm_curie\n" in text
+    host = built({"network": "host", "add_host": ("db=10.1.1.1", "gw:host-gateway")}).files["hosts"]
+    assert host.startswith(
+        "127.0.0.1 localhost\n10.0.0.9 build.example\n10.1.1.1\tdb\n127.0.0.1\tgw\n"
+    )
+    assert "127.0.0.1\thost.docker.internal" in host
     assert "hosts" not in built({"no_hosts": True}).files
+
+
+def test_the_host_has_a_name_only_where_it_can_be_reached() -> None:
+    from rcrun.network import hosts
+
+    assert "host.docker.internal" not in built({"network": "none"}).files["hosts"]
+    found = hosts.text(
+        ["web"], host_address="10.0.2.2", added=[hosts.parse_added("gw:host-gateway", "10.0.2.2")]
+    )
+    assert "10.0.2.2\tgw\n" in found
+    assert "10.0.2.2\thost.docker.internal host.containers.internal\n" in found
 
 
 def test_resolvers() -> None:
