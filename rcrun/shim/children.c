@@ -249,6 +249,18 @@ int helpers_start(const struct plan *plan, pid_t pid, struct report *report)
 	return 0;
 }
 
+/* Its ports are free when it is gone: whoever was told that the container ended may ask for them at once. */
+static void end_child(pid_t pid)
+{
+	autoclose int process = sys_pidfd_open(pid);
+	struct pollfd waiting = {.fd = process, .events = POLLIN};
+
+	(void)kill(pid, SIGTERM);
+	if (process < 0 || TEMP_FAILURE_RETRY(poll(&waiting, 1, 1000)) != 1)
+		(void)kill(pid, SIGKILL);
+	(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+}
+
 void helpers_stop(const struct plan *plan)
 {
 	for (int i = 0; i < plan->first_step; i++) {
@@ -262,7 +274,7 @@ void helpers_stop(const struct plan *plan)
 			continue;
 		pid_t pid = (pid_t)number(text);
 		if (pid > 1 && waitpid(pid, NULL, WNOHANG) == 0)
-			(void)kill(pid, SIGTERM);
+			end_child(pid);
 		(void)unlink(record->words[1]);
 	}
 }
