@@ -109,6 +109,12 @@ def slirp4netns(account: Account) -> str | None:
     return tool("slirp4netns")(account) or device("/dev/net/tun")(account)
 
 
+def network(account: Account) -> str | None:
+    """The default network of a container: pasta, else slirp4netns."""
+    reason = pasta(account)
+    return reason and slirp4netns(account) and reason
+
+
 def cgroup2(account: Account) -> str | None:
     """A cgroup v2 directory that this user may write, with pids to limit."""
     lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
@@ -162,6 +168,7 @@ PROBES: dict[str, Callable[[Account], str | None]] = {
     "debian-bundle": debian_bundle,
     "fuse": fuse,
     "kvm": kvm,
+    "network": network,
     "overlay": overlay,
     "pasta": pasta,
     "root": root,

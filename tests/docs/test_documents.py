@@ -56,7 +56,7 @@ def script_of(found: list[Block]) -> str:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.requires("userns", "subids", "overlay", "pasta", "bundles", "busybox")
+@pytest.mark.requires("userns", "subids", "overlay", "network", "bundles", "busybox")
 @pytest.mark.parametrize("document", RUNNABLE, ids=lambda path: path.name)
 def test_what_it_says_works(document: Path, user_account: Account) -> None:
     found = blocks(document)
