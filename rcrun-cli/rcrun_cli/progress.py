@@ -61,12 +61,16 @@ class Writer:
         self.write(line + "\n")
 
 
-def opening(reference: Reference, typed: str) -> list[str]:
-    """Docker's first lines."""
-    lines = []
-    if reference.tag == grammar.DEFAULT_TAG and not typed.endswith(f":{grammar.DEFAULT_TAG}"):
-        lines.append(f"Using default tag: {grammar.DEFAULT_TAG}")
-    return [*lines, f"{reference.digest or reference.tag}: Pulling from {reference.path}"]
+def opening(reference: Reference, typed: str) -> str:
+    """Docker's first line, with its end; empty when a tag was typed."""
+    tag = grammar.DEFAULT_TAG
+    if reference.tag == tag and not typed.endswith(f":{tag}"):
+        return f"Using default tag: {tag}\n"
+    return ""
+
+
+def second(reference: Reference) -> str:
+    return f"{reference.digest or reference.tag}: Pulling from {reference.path}"
 
 
 def ending(reference: Reference, digest: str, changed: bool) -> list[str]:
@@ -78,8 +82,10 @@ class Lines(Writer):
     """Docker's lines where nothing can be rewritten."""
 
     def begin(self, reference: Reference, typed: str) -> None:
-        for line in opening(reference, typed):
-            self.say(line)
+        self.write(opening(reference, typed))
+
+    def found(self, reference: Reference) -> None:
+        self.say(second(reference))
 
     def layers(self, present: Sequence[Descriptor], missing: Sequence[Descriptor]) -> None:
         for layer in present:
@@ -112,6 +118,8 @@ class PodmanLines(Writer):
 
     def begin(self, reference: Reference, typed: str) -> None:
         self.say(f"Trying to pull {reference}...")
+
+    def found(self, reference: Reference) -> None:
         self.say("Getting image source signatures")
 
     def layers(self, present: Sequence[Descriptor], missing: Sequence[Descriptor]) -> None:
@@ -148,8 +156,10 @@ class Screen(Writer):
         self._last_frame = 0.0
 
     def begin(self, reference: Reference, typed: str) -> None:
-        for line in opening(reference, typed):
-            self.say(line)
+        self.write(opening(reference, typed))
+
+    def found(self, reference: Reference) -> None:
+        self.say(second(reference))
 
     def layers(self, present: Sequence[Descriptor], missing: Sequence[Descriptor]) -> None:
         with self._lock:

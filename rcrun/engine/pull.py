@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         """What a person wants to know meanwhile. `advanced` and `downloaded` come from several threads."""
 
         def begin(self, reference: Reference, typed: str) -> None: ...
+        def found(self, reference: Reference) -> None: ...
         def layers(self, present: Sequence[Descriptor], missing: Sequence[Descriptor]) -> None: ...
         def advanced(self, digest: str, done: int) -> None: ...
         def downloaded(self, digest: str) -> None: ...
@@ -44,6 +45,9 @@ class Silent:
     """Progress for those who do not look."""
 
     def begin(self, reference: Reference, typed: str) -> None:
+        pass
+
+    def found(self, reference: Reference) -> None:
         pass
 
     def layers(self, present: Sequence[Descriptor], missing: Sequence[Descriptor]) -> None:
@@ -209,6 +213,7 @@ class _RegistryPull:
         from rcrun.storage.lease import Lease
 
         top = self.client.manifest(self.reference.digest or self.reference.tag)
+        self.progress.found(self.reference)
         with Lease(self.store) as lease:
             manifest = self._manifest_for(top, platform)
             fault = documents.manifest_fault(manifest.value)

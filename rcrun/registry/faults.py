@@ -36,7 +36,7 @@ def unreachable(host: str, error: Exception) -> RegistryError:
         )
     if isinstance(error, socket.gaierror):
         return RegistryError(
-            f'cannot reach registry "{host}": the host name is not known: {error.strerror}',
+            f'cannot reach registry "{host}": {_resolver_reason(error)}',
             "check the name and the network; behind a proxy set HTTPS_PROXY",
         )
     return RegistryError(
@@ -52,6 +52,12 @@ def broken(host: str, what: str, error: Exception | None) -> RegistryError:
         f'cannot get {what} from registry "{host}": {reason}',
         "run the command again: what has arrived is kept",
     )
+
+
+def _resolver_reason(error: socket.gaierror) -> str:
+    if error.errno == socket.EAI_NONAME:
+        return "the host name is not known"
+    return (error.strerror or "its address cannot be found").lower()
 
 
 def _reason(error: Exception) -> str:

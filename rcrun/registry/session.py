@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HUB_HOST = "registry-1.docker.io"
 TRIES = 5
+TRIES_TO_CONNECT = 3
 FIRST_DELAY = 0.4
 LONGEST_DELAY = 10.0
 LONGEST_RETRY_AFTER = 90.0
@@ -75,10 +76,12 @@ def retry_after_seconds(text: str | None, now: float) -> float | None:
         return None
 
 
-def is_hopeless(error: Exception) -> bool:
-    """Another try would end the same."""
+def is_hopeless(error: Exception, failures: int) -> bool:
+    """Another try would end the same, or take longer than anybody waits for a host that is not there."""
     if isinstance(error, socket.gaierror):
-        return error.errno != socket.EAI_AGAIN
+        return error.errno != socket.EAI_AGAIN or failures >= TRIES_TO_CONNECT
+    if isinstance(error, TimeoutError):
+        return failures >= TRIES_TO_CONNECT
     if isinstance(error, ssl.SSLError):
         return not isinstance(error, _BROKEN_TLS)
     return isinstance(error, _HOPELESS)
@@ -127,7 +130,7 @@ class Session:
             try:
                 answer = self._authorised(method, url, scope, headers or {})
             except (OSError, http.client.HTTPException) as error:
-                if is_hopeless(error) or not self.patience.wait(failures):
+                if is_hopeless(error, failures) or not self.patience.wait(failures):
                     raise unreachable(self.host, error) from error
                 continue
             if answer.status not in _TEMPORARY:

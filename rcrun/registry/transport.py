@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Origin = tuple[str, str, int]
 
 TIMEOUT = 30.0
+CONNECT_TIMEOUT = 10.0
 MAX_DOCUMENT = 4 * 1024 * 1024
 USER_AGENT = "rcrun/1"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -127,8 +128,10 @@ class Transport:
                 return self._exchange(kept, origin, method, url, headers, body)
             except (OSError, http.client.HTTPException):
                 kept.close()
-        fresh = self._connect(origin)
+        fresh = self._connection_to(origin)
         try:
+            fresh.connect()
+            fresh.sock.settimeout(self.timeout)
             return self._exchange(fresh, origin, method, url, headers, body)
         except BaseException:
             fresh.close()
@@ -181,14 +184,15 @@ class Transport:
                 return f"http://{parts.netloc.rpartition('@')[2]}{target}", extra
         return target, {}
 
-    def _connect(self, origin: Origin) -> http.client.HTTPConnection:
+    def _connection_to(self, origin: Origin) -> http.client.HTTPConnection:
         scheme, host, port = origin
         proxy = proxy_for(scheme, host, port, self.environ)
         at, at_port = (proxy.host, proxy.port) if proxy else (host, port)
+        patience = min(self.timeout, CONNECT_TIMEOUT)
         if scheme == "http":
-            return http.client.HTTPConnection(at, at_port, timeout=self.timeout)
+            return http.client.HTTPConnection(at, at_port, timeout=patience)
         context = self._context(host, port)
-        connection = http.client.HTTPSConnection(at, at_port, timeout=self.timeout, context=context)
+        connection = http.client.HTTPSConnection(at, at_port, timeout=patience, context=context)
         if proxy:
             secret = proxy.authorization
             connection.set_tunnel(host, port, {"Proxy-Authorization": secret} if secret else {})
