@@ -204,6 +204,7 @@ def launch_failed(context: Context, container: Container, error: RcrunError) -> 
         from rcrun.engine.rm import remove_trees
         from rcrun.storage.claims import discard
 
-        remove_trees(context, [discard(container), container.live_dir])
+        trees = [discard(container), container.live_dir, *anonymous_volumes(container)]
+        remove_trees(context, trees)
     else:
         note_failure(container, error.message)

@@ -13,7 +13,7 @@ from rcrun.formats import names
 from rcrun.paths import make_private_dir
 from rcrun.storage import images, layered, layers
 from rcrun.storage.claims import Claim, claim
-from rcrun.storage.containers import now_text
+from rcrun.storage.containers import anonymous_volumes, now_text
 from rcrun.storage.lease import Gate
 
 TYPE_CHECKING = False
@@ -250,7 +250,17 @@ class Making:
     def __exit__(self, *error: object) -> None:
         self.gate.release()
         if self.claim.lock.fd >= 0:
+            if not self.claim.is_saved():
+                self._remove_volumes()
             self.claim.__exit__(None, None, None)
+
+    def _remove_volumes(self) -> None:
+        """Those that were made for the container that was not."""
+        made = anonymous_volumes(self.claim.container)
+        if made:
+            from rcrun.engine.rm import remove_trees
+
+            remove_trees(self.context, made)
 
 
 def directory_root(path: str) -> Root:

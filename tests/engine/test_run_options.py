@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,14 +112,24 @@ def test_named_volumes_begin_with_the_images_content(rcrun: Any) -> None:
     assert sh(rcrun, "ls /var/www", "--mount", "src=empty,dst=/var/www,volume-nocopy") == []
 
 
+def volumes(rcrun: Any) -> set[str]:
+    folder = rcrun.store_dir / "volumes"
+    return set(os.listdir(folder)) if folder.exists() else set()
+
+
+def assert_volumes(rcrun: Any, expected: set[str]) -> None:
+    """The monitor removes trees after it has told its clients the end."""
+    for _ in range(50):
+        if volumes(rcrun) == expected:
+            return
+        time.sleep(0.05)
+    assert volumes(rcrun) == expected
+
+
 def test_anonymous_volumes_go_with_rm(rcrun: Any) -> None:
-    before = (
-        set(os.listdir(rcrun.store_dir / "volumes"))
-        if (rcrun.store_dir / "volumes").exists()
-        else set()
-    )
+    before = volumes(rcrun)
     assert sh(rcrun, "cat /var/www/index.html", "-v", "/var/www") == ["It works."]
-    assert set(os.listdir(rcrun.store_dir / "volumes")) == before
+    assert_volumes(rcrun, before)
 
 
 def test_the_owner_option(rcrun: Any) -> None:
@@ -226,3 +237,12 @@ def test_faults_leave_nothing_behind(rcrun: Any, words: list[str], message: str)
     assert refused.out == ""
     assert message in refused.err
     assert sorted(os.listdir(rcrun.store_dir / "containers")) == before
+
+
+@pytest.mark.parametrize(
+    "words", [["busybox", "nosuch"], ["--cidfile", "/none/x", "busybox", "true"]]
+)
+def test_a_start_that_failed_takes_its_volumes_along(rcrun: Any, words: list[str]) -> None:
+    before = volumes(rcrun)
+    assert rcrun("run", "--rm", "--network", "none", "-v", "/var/www", *words).status in (125, 127)
+    assert_volumes(rcrun, before)
