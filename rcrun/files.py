@@ -29,7 +29,7 @@ class _ScannerContext:
     memo: dict[str, str] = {}
 
 
-_scan = _json.make_scanner(_ScannerContext())
+_scan = _json.make_scanner(_ScannerContext())  # type: ignore[arg-type]
 _BLANKS = " \t\n\r"
 
 

@@ -86,7 +86,9 @@ def make_private_dir(path: str) -> None:
         os.mkdir(path, 0o700)
     except FileExistsError:
         if path.startswith("/tmp/") and not is_private_dir(path, os.geteuid()):
-            raise PermissionError(1, "belongs to somebody else or is writable by others", path) from None
+            raise PermissionError(
+                1, "belongs to somebody else or is writable by others", path
+            ) from None
     except FileNotFoundError:
         make_private_dir(os.path.dirname(path))
         os.mkdir(path, 0o700)

@@ -27,9 +27,7 @@ class Removed:
         self.deleted: list[str] = []
 
 
-def remove(
-    context: Context, text: str, *, force: bool = False, all_names: bool = False
-) -> Removed:
+def remove(context: Context, text: str, *, force: bool = False, all_names: bool = False) -> Removed:
     """Docker's rules: a name goes; with the last name, or by id, the image goes. `finish` frees the space.
 
     `all_names`: by id also where the image is in several repositories.

@@ -121,7 +121,9 @@ def default_profile(capabilities: Collection[str], machine: str = "x86_64") -> d
     refused = known - allowed
     rules: list[dict[str, Any]] = [{"names": sorted(allowed), "action": _ALLOW}]
     if "clone3" in refused:
-        refused.remove("clone3")  # its flags are out of a filter's sight; with ENOSYS libc takes clone
+        refused.remove(
+            "clone3"
+        )  # its flags are out of a filter's sight; with ENOSYS libc takes clone
         rules.append(_refuse(["clone3"], _ENOSYS))
     rules.append(_refuse(sorted(refused), _EPERM))
     rules += _conditional("CAP_SYS_ADMIN" in capabilities, machine)
@@ -153,7 +155,12 @@ def _conditional(admin: bool, machine: str) -> list[dict[str, Any]]:
 
 
 def _when(
-    action: dict[str, Any], name: str, argument: int, operator: str, value: int, second: int | None = None
+    action: dict[str, Any],
+    name: str,
+    argument: int,
+    operator: str,
+    value: int,
+    second: int | None = None,
 ) -> dict[str, Any]:
     condition = {"index": argument, "op": f"SCMP_CMP_{operator}", "value": value}
     if second is not None:

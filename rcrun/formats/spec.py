@@ -170,7 +170,9 @@ if TYPE_CHECKING:
 
 
 OCI_VERSION = "1.2.0"  # the newest whose fields we know
-WRITTEN_VERSION = "1.0.2"  # the oldest that has all that default_spec writes: older runtimes take it too
+WRITTEN_VERSION = (
+    "1.0.2"  # the oldest that has all that default_spec writes: older runtimes take it too
+)
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAMESPACES = ("user", "mount", "pid", "network", "ipc", "uts", "cgroup", "time")
 MASKED_PATHS = (

@@ -10,6 +10,7 @@ import os
 
 from rcrun.errors import HostLacks, InvalidInput
 from rcrun.files import dump_json, write_file
+from rcrun.formats import digest as digests
 from rcrun.paths import cache_dir
 
 TYPE_CHECKING = False
@@ -54,11 +55,7 @@ def filter_fd(profile: Mapping[str, Any]) -> int:
 
 def _digest(profile: Mapping[str, Any]) -> str:
     text = FORMAT + os.uname().machine + dump_json(profile)
-    try:
-        from _sha256 import sha256
-    except ImportError:  # from Python 3.12 on it has another name
-        from hashlib import sha256
-    return sha256(text.encode()).hexdigest()
+    return digests.of_bytes(text.encode()).removeprefix(digests.PREFIX)
 
 
 def compile_filter(profile: Mapping[str, Any]) -> bytes:
@@ -92,7 +89,9 @@ def _add_rule(library: _Library, context: int, rule: Mapping[str, Any], default:
     conditions = [_condition(argument) for argument in rule.get("args") or []]
     numbers = [condition[0] for condition in conditions]
     # two conditions on one argument cannot stand in one rule: as runc has it, each is a rule then
-    alternatives = [conditions] if len(set(numbers)) == len(numbers) else [[one] for one in conditions]
+    alternatives = (
+        [conditions] if len(set(numbers)) == len(numbers) else [[one] for one in conditions]
+    )
     for name in rule.get("names") or []:
         for alternative in alternatives:
             library.add_rule(context, action, name, alternative)
@@ -159,14 +158,14 @@ class _Library:
         self._c.seccomp_release(context)
 
     def add_architecture(self, context: int, name: str) -> None:
-        number = self._c.seccomp_arch_resolve_name(
-            name.removeprefix("SCMP_ARCH_").lower().encode()
-        )
+        number = self._c.seccomp_arch_resolve_name(name.removeprefix("SCMP_ARCH_").lower().encode())
         if not number:
             raise InvalidInput(f'unknown seccomp architecture "{name}"')
         result = self._c.seccomp_arch_add(context, number)
         if result not in (0, -_EEXIST):
-            raise InvalidInput(f'cannot add the seccomp architecture "{name}": {os.strerror(-result)}')
+            raise InvalidInput(
+                f'cannot add the seccomp architecture "{name}": {os.strerror(-result)}'
+            )
 
     def optimize(self, context: int) -> None:
         """A search tree instead of a list; libseccomp before 2.5 has none."""
@@ -178,7 +177,7 @@ class _Library:
         number = self._c.seccomp_syscall_resolve_name(name.encode())
         if number == -1:
             return  # a call of a kernel that this library does not know: the default applies
-        comparisons = (self._comparison * len(conditions))(*conditions)
+        comparisons = (self._comparison * len(conditions))(*conditions)  # type: ignore[misc]
         result = self._c.seccomp_rule_add_array(
             context, action, number, len(conditions), comparisons
         )

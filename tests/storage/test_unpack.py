@@ -14,13 +14,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import tars  # noqa: E402
-from tars import archive, directory, file, hard_link, pax, symlink  # noqa: E402
+import tars
+from tars import archive, directory, file, hard_link, pax, symlink
 
-from rcrun.errors import RcrunError  # noqa: E402
-from rcrun.storage.bytestream import ByteStream  # noqa: E402
-from rcrun.storage.owners import Ids  # noqa: E402
-from rcrun.storage.unpack import Unpacker  # noqa: E402
+from rcrun.errors import RcrunError
+from rcrun.storage.bytestream import ByteStream
+from rcrun.storage.owners import Ids
+from rcrun.storage.unpack import Unpacker
 
 ALL_IDS = [(0, 0, 0xFFFFFFFF)]
 ONE_ID = [(0, 0, 1)]

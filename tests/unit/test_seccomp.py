@@ -90,7 +90,11 @@ def test_faults_are_named() -> None:
         compile_filter({"defaultAction": "SCMP_ACT_NO"})
     with pytest.raises(InvalidInput, match='unknown seccomp architecture "SCMP_ARCH_Z80"'):
         compile_filter({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_Z80"]})
-    bad = {"names": ["read"], "action": "SCMP_ACT_KILL", "args": [{"index": 0, "op": "SCMP_CMP_XX"}]}
+    bad = {
+        "names": ["read"],
+        "action": "SCMP_ACT_KILL",
+        "args": [{"index": 0, "op": "SCMP_CMP_XX"}],
+    }
     with pytest.raises(InvalidInput, match='unknown seccomp operator "SCMP_CMP_XX"'):
         compile_filter({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [bad]})
 
