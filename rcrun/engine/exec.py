@@ -176,15 +176,20 @@ def _become(process: Process, user: User) -> None:
 
 
 def _all_capabilities(context: Context) -> Capabilities:
+    """All that exist; without a user namespace no more than we have ourselves."""
     from rcrun.formats.capability import names_of
 
-    names = names_of(_last_capability_mask())
+    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
+        mask = (1 << int(file.read()) + 1) - 1
+    if context.identity.kind == "root":
+        mask &= _own_capabilities()
+    names = names_of(mask)
     return {"bounding": names, "effective": names, "permitted": names}
 
 
-def _last_capability_mask() -> int:
-    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
-        return (1 << int(file.read()) + 1) - 1
+def _own_capabilities() -> int:
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        return int(next(line for line in file if line.startswith("CapEff:"))[7:], 16)
 
 
 def _unfiltered(spec: Spec) -> Spec:
