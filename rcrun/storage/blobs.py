@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
@@ -59,7 +60,10 @@ class BlobWriter:
         if self.expected is not None and self.size > self.expected["size"]:
             raise _mismatch(self.expected, f"it is larger than {self.expected['size']} bytes")
         self._hash.update(data)
-        write_all(self._scratch.fd, data)
+        try:
+            write_all(self._scratch.fd, data)
+        except OSError as error:
+            raise _cannot_store(self.expected, error) from error
 
     def commit(self, media_type: str = "") -> Descriptor:
         """The blob's descriptor; RcrunError when it is not what was expected."""
@@ -172,6 +176,15 @@ def discard_blob(store: Store, digest: str) -> None:
         os.unlink(store.blob_path(digest))
     except FileNotFoundError:
         pass
+
+
+def _cannot_store(descriptor: Descriptor | None, error: OSError) -> RcrunError:
+    which = f'blob "{descriptor["digest"]}"' if descriptor is not None else "a blob"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return RcrunError(
+        f"cannot store {which}: {(error.strerror or str(error)).lower()}",
+        "free some space: rcrun system prune" if full else None,
+    )
 
 
 def _mismatch(descriptor: Descriptor, fault: str) -> RcrunError:
