@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from typing import TYPE_CHECKING
 
-from tiny_image import TinyImage, tiny_image
 from tiny_registry import TinyRegistry
 
 from rcrun.formats.reference import Reference, parse
 from rcrun.registry.client import Client, connect
+from tiny_image import TinyImage, tiny_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

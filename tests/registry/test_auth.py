@@ -11,10 +11,10 @@ from rcrun.registry.credentials import Credentials
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tiny_image import TinyImage
     from tiny_registry import TinyRegistry
 
     from rcrun.registry.client import Client
+    from tiny_image import TinyImage
 
     MakeClient = Callable[..., Client]
 

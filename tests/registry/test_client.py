@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from tiny_image import INDEX, MANIFEST, TinyImage, digest_of, index_of, tiny_image
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError
 from rcrun.registry.client import Client
 from rcrun.registry.credentials import Credentials
 from rcrun.registry.session import retry_after_seconds
 from rcrun.storage.images import choose
+from tiny_image import INDEX, MANIFEST, TinyImage, digest_of, index_of, tiny_image
 
 if TYPE_CHECKING:
     from tiny_registry import Handler, TinyRegistry

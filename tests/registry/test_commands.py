@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tiny_image import tiny_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tiny_image import TinyImage
-    from tiny_registry import TinyRegistry
+    from tiny_registry import Handler, TinyRegistry
 
     from conftest import Rcrun
+    from tiny_image import TinyImage
 
 pytestmark = [
     pytest.mark.requires("userns"),
@@ -172,3 +177,45 @@ def test_untag_keeps_the_image(rcrun: Rcrun, registry: TinyRegistry, image: Tiny
     assert shown == f"<none> <none> {image.config_digest[7:19]}\n"
     rcrun("rmi", image.config_digest).check()
     assert rcrun("images", "-q").check().out == ""
+
+
+def test_interrupt_in_the_middle_of_a_blob(rcrun: Rcrun, registry: TinyRegistry) -> None:
+    """It ends at once, keeps what has arrived, and the next pull continues."""
+    image = tiny_image({"big": os.urandom(400_000)})
+    registry.put(image, "1")
+    data, digest = image.layers[0], image.layer_descriptor()["digest"]
+    sent, done = threading.Event(), threading.Event()
+
+    def stall(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[:200_000])
+        handler.wfile.flush()
+        sent.set()
+        done.wait(20)
+
+    registry.rule(f"/blobs/{digest}", stall)
+    process = rcrun.popen("pull", f"{registry.address}/x:1", stderr=subprocess.PIPE)
+    part = rcrun.store_dir / f"tmp/part.{digest[7:]}"
+    assert sent.wait(20)
+    wait_until(lambda: part.stat().st_size == 200_000)
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=20)[1].decode()
+    done.set()
+    assert process.returncode == 130
+    assert time.monotonic() - begin < 5
+    assert "Traceback" not in said
+    assert part.stat().st_size == 200_000
+    assert rcrun("images", "-q").check().out == ""
+    rcrun("pull", f"{registry.address}/x:1").check()
+    assert registry.asked[-1].headers["Range"] == "bytes=200000-"
+    assert os.listdir(rcrun.store_dir / "tmp") == []
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tiny_image import INDEX, digest_of, index_of, tiny_image, upload, upload_manifest
 
 from rcrun.errors import NotFound
+from tiny_image import INDEX, digest_of, index_of, tiny_image, upload, upload_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tiny_image import TinyImage
-
     from rcrun.registry.client import Client
+    from tiny_image import TinyImage
 
 pytestmark = pytest.mark.requires("docker-registry")
 

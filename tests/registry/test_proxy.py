@@ -10,10 +10,10 @@ from rcrun.registry.proxy import is_local, proxy_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tiny_image import TinyImage
     from tiny_registry import Handler, TinyRegistry
 
     from rcrun.registry.client import Client
+    from tiny_image import TinyImage
 
 HTTPS = {"HTTPS_PROXY": "http://proxy.example:3128"}
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tiny_image import INDEX, MANIFEST, digest_of, index_of, tiny_image
 
 from rcrun.engine import download, images
 from rcrun.engine.context import Context
@@ -22,12 +21,14 @@ from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError
 from rcrun.paths import Store
 from rcrun.storage import layout
 from rcrun.storage.blobs import has_blob
+from tiny_image import INDEX, MANIFEST, digest_of, index_of, tiny_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tiny_image import TinyImage
     from tiny_registry import Handler, TinyRegistry
+
+    from tiny_image import TinyImage
 
 pytestmark = pytest.mark.requires("userns")
 

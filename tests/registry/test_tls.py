@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tiny_image import TinyImage
-
     from rcrun.registry.client import Client
+    from tiny_image import TinyImage
 
     MakeClient = Callable[..., Client]
 

@@ -119,3 +119,29 @@ def _put(
         body = response.read()
         assert response.status == status, (response.status, body)
         return dict(response.getheaders())
+
+
+def oci_archive(image: TinyImage, **annotations: str) -> bytes:
+    """The image as an OCI archive; `ref_name` and `full_name` are the usual annotations."""
+    keys = {
+        "ref_name": "org.opencontainers.image.ref.name",
+        "full_name": "io.containerd.image.name",
+    }
+    entry = image.descriptor(annotations={keys[key]: value for key, value in annotations.items()})
+    files = {
+        "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+        "index.json": json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode(),
+    }
+    for digest, data in {**image.blobs, image.digest: image.manifest}.items():
+        files[f"blobs/sha256/{digest[7:]}"] = data
+    return layer_of(files)
+
+
+def docker_archive(image: TinyImage, *tags: str) -> bytes:
+    """The image as `docker save` wrote it for ten years."""
+    config = f"{image.config_digest[7:]}.json"
+    layers = {
+        f"{number}/layer.tar": gzip.decompress(data) for number, data in enumerate(image.layers)
+    }
+    entry = {"Config": config, "RepoTags": list(tags) or None, "Layers": list(layers)}
+    return layer_of({**layers, config: image.config, "manifest.json": json.dumps([entry]).encode()})
