@@ -52,14 +52,22 @@ class Engine:
     def __call__(self, *words: str) -> list[str]:
         return [*self.argv, *words]
 
+    def remove(self, *names: str) -> list[str]:
+        """At once: podman would first ask politely, and wait."""
+        return self("rm", "-f", *(["-t", "0"] if self.name == "podman" else []), *names)
+
 
 def engines(scratch: str, archive: str) -> list[Engine]:
-    image = "localhost/bench:latest"
-    found = [Engine("rcrun", ["rcrun", "--root", f"{scratch}/store", "--runroot", f"{scratch}/run"], image)]
+    image = "docker.io/library/busybox:latest"
+    found = [
+        Engine(
+            "rcrun", ["rcrun", "--root", f"{scratch}/store", "--runroot", f"{scratch}/run"], image
+        )
+    ]
     if shutil.which("podman"):
         podman = ["podman", "--root", f"{scratch}/podman", "--runroot", f"{scratch}/podman-run"]
         podman += ["--storage-driver=overlay", "--cgroup-manager=cgroupfs", "--events-backend=file"]
-        found.append(Engine("podman", podman, image))
+        found.append(Engine("podman", podman, "localhost/busybox"))
     for engine in found:
         run(engine("load", "-i", archive))
     return found
@@ -68,7 +76,9 @@ def engines(scratch: str, archive: str) -> list[Engine]:
 class Row:
     """One kind of work: what it is called, rcrun's seconds, the peer's, and the goal for the ratio."""
 
-    def __init__(self, work: str, ours: list[float], peer: str, theirs: list[float], goal: float) -> None:
+    def __init__(
+        self, work: str, ours: list[float], peer: str, theirs: list[float], goal: float
+    ) -> None:
         self.work = work
         self.ours = statistics.median(ours)
         self.peer = peer
@@ -84,7 +94,9 @@ class Row:
         )
 
 
-def paired(repeat: int, ours: Callable[[], None], theirs: Callable[[], None]) -> tuple[list[float], list[float]]:
+def paired(
+    repeat: int, ours: Callable[[], None], theirs: Callable[[], None]
+) -> tuple[list[float], list[float]]:
     """In turns, the first pair thrown away."""
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(repeat + 1)][1:]
     return [a for a, _ in pairs], [b for _, b in pairs]
@@ -99,7 +111,13 @@ class Bench:
         self.rows: list[Row] = []
         self.notes: list[str] = []
 
-    def compare(self, work: str, goal: float, command: Callable[[Engine], Callable[[], None]], share: int = 1) -> None:
+    def compare(
+        self,
+        work: str,
+        goal: float,
+        command: Callable[[Engine], Callable[[], None]],
+        share: int = 1,
+    ) -> None:
         ours, peers = self.engines[0], self.engines[1:]
         for peer in peers:
             times = paired(max(3, self.repeat // share), command(ours), command(peer))
@@ -127,17 +145,43 @@ class Bench:
 
     def exec_and_ps(self) -> None:
         for engine in self.engines:
-            run(engine("run", "-d", "--name", "bench-exec", "--network", "none", engine.image, "sleep", "3600"))
-        self.compare("`exec CONTAINER true`", 0.25, lambda e: lambda: run(e("exec", "bench-exec", "true")))
+            run(
+                engine(
+                    "run",
+                    "-d",
+                    "--name",
+                    "bench-exec",
+                    "--network",
+                    "none",
+                    engine.image,
+                    "sleep",
+                    "3600",
+                )
+            )
+        self.compare(
+            "`exec CONTAINER true`", 0.25, lambda e: lambda: run(e("exec", "bench-exec", "true"))
+        )
         self.compare("`ps`, one container", 0.40, lambda e: lambda: run(e("ps")))
         for engine in self.engines:
-            run(engine("rm", "-f", "-t", "0", "bench-exec"))
+            run(engine.remove("bench-exec"))
 
     def twenty(self) -> None:
         def launch(engine: Engine) -> Callable[[], None]:
             def twenty() -> None:
                 for number in range(20):
-                    run(engine("run", "-d", "--name", f"b{number}", "--network", "none", engine.image, "sleep", "3600"))
+                    run(
+                        engine(
+                            "run",
+                            "-d",
+                            "--name",
+                            f"b{number}",
+                            "--network",
+                            "none",
+                            engine.image,
+                            "sleep",
+                            "3600",
+                        )
+                    )
 
             return twenty
 
@@ -145,15 +189,25 @@ class Bench:
         for _ in range(3):
             for engine, times in zip(self.engines, (ours, theirs), strict=False):
                 times.append(seconds(launch(engine)))
-                run(engine("rm", "-f", "-t", "0", *(f"b{number}" for number in range(20))))
+                run(engine.remove(*(f"b{number}" for number in range(20))))
         if len(self.engines) > 1:
-            self.add(Row("twenty `run -d`, one after another", ours, self.engines[1].name, theirs, 0.30))
+            self.add(
+                Row("twenty `run -d`, one after another", ours, self.engines[1].name, theirs, 0.30)
+            )
 
     def runtime(self) -> None:
         if not shutil.which("crun"):
             return
         ours = ["rcrun-oci", "--root", f"{self.scratch}/oci", "run", "-b", self.bundle]
-        theirs = ["crun", "--root", f"{self.scratch}/crun", "--cgroup-manager=disabled", "run", "-b", self.bundle]
+        theirs = [
+            "crun",
+            "--root",
+            f"{self.scratch}/crun",
+            "--cgroup-manager=disabled",
+            "run",
+            "-b",
+            self.bundle,
+        ]
         times = paired(self.repeat, lambda: run([*ours, "bench"]), lambda: run([*theirs, "bench"]))
         self.add(Row("`rcrun-oci run`, a bundle", times[0], "crun", times[1], 2.50))
 
@@ -181,9 +235,21 @@ class Bench:
         for engine, process in zip(self.engines, ("rcrun:mon", "conmon"), strict=False):
             names = [f"m{number}" for number in range(count)]
             for name in names:
-                run(engine("run", "-d", "--name", name, "--network", "none", engine.image, "sleep", "3600"))
+                run(
+                    engine(
+                        "run",
+                        "-d",
+                        "--name",
+                        name,
+                        "--network",
+                        "none",
+                        engine.image,
+                        "sleep",
+                        "3600",
+                    )
+                )
             sizes = pss_of(process)
-            run(engine("rm", "-f", "-t", "0", *names))
+            run(engine.remove(*names))
             self.notes.append(
                 f"`{process}` with {len(sizes)} running: **{statistics.median(sizes) / 1024:.2f} MB** of proportional"
                 " set size each (goal 0.25)"
@@ -211,14 +277,18 @@ WORK = ("run_none", "run_default", "exec_and_ps", "twenty", "runtime", "parallel
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeat", type=int, default=20, help="pairs of each kind of work")
-    parser.add_argument("--only", action="append", choices=WORK, help="only this work; can be repeated")
+    parser.add_argument(
+        "--only", action="append", choices=WORK, help="only this work; can be repeated"
+    )
     parser.add_argument("--json", help="write the figures there too")
     parser.add_argument("archive")
     parser.add_argument("bundle")
     arguments = parser.parse_args()
     scratch = tempfile.mkdtemp(prefix="rcrun-bench-", dir=os.environ.get("RCRUN_BENCH_DIR"))
     bench = Bench(arguments.repeat, scratch, arguments.archive, arguments.bundle)
-    print("| work | rcrun ms | peer ms | ratio | goal | pairs |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| work | rcrun ms | peer ms | ratio | goal | pairs |\n| --- | --- | --- | --- | --- | --- |"
+    )
     for name in arguments.only or WORK:
         getattr(bench, name)()
     print()
