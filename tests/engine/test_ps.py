@@ -1,0 +1,147 @@
+"""ps: what is listed, filters, formats."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rcrun.engine import ps
+from rcrun.errors import InvalidInput
+from rcrun.paths import Store
+from rcrun.storage import claims
+
+NO_NETWORK = ("--network", "none")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path / "root"), str(tmp_path / "live"))
+
+
+def make(store, name, created, **changes):
+    with claims.claim(store) as claim:
+        claim.claim_name(name)
+        claim.container.record = {
+            "auto_remove": False,
+            "created": f"2026-01-01T00:00:{created:02}.000000000Z",
+            "id": claim.container.id,
+            "labels": {},
+            "launched": 0,
+            "name": name,
+            **changes,
+        }
+        claim.container.save(durable=False)
+        return claim.container
+
+
+@pytest.fixture
+def three(store):
+    make(store, "old", 1, labels={"role": "db", "tier": "1"}, image="docker.io/library/debian:12")
+    make(
+        store, "middle", 2, labels={"role": "web"}, last_exit={"exit_code": 3, "finished": 0},
+        network={"mode": "pasta", "bound": [{"host_ip": "", "host_port": 80, "container_port": 8080, "protocol": "tcp"}]},
+    )  # fmt: skip
+    make(store, "new", 3, image_id="sha256:" + "ab" * 32, mounts=[
+        {"type": "volume", "name": "data", "source": "/x", "destination": "/data"}
+    ])  # fmt: skip
+    return store
+
+
+def names(store, *filters, **options):
+    options.setdefault("everything", True)
+    return [seen.container.name for seen in ps.listed(store, filters=filters, **options)]
+
+
+def test_the_newest_comes_first(three):
+    assert names(three) == ["new", "middle", "old"]
+    assert names(three, everything=False) == []
+    assert names(three, everything=False, last=2) == ["new", "middle"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        (["name=i?d"], ["middle", "old"]),
+        (["name=^/old$"], ["old"]),
+        (["name=old", "name=new"], ["new", "old"]),
+        (["label=role"], ["middle", "old"]),
+        (["label=role=db"], ["old"]),
+        (["label=role", "label=tier"], ["old"]),
+        (["label!=role"], ["new"]),
+        (["status=created"], ["new", "old"]),
+        (["status=exited"], ["middle"]),
+        (["exited=3"], ["middle"]),
+        (["exited=0"], []),
+        (["ancestor=debian:12"], ["old"]),
+        (["ancestor=abab"], ["new"]),
+        (["before=middle"], ["old"]),
+        (["since=middle"], ["new"]),
+        (["volume=data"], ["new"]),
+        (["volume=/data"], ["new"]),
+        (["network=pasta"], ["middle"]),
+        (["publish=8080"], ["middle"]),
+        (["publish=8080/udp"], []),
+    ],
+)
+def test_filters(three, filters, found):
+    assert names(three, *filters) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["nosuch=1", "name", "status=weird", "exited=x", "name=(", "before=none"]
+)
+def test_filters_that_are_none(three, text):
+    with pytest.raises(Exception, match="none|invalid filter") as caught:
+        names(three, text)
+    assert caught.type is InvalidInput or "none" in text
+
+
+def test_a_filter_for_a_status_shows_those_that_do_not_run(three):
+    assert names(three, "status=exited", everything=False) == ["middle"]
+
+
+def test_ports_are_shown_for_both_families(three):
+    middle = next(
+        seen for seen in ps.listed(three, everything=True) if seen.container.name == "middle"
+    )
+    assert ps.ports_text(middle.container) == "0.0.0.0:80->8080/tcp, [::]:80->8080/tcp"
+
+
+def test_the_table(rcrun):
+    rcrun("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sleep", "100").check()
+    rcrun("run", "--name", "done", *NO_NETWORK, "busybox", "sh", "-c", "exit 3")
+    lines = rcrun("ps", "-a").check().out.splitlines()
+    assert lines[0].split() == "CONTAINER ID IMAGE COMMAND CREATED STATUS PORTS NAMES".split()
+    assert "Exited (3) " in lines[1]
+    assert lines[1].endswith("done")
+    assert ' "sleep 100" ' in lines[2]
+    assert " Up " in lines[2]
+    assert len(rcrun("ps").out.splitlines()) == 2
+
+
+def test_formats(rcrun):
+    rcrun(
+        "run", "-d", "--name", "web", "--label", "k=v", *NO_NETWORK, "busybox", "sleep", "100"
+    ).check()
+    container_id = rcrun("ps", "-q", "--no-trunc").out.strip()
+    assert rcrun("ps", "-q").out.strip() == container_id[:12]
+    assert (
+        rcrun("ps", "--format", "{{.Names}} {{.Image}} {{.State}}").out == "web busybox running\n"
+    )
+    assert rcrun("ps", "--format", '{{.Label "k"}}').out == "v\n"
+    assert rcrun("ps", "--format", "table {{.Names}}\\t{{.State}}").out.splitlines()[0].split() == [
+        "NAMES",
+        "STATE",
+    ]
+    row = json.loads(rcrun("ps", "--format", "json").out)
+    assert (row["Names"], row["State"]) == ("web", "running")
+    assert "k=v" in row["Labels"].split(",")
+    assert rcrun("ps", "--no-trunc", "--format", "{{.ID}}").out.strip() == container_id
+
+
+def test_an_empty_store_has_the_header_only(fresh_rcrun):
+    rcrun = fresh_rcrun()
+    assert len(rcrun("ps", "-a").check().out.splitlines()) == 1
+    assert rcrun("ps", "-q").check().out == ""
+    assert rcrun("ps", "--format", "json").check().out == ""
