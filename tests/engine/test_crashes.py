@@ -87,7 +87,7 @@ def check_truth(rcrun):
         while state == "running" and not running_name(pid):
             assert time.monotonic() < until, f"{container_id} is shown as running"
             got = rcrun("inspect", "-f", "{{.State.Status}} {{.State.Pid}}", container_id)
-            state, pid = (got.out.split() + ["gone", "0"])[:2]
+            state, pid = [*got.out.split(), "gone", "0"][:2]
 
 
 def is_left(rcrun):

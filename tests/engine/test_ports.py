@@ -50,7 +50,7 @@ def test_free_ports_are_chosen_once_each():
 
 
 def test_an_address_that_is_not_ours():
-    with pytest.raises(InvalidInput, match="203.0.113.9:80"):
+    with pytest.raises(InvalidInput, match=r"203\.0\.113\.9:80"):
         ports.settle([port(8000, host_ip="203.0.113.9")])
 
 
