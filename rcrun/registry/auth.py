@@ -145,7 +145,8 @@ class Authorizer:
             raise RegistryError(
                 f'registry "{self._domain}" asks to send credentials to "{host}" without TLS: refused'
             )
-        fields = {"scope": parameters.get("scope") or scope}
+        wanted = parameters.get("scope") or scope
+        fields = {"scope": wanted} if wanted else {}
         if parameters.get("service"):
             fields["service"] = parameters["service"]
         try:

@@ -87,11 +87,11 @@ def find(environ: Mapping[str, str], domain: str, path: str, *, authfile: str = 
 def _documents(environ: Mapping[str, str], authfile: str) -> Iterator[tuple[str, dict[str, Any]]]:
     inline = environ.get("DOCKER_AUTH_CONFIG", "")
     if inline and not authfile:
-        yield "DOCKER_AUTH_CONFIG", _object("DOCKER_AUTH_CONFIG", inline.encode())
+        yield "DOCKER_AUTH_CONFIG", json_object("DOCKER_AUTH_CONFIG", inline.encode())
     for path in auth_paths(environ, authfile):
         try:
             with open(path, "rb") as file:
-                document = _object(path, file.read())
+                document = json_object(path, file.read())
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
@@ -100,7 +100,7 @@ def _documents(environ: Mapping[str, str], authfile: str) -> Iterator[tuple[str,
         yield path, {"auths": document} if path.endswith("/.dockercfg") else document
 
 
-def _object(source: str, data: bytes) -> dict[str, Any]:
+def json_object(source: str, data: bytes) -> dict[str, Any]:
     if not data.strip():
         return {}
     try:
@@ -115,21 +115,21 @@ def _object(source: str, data: bytes) -> dict[str, Any]:
 def _in_document(
     document: Mapping[str, Any], source: str, domain: str, path: str, environ: Mapping[str, str]
 ) -> Lookup:
-    helpers = _mapping(document.get("credHelpers"))
-    auths = {_plain_key(key): value for key, value in _mapping(document.get("auths")).items()}
+    helpers = mapping(document.get("credHelpers"))
+    auths = {plain_key(key): value for key, value in mapping(document.get("auths")).items()}
     for key in _keys(domain, path):
         if key in helpers:
-            return _ask_helper(str(helpers[key]), _server(key), source, environ)
+            return _ask_helper(str(helpers[key]), server_name(key), source, environ)
         entry = _from_entry(auths.get(key), source)
         if entry:
             return Lookup(entry)
     store = document.get("credsStore")
     if store:
-        return _ask_helper(str(store), _server(domain), source, environ)
+        return _ask_helper(str(store), server_name(domain), source, environ)
     return Lookup(None)
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
@@ -140,7 +140,7 @@ def _keys(domain: str, path: str) -> list[str]:
     return [*keys, *(_HUB_NAMES if domain == HUB_DOMAIN else (domain,))]
 
 
-def _plain_key(key: str) -> str:
+def plain_key(key: str) -> str:
     """Old files have URLs as keys: `https://host/v1/` stands for `host`."""
     scheme, found, rest = key.partition("://")
     if not found or scheme not in ("http", "https"):
@@ -151,13 +151,13 @@ def _plain_key(key: str) -> str:
     return rest
 
 
-def _server(key: str) -> str:
+def server_name(key: str) -> str:
     """How docker's helpers are asked."""
     return HUB_KEY if key in _HUB_NAMES else key
 
 
 def _from_entry(entry: object, source: str) -> Credentials | None:
-    fields = _mapping(entry)
+    fields = mapping(entry)
     token = fields.get("identitytoken") or ""
     user, password = fields.get("username") or "", fields.get("password") or ""
     encoded = fields.get("auth")
@@ -181,18 +181,33 @@ def _decode_auth(encoded: str, source: str) -> tuple[str, str]:
 
 
 def _ask_helper(name: str, server: str, source: str, environ: Mapping[str, str]) -> Lookup:
-    """Runs docker-credential-NAME; one that is missing or fails leaves us anonymous, which is often enough."""
-    import subprocess
+    """One that is missing or fails leaves us anonymous, which is often enough."""
+    output, trouble = run_helper(name, "get", server.encode(), source, environ)
+    if trouble:
+        return Lookup(None, "" if "credentials not found" in trouble else trouble)
+    return Lookup(_from_helper(output, helper_program(name, source)))
 
+
+def helper_program(name: str, source: str) -> str:
     program = f"docker-credential-{name}"
     if os.path.basename(program) != program:
         raise InvalidInput(
             f'"{source}" names the credential helper "{name}", which is no plain name'
         )
+    return program
+
+
+def run_helper(
+    name: str, verb: str, data: bytes, source: str, environ: Mapping[str, str]
+) -> tuple[bytes, str]:
+    """What docker-credential-NAME printed, and what went wrong, if anything did."""
+    import subprocess
+
+    program = helper_program(name, source)
     try:
         done = subprocess.run(
-            [program, "get"],
-            input=server.encode(),
+            [program, verb],
+            input=data,
             capture_output=True,
             timeout=HELPER_TIMEOUT,
             env=dict(environ),
@@ -200,16 +215,15 @@ def _ask_helper(name: str, server: str, source: str, environ: Mapping[str, str])
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         why = error.strerror if isinstance(error, OSError) else "it did not answer in time"
-        return Lookup(None, f'credential helper "{program}" of "{source}" cannot be used: {why}')
+        return b"", f'credential helper "{program}" of "{source}" cannot be used: {why}'
     if done.returncode != 0:
         said = (done.stdout or done.stderr).decode(errors="replace").strip()
-        missing = "credentials not found" in said
-        return Lookup(None, "" if missing else f'credential helper "{program}" failed: {said}')
-    return Lookup(_from_helper(done.stdout, program))
+        return b"", f'credential helper "{program}" failed: {said}'
+    return done.stdout, ""
 
 
 def _from_helper(output: bytes, program: str) -> Credentials | None:
-    answer = _object(program, output)
+    answer = json_object(program, output)
     user, secret = str(answer.get("Username") or ""), str(answer.get("Secret") or "")
     if user == "<token>":
         return Credentials("", "", program, identity_token=secret)

@@ -219,3 +219,31 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_login_pull_logout(rcrun: Rcrun, registry: TinyRegistry, image: TinyImage) -> None:
+    """As a CI runner does it: --config before the command, the password on standard input."""
+    registry.auth = "bearer"
+    registry.anonymous = False
+    registry.users["me"] = "secret"
+    registry.put(image, "1")
+    name = f"{registry.address}/private:1"
+    config = ("--config", str(rcrun.store_dir.parent / "docker-config"))
+    words = ("login", registry.address, "-u", "me", "--password-stdin")
+    denied = rcrun(*config, "pull", name)
+    assert denied.status == 1
+    assert f"hint: check the name; if it is private: rcrun login {registry.address}" in denied.err
+    wrong = rcrun(*config, *words, input="wrong\n")
+    assert wrong.status == 1
+    assert "incorrect username or password" in wrong.err
+    done = rcrun(*config, *words, input="secret\n").check()
+    assert done.out == "Login Succeeded\n"
+    assert "unencrypted" in done.err
+    rcrun(*config, "pull", "-q", name).check()
+    assert rcrun("pull", "-q", name).status == 1
+    gone = rcrun(*config, "logout", registry.address).check()
+    assert gone.out == f"Removing login credentials for {registry.address}\n"
+    again = rcrun(*config, "logout", registry.address).check()
+    assert again.out == f"Not logged in to {registry.address}\n"
+    silent = rcrun("login", "-u", "me", registry.address)
+    assert "cannot ask for a user name and a password without a terminal" in silent.err

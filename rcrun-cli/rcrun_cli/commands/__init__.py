@@ -37,6 +37,8 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "tag": ("tag", "Give an image another name"),
         "untag": ("tag:untag", "Take names from an image"),
         "rmi": ("rmi", "Remove images"),
+        "login": ("login", "Check credentials with a registry and keep them"),
+        "logout": ("login:logout", "Forget the credentials for a registry"),
     },
     "System": {
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
