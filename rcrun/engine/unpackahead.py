@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rcrun.storage import layers
+from rcrun.storage.layers import LayerQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import queue
     import threading
     from collections.abc import Sequence
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class UnpackAhead:
-    """A thread that unpacks what `downloaded` names; a context manager, which waits for it.
+    """Workers that unpack what `downloaded` names; a context manager, which waits for them.
 
     It stands in for the pull's progress, since that is told when a blob has arrived.
     """
@@ -25,58 +24,43 @@ class UnpackAhead:
     def __init__(
         self, context: Context, image: Image, progress: Progress, stop: threading.Event
     ) -> None:
-        import queue
         import threading
 
-        self._context = context
-        self._image = image
         self._progress = progress
         self._stop = stop
-        self._arrived: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._queue = LayerQueue(context.store, context.identity, image, progress)
+        self._thread = threading.Thread(target=self._wait, daemon=True)
 
     def advanced(self, digest: str, done: int) -> None:
         self._progress.advanced(digest, done)
 
     def downloaded(self, digest: str) -> None:
         self._progress.downloaded(digest)
-        self._arrived.put(digest)
+        self._queue.ready(digest)
 
     def begin_with(self, present: Sequence[Descriptor]) -> None:
         """Layers whose blobs were there before."""
         for layer in present:
-            self._arrived.put(layer["digest"])
+            self._queue.ready(layer["digest"])
 
-    def _work(self) -> None:
+    def _wait(self) -> None:
+        """In a thread: a failure stops the downloads."""
         try:
-            digest = self._arrived.get()
-            while digest is not None and not self._stop.is_set():
-                batch = {digest}
-                while not self._arrived.empty() and (digest := self._arrived.get()) is not None:
-                    batch.add(digest)
-                self._unpack(batch)
-                if digest is not None:
-                    digest = self._arrived.get()
+            self._queue.wait()
         except BaseException as error:
             self._error = error
             self._stop.set()
-
-    def _unpack(self, digests: set[str]) -> None:
-        image = self._image
-        pairs = zip(image.chain, image.manifest["layers"], strict=True)
-        chains = {chain for chain, layer in pairs if layer["digest"] in digests}
-        context = self._context
-        layers.unpack_some(context.store, context.identity, image, chains, self._progress)
 
     def __enter__(self) -> UnpackAhead:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._arrived.put(None)
-        if kind is not None and not issubclass(kind, Exception):
-            return  # an interruption waits for nothing; workers leave nothing half done
+        if kind is not None:
+            self._queue.stop()
+        self._queue.close()
         self._thread.join()
-        if self._error is not None:
+        self._queue.__exit__()
+        if self._error is not None and kind is None:
             raise self._error

@@ -21,13 +21,14 @@ from rcrun.storage.scratch import lock_leftover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rcrun.formats.image import Descriptor
     from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
 
 PATIENCE_SECONDS = 2
+MOST_LEFTOVERS = 200  # at a time: they become words of a command
 PART_SECONDS = 7 * 24 * 3600  # a download that was begun can be continued for a week
 
 
@@ -56,7 +57,6 @@ def collect(store: Store, identity: Identity) -> Collected:
     """Remove the unused and the left over; safe beside pulls, runs and other collectors."""
     layout.init(store)
     collected = Collected()
-    sweep_tmp(store)
     gate = Gate(store, exclusive=True)
     if gate.try_for(PATIENCE_SECONDS):
         try:
@@ -206,7 +206,10 @@ def _sweep_blobs(store: Store, marks: Marks, collected: Collected) -> None:
 
 def sweep_tmp(store: Store) -> None:
     """Things that were being made by somebody who is gone."""
-    _sweep_leftovers(store, store.tmp_dir(), _is_abandoned)
+    tmp_dir = store.tmp_dir()
+    for name in subdirectories(tmp_dir):
+        if _is_abandoned(f"{tmp_dir}/{name}"):
+            _discard_unlocked(store, name)
 
 
 def _is_abandoned(path: str) -> bool:
@@ -219,26 +222,29 @@ def _is_abandoned(path: str) -> bool:
         return False
 
 
-def _sweep_leftovers(store: Store, folder: str, is_abandoned: Callable[[str], bool]) -> None:
-    for name in subdirectories(folder):
-        path = f"{folder}/{name}"
-        if not is_abandoned(path):
-            continue
-        fd = lock_leftover(path)
-        if fd is None:
-            continue
-        try:
-            os.rename(path, f"{store.trash_dir()}/{name}.{os.urandom(4).hex()}")
-        except FileNotFoundError:
-            pass
-        finally:
-            os.close(fd)
+def _discard_unlocked(store: Store, name: str) -> None:
+    path = f"{store.tmp_dir()}/{name}"
+    fd = lock_leftover(path)
+    if fd is None:
+        return
+    try:
+        os.rename(path, f"{store.trash_dir()}/{name}.{os.urandom(4).hex()}")
+    except FileNotFoundError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def leftovers(store: Store) -> list[str]:
+    """What is to be removed: all that is in the trash, where leftovers of tmp/ go first."""
+    sweep_tmp(store)
+    trash = store.trash_dir()
+    return [f"{trash}/{name}" for name in subdirectories(trash)][:MOST_LEFTOVERS]
 
 
 def empty_trash(store: Store, identity: Identity) -> None:
-    """Remove what was renamed into the trash; others may be at it too."""
-    paths = [store.trash_dir() + "/" + name for name in subdirectories(store.trash_dir())]
-    if paths:
+    """Others may be at it too."""
+    while paths := leftovers(store):
         remove_trees(identity, paths)
 
 
@@ -246,5 +252,4 @@ def remove_trees(identity: Identity, paths: list[str]) -> None:
     """As root of our ids, since files in layers and containers belong to them."""
     from rcrun.storage.work import run
 
-    for first in range(0, len(paths), 100):
-        run(identity, ["remove", *paths[first : first + 100]])
+    run(identity, ["remove", *paths])

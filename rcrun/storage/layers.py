@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
     from rcrun.storage.images import Image
-    from rcrun.storage.work import Event
 
     class Progress(Protocol):
         """Told about layers by their blobs' digests."""
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = 2
+JOB_SIZE = 512  # pipe(7): small writes and reads of one size are never mixed
 
 
 def ensure(
@@ -36,19 +36,6 @@ def ensure(
     if unfinished:
         _finish(store, identity, image, unfinished, progress)
     return [f"{store.layer_dir(kind, chain)}/diff" for chain in reversed(image.chain)]
-
-
-def unpack_some(
-    store: Store,
-    identity: Identity,
-    image: Image,
-    chains: set[str],
-    progress: Progress | None = None,
-) -> None:
-    """These layers, in any order, while others are still on their way; ensure() does what is left."""
-    absent = chains.intersection(missing(store, identity, image))
-    if absent:
-        _unpack(store, identity, image, absent, progress, sync=False)
 
 
 def missing(store: Store, identity: Identity, image: Image) -> list[str]:
@@ -79,9 +66,12 @@ def _finish(
 ) -> None:
     kind = identity.layer_kind()
     doubtful = _discard_doubtful(store, kind, unfinished)
-    absent = set(missing(store, identity, image))
+    absent = missing(store, identity, image)
     if absent:
-        _unpack(store, identity, image, absent, progress, sync=doubtful)
+        with LayerQueue(store, identity, image, progress, sync=doubtful) as queue:
+            queue.ready_all()
+            queue.close()
+            queue.wait()
     _settle(store, identity, kind, [chain for chain in image.chain if chain in unfinished])
 
 
@@ -109,30 +99,85 @@ def discard(store: Store, kind: str, chain: str) -> str:
     return path
 
 
-def _unpack(
-    store: Store,
-    identity: Identity,
-    image: Image,
-    absent: set[str],
-    progress: Progress | None,
-    *,
-    sync: bool,
-) -> None:
-    from rcrun.storage.layout import init
-    from rcrun.storage.work import Workers
+class LayerQueue:
+    """Two workers that unpack what is ready, so that blobs may still be arriving; a context manager.
 
-    init(store)
-    jobs = job_words(image, absent)
-    words = ["unpack", store.root_dir, identity.layer_kind(), "sync" if sync else "", *jobs]
-    with Workers(identity) as workers:
-        for _ in range(min(AT_ONCE, len(jobs), os.cpu_count() or 1)):
-            workers.start(words)
-        for event in workers.events():
-            _report(event, progress)
+    `ready` and `close` may be called by other threads than the one that waits.
+    """
+
+    __slots__ = ("_jobs", "_pipe", "_progress", "_workers")
+
+    def __init__(
+        self,
+        store: Store,
+        identity: Identity,
+        image: Image,
+        progress: Progress | None = None,
+        *,
+        sync: bool = False,
+    ) -> None:
+        from rcrun.storage.collect import leftovers
+        from rcrun.storage.layout import init
+        from rcrun.storage.work import Workers
+
+        init(store)
+        self._progress = progress
+        self._jobs = jobs_of(image, set(missing(store, identity, image)))
+        self._workers = Workers(identity)
+        words = ["unpack", store.root_dir, identity.layer_kind(), "sync" if sync else ""]
+        reader, self._pipe = os.pipe2(os.O_CLOEXEC)
+        try:
+            left = leftovers(store)
+            if left:
+                self._workers.start(["sweep", *left])
+            for _ in range(min(AT_ONCE, len(self._jobs), os.cpu_count() or 1)):
+                self._workers.start(words, stdin_fd=reader)
+        except BaseException:
+            self.__exit__()
+            raise
+        finally:
+            os.close(reader)
+
+    def ready(self, digest: str) -> None:
+        """This blob is in the store: unpack the layers that are made of it and missing."""
+        for job in self._jobs.pop(digest, ()):
+            try:
+                os.write(self._pipe, job.encode().ljust(JOB_SIZE))
+            except BrokenPipeError:
+                return  # they failed; wait() tells why
+
+    def ready_all(self) -> None:
+        for digest in list(self._jobs):
+            self.ready(digest)
+
+    def close(self) -> None:
+        """Nothing more will be ready."""
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
+
+    def wait(self) -> None:
+        """Tell the progress until the workers have ended, after close(); raise what went wrong."""
+        for event in self._workers.events():
+            if self._progress is not None and "unpacking" in event:
+                self._progress.unpacking(event["unpacking"])
+            elif self._progress is not None and "unpacked" in event:
+                self._progress.unpacked(event["unpacked"])
+
+    def stop(self) -> None:
+        """End the workers; what they were at is undone."""
+        self._workers.stop()
+
+    def __enter__(self) -> LayerQueue:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._workers.__exit__()
 
 
-def job_words(image: Image, chains: set[str]) -> list[str]:
-    """What worker.py is told of each layer, the largest first; each layer once."""
+def jobs_of(image: Image, chains: set[str]) -> dict[str, list[str]]:
+    """What worker.py is told of the layers, by their blobs' digests, the largest first."""
     rows = zip(
         image.chain,
         ["", *image.chain],
@@ -140,20 +185,13 @@ def job_words(image: Image, chains: set[str]) -> list[str]:
         image.manifest["layers"],
         strict=False,
     )
-    found = [
-        (layer["size"], f"{chain},{parent},{diff_id[7:]},{layer['digest'][7:]},{layer['size']}")
-        for chain, parent, diff_id, layer in rows
-        if chain in chains
-    ]
-    return [word for _, word in sorted(found, key=lambda row: row[0], reverse=True)]
-
-
-def _report(event: Event, progress: Progress | None) -> None:
-    if progress is not None:
-        if "unpacking" in event:
-            progress.unpacking(event["unpacking"])
-        if "unpacked" in event:
-            progress.unpacked(event["unpacked"])
+    found: dict[str, list[str]] = {}
+    for chain, parent, diff_id, layer in sorted(rows, key=lambda row: -row[3]["size"]):
+        if chain in chains:
+            digest, size = layer["digest"], layer["size"]
+            word = f"{chain},{parent},{diff_id[7:]},{digest[7:]},{size}"
+            found.setdefault(digest, []).append(word)
+    return found
 
 
 def _settle(store: Store, identity: Identity, kind: str, chains: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from rcrun.storage import layerfiles
 from rcrun.storage.ahead import Ahead
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.compression import decompressed
+from rcrun.storage.layers import JOB_SIZE
 from rcrun.storage.owners import Ids
 from rcrun.storage.scratch import NamedLock, Scratch
 from rcrun.storage.trees import remove_tree
@@ -19,7 +20,7 @@ from rcrun.storage.unpack import Unpacker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     Say = Callable[[object], None]
 
@@ -39,12 +40,15 @@ class Job:
         self.size = size
 
     @staticmethod
+    def read_all(fd: int) -> Iterator[Job]:
+        """Jobs from a pipe that other workers read as well, until its writers have closed it."""
+        while word := os.read(fd, JOB_SIZE):
+            yield Job.parse(word.decode("ascii").strip())
+
+    @staticmethod
     def parse(word: str) -> Job:
         chain, parent, diff, blob, size = word.split(",")
         return Job(chain, parent, diff, blob, int(size))
-
-    def __str__(self) -> str:
-        return f"{self.chain},{self.parent},{self.diff},{self.blob},{self.size}"
 
 
 class Unpacking:
@@ -54,21 +58,11 @@ class Unpacking:
         self.say = say
         self.sync = sync
 
-    def all(self, jobs: Sequence[Job]) -> None:
+    def all(self, jobs: Iterable[Job]) -> None:
         """Those that nobody else is at first; then wait for the others'."""
         later = [job for job in jobs if not self._from_blob(job, wait=False)]
         for job in later:
             self._from_blob(job, wait=True)
-
-    def from_stream(self, job: Job, fd: int) -> None:
-        """A layer that comes through a pipe; read to its end in any case."""
-        lock = NamedLock(self.store, f"layer-{self.kind}-{job.chain}")
-        with lock:
-            if self._is_there(job):
-                while os.read(fd, SMALL):
-                    pass
-            else:
-                self._unpack(job, fd)
 
     def _is_there(self, job: Job) -> bool:
         return os.path.isdir(self.store.layer_dir(self.kind, job.chain))

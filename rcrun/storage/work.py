@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal as signal
 import os
 import sys
 
@@ -48,7 +49,7 @@ class Workers:
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
-        self._pids: list[int] = []
+        self._pids: dict[int, int] = {}  # to pidfds
         self._plan: Plan = []
         self._reports: list[int] = []
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC)
@@ -62,7 +63,8 @@ class Workers:
         else:
             actions.append((os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0))
         if self._identity.kind == "root":
-            self._pids.append(os.posix_spawn(command[0], command, os.environ, file_actions=actions))
+            pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+            self._pids[pid] = os.pidfd_open(pid)
         else:
             self._start_in_namespaces(command, actions)
 
@@ -88,7 +90,7 @@ class Workers:
         finally:
             os.close(fd)
             os.close(writer)
-        self._pids.append(pid)
+        self._pids[pid] = os.pidfd_open(pid)
         self._reports.append(reader)
 
     def events(self) -> Iterator[Event]:
@@ -119,10 +121,18 @@ class Workers:
                 raise CannotWork(self._plan, report)
 
     def _wait(self) -> None:
-        while self._pids:
-            status = os.waitpid(self._pids[-1], 0)[1]
-            self._pids.pop()
+        for pid in list(self._pids):
+            status = os.waitpid(pid, 0)[1]
             self.statuses.append(os.waitstatus_to_exitcode(status))
+            os.close(self._pids.pop(pid))
+
+    def stop(self) -> None:
+        """Let them undo what they are at, and end."""
+        for pidfd in list(self._pids.values()):
+            try:
+                signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
 
     def __enter__(self) -> Workers:
         return self
@@ -131,8 +141,9 @@ class Workers:
         for fd in (self._reader, self._writer, *self._reports):
             if fd >= 0:
                 os.close(fd)
-        for pid in self._pids:
-            os.kill(pid, 15)
+        self._reader = self._writer = -1
+        self._reports = []
+        self.stop()
         self._wait()
 
 

@@ -29,19 +29,11 @@ def say(event: object) -> None:
 
 
 def unpack(words: Sequence[str]) -> None:
-    """STORE KIND SYNC JOB…: the layers that are missing, from their blobs."""
+    """STORE KIND SYNC: the layers that standard input names, from their blobs."""
     from rcrun.storage.unpacking import Job, Unpacking
 
-    store_dir, kind, sync, *jobs = words
-    Unpacking(store_dir, kind, say, sync=sync == "sync").all([Job.parse(job) for job in jobs])
-
-
-def stream(words: Sequence[str]) -> None:
-    """STORE KIND JOB: one layer from standard input."""
-    from rcrun.storage.unpacking import Job, Unpacking
-
-    store_dir, kind, job = words
-    Unpacking(store_dir, kind, say).from_stream(Job.parse(job), 0)
+    store_dir, kind, sync = words
+    Unpacking(store_dir, kind, say, sync=sync == "sync").all(Job.read_all(0))
 
 
 def settle(words: Sequence[str]) -> None:
@@ -61,11 +53,20 @@ def remove(words: Sequence[str]) -> None:
         remove_tree(path)
 
 
+def sweep(words: Sequence[str]) -> None:
+    """PATH…: remove what is left over, as far as that goes; somebody else may be at it."""
+    for path in words:
+        try:
+            remove([path])
+        except OSError:
+            continue
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "unpack": unpack,
-    "stream": stream,
     "settle": settle,
     "remove": remove,
+    "sweep": sweep,
 }
 
 
