@@ -75,27 +75,40 @@ static int wait_for(pid_t pid, int seconds)
 	return TEMP_FAILURE_RETRY(poll(&waiting, 1, seconds * 1000)) != 0;
 }
 
-int child_run(const struct child *child, struct report *report)
+int child_start(const struct child *child, struct running *running, struct report *report)
+{
+	autoclose int input = input_of(child->input);
+
+	*running = (struct running){.pid = -1, .seconds = child->timeout_seconds};
+	running->errors = memfd_create("rcrun-errors", MFD_CLOEXEC);
+	if (input < 0 || running->errors < 0)
+		return fail(report, "memfd_create");
+	running->pid = fork();
+	if (running->pid == 0)
+		become(child, input, running->errors);
+	return running->pid < 0 ? fail(report, "fork") : 0;
+}
+
+int child_finish(struct running *running, struct report *report)
 {
 	int status;
-	autoclose int input = input_of(child->input);
-	autoclose int errors = memfd_create("rcrun-errors", MFD_CLOEXEC);
+	autoclose int errors = running->errors;
+	bool in_time = wait_for(running->pid, running->seconds);
 
-	if (input < 0 || errors < 0)
-		return fail(report, "memfd_create");
-	pid_t pid = fork();
-	if (pid < 0)
-		return fail(report, "fork");
-	if (pid == 0)
-		become(child, input, errors);
-	bool in_time = wait_for(pid, child->timeout_seconds);
 	if (!in_time)
-		(void)kill(pid, SIGKILL);
-	TRY(report, TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)));
+		(void)kill(running->pid, SIGKILL);
+	TRY(report, TEMP_FAILURE_RETRY(waitpid(running->pid, &status, 0)));
 	keep_text(errors, report);
 	if (!in_time)
 		return fail_with(report, "waitpid", ETIMEDOUT);
 	return exit_code(status);
+}
+
+int child_run(const struct child *child, struct report *report)
+{
+	struct running running;
+
+	return child_start(child, &running, report) < 0 ? -1 : child_finish(&running, report);
 }
 
 static int hook_run(const struct plan *plan, const struct record *record, pid_t pid,

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 struct parent {
 	const struct plan *plan;
@@ -28,6 +29,15 @@ struct parent {
 };
 
 static struct parent parent; /* .bss: the relay's buffers cost nothing until they are used */
+
+/* A setting is to blame: Python words the failure by its record. */
+static int fail_setting(struct report *report, const char *name, const char *call)
+{
+	for (int i = 0; i < parent.plan->first_step; i++)
+		if (record_is(&parent.plan->records[i], name))
+			report->step = i;
+	return fail(report, call);
+}
 
 /* --- before the clone ---------------------------------------------------------------------------------- */
 
@@ -70,11 +80,12 @@ static int open_log(struct report *report)
 	parent.relay.log.path = settings->log_path;
 	parent.relay.log.max_bytes = settings->log_max;
 	parent.relay.log.max_files = settings->log_files;
-	TRY(report, logfile_open(&parent.relay.log));
+	if (logfile_open(&parent.relay.log) < 0)
+		return fail_setting(report, "log", "open");
 	if (settings->attach_path) {
 		parent.relay.listener = listen_unix(settings->attach_path);
 		if (parent.relay.listener < 0)
-			return fail(report, "bind");
+			return fail_setting(report, "attach", "bind");
 	}
 	return 0;
 }
@@ -131,11 +142,11 @@ static int fork_setup(struct report *report)
 
 	autoclose int listener = start_socket ? listen_unix(start_socket) : -1;
 	if (start_socket && listener < 0)
-		return fail(report, "bind");
+		return fail_setting(report, "start-socket", "bind");
 	/* the path is the host's: it is connected before anybody leaves the host's view */
 	autoclose int agent = seccomp_agent ? connect_stream(seccomp_agent) : -1;
 	if (seccomp_agent && agent < 0)
-		return fail(report, "connect");
+		return fail_setting(report, "seccomp-agent", "connect");
 	autoclose int copy = copy_of_ourselves(report);
 	if (copy < 0)
 		return -1;
@@ -172,6 +183,17 @@ static int on_child(pid_t pid, struct report *report)
 	return helpers_start(parent.plan, pid, report);
 }
 
+/* As runc hands terminals over: whoever shows the output has a terminal of his own that adds the carriage returns. */
+static void plain_newlines(int terminal)
+{
+	struct termios mode;
+
+	if (tcgetattr(terminal, &mode) == 0) {
+		mode.c_oflag &= ~(tcflag_t)ONLCR;
+		(void)tcsetattr(terminal, TCSANOW, &mode);
+	}
+}
+
 static int on_console(int master, struct report *report)
 {
 	const struct settings *settings = &parent.plan->settings;
@@ -179,6 +201,9 @@ static int on_console(int master, struct report *report)
 
 	if (master < 0)
 		return fail_with(report, "recvmsg", EPROTO);
+	/* the caller's streams are still ours */
+	for (int fd = 0; fd < 3 && !(size.ws_row && size.ws_col); fd++)
+		(void)ioctl(fd, TIOCGWINSZ, &size);
 	if (size.ws_row && size.ws_col)
 		(void)ioctl(master, TIOCSWINSZ, &size);
 	if (!settings->console_socket) {
@@ -188,7 +213,8 @@ static int on_console(int master, struct report *report)
 	autoclose int console = master;
 	autoclose int agent = connect_stream(settings->console_socket);
 	if (agent < 0)
-		return fail(report, "connect");
+		return fail_setting(report, "console-socket", "connect");
+	plain_newlines(console);
 	TRY(report, send_fd(agent, "/dev/ptmx", 9, console));
 	return 0;
 }
@@ -247,7 +273,8 @@ static int launch(struct report *report)
 	close_cleaner(&parent.sync);
 	if (result < 0)
 		return -1;
-	TRY(report, write_state(parent.plan, parent.init));
+	if (write_state(parent.plan, parent.init) < 0)
+		return fail_setting(report, "state", "open");
 	close_cleaner(&parent.plan->settings.lock_fd);
 	if (result == 1)
 		return 0; /* created: who starts it runs the poststart hooks */

@@ -201,6 +201,14 @@ struct child {
 	bool keep_streams;   /* our standard streams are its own */
 };
 
+struct running {
+	pid_t pid;
+	int errors; /* what it says on standard error */
+	int seconds;
+};
+
+int child_start(const struct child *child, struct running *running, struct report *report);
+int child_finish(struct running *running, struct report *report); /* as child_run */
 /* Run to the end. Returns the exit status (128+n for a signal), -1 with the report when it could not be run. */
 int child_run(const struct child *child, struct report *report);
 int hooks_run(const struct plan *plan, const char *kind, pid_t pid, const char *status,

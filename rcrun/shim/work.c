@@ -44,16 +44,13 @@ static int map_directly(pid_t pid, const struct record *record, const char *file
 	return 0;
 }
 
-static int map_one(pid_t pid, const struct record *record, const char *file, struct report *report)
+/* newuidmap or newgidmap, begun; the kernel takes the two maps in any order. */
+static int start_tool(pid_t pid, const struct record *record, struct running *tool,
+		      struct report *report)
 {
 	char pid_word[16];
-
-	if (!record)
-		return 0;
-	report->step = record->index;
-	if (!*record->words[1])
-		return map_directly(pid, record, file, report) < 0 ? -1 : (report->step = -1, 0);
 	char **argv = calloc((size_t)record->count + 1, sizeof(*argv));
+
 	if (!argv)
 		return fail(report, "calloc");
 	(void)snprintf(pid_word, sizeof(pid_word), "%d", (int)pid);
@@ -62,23 +59,48 @@ static int map_one(pid_t pid, const struct record *record, const char *file, str
 	memcpy(argv + 2, record->words + 2, (size_t)(record->count - 2) * sizeof(*argv));
 	struct child child = {
 		.argv = argv, .path = record->words[1], .ready_fd = -1, .timeout_seconds = 30};
-	int status = child_run(&child, report);
+	int result = child_start(&child, tool, report);
 	free(argv);
-	if (status > 0) {
-		report->child_status = status;
-		return fail_with(report, "uidmap", EPERM);
-	}
-	report->step = status < 0 ? report->step : -1;
-	return status;
+	return result;
+}
+
+static int finish_tool(struct running *tool, struct report *report)
+{
+	int status = child_finish(tool, report);
+
+	if (status <= 0)
+		return status;
+	report->child_status = status;
+	return fail_with(report, "uidmap", EPERM);
 }
 
 int map_ids(const struct plan *plan, pid_t pid, struct report *report)
 {
+	const struct record *records[] = {plan->settings.uid_map, plan->settings.gid_map};
+	const char *const files[] = {"uid_map", "gid_map"};
+	struct running tools[2];
+	struct report other;
+	int failed = -1;
+
 	if (!(plan->settings.unshare & CLONE_NEWUSER))
 		return 0;
-	if (map_one(pid, plan->settings.uid_map, "uid_map", report) < 0)
-		return -1;
-	return map_one(pid, plan->settings.gid_map, "gid_map", report);
+	for (int i = 0; i < 2; i++) {
+		tools[i].pid = -1;
+		if (failed < 0 && records[i] &&
+		    (*records[i]->words[1] ? start_tool(pid, records[i], &tools[i], report)
+					   : map_directly(pid, records[i], files[i], report)) < 0)
+			failed = i;
+	}
+	for (int i = 0; i < 2; i++) {
+		report_clear(&other);
+		if (tools[i].pid > 0 && finish_tool(&tools[i], &other) < 0 && failed < 0) {
+			*report = other;
+			failed = i;
+		}
+	}
+	if (failed >= 0)
+		report->step = records[failed]->index;
+	return failed < 0 ? 0 : -1;
 }
 
 static int work_steps(struct plan *plan, int gate, struct report *report)
