@@ -179,3 +179,47 @@ class Account:
             argv = ["unshare", "--map-root-user", "--map-auto", "rm", "-rf", str(self.dir)]
             subprocess.run(argv, check=False, stderr=subprocess.DEVNULL)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class DelegatedAccount(Account):
+    """The user with a cgroup v2 subtree of its own, as systemd gives a login session; made by root.
+
+    Where the host has the v1 or hybrid layout, a mount namespace shows its commands the v2 hierarchy alone; that
+    one has hardly a controller there, but groups, freezing and killing.
+    """
+
+    SCRIPT = """
+        test -e /sys/fs/cgroup/cgroup.controllers || mount -t cgroup2 none /sys/fs/cgroup
+        group=/sys/fs/cgroup/$0
+        mkdir -p "$group/leaf"
+        chown "$1:$2" "$group" "$group/leaf"
+        for name in procs subtree_control threads; do
+            chown "$1:$2" "$group/cgroup.$name" "$group/leaf/cgroup.$name"
+        done
+        echo $$ >"$group/leaf/cgroup.procs"
+        uid=$1 gid=$2
+        shift 2
+        exec setpriv --reuid "$uid" --regid "$gid" --clear-groups -- "$@"
+    """
+
+    def __init__(self, name: str, base_dir: Path) -> None:
+        super().__init__("delegated", name, base_dir)
+        self.group = f"rcrun-tests-{os.getpid()}"
+
+    def popen(self, *argv: str | os.PathLike[str], **options: object) -> subprocess.Popen[bytes]:
+        environ = {**self.environ, **(options.pop("env", None) or {})}  # type: ignore[dict-item]
+        words = ["unshare", "-m", "--propagation", "slave", "sh", "-eu", "-c", self.SCRIPT]
+        words += [self.group, str(self.uid), str(self.gid), *map(os.fspath, argv)]
+        options.setdefault("cwd", self.home)
+        return subprocess.Popen(words, env=environ, **options)  # type: ignore[call-overload]
+
+    def groups_left(self) -> list[str]:
+        """The groups that containers left in the subtree."""
+        script = 'cd "/sys/fs/cgroup/$0" && find . -mindepth 1 -type d ! -name leaf'
+        return self.run("sh", "-c", script, self.group).check().out.split()
+
+    def remove(self) -> None:
+        mount = "test -e /sys/fs/cgroup/cgroup.controllers || mount -t cgroup2 none /sys/fs/cgroup"
+        script = f'{mount}; cd "/sys/fs/cgroup/$0" && rmdir leaf && cd .. && rmdir "$0"'
+        subprocess.run(["unshare", "-m", "sh", "-c", script, self.group], check=False)
+        super().remove()

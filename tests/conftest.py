@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from accounts import CHECKOUT, SINGLE_ID_USER, USER, Account, Result, bin_dir, store_parent
+from accounts import (
+    CHECKOUT,
+    SINGLE_ID_USER,
+    USER,
+    Account,
+    DelegatedAccount,
+    Result,
+    bin_dir,
+    store_parent,
+)
 from probes import NEVER_REQUIRED, lacking
 
 STRICT = os.environ.get("RCRUN_STRICT") == "1"
@@ -51,7 +60,11 @@ class Accounts:
                 unmet(f"no user {name}: run ci/setup test")
             if os.geteuid() not in (0, pwd.getpwnam(name).pw_uid):
                 unmet(f"cannot become {name} without root: make test takes sudo for it")
-            self.made[kind] = Account(kind, name, self.base_dir / kind)
+            folder = self.base_dir / kind
+            if kind == "delegated":
+                self.made[kind] = DelegatedAccount(name, folder)
+            else:
+                self.made[kind] = Account(kind, name, folder)
         return self.made[kind]
 
 
@@ -105,6 +118,16 @@ def root_account(accounts: Accounts) -> Account:
 def single_id_account(accounts: Accounts) -> Account:
     """A user without subordinate ids."""
     return accounts.get("single")
+
+
+@pytest.fixture
+def delegated_account(accounts: Accounts) -> DelegatedAccount:
+    """The ordinary user in a cgroup v2 subtree of its own, which no test machine has by itself."""
+    if os.geteuid() != 0:
+        unmet("a cgroup is delegated by root: make test takes sudo for it")
+    account = accounts.get("delegated")
+    assert isinstance(account, DelegatedAccount)
+    return account
 
 
 # ---- rcrun
