@@ -175,6 +175,15 @@ WRITTEN_VERSION = (
 )
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAMESPACES = ("user", "mount", "pid", "network", "ipc", "uts", "cgroup", "time")
+# In the order in which they run; the deprecated prestart runs where createRuntime does.
+HOOK_KINDS = (
+    "prestart",
+    "createRuntime",
+    "createContainer",
+    "startContainer",
+    "poststart",
+    "poststop",
+)
 MASKED_PATHS = (
     "/proc/acpi",
     "/proc/asound",
@@ -191,6 +200,11 @@ MASKED_PATHS = (
 )
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _CAPABILITIES = ("CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE")
+
+
+def hooks_of(spec: Spec, kind: str) -> list[Hook]:
+    hooks: list[Hook] = (spec.get("hooks") or {}).get(kind) or []  # type: ignore[assignment]
+    return hooks
 
 
 def default_spec(*, rootless: bool = False, uid: int = 0, gid: int = 0) -> Spec:

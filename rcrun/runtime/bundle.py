@@ -39,13 +39,22 @@ def _check_version(version: object, path: str) -> None:
         raise InvalidInput(f'"{path}": "ociVersion" {version!r} is not supported; 1.x is')
 
 
+# What a configuration that is not of its shape makes the plan builder raise.
+MISFITS = (AttributeError, InvalidInput, KeyError, TypeError, ValueError)
+
+
 def malformed(spec: Spec, error: Exception) -> InvalidInput:
     """For a configuration that the plan builder stumbled over: the place of the fault, by the schema."""
-    from rcrun.formats import validate
-
-    faults = validate.config_faults(spec)
+    try:
+        from rcrun.formats.validate import config_faults
+    except ImportError:  # without jsonschema the builder's own words have to do
+        faults = []
+    else:
+        faults = config_faults(spec)
     if faults:
         return InvalidInput(f"config.json: {faults[0]}")
+    if isinstance(error, InvalidInput):
+        return error
     return InvalidInput(f"config.json is malformed: {type(error).__name__}: {error}")
 
 

@@ -8,7 +8,7 @@ import time
 from rcrun import files, paths
 from rcrun.errors import AlreadyExists, InvalidInput, RcrunError
 from rcrun.kernel import shim
-from rcrun.runtime import bundle, hints, lifecycle, pidfds
+from rcrun.runtime import bundle
 from rcrun.runtime.filters import filter_fd
 from rcrun.runtime.plan import complete, container_plan
 from rcrun.runtime.state import Container
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from rcrun.formats.spec import Spec
+    from rcrun.kernel.shim import Report
     from rcrun.runtime.host import Host
 
 
@@ -79,7 +80,7 @@ def create(
         files.write_file(container.plan_path, shim.encode_plan(plan), durable=False)
         report = shim.launch(plan, pass_fds=_passed(plan))
         if report is not None:
-            raise hints.error_for(plan, report)
+            raise error_for(plan, report)
     except BaseException:
         container.remove()
         raise
@@ -87,6 +88,8 @@ def create(
         made.lock.release()
     init = container.init()
     if request.pidfd_socket and init:
+        from rcrun.runtime import pidfds
+
         pidfds.send(request.pidfd_socket, init[0])
     return container
 
@@ -94,6 +97,8 @@ def create(
 def run_detached(
     root_dir: str, container_id: str, request: Request, host: Host, environ: Mapping[str, str]
 ) -> None:
+    from rcrun.runtime import lifecycle
+
     container = create(root_dir, container_id, request, host, environ)
     try:
         lifecycle.start(container)
@@ -117,7 +122,8 @@ def run(
     `failed` is the command that tells why it could not be launched, `after` the one that runs once it
     ended, if it has poststop hooks.
     """
-    pidfds.refuse_in_foreground(request.pidfd_socket, detached=False)
+    if request.pidfd_socket:
+        raise InvalidInput("--pidfd-socket needs --detach", "use --detach")
     made = _make(root_dir, container_id, request, host, environ, detached=False)
     container = made.container
     try:
@@ -153,12 +159,12 @@ def _make(
 ) -> Made:
     container = Container(root_dir, container_id)
     spec = bundle.load(request.bundle_dir, request.config_path)
-    _check_terminal(spec, request, detached=detached)
     _check_fds(request.preserve_fds)
     try:
+        _check_terminal(spec, request, detached=detached)
         spec = complete(bundle.with_environment(spec, request.bundle_dir, environ), host)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise bundle.malformed(spec, error) from error
+    except bundle.MISFITS as error:
+        raise bundle.malformed(spec, error) from None
     paths.make_private_dir(root_dir)
     try:
         os.mkdir(container.dir, 0o700)
@@ -247,8 +253,8 @@ def _plan(
             keyring=container.id if request.new_keyring else "",
             pivot=not request.no_pivot,
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise bundle.malformed(made.spec, error) from error
+    except bundle.MISFITS as error:
+        raise bundle.malformed(made.spec, error) from None
 
 
 def _passed(plan: list[list[str]]) -> list[int]:
@@ -261,4 +267,11 @@ def failure(plan: list[list[str]], report_hex: str) -> RcrunError:
     report = shim.decode_report(bytes.fromhex(report_hex))
     if report is None:
         return RcrunError("the container could not be started")
+    return error_for(plan, report)
+
+
+def error_for(plan: list[list[str]], report: Report) -> RcrunError:
+    """The words are loaded when something went wrong."""
+    from rcrun.runtime import hints
+
     return hints.error_for(plan, report)

@@ -7,7 +7,8 @@ import os
 from rcrun.errors import HostLacks, InvalidInput, WrongState
 from rcrun.formats import capability
 from rcrun.kernel import shim
-from rcrun.runtime import bundle, hints, pidfds
+from rcrun.runtime import bundle
+from rcrun.runtime.create import error_for
 from rcrun.runtime.filters import filter_fd
 from rcrun.runtime.plan_exec import exec_plan
 
@@ -143,14 +144,17 @@ def execute(
     failed: Sequence[str],
 ) -> None:
     """Run it: returns when it is detached, else becomes its parent."""
-    pidfds.refuse_in_foreground(session.pidfd_socket, detached=session.detach)
+    if session.pidfd_socket and not session.detach:
+        raise InvalidInput("--pidfd-socket needs --detach", "use --detach")
     plan = _plan(container, spec, process, session, host, failed)
     fds = [int(record[1]) for record in plan if record[0] == "seccomp"]
     if session.detach:
         report = shim.launch(plan, pass_fds=fds)
         if report is not None:
-            raise hints.error_for(plan, report)
+            raise error_for(plan, report)
         if session.pidfd_socket:
+            from rcrun.runtime import pidfds
+
             pidfds.send_from_file(session.pidfd_socket, session.pid_file)
         return
     for fd in fds:

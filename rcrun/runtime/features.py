@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from rcrun.formats import capability, mountopts
-from rcrun.formats.spec import NAMESPACES, OCI_VERSION
-from rcrun.runtime.plan import HOOK_KINDS
+from rcrun.formats.spec import HOOK_KINDS, NAMESPACES, OCI_VERSION
 from rcrun.version import VERSION
 
 TYPE_CHECKING = False

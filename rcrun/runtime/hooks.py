@@ -7,6 +7,7 @@ import select
 
 from rcrun.errors import StepFailed
 from rcrun.files import dump_json, write_all
+from rcrun.formats.spec import hooks_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ _KILL = 9
 
 def failures(spec: Spec, kind: str, state: Mapping[str, Any]) -> list[StepFailed]:
     """Run every hook of the kind, also after one failed; what went wrong."""
-    from rcrun.runtime.plan import hooks_of
-
     failed = []
     for index, hook in enumerate(hooks_of(spec, kind)):
         why = _run(hook, dump_json(dict(state)))

@@ -7,9 +7,9 @@ import os
 import select
 
 from rcrun.errors import InUse, NotFound, RcrunError, WrongState
+from rcrun.formats.spec import hooks_of
 from rcrun.kernel import process as processes
 from rcrun.kernel import shim
-from rcrun.runtime import hints, hooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ def start(container: Container) -> None:
     if failed is not None:
         raise failed
     spec = container.config()
-    if (spec.get("hooks") or {}).get("poststart"):
-        # config.md: a failure is logged, the container goes on and so do the other hooks; runc and
-        # crun make it an error of `start` instead, and callers expect theirs.
+    if hooks_of(spec, "poststart"):
+        from rcrun.runtime import hooks
+
+        # runtime.md, "Lifecycle", 9: an error, and the container is stopped
         failures = hooks.failures(spec, "poststart", container.oci_state(status="running"))
         if failures:
             kill(container, SIGKILL)
@@ -65,6 +66,8 @@ def _tell_init(container: Container) -> StepFailed | None:
         plan = shim.decode_plan(file.read())
     if report.step > 0:
         report.step -= 1  # the `report` record that launch() put in
+    from rcrun.runtime import hints
+
     return hints.error_for(plan, report)
 
 
@@ -121,6 +124,10 @@ def delete(container: Container, *, force: bool = False) -> list[StepFailed]:
         _kill_and_wait(container)
     spec, state = container.config(), container.oci_state(status="stopped")
     container.remove()
+    if not hooks_of(spec, "poststop"):
+        return []
+    from rcrun.runtime import hooks
+
     return hooks.failures(spec, "poststop", state)
 
 

@@ -7,12 +7,6 @@ import os
 from rcrun.errors import HostLacks, InvalidInput
 
 
-def refuse_in_foreground(path: str, *, detached: bool) -> None:
-    """Who waits in the foreground is the parent itself and is known by its own end."""
-    if path and not detached:
-        raise InvalidInput("--pidfd-socket needs --detach", "use --detach")
-
-
 def send(path: str, pid: int) -> None:
     """Connect to the Unix socket at `path` and pass the pidfd."""
     import socket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput
 from rcrun.files import dump_json
+from rcrun.formats.spec import HOOK_KINDS, hooks_of
 from rcrun.runtime import plan_mounts, plan_process, plan_resources
 from rcrun.runtime.host import Host
 from rcrun.runtime.plan_namespaces import Namespaces, complete, namespace_records
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "complete", "container_plan", "state_text"]
 
-# In the order in which they run; config.json's deprecated prestart runs where createRuntime does.
-HOOK_KINDS = (
-    "prestart",
-    "createRuntime",
-    "createContainer",
-    "startContainer",
-    "poststart",
-    "poststop",
-)
 _ROOT_PROPAGATION = ("shared", "slave", "private", "unbindable")
 _UNSUPPORTED = ("intelRdt", "memoryPolicy", "netDevices")
 
@@ -223,11 +215,6 @@ def _hook(kind: str, index: int, hook: Hook) -> list[str]:
         *args,
         *(hook.get("env") or []),
     ]
-
-
-def hooks_of(spec: Spec, kind: str) -> list[Hook]:
-    hooks: list[Hook] = (spec.get("hooks") or {}).get(kind) or []  # type: ignore[assignment]
-    return hooks
 
 
 def _hooks_here(spec: Spec, kind: str) -> list[list[str]]:

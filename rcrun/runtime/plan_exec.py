@@ -40,6 +40,8 @@ def exec_plan(
         *plan_process.terminal_records(process),
         *plan_process.agent_records(spec),
         ["join-pid", str(pid), str(start), ",".join(namespaces.kinds())],
+        # `ready`: go on when the parent has given the terminal its size
+        *([["console"], ["ready"]] if process.get("terminal") else []),
         *plan_process.affinity_records(process),
         *plan_process.limit_records(process, spec, host),
         *plan_process.privilege_records(process, spec, namespaces, host, seccomp_fd, agent),

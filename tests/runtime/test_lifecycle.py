@@ -21,7 +21,7 @@ def test_the_exit_status_passes_through(bundle: Bundle, code: str) -> None:
     assert bundle.args("exit", code).run().status == int(code)
 
 
-def test_a_signals_number_is_added_to_128(bundle: Bundle) -> None:
+def test_a_signals_number_is_added_to_128(bundle: Bundle, ours: None) -> None:
     assert bundle.without_namespace("pid").args("die", "15").run().status == 128 + 15
 
 
@@ -84,7 +84,7 @@ def test_an_id_can_be_used_again(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "ä"])
-def test_ids_that_are_refused(bundle: Bundle, name: str) -> None:
+def test_ids_that_are_refused(bundle: Bundle, name: str, ours: None) -> None:
     bundle.write()
     assert bundle.runtime("run", "-b", str(bundle.dir), name).status != 0
 
@@ -99,7 +99,9 @@ def test_run_keeps_nothing_unless_told(bundle: Bundle, ours: None) -> None:
 def test_run_detached(bundle: Bundle) -> None:
     bundle.args("sleep", "20").write()
     with open(bundle.dir / "output", "wb") as out:
-        bundle.runtime("run", "-d", "-b", str(bundle.dir), bundle.id, stdout=out, stderr=out).check()
+        bundle.runtime(
+            "run", "-d", "-b", str(bundle.dir), bundle.id, stdout=out, stderr=out
+        ).check()
     assert bundle.state()["status"] == "running"
 
 
@@ -134,7 +136,7 @@ def test_spellings_of_signals(bundle: Bundle, word: str) -> None:
     bundle.said_soon("signal 15")
 
 
-def test_an_unknown_signal(bundle: Bundle) -> None:
+def test_an_unknown_signal(bundle: Bundle, ours: None) -> None:
     bundle.args("sleep", "20").started()
     assert bundle.runtime("kill", bundle.id, "FROB").status != 0
     assert bundle.state()["status"] == "running"
@@ -150,7 +152,7 @@ def test_a_signal_to_everyone(bundle: Bundle, ours: None) -> None:
     assert not [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
 
 
-def test_list(new_bundle: Callable[[], Bundle]) -> None:
+def test_list(new_bundle: Callable[[], Bundle], ours: None) -> None:
     one, other = new_bundle(), new_bundle()
     one.args("sleep", "20").started()
     other.args("sleep", "20")
@@ -171,7 +173,7 @@ def test_list_without_containers(account: Account, bundle: Bundle) -> None:
     assert bundle.runtime("list", "-q").check().out == ""
 
 
-def test_ps(bundle: Bundle) -> None:
+def test_ps(bundle: Bundle, ours: None) -> None:
     bundle.args("sleep", "20").started()
     pid = bundle.state()["pid"]
     lines = bundle.runtime("ps", bundle.id).check().out.splitlines()
@@ -217,7 +219,7 @@ def test_descriptors_that_are_preserved_and_no_other(bundle: Bundle) -> None:
         os.close(writer)
 
 
-def test_socket_activation(bundle: Bundle) -> None:
+def test_socket_activation(bundle: Bundle, ours: None) -> None:
     bundle.args("env").write()
     words = [*bundle.words(), "run", "-b", str(bundle.dir), bundle.id]
     script = 'exec 3</dev/null; exec "$@"'
@@ -226,7 +228,9 @@ def test_socket_activation(bundle: Bundle) -> None:
     assert "LISTEN_PID=1\n" in result.out
 
 
-def test_containers_of_two_at_once_do_not_meet(new_bundle: Callable[[], Bundle], ours: None) -> None:
+def test_containers_of_two_at_once_do_not_meet(
+    new_bundle: Callable[[], Bundle], ours: None
+) -> None:
     """One id, many callers: exactly one wins, and the others leave no trace."""
     bundle = new_bundle()
     bundle.args("sleep", "20").write()

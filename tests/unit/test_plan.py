@@ -683,6 +683,8 @@ def test_exec_joins_what_the_container_has() -> None:
         ["detach"],
         ["terminal", "24", "80"],
         ["join-pid", "42", "4242", "user,mount,pid,network,ipc,uts,cgroup"],
+        ["console"],
+        ["ready"],
         ["affinity", "1-2"],
         ["umask", "22"],
         ["user", "0", "0"],

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 @option("-t", "--tty", is_flag=True, help="Give the process a terminal")
 @option("-d", "--detach", is_flag=True, help="Do not wait for the process")
 @option("-u", "--user", default="", metavar="UID[:GID]", help="Run as this user")
-@option(
-    "-g", "--additional-gids", multiple=True, metavar="GID", help="Add the process to this group"
-)
+@option("-g", "--additional-gids", multiple=True, type=int, metavar="GID", help="Add this group")
 @option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="Set an environment variable")
 @option("--cwd", default="", metavar="DIR", help="Run in this directory")
 @option("-c", "--cap", multiple=True, metavar="CAP", help="Add a capability")

@@ -13,7 +13,6 @@ from rcrun_cli.declare import argument, command, option
 def kill(container: str, signal: str, everyone: bool) -> None:
     """Send a signal to a container's init."""
     from rcrun.formats.signals import parse
-
     from rcrun.runtime.lifecycle import kill as kill_container
 
     kill_container(oci.container(container), parse(signal), everyone=everyone)
