@@ -100,7 +100,7 @@ def mark(store: Store) -> Marks:
             _mark_line(marks, line)
     for entry in layout.references(store):
         _mark_entry(store, marks, entry, images.DEEPEST_INDEX)
-    for chain in _container_lowers(store):
+    for chain in container_chains(store):
         marks.layers.add(chain)
     return marks
 
@@ -140,7 +140,8 @@ def _mark_chain(store: Store, marks: Marks, config: Descriptor) -> None:
         return  # an artifact, or damaged
 
 
-def _container_lowers(store: Store) -> Iterator[str]:
+def container_chains(store: Store) -> Iterator[str]:
+    """The layers (hex of chainIDs) that containers stand on."""
     for container_id in subdirectories(store.path("containers")):
         try:
             record = read_json_or_none(f"{store.container_dir(container_id)}/container.json")

@@ -76,17 +76,22 @@ def _finish(
 
 
 def _discard_doubtful(store: Store, kind: str, chains: Sequence[str]) -> bool:
-    """Take away what a crash may have damaged; it is unpacked again and synced this time."""
+    """Take away what a crash may have damaged; it is unpacked again and synced this time.
+
+    What a container stands on stays: it may be running again, and nobody may change its lowers.
+    """
     from rcrun.storage import layerfiles
 
-    found = False
-    for chain in chains:
-        layer_dir = store.layer_dir(kind, chain)
-        note = layerfiles.read_pending(layer_dir)
-        if note is not None and layerfiles.is_doubtful(note):
-            discard(store, kind, chain)
-            found = True
-    return found
+    notes = {chain: layerfiles.read_pending(store.layer_dir(kind, chain)) for chain in chains}
+    doubtful = {chain for chain, note in notes.items() if note and layerfiles.is_doubtful(note)}
+    if not doubtful:
+        return False
+    from rcrun.storage.collect import container_chains
+
+    doubtful -= set(container_chains(store))
+    for chain in doubtful:
+        discard(store, kind, chain)
+    return bool(doubtful)
 
 
 def discard(store: Store, kind: str, chain: str) -> str:

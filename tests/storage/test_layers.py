@@ -295,6 +295,22 @@ def test_after_a_crash_of_the_host_a_layer_is_done_again(user_account: Any) -> N
 
 
 @pytest.mark.requires("userns")
+def test_what_a_container_stands_on_is_never_taken_away(user_account: Any) -> None:
+    drive = Driver(user_account)
+    drive.make([BASE])
+    lowers = drive("ensure", NAME)["lowers"]
+    container = drive.store_dir / "containers" / ("0" * 64)
+    container.mkdir()
+    named = [os.path.relpath(path, drive.store_dir) for path in lowers]
+    (container / "container.json").write_text(json.dumps({"rootfs": {"lowers": named}}))
+    pending = Path(lowers[0]).parent / "pending"
+    pending.write_text(json.dumps({"boot": [os.uname().nodename, "another"], "implied": []}))
+    inode = os.stat(lowers[0]).st_ino
+    assert drive("ensure", NAME)["unpacked"] == []
+    assert os.stat(lowers[0]).st_ino == inode
+
+
+@pytest.mark.requires("userns")
 def test_a_layer_is_settled_after_a_while(user_account: Any) -> None:
     drive = Driver(user_account)
     drive.make([BASE])
