@@ -6,15 +6,21 @@ import os
 import subprocess
 import tempfile
 
-from setuptools import find_namespace_packages, setup
+from setuptools import setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
 
-def packages() -> list[str]:
-    ours = find_namespace_packages(include=["rcrun", "rcrun.*"])
-    cli = find_namespace_packages("rcrun-cli", include=["rcrun_cli", "rcrun_cli.*"])
-    return [name for name in (*ours, *cli) if "__pycache__" not in name]
+def packages(package: str, folder: str) -> list[str]:
+    """The package and those within; found here because setuptools would walk the whole checkout, with all
+    that stands in an example's root file system."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        if any(name.endswith(".py") for name in files):
+            words = os.path.relpath(place, folder).split(os.sep)
+            found.append(".".join([package, *(word for word in words if word != ".")]))
+    return found
 
 
 class BuildWithShim(build_py):
@@ -40,7 +46,7 @@ class PlatformWheel(bdist_wheel):
 
 
 setup(
-    packages=packages(),
+    packages=packages("rcrun", "rcrun") + packages("rcrun_cli", "rcrun-cli/rcrun_cli"),
     package_dir={"rcrun": "rcrun", "rcrun_cli": "rcrun-cli/rcrun_cli"},
     package_data={"rcrun": ["py.typed", "formats/schema/*.json"], "rcrun_cli": ["py.typed"]},
     include_package_data=False,
