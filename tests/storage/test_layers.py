@@ -321,6 +321,59 @@ def test_a_layer_is_settled_after_a_while(user_account: Any) -> None:
     assert not (layer_dir / "pending").exists()
 
 
+# ---- the oracle: umoci puts the layers into one directory, we stack them
+
+
+@pytest.mark.requires("root", "umoci")
+def test_the_stack_looks_as_umoci_unpacks_it(root_account: Any) -> None:
+    drive = Driver(root_account)
+    drive.make(
+        [
+            BASE,
+            CHANGES,
+            archive(
+                file("etc/passwd", b"back"),
+                directory("a"),
+                file("a/one"),
+                file("a/two"),
+                directory("b/c"),
+                file("b/c/old"),
+                tars.symlink("link", "a"),
+            ),
+            archive(
+                file("a/.wh.one"),
+                file("b/.wh.c"),
+                directory("b/c", mode=0o711),
+                file("b/c/new", b"new"),
+                file("new/inside", b"1"),
+                file("a/two", b"changed", mode=0o4700, uid=3),
+                file(".wh.link"),
+                directory("link"),
+                file("etc/.wh..wh..opq"),
+                file("etc/only"),
+            ),
+        ]
+    )
+    lowers = drive("ensure", NAME)["lowers"]
+    listing = "find . -mindepth 1 -printf '%P %y %m %U %G %s %n %l\\n' | grep -v ' d ' | sort; "
+    listing += "find . -mindepth 1 -type d -printf '%P %m %U %G\\n' | sort"
+    merged, bundle = drive.dir / "merged", drive.dir / "bundle"
+    merged.mkdir()
+    ours = drive.account.run(
+        *("unshare", "-m", "sh", "-c"),
+        f'mount -t overlay -o ro,lowerdir="$0" overlay "$1" && cd "$1" && {listing}',
+        ":".join(lowers),
+        str(merged),
+    ).check()
+    index = json.loads((drive.store_dir / "index.json").read_text())
+    index["manifests"][0]["annotations"] = {"org.opencontainers.image.ref.name": "x"}
+    (drive.store_dir / "index.json").write_text(json.dumps(index))
+    drive.account.run("umoci", "unpack", "--image", f"{drive.store_dir}:x", str(bundle)).check()
+    theirs = drive.account.run("sh", "-c", f'cd "$0" && {listing}', str(bundle / "rootfs")).check()
+    assert "a/two f 4700 3 0 7 1 " in ours.out.splitlines()
+    assert ours.out.splitlines() == theirs.out.splitlines()
+
+
 # ---- what nothing names any more
 
 
