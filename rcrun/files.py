@@ -90,8 +90,10 @@ def write_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = Tru
         finally:
             os.close(fd)
         os.rename(aside, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(aside)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path
         raise
 
 

@@ -107,7 +107,11 @@ def discard(container: Container) -> str:
     if name and name_target(store, name) == container.id:
         unlink_if_there(store.name_path(name))
     trashed = f"{store.trash_dir()}/{container.id}"
-    make_private_dir(store.trash_dir())
+    try:
+        make_private_dir(store.trash_dir())
+    except OSError:  # the disk is full: the record goes first instead, so that it is no container any more
+        unlink_if_there(container.path("container.json"))
+        return container.dir
     try:
         os.rename(container.dir, trashed)
     except FileNotFoundError:
