@@ -109,7 +109,8 @@ def discard(container: Container) -> str:
     trashed = f"{store.trash_dir()}/{container.id}"
     try:
         make_private_dir(store.trash_dir())
-    except OSError:  # the disk is full: the record goes first instead, so that it is no container any more
+    except OSError:
+        # The disk is full: the record goes first instead, so that it is no container any more.
         unlink_if_there(container.path("container.json"))
         return container.dir
     try:
