@@ -14,6 +14,7 @@ AT_EMPTY_PATH = 0x1000
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+_STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MOST_LINKS = 40  # path_resolution(7)
 
 _SYS_OPENAT2 = 437  # the same number on every architecture; Linux 5.6
@@ -60,34 +61,43 @@ def _by_kernel(root_fd: int, path: bytes, flags: int, mode: int) -> int:
 
 def _by_steps(root_fd: int, path: bytes, flags: int, mode: int) -> int:
     """The same without openat2: one component after the other, none of them followed by the kernel."""
-    stack = [os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root_fd)]
-    todo = path.split(b"/")[::-1]
-    links = 0
+    stack = [os.open(".", _STEP, dir_fd=root_fd)]
     try:
-        while todo:
-            name = todo.pop()
-            if name == b"..":
-                if len(stack) > 1:
-                    os.close(stack.pop())
-            elif name not in (b"", b"."):
-                target = _link_target(name, stack[-1])
-                if target is None:
-                    if not any(part not in (b"", b".") for part in todo):
-                        return os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=stack[-1])
-                    step = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-                    stack.append(os.open(name, step, dir_fd=stack[-1]))
-                    continue
-                links += 1
-                if links > MOST_LINKS or (flags & os.O_NOFOLLOW and not any(todo)):
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(path))
-                if target.startswith(b"/"):
-                    while len(stack) > 1:
-                        os.close(stack.pop())
-                todo.extend(target.split(b"/")[::-1])
+        name = _walk(stack, path, nofollow=bool(flags & os.O_NOFOLLOW))
+        if name:
+            return os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=stack[-1])
         return os.open(".", flags & ~os.O_NOFOLLOW, mode, dir_fd=stack[-1])
     finally:
-        for fd in stack:
-            os.close(fd)
+        _rewind(stack, 0)
+
+
+def _walk(stack: list[int], path: bytes, *, nofollow: bool) -> bytes:
+    """Go to the parent of the last component, which is returned; empty when the path names a directory passed."""
+    todo = path.split(b"/")[::-1]
+    links = 0
+    while todo:
+        name = todo.pop()
+        if name == b"..":
+            _rewind(stack, max(1, len(stack) - 1))
+        elif name not in (b"", b"."):
+            target = _link_target(name, stack[-1])
+            if target is None or (nofollow and not todo):
+                if not any(part not in (b"", b".") for part in todo):
+                    return name
+                stack.append(os.open(name, _STEP, dir_fd=stack[-1]))
+                continue
+            links += 1
+            if links > MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(path))
+            if target.startswith(b"/"):
+                _rewind(stack, 1)
+            todo.extend(target.split(b"/")[::-1])
+    return b""
+
+
+def _rewind(stack: list[int], depth: int) -> None:
+    while len(stack) > depth:
+        os.close(stack.pop())
 
 
 def _link_target(name: bytes, dir_fd: int) -> bytes | None:
