@@ -304,7 +304,7 @@ def clean(found: list[Engine], scratch: str) -> None:
     """Files of subordinate ids are removed by who made them."""
     run(found[0]("rmi", "--all", "--force"))
     for engine in found[1:]:
-        run(engine("unshare", "rm", "-rf", f"{scratch}/podman", f"{scratch}/podman-run"))
+        run(engine("system", "reset", "--force"))
     shutil.rmtree(scratch, ignore_errors=True)
 
 
