@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 
 from rcrun.formats import idmap
 
@@ -52,7 +53,12 @@ class Identity:
 
     def layer_kind(self) -> str:
         """The KIND of docs/store.md: layers of one kind are alike in owners and overlay xattrs."""
-        return "nested" if self.kind == "root" and self.nested else self.kind
+        if self.kind != "root" or not self.nested:
+            return self.kind
+        if sum(count for _, _, count in self.uid_map) == 1:
+            return "single"
+        # Who is which number outside differs from one such namespace to the next.
+        return f"nested-{zlib.crc32(repr((self.uid_map, self.gid_map)).encode()):08x}"
 
 
 def current(environ: Mapping[str, str]) -> Identity:

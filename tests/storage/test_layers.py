@@ -188,6 +188,25 @@ def assert_owners(answer: dict[str, Any], root: Path) -> None:
     assert os.lstat(root / "etc/linked").st_nlink == 2
 
 
+@pytest.mark.requires("subids", "userns")
+def test_root_of_a_user_namespace(user_account: Any) -> None:
+    """As under `podman unshare`, or in a container: root, but only of what is mapped there."""
+    drive = Driver(user_account)
+    drive.make([BASE, CHANGES])
+    prefix = ["unshare", "--map-root-user", "--map-auto"]
+    result = drive.account.run(*prefix, *drive.argv("ensure", NAME)).check()
+    answer = json.loads(result.out)
+    assert answer["kind"] == "root"
+    top, bottom = map(Path, answer["lowers"])
+    assert bottom.parent.parent.name.startswith("nested-")
+    records = [
+        json.loads(line) for line in (bottom.parent / "owners.jsonl").read_text().splitlines()
+    ]
+    assert sorted(record[0] for record in records) == ["etc/far", "null"]
+    assert os.getxattr(top / "new", "user.overlay.opaque") == b"y"
+    assert os.lstat(bottom / "closed").st_uid == answer["uid_map"][1][1] + 4
+
+
 def many_files(count: int, seed: int = 0) -> bytes:
     return archive(*(file(f"d{n % 50}/f{n}", b"%d,%d" % (seed, n)) for n in range(count)))
 

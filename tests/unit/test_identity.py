@@ -96,8 +96,19 @@ def test_root(host: Any) -> None:
 
 def test_root_of_a_user_namespace_is_limited_to_its_ids(host: Any) -> None:
     found = host(uid=0, capabilities=1 << 21, own_map="0 1000 1\n1 100000 65536\n")
-    assert (found.kind, found.nested, found.layer_kind()) == ("root", True, "nested")
+    assert (found.kind, found.nested) == ("root", True)
     assert found.uid_map == [(0, 1000, 1), (1, 100000, 65536)]
+
+
+def test_layers_of_different_maps_are_kept_apart(host: Any) -> None:
+    """Numbers outside mean other ids inside; with one id there is nothing to confuse."""
+    kinds = [
+        host(uid=0, capabilities=1 << 21, own_map=text).layer_kind()
+        for text in ("0 1000 1\n1 100000 65536\n", "0 1000 1\n1 200000 65536\n", "0 1000 1\n")
+    ]
+    assert len(set(kinds)) == 3
+    assert kinds[2] == "single"
+    assert all(kind.startswith("nested-") for kind in kinds[:2])
 
 
 def test_root_without_sys_admin_maps_what_it_has(host: Any) -> None:
