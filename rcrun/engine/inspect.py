@@ -106,7 +106,7 @@ def container_object(container: Container, *, size: bool = False) -> Object:
     }
     if size:
         found["SizeRw"] = ps.tree_size(container.path("upper"))
-        found["SizeRootFs"] = found["SizeRw"] + sum(map(ps.tree_size, _lowers(container)))
+        found["SizeRootFs"] = found["SizeRw"] + ps.layers_size(container)
     return found
 
 

@@ -200,6 +200,17 @@ def network_name(container: Container) -> str:
     return str((container.record.get("network") or {}).get("mode") or "none")
 
 
+def layers_size(container: Container) -> int:
+    """Bytes of the image's files, as they were counted when its layers were unpacked."""
+    from rcrun.files import read_json_or_none
+
+    total = 0
+    for path in (container.record.get("rootfs") or {}).get("lowers") or []:
+        layer = read_json_or_none(container.store.path(os.path.dirname(path), "layer.json"))
+        total += layer["size"] if layer else 0
+    return total
+
+
 def tree_size(path: str) -> int:
     """Bytes of the files that we may look at."""
     total = 0

@@ -147,3 +147,12 @@ def test_an_empty_store_has_the_header_only(fresh_rcrun):
     assert len(rcrun("ps", "-a").check().out.splitlines()) == 1
     assert rcrun("ps", "-q").check().out == ""
     assert rcrun("ps", "--format", "json").check().out == ""
+
+
+def test_size(rcrun):
+    rcrun(
+        "run", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", "head -c 5000 /dev/zero > /f"
+    ).check()
+    written, virtual, whole = rcrun("ps", "-as", "--format", "{{.Size}}").check().out.split()
+    assert (written, virtual) == ("5kB", "(virtual")
+    assert whole.endswith("MB)")

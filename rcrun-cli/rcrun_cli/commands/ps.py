@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from rcrun.storage.containers import Container
+
 COLUMNS = {
     "ID": "CONTAINER ID",
     "Image": "IMAGE",
@@ -105,7 +107,7 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
             exit_code=status.exit_code,
             now=now,
         ),
-        "Size": _size(container.path("upper")) if size else "",
+        "Size": _size(container) if size else "",
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
         "Mounts": ",".join(mount.get("name") or mount["source"] for mount in mounts),
         "LocalVolumes": str(sum(mount["type"] == "volume" for mount in mounts)),
@@ -122,7 +124,9 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
     return row
 
 
-def _size(upper: str) -> str:
+def _size(container: Container) -> str:
     from rcrun.formats.size import decimal
 
-    return decimal(engine.tree_size(upper), 3)
+    written = engine.tree_size(container.path("upper"))
+    whole = written + engine.layers_size(container)
+    return f"{decimal(written, 3)} (virtual {decimal(whole, 3)})"
