@@ -106,7 +106,7 @@ def environment(
     words = [spec.DEFAULT_PATH, f"container={CONTAINER_WORD}", f"HOSTNAME={hostname}"]
     if options.get("tty"):
         words.append("TERM=xterm")
-    merged = envfile.merge(words, envfile.resolve(strings(image.get("Env"), "Env"), {}))
+    merged = envfile.merge(words, envfile.resolve(_image_environment(image), {}))
     changes: dict[str, str | None] = dict.fromkeys(options.get("unsetenv") or ())
     for path in options.get("env_file") or ():
         changes.update(envfile.resolve(envfile.parse_file(facts.read(path), path), facts.environ))
@@ -115,6 +115,11 @@ def environment(
     if "HOME" not in changes and not any(word.startswith("HOME=") for word in merged):
         merged.append(f"HOME={user.home}")
     return merged
+
+
+def _image_environment(image: ContainerConfig) -> list[str]:
+    """Without what is no NAME=VALUE: the image's fault must not keep its user from running it."""
+    return [word for word in strings(image.get("Env"), "Env") if word.find("=") > 0]
 
 
 def working_directory(options: Options, image: ContainerConfig) -> str:

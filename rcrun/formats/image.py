@@ -7,8 +7,10 @@ from rcrun.formats import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, TypedDict
+
+    Kinds = dict[str, tuple[Callable[[object], bool], str]]
 
     Platform = TypedDict(
         "Platform",
@@ -210,6 +212,85 @@ def config_fault(config: Any, layers: int) -> str:
         return f"it names {len(rootfs['diff_ids'])} layers, the manifest {layers}"
     if layers > MOST_LAYERS:
         return f"it has {layers} layers, more than the {MOST_LAYERS} that overlayfs can stack"
-    if not isinstance(config.get("config") or {}, dict):
-        return '"config" is not a JSON object'
+    if not all(map(digests.is_sha256, rootfs["diff_ids"])):
+        return 'a digest of "rootfs.diff_ids" is no sha256 digest'
+    return _member_fault(config, _TOP, "") or _member_fault(
+        config.get("config") or {}, _CONFIG, "config."
+    )
+
+
+def _is_text(value: object) -> bool:
+    """That can be a word of a command line, and be printed."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def _is_texts(value: object) -> bool:
+    """Some tools write one text where a list is meant."""
+    return _is_text(value) or (isinstance(value, list) and all(map(_is_text, value)))
+
+
+def _is_text_map(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, (*value, *value.values())))
+
+
+def _is_set(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value))
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_map_or_nothing(value: object) -> bool:
+    return _is_map(value) or value == []
+
+
+def _is_maps(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_map, value))
+
+
+# What the members of a configuration must be before anybody uses them; each may be absent or null.
+_TEXT = (_is_text, "a proper text")
+_TEXTS = (_is_texts, "a list of proper texts")
+_TEXT_MAP = (_is_text_map, "a JSON object of proper texts")
+_SET = (_is_set, "a JSON object with proper texts as names")
+_MAP = (_is_map, "a JSON object")
+_TOP: Kinds = {
+    "architecture": _TEXT,
+    "author": _TEXT,
+    "config": (_is_map_or_nothing, "a JSON object"),
+    "created": _TEXT,
+    "history": (_is_maps, "a list of JSON objects"),
+    "os": _TEXT,
+    "variant": _TEXT,
+}
+_CONFIG: Kinds = {
+    "Cmd": _TEXTS,
+    "Entrypoint": _TEXTS,
+    "Env": _TEXTS,
+    "ExposedPorts": _SET,
+    "Healthcheck": _MAP,
+    "Labels": _TEXT_MAP,
+    "OnBuild": _TEXTS,
+    "Shell": _TEXTS,
+    "StopSignal": _TEXT,
+    "User": _TEXT,
+    "Volumes": _SET,
+    "WorkingDir": _TEXT,
+}
+
+
+def _member_fault(document: dict[str, Any], kinds: Kinds, before: str) -> str:
+    for name, (is_valid, words) in kinds.items():
+        value = document.get(name)
+        if value is not None and not is_valid(value):
+            return f'"{before}{name}" is not {words}'
     return ""

@@ -43,7 +43,7 @@ def lookup(text: str, passwd: str, group: str, group_add: Sequence[str] = ()) ->
 
 def _user(word: str, passwd: str) -> User:
     for fields in _entries(passwd, 7):
-        uid, gid = _number(fields[2]), _number(fields[3])
+        uid, gid = _entry_id(fields[2]), _entry_id(fields[3])
         if uid is not None and word in (fields[0], str(uid)):
             return User(uid, gid or 0, [], fields[5] or "/", fields[0], fields[6])
     uid = _number(word)
@@ -74,7 +74,7 @@ def _in_range(number: int, word: str) -> int:
 
 def _groups(text: str) -> Iterator[tuple[str, int, list[str]]]:
     for fields in _entries(text, 4):
-        gid = _number(fields[2])
+        gid = _entry_id(fields[2])
         if gid is not None:
             yield fields[0], gid, [member for member in fields[3].split(",") if member]
 
@@ -88,4 +88,13 @@ def _entries(text: str, count: int) -> Iterator[list[str]]:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    """An image may say anything here: what no kernel has is no number."""
+    if len(text) > 20 or not (text.isascii() and text.isdigit()):
+        return None
+    return int(text)
+
+
+def _entry_id(text: str) -> int | None:
+    """4294967296 would be root's once the kernel has cut it, and 4294967295 means "leave it as it is"."""
+    number = _number(text)
+    return number if number is not None and number <= _LARGEST_ID else None

@@ -85,6 +85,10 @@ def test_platform_text() -> None:
     assert documents.platform_text(None) == "unknown"
 
 
+def with_config(**members: Any) -> dict[str, Any]:
+    return {"rootfs": {"diff_ids": []}, "config": members}
+
+
 @pytest.mark.parametrize(
     ("config", "layers", "fault"),
     [
@@ -95,6 +99,16 @@ def test_platform_text() -> None:
         ({"rootfs": {"diff_ids": []}, "config": []}, 0, ""),
         ({"rootfs": {"diff_ids": []}, "config": "x"}, 0, "not a JSON object"),
         ({"rootfs": {"diff_ids": [A]}, "config": None}, 1, ""),
+        ({"rootfs": {"diff_ids": ["sha256:../x"]}}, 1, "no sha256 digest"),
+        ({"rootfs": {"diff_ids": []}, "created": 5}, 0, '"created" is not a proper text'),
+        ({"rootfs": {"diff_ids": []}, "history": [5]}, 0, '"history" is not a list'),
+        (with_config(Env=["A=b"], Cmd="sh", Entrypoint=None, Labels={}), 0, ""),
+        (with_config(Env=["A=b\0"]), 0, '"config.Env" is not a list of proper texts'),
+        (with_config(Env=["\ud800"]), 0, '"config.Env"'),
+        (with_config(Cmd=[5]), 0, '"config.Cmd"'),
+        (with_config(Labels={"a": 5}), 0, '"config.Labels"'),
+        (with_config(Volumes=["/x"]), 0, '"config.Volumes"'),
+        (with_config(Healthcheck="x"), 0, '"config.Healthcheck"'),
     ],
 )
 def test_config_fault(config: Any, layers: int, fault: str) -> None:

@@ -63,3 +63,15 @@ def test_an_image_without_files() -> None:
 def test_unknown_names(text: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         passwd.lookup(text, PASSWD, GROUP)
+
+
+@pytest.mark.parametrize("number", ["4294967296", "4294967295", "9" * 5000, "-1", "0x0", "²"])
+def test_ids_that_no_kernel_has(number: str) -> None:
+    """Cut to 32 bits some of them would be root's."""
+    with pytest.raises(InvalidInput):
+        passwd.lookup("web", f"web:x:{number}:{number}::/:/bin/sh\n", "")
+    with pytest.raises(InvalidInput):
+        passwd.lookup(number, "", "")
+    group = f"web:x:{number}:\n"
+    with pytest.raises(InvalidInput):
+        passwd.lookup("0:web", "", group)
