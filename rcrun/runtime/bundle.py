@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from rcrun import files
 from rcrun.errors import InvalidInput
@@ -102,17 +103,36 @@ def home_of(uid: int, root_dir: str) -> str:
 
 
 def _passwd(root_dir: str) -> str:
-    """The image is not trusted: no link of it is followed, and only a regular file of sane size is read."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    """The image is not trusted: links stay beneath its root, and only a regular file of sane size is read."""
     try:
-        folder = os.open(f"{root_dir}/etc", flags | os.O_DIRECTORY)
+        fd = _open_passwd(root_dir)
         try:
-            fd = os.open("passwd", flags, dir_fd=folder)
-        finally:
-            os.close(folder)
-        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return ""
             return os.read(fd, _PASSWD_BYTES).decode("utf-8", "replace")
         finally:
             os.close(fd)
     except OSError:
         return ""
+
+
+def _open_passwd(root_dir: str) -> int:
+    """Nearly always there is no link on the way; openat2, which knows how to follow one, costs an import."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    folder = -1
+    try:
+        folder = os.open(f"{root_dir}/etc", flags | os.O_DIRECTORY | os.O_NOFOLLOW)
+        return os.open("passwd", flags | os.O_NOFOLLOW, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        from rcrun.kernel.syscalls import open_in_root
+
+        root = os.open(root_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return open_in_root(root, b"/etc/passwd", flags)
+        finally:
+            os.close(root)
+    finally:
+        if folder >= 0:
+            os.close(folder)

@@ -158,8 +158,9 @@ def _make(
     detached: bool,
 ) -> Made:
     container = Container(root_dir, container_id)
+    # before anything is opened
+    request.preserve_fds = preserved_fds(request.preserve_fds + bundle.listen_fds(environ))
     spec = bundle.load(request.bundle_dir, request.config_path)
-    _check_fds(request.preserve_fds)
     try:
         _check_terminal(spec, request, detached=detached)
         spec = complete(bundle.with_environment(spec, request.bundle_dir, environ), host)
@@ -190,12 +191,24 @@ def _check_terminal(spec: Spec, request: Request, *, detached: bool) -> None:
         raise InvalidInput('--console-socket needs "process.terminal" to be true in config.json')
 
 
-def _check_fds(count: int) -> None:
-    for fd in range(3, 3 + count):
-        try:
-            os.fstat(fd)
-        except OSError as error:
-            raise InvalidInput(f"--preserve-fds {count}: descriptor {fd} is not open") from error
+def preserved_fds(count: int) -> int:
+    """How many from 3 on there are to preserve. Nothing of ours may get a number among them."""
+    there = [fd for fd in range(3, 3 + count) if _is_open(fd)]
+    last = max(there, default=2)
+    for hole in sorted(set(range(3, last + 1)) - set(there)):
+        fd = os.open("/dev/null", os.O_RDWR)
+        os.dup2(fd, hole)
+        if fd != hole:
+            os.close(fd)
+    return last - 2
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def _record(spec: Spec, request: Request, host: Host) -> dict[str, object]:
@@ -238,9 +251,8 @@ def _plan(
         )
         if value
     ]
-    preserved = request.preserve_fds + bundle.listen_fds(environ)
-    if preserved:
-        given.append(["preserve-fds", str(preserved)])
+    if request.preserve_fds:
+        given.append(["preserve-fds", str(request.preserve_fds)])
     fd = filter_fd(made.spec)
     try:
         return container_plan(

@@ -8,7 +8,7 @@ from rcrun.errors import HostLacks, InvalidInput, WrongState
 from rcrun.formats import capability
 from rcrun.kernel import shim
 from rcrun.runtime import bundle
-from rcrun.runtime.create import error_for
+from rcrun.runtime.create import error_for, preserved_fds
 from rcrun.runtime.filters import filter_fd
 from rcrun.runtime.plan_exec import exec_plan
 
@@ -58,13 +58,14 @@ class Changes:
 def process_of(spec: Spec, changes: Changes) -> Process:
     """The container's process with the changes. Pure."""
     process: Process = {**(spec.get("process") or {})}
-    for key in ("consoleSize", "scheduler", "ioPriority"):
+    # no_new_privs is for each process to ask for, as with crun
+    for key in ("consoleSize", "scheduler", "ioPriority", "noNewPrivileges"):
         process.pop(key, None)  # type: ignore[misc]
     if not changes.args:
         raise InvalidInput("no command to run in the container")
     process["args"] = list(changes.args)
     process["terminal"] = changes.terminal
-    process["env"] = [*(process.get("env") or []), *changes.env]
+    process["env"] = merged([*(process.get("env") or []), *changes.env])
     if changes.cwd:
         process["cwd"] = changes.cwd
     if changes.no_new_privs:
@@ -81,6 +82,11 @@ def process_of(spec: Spec, changes: Changes) -> Process:
     return process
 
 
+def merged(env: Sequence[str]) -> list[str]:
+    """Each name once, with the last value; most programs take the first that they find."""
+    return list({word.partition("=")[0]: word for word in env}.values())
+
+
 def _change_user(process: Process, changes: Changes) -> None:
     user: User = {**(process.get("user") or {})}
     if changes.user:
@@ -88,8 +94,8 @@ def _change_user(process: Process, changes: Changes) -> None:
         user["uid"] = _id(uid, changes.user)
         if colon:
             user["gid"] = _id(gid, changes.user)
-        process["env"] = [word for word in process["env"] if not word.startswith("HOME=")]
-        process["env"] += [word for word in changes.env if word.startswith("HOME=")]
+        homes = [word for word in changes.env if word.startswith("HOME=")]
+        process["env"] = [word for word in process["env"] if not word.startswith("HOME=")] + homes
     if changes.groups:
         user["additionalGids"] = [*(user.get("additionalGids") or []), *changes.groups]
     process["user"] = user
@@ -146,6 +152,7 @@ def execute(
     """Run it: returns when it is detached, else becomes its parent."""
     if session.pidfd_socket and not session.detach:
         raise InvalidInput("--pidfd-socket needs --detach", "use --detach")
+    session.preserve_fds = preserved_fds(session.preserve_fds)
     plan = _plan(container, spec, process, session, host, failed)
     fds = [int(record[1]) for record in plan if record[0] == "seccomp"]
     if session.detach:

@@ -128,6 +128,8 @@ def _words(
     step = record[0]
     if report.call == "plan":
         return f"this is a bug in rcrun: the shim refuses the record {' '.join(record)!r}", None
+    if report.call in _CLIENT_WORDS and report.step < 0:
+        return _client_words(report)
     if step == "hook":
         return _hook_words(record, report), None
     if step == "helper":
@@ -136,6 +138,21 @@ def _words(
         return f'"{record[1]}": executable file not found in $PATH', _exec_hint(record, report)
     message = f"{_sentence(record, report)}: {_reason(step, report)}"
     return message, _hint(record, plan, report, sysctl)
+
+
+# What went wrong for the attach client, by the call: the container had started.
+_CLIENT_WORDS = {
+    "monitor": (
+        "the container's monitor was killed, and the container with it",
+        "see what it wrote: rcrun logs",
+    ),
+    "write": ("cannot write {text}: {reason}", "the container goes on; see rcrun ps"),
+}
+
+
+def _client_words(report: Report) -> tuple[str, str]:
+    message, hint = _CLIENT_WORDS[report.call]
+    return message.format(text=report.text, reason=_reason("", report)), hint
 
 
 def _sentence(record: Sequence[str], report: Report) -> str:

@@ -23,7 +23,7 @@ def failures(spec: Spec, kind: str, state: Mapping[str, Any]) -> list[StepFailed
     """Run every hook of the kind, also after one failed; what went wrong."""
     failed = []
     for index, hook in enumerate(hooks_of(spec, kind)):
-        why = _run(hook, dump_json(dict(state)))
+        why = _run(kind, hook, dump_json(dict(state)))
         if why:
             failed.append(
                 StepFailed(
@@ -33,7 +33,7 @@ def failures(spec: Spec, kind: str, state: Mapping[str, Any]) -> list[StepFailed
     return failed
 
 
-def _run(hook: Hook, state: str) -> str:
+def _run(kind: str, hook: Hook, state: str) -> str:
     """Why it failed, or nothing. The state is its standard input."""
     stdin = os.memfd_create("rcrun-state")
     try:
@@ -50,10 +50,10 @@ def _run(hook: Hook, state: str) -> str:
         return (error.strerror or str(error)).lower()
     finally:
         os.close(stdin)
-    return _wait(pid, hook.get("timeout") or 0)
+    return _wait(kind, pid, hook.get("timeout") or 0)
 
 
-def _wait(pid: int, timeout: int) -> str:
+def _wait(kind: str, pid: int, timeout: int) -> str:
     in_time = True
     if timeout:
         pidfd = os.pidfd_open(pid)
@@ -68,4 +68,4 @@ def _wait(pid: int, timeout: int) -> str:
         return f"it did not end within {timeout} seconds"
     if status < 0:
         return f"killed by signal {-status}"
-    return f"exit status {status}" if status else ""
+    return f"{kind} hook failed with exit code {status}" if status else ""

@@ -116,7 +116,8 @@ def delete(container: Container, *, force: bool = False) -> list[StepFailed]:
         container.remove()  # what a crash within create left
         return []
     if status != "stopped":
-        if not force:
+        # One that never ran can go without --force: runc and crun let it, and callers count on it.
+        if not force and status != "created":
             raise InUse(
                 f'cannot delete container "{container.id}": it is {status}, not stopped',
                 f"rcrun-oci kill {container.id} KILL, or delete it with --force",

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rcrun.formats.spec import Process, Seccomp, Spec
+    from rcrun.formats.spec import Process, Scheduler, Seccomp, Spec
     from rcrun.runtime.host import Host
     from rcrun.runtime.plan_namespaces import Namespaces
 
@@ -33,6 +33,7 @@ _SCHEDULER_FLAGS = {
     "SCHED_FLAG_UTIL_CLAMP_MIN": 0x20,
     "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
 }
+_LEAST_RUNTIME = 1024
 _IO_CLASSES = frozenset(("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"))
 # personality(2)
 _DOMAINS = {"LINUX": "0", "LINUX32": "8"}
@@ -122,12 +123,7 @@ def _scheduler_words(process: Process) -> list[str]:
         asked.get("period", 0),
     )
     if policy == "SCHED_DEADLINE":
-        if not 0 < runtime <= deadline <= (period or deadline):
-            raise InvalidInput(
-                "invalid SCHED_DEADLINE parameters: "
-                f"runtime {runtime}, deadline {deadline}, period {period}",
-                "they must be 0 < runtime <= deadline <= period",
-            )
+        _check_deadline(asked)
     elif runtime or deadline or period:
         raise InvalidInput(f"runtime, deadline and period are for SCHED_DEADLINE, not {policy}")
     flags = 0
@@ -137,6 +133,25 @@ def _scheduler_words(process: Process) -> list[str]:
         flags |= _SCHEDULER_FLAGS[flag]
     numbers = (asked.get("nice", 0), asked.get("priority", 0), runtime, deadline, period, flags)
     return [policy, *map(str, numbers)]
+
+
+def _check_deadline(asked: Scheduler) -> None:
+    """What the kernel refuses with one word for all (sched_setattr(2)), told apart; crun's sentences."""
+    what = "sched_setattr: `SCHED_DEADLINE`"
+    for key in ("runtime", "deadline"):
+        if key not in asked:
+            raise InvalidInput(f"{what} requires `{key}`")
+    runtime, deadline, period = asked["runtime"], asked["deadline"], asked.get("period", 0)
+    if runtime == 0:
+        raise InvalidInput(f"{what} runtime must be greater than 0")
+    if not _LEAST_RUNTIME <= runtime <= _UNLIMITED:
+        raise InvalidInput(
+            f"{what} runtime {runtime} must be between {_LEAST_RUNTIME} and {_UNLIMITED} nanoseconds"
+        )
+    if runtime > deadline:
+        raise InvalidInput(f"{what} runtime {runtime} must be <= deadline {deadline}")
+    if period and deadline > period:
+        raise InvalidInput(f"{what} deadline {deadline} must be <= period {period}")
 
 
 def _labels(process: Process, host: Host) -> list[list[str]]:
@@ -187,7 +202,7 @@ def agent_text(spec: Spec, container_id: str, bundle_dir: str) -> str:
     document = {
         "fds": ["seccompFd"],
         "metadata": asked.get("listenerMetadata") or "",
-        "ociVersion": version,
+        "ociVersion": "0.2.0",  # of this document, as the specification's own example has it
         "pid": "@PID@",
         "state": state,
     }
@@ -247,6 +262,9 @@ def _capability_words(process: Process) -> list[str]:
         sets.get("permitted"),
         sets.get("ambient"),
     )
+    unknown = capability.unknown(word for words in names for word in words or [])
+    if unknown:
+        raise InvalidInput(f'unknown capability "{unknown[0]}" in "process.capabilities"')
     return [f"{capability.mask(words or []):x}" for words in names]
 
 
@@ -277,11 +295,3 @@ def command_records(process: Process, *, init: bool = False) -> list[list[str]]:
         *([["init"]] if init else []),
         ["exec", *args],
     ]
-
-
-def warnings(process: Process) -> list[str]:
-    """What the specification lets a runtime pass over, and people want to know."""
-    unknown: list[str] = []
-    for names in (process.get("capabilities") or {}).values():
-        unknown += [name for name in capability.unknown(names) if name not in unknown]  # type: ignore[arg-type]
-    return [f'unknown capability "{name}" is ignored' for name in unknown]

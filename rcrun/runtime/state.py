@@ -14,17 +14,21 @@ if TYPE_CHECKING:
 
     from rcrun.formats.spec import Spec
 
-_ID_EXTRA = "_+-."
+_ID_EXTRA = str.maketrans("", "", "_+-.")
 
 
 def check_id(container_id: str) -> str:
     """The id itself: letters, digits and _+-. as the reference runtimes have it."""
-    rest = container_id.translate({ord(char): None for char in _ID_EXTRA})
+    rest = container_id.translate(_ID_EXTRA)
     plain = rest.isascii() and (rest.isalnum() or not rest)
-    if not container_id or not plain or container_id in (".", "..") or len(container_id) > 255:
+    if not container_id or not plain or container_id[0] in ".-":
         raise InvalidInput(
-            f'invalid container id "{container_id}"',
-            "use letters, digits and the characters _ + - .",
+            f'invalid character in the container ID "{container_id}", or none at all',
+            "begin with a letter or digit; further characters are letters, digits and _ + - .",
+        )
+    if len(container_id) > 255:
+        raise InvalidInput(
+            f'invalid container ID "{container_id[:40]}…": it has over 255 characters'
         )
     return container_id
 

@@ -9,7 +9,7 @@ STANDARD = frozenset(
     (
         "__future__", "_collections_abc", "_json", "_locale", "_sha2", "_sha256", "_signal", "_socket", "_stat",
         "_struct", "encodings.ascii", "encodings.utf_8_sig", "errno", "fcntl", "genericpath", "grp", "os", "posix",
-        "posixpath", "pwd", "resource", "select", "stat", "struct", "termios", "time",
+        "posixpath", "pwd", "resource", "select", "stat", "struct", "termios", "time", "zlib",
     )
 )  # fmt: skip
 

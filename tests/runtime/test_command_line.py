@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.requires("userns"), pytest.mark.usefixtures("ours")]
 def test_version(bundle: Bundle) -> None:
     for word in ("--version", "-v"):
         lines = bundle.runtime(word).check().out.splitlines()
-        assert lines[0].startswith("rcrun-oci version ")
+        assert lines[0].startswith("rcrun-oci of rcrun version ")
         [features] = [line for line in lines if line.startswith("+")]
         assert "+SECCOMP" in features.split()
 

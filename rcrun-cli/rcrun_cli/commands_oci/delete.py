@@ -7,15 +7,16 @@ from rcrun_cli import oci
 from rcrun_cli.declare import argument, command, option
 
 
-@command()
+@command(epilog="As crun has it: Usage: crun [OPTION...] delete CONTAINER")
 @option("-f", "--force", is_flag=True, help="Kill it first; a missing container is no error")
+@option("-r", "--regex", is_flag=True, help="CONTAINER is a regular expression that ids match")
 @argument("containers", nargs=-1, required=True, metavar="CONTAINER...")
-def delete(containers: tuple[str, ...], force: bool) -> int:
+def delete(containers: tuple[str, ...], force: bool, regex: bool) -> int:
     """Remove containers that have stopped, and run their poststop hooks."""
     from rcrun.runtime.lifecycle import delete as delete_container
 
     status = 0
-    for name in containers:
+    for name in matching(containers) if regex else containers:
         try:
             for failure in delete_container(oci.container(name), force=force):
                 oci.warn(failure.message)
@@ -23,3 +24,17 @@ def delete(containers: tuple[str, ...], force: bool) -> int:
             oci.complain(error.message, error.hint)
             status = 1
     return status
+
+
+def matching(patterns: tuple[str, ...]) -> list[str]:
+    import re
+
+    from rcrun.errors import InvalidInput
+    from rcrun.runtime.state import containers
+
+    try:
+        expressions = [re.compile(pattern) for pattern in patterns]
+    except re.error as error:
+        raise InvalidInput(f"not a regular expression: {error}") from error
+    ids = [found.id for found in containers(oci.settings.root)]
+    return [name for name in ids if any(one.search(name) for one in expressions)]

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from rcrun.formats.spec import Process, Spec
 
 
-@command("exec", interspersed=False)
+@command(
+    "exec",
+    interspersed=False,
+    epilog="As crun has it: Usage: crun [OPTION...] exec CONTAINER cmd",
+)
 @option("-t", "--tty", is_flag=True, help="Give the process a terminal")
 @option("-d", "--detach", is_flag=True, help="Do not wait for the process")
 @option("-u", "--user", default="", metavar="UID[:GID]", help="Run as this user")

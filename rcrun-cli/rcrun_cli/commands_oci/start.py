@@ -6,7 +6,7 @@ from rcrun_cli import oci
 from rcrun_cli.declare import argument, command
 
 
-@command()
+@command(epilog="As crun has it: Usage: crun [OPTION...] start CONTAINER")
 @argument("container", metavar="CONTAINER")
 def start(container: str) -> None:
     """Start a container that was created."""
