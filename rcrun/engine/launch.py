@@ -161,6 +161,7 @@ def _removal_records(container: Container) -> Records:
     trashed = f"{container.store.trash_dir()}/{container.id}"
     trees = [trashed, container.live_dir, *anonymous_volumes(container)]
     return [
+        ["unlink", container.path("container.json")],
         ["unlink", container.store.name_path(container.name), container.id],
         ["rename", container.dir, trashed],
         *[["remove-tree", path] for path in trees],

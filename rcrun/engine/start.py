@@ -42,6 +42,8 @@ def _let_old_monitor_end(container: Container) -> None:
 
         with Ending(container, before) as ending:
             ending.wait(SECONDS_FOR_THE_OLD_MONITOR)
+        if load(container.store, container.id) is None:
+            raise NotFound(f"no such container: {container.name}")  # it was a --rm container
 
 
 def launch_failed(context: Context, container_id: str, error: RcrunError) -> None:

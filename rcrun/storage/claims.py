@@ -37,8 +37,10 @@ class ContainerLock:
             self.lock.release()
             raise NotFound(f"no such container: {container.name}")
         again = load(container.store, container.id)
-        if again is not None:
-            container.record = again.record
+        if again is None:
+            self.lock.release()
+            raise NotFound(f"no such container: {container.name}")
+        container.record = again.record
         return True
 
     def __enter__(self) -> ContainerLock:
@@ -101,18 +103,20 @@ def claim(store: Store) -> Claim:
 
 
 def discard(container: Container) -> str:
-    """Give up the name and put the directory into the trash; its path there. The caller holds the lock."""
+    """No container any more, then no name, then into the trash; what is to be removed. The caller holds the lock.
+
+    Killed in between, it is a leftover whose name is free: nothing shows a container by a name that is not its own.
+    """
     store = container.store
     name = container.record["name"]
+    unlink_if_there(container.path("container.json"))
     if name and name_target(store, name) == container.id:
         unlink_if_there(store.name_path(name))
     trashed = f"{store.trash_dir()}/{container.id}"
     try:
         make_private_dir(store.trash_dir())
     except OSError:
-        # The disk is full: the record goes first instead, so that it is no container any more.
-        unlink_if_there(container.path("container.json"))
-        return container.dir
+        return container.dir  # the disk is full
     try:
         os.rename(container.dir, trashed)
     except FileNotFoundError:

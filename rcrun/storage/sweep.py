@@ -45,8 +45,8 @@ def _trash_leftover(store: Store, container_id: str) -> None:
             return
         if lock.acquire(wait=False) and load(store, container_id) is None:
             discard(container)
-    except FileNotFoundError:
-        pass
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # somebody else sweeps, too; or somebody's file, which is none of ours
     finally:
         lock.release()
 
