@@ -91,7 +91,7 @@ def make_private_dir(path: str) -> None:
             ) from None
     except FileNotFoundError:
         make_private_dir(os.path.dirname(path))
-        os.mkdir(path, 0o700)
+        make_private_dir(path)  # another process may make it now, too
 
 
 def cache_dir() -> str:

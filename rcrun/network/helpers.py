@@ -37,6 +37,8 @@ def helper_records(
         raise HostLacks(f'cannot make a network: "{mode}" is not installed', INSTALL_HINT)
     pid_file = f"{live_dir}/pasta.pid"
     ports, options = network.get("bound") or [], network.get("options") or []
+    if mode == "slirp4netns" and ports:
+        raise HostLacks("cannot publish ports with slirp4netns", INSTALL_HINT)
     if mode == "slirp4netns":
         return [["helper", pid_file, program, *slirp_words(options), "@PID@", "tap0"]]
     words = pasta_words(pid_file, ports, options)

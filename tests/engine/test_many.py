@@ -46,3 +46,15 @@ def test_rm_by_many_at_once(rcrun):
     answers = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, answers
     assert rcrun("ps", "-aq").out == ""
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_the_first_commands_of_a_store_at_once(fresh_rcrun, account):
+    rcrun = fresh_rcrun()
+    root = account.new_dir("root")
+    words = ("create", *NO_NETWORK, "--rootfs", root, "true")
+    processes = [rcrun.popen(*words, stdout=-1, stderr=-1) for _ in range(16)]
+    answers = [process.communicate(timeout=60) for process in processes]
+    assert [err for _, err in answers if err] == []
+    assert len(rcrun("ps", "-aq").out.split()) == 16
+    rcrun("rm", "-fa").check()
