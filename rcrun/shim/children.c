@@ -302,10 +302,12 @@ int step_hooks(struct context *context, const struct record *record, struct repo
 
 int step_run(struct context *context, const struct record *record, struct report *report)
 {
-	struct child child = {.argv = record->words + 1, .ready_fd = -1};
+	/* after the end nobody reads the report: what it says goes where our own words go */
+	struct child child = {.argv = record->words + 1,
+			      .ready_fd = -1,
+			      .keep_streams = record->index > context->plan->first_on_exit};
 	int status = child_run(&child, report);
 
-	(void)context;
 	if (status <= 0)
 		return status;
 	report->child_status = status;

@@ -203,6 +203,9 @@ static int container_steps(struct context *context, struct report *report)
 	context->self = message.pid;
 	if (become_root(plan, report) < 0 || make_time_namespace(plan, report) < 0)
 		return -1;
+	/* the clone itself would take its maker's cgroup for the root, and so show the container its neighbours */
+	if (plan->settings.unshare & CLONE_NEWCGROUP)
+		TRY(report, unshare(CLONE_NEWCGROUP));
 	(void)setsid();
 	(void)umask(0);
 	return run_steps(context, plan->first_step, plan->first_on_exit, report);
@@ -237,6 +240,7 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent)
 		.agent = agent,
 		.starter = -1,
 		.own_streams = settings->monitor && !settings->terminal,
+		.hosts_ids = !has_user_namespace(plan),
 		.dies_with_parent = !settings->detach && !settings->start_socket,
 	};
 	int cgroup = -1;
@@ -248,7 +252,9 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent)
 		(void)fail(&report, "open");
 	else if (join(plan, &report) == 0) {
 		pid_t pid = sys_clone3(
-			(settings->unshare & ~(uint64_t)CLONE_NEWTIME) | CLONE_PARENT, 0, cgroup);
+			(settings->unshare & ~(uint64_t)(CLONE_NEWTIME | CLONE_NEWCGROUP)) |
+				CLONE_PARENT,
+			0, cgroup);
 		if (pid == 0)
 			container_main(&context);
 		if (pid > 0 && sync_send(sync, SYNC_CHILD, pid, -1, NULL) == 0)

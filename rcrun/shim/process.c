@@ -244,6 +244,24 @@ static int raise_effective(void)
 	return (int)syscall(SYS_capset, &header, data);
 }
 
+/*
+ * So that a program run as this user can open /dev/stdout again. The caller's own streams are root's to give only
+ * where ids mean the same outside, and a device is everybody's.
+ */
+static void own_streams(const struct context *context)
+{
+	struct stat status;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (context->own_streams)
+			(void)!fchown(fd, context->uid, (gid_t)-1);
+		else if (context->hosts_ids && context->console < 0 && fstat(fd, &status) == 0 &&
+			 !S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode) &&
+			 status.st_uid != context->uid)
+			(void)!fchown(fd, context->uid, context->gid);
+	}
+}
+
 int step_user(struct context *context, const struct record *record, struct report *report)
 {
 	static gid_t groups[MOST_GROUPS];
@@ -253,9 +271,7 @@ int step_user(struct context *context, const struct record *record, struct repor
 	context->gid = (gid_t)number(record->words[2]);
 	for (int i = 3; i < record->count && count < MOST_GROUPS; i++)
 		groups[count++] = (gid_t)number(record->words[i]);
-	/* so that a program run as this user can open /dev/stdout again */
-	for (int fd = 0; context->own_streams && fd < 3; fd++)
-		(void)!fchown(fd, context->uid, (gid_t)-1);
+	own_streams(context);
 	if (context->console >= 0)
 		(void)!fchown(context->console, context->uid, (gid_t)-1);
 	if (setgroups(count, groups) < 0 && !(errno == EPERM && setgroups_denied()))

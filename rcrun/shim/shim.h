@@ -122,6 +122,7 @@ struct context {
 	bool pivoted;      /* the root is the root */
 	bool stay_as_init; /* step `init` */
 	bool own_streams;  /* 0, 1, 2 are pipes that the monitor made */
+	bool hosts_ids;    /* no user namespace: our ids are the host's */
 	bool dies_with_parent;
 	pid_t self; /* our pid as the parent sees it, for hooks */
 	uid_t uid;
