@@ -5,6 +5,7 @@ from __future__ import annotations
 from rcrun.engine.launch import Foreground, launch
 from rcrun.engine.launch import launch_failed as _launch_failed
 from rcrun.errors import NotFound, RcrunError
+from rcrun.kernel.process import is_alive
 from rcrun.storage.claims import ContainerLock
 from rcrun.storage.containers import find, load, status
 
@@ -57,6 +58,18 @@ def launch_failed(context: Context, container_id: str, error: RcrunError) -> Non
                 _launch_failed(context, container, error)
     except NotFound:
         pass
+
+
+def client_failed(context: Context, container_id: str, error: RcrunError) -> None:
+    """The client of a launched container lost it or cannot write: what the monitor does at the end is its
+    own, but a killed one leaves a --rm container behind."""
+    container = load(context.store, container_id)
+    if container is None or not container.record["auto_remove"]:
+        return
+    now = status(container)
+    if not now.monitor or not is_alive(now.monitor, now.monitor_start):
+        _let_old_monitor_end(container)
+        launch_failed(context, container_id, error)
 
 
 def restart(context: Context, text: str, *, seconds: int | None = None, signal: str = "") -> None:

@@ -128,7 +128,7 @@ def _words(
     step = record[0]
     if report.call == "plan":
         return f"this is a bug in rcrun: the shim refuses the record {' '.join(record)!r}", None
-    if report.call in _CLIENT_WORDS and report.step < 0:
+    if is_of_client(report):
         return _client_words(report)
     if step == "hook":
         return _hook_words(record, report), None
@@ -148,6 +148,11 @@ _CLIENT_WORDS = {
     ),
     "write": ("cannot write {text}: {reason}", "the container goes on; see rcrun ps"),
 }
+
+
+def is_of_client(report: Report) -> bool:
+    """Whether it came from the attach client, about what happened after the launch."""
+    return report.step < 0 and report.call in _CLIENT_WORDS
 
 
 def _client_words(report: Report) -> tuple[str, str]:

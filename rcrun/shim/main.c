@@ -45,6 +45,8 @@ static int be_client(const struct plan *plan, int socket)
 	int status = client_run(socket, &options, &report);
 	switch (status) {
 	case CLIENT_DETACHED:
+		if (isatty(STDERR_FILENO)) /* the cursor is in the middle of the container's line */
+			(void)!write(STDERR_FILENO, "\n", 1);
 		return 0;
 	case CLIENT_LOST:
 		(void)fail_with(&report, "monitor", EPIPE);

@@ -8,7 +8,7 @@ import pytest
 
 from rcrun.errors import CannotInvoke, CommandNotFound, StepFailed
 from rcrun.kernel.shim import Report
-from rcrun.runtime.hints import error_for
+from rcrun.runtime.hints import error_for, is_of_client
 
 SUBIDS = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"
 APPARMOR = (
@@ -359,3 +359,17 @@ def test_every_record_of_the_plan_has_words() -> None:
 def test_a_report_without_a_record() -> None:
     failed = error_for([["plan", "1"]], Report(-1, errno.ENOMEM, 0, -1, "fork", ""))
     assert failed.message == "cannot start the container: cannot allocate memory"
+
+
+@pytest.mark.parametrize(
+    ("call", "text", "message"),
+    [
+        ("monitor", "", "the container's monitor was killed, and the container with it"),
+        ("write", "standard output", "cannot write standard output: broken pipe"),
+    ],
+)
+def test_what_the_attach_client_met_after_the_launch(call: str, text: str, message: str) -> None:
+    report = Report(-1, errno.EPIPE, 0, -1, call, text)
+    assert is_of_client(report)
+    assert error_for([["plan", "1"]], report).message == message
+    assert not is_of_client(Report(0, errno.EPIPE, 0, -1, call, text))

@@ -22,5 +22,10 @@ def attach(container: str, detach_keys: str | None, no_stdin: bool, sig_proxy: b
     engine.attach(
         whole,
         found,
-        Foreground("ioe" if stdin else "oe", detach_keys, sig_proxy=sig_proxy),
+        Foreground(
+            "ioe" if stdin else "oe",
+            detach_keys,
+            # As with docker: who leaves a terminal, by closing its window, leaves the container alone.
+            sig_proxy=sig_proxy and not found.record.get("tty"),
+        ),
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
+from rcrun.errors import RcrunError
 from rcrun_cli import context
 from rcrun_cli.declare import argument, command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rcrun.errors import RcrunError
+    from rcrun.kernel.shim import Report
 
 
 @command("__failed", hidden=True, failure_status=125)
@@ -18,26 +19,28 @@ if TYPE_CHECKING:
 @argument("plan_fd", type=int)
 def failed(container_id: str, report: str, plan_fd: int) -> None:
     """Tell why a foreground launch failed, and clean up after it."""
-    error = _error(report, plan_fd)
-    if container_id:
-        from rcrun.engine.start import launch_failed
+    from rcrun.runtime.hints import error_for, is_of_client
 
-        launch_failed(context.engine(), container_id, error)
+    decoded = _decoded(report)
+    if isinstance(decoded, RcrunError):
+        error, launched = decoded, False
+    else:
+        error, launched = error_for(_plan(plan_fd), decoded), is_of_client(decoded)
+    if container_id:
+        from rcrun.engine.start import client_failed, launch_failed
+
+        (client_failed if launched else launch_failed)(context.engine(), container_id, error)
     raise error
 
 
-def _error(report: str, plan_fd: int) -> RcrunError:
-    from rcrun.errors import RcrunError
+def _decoded(report: str) -> Report | RcrunError:
     from rcrun.kernel import shim
-    from rcrun.runtime.hints import error_for
 
     try:
         decoded = shim.decode_report(bytes.fromhex(report))
     except ValueError as fault:
         return RcrunError(f"the launch failed, and the reason was lost: {fault}")
-    if decoded is None:
-        return RcrunError("the launch failed without a reason")
-    return error_for(_plan(plan_fd), decoded)
+    return decoded or RcrunError("the launch failed without a reason")
 
 
 def _plan(fd: int) -> list[list[str]]:

@@ -33,6 +33,7 @@ def start(
     container = find(whole.store, containers[0])
     stdin = interactive and container.record.get("stdin_open")
     streams = "ioe" if stdin else "oe"
+    sig_proxy = sig_proxy and not container.record.get("tty")  # as `attach`
     engine.start(whole, container, Foreground(streams, detach_keys, sig_proxy=sig_proxy))
     return 0
 

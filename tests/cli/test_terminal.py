@@ -1,0 +1,352 @@
+"""`rcrun run -it` under the fingers of somebody who knows docker."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.screens import CTRL_A, CTRL_C, CTRL_D, CTRL_P, CTRL_Q, CTRL_Z, PROMPT, Screen, until
+
+NO_NETWORK = ("--network", "none")
+SHELL = (*NO_NETWORK, "-e", "PS1=ready> ", "--name", "web", "busybox", "sh")
+# Shows every byte that it reads as soon as it comes.
+BYTES = ("sh", "-c", "stty raw -echo; echo ready; exec hexdump -v -e '1/1 \"<%02x>\"'")
+
+pytestmark = [
+    pytest.mark.requires("userns"),
+    pytest.mark.parametrize("account", ["user"], indirect=True),
+]
+
+
+@pytest.fixture
+def screen(rcrun):
+    made = []
+
+    def make(*words, **options):
+        made.append(Screen(rcrun, *words, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def shell(screen):
+    shown = screen("run", "-it", *SHELL, rows=31, columns=97)
+    shown.expect(PROMPT)
+    return shown
+
+
+def state_of(rcrun, name="web"):
+    return rcrun("inspect", "-f", "{{.State.Status}}", name).check().out.strip()
+
+
+# ---- a shell
+
+
+def test_lines_are_edited(shell):
+    shell.type(b"echo wrogn\x7f\x7fng\x01\x1b[C\x1b[C\x1b[C\x1b[C -n\x05 word\r")
+    assert shell.expect(PROMPT).endswith(b"wrong word")
+
+
+def test_a_new_size_is_seen_by_whoever_asks(shell):
+    assert shell.ask("stty size") == "31 97\n"
+    shell.resize(50, 132)
+    until(lambda: shell.ask("stty size") == "50 132\n")
+
+
+def test_control_c_ends_what_runs_inside_and_nothing_else(rcrun, shell):
+    shell.type(b"sleep 100\r")
+    shell.expect(b"sleep 100\r\n")
+    time.sleep(0.2)
+    shell.type(CTRL_C)
+    shell.expect(PROMPT)
+    assert shell.ask("echo $?") == "130\n"
+    assert state_of(rcrun) == "running"
+
+
+def test_jobs_inside(shell):
+    shell.type(b"sleep 100\r")
+    shell.expect(b"sleep 100\r\n")
+    time.sleep(0.2)
+    shell.type(CTRL_Z)
+    shell.expect(b"Stopped")
+    shell.expect(PROMPT)
+    assert "Stopped" in shell.ask("jobs")
+    shell.type(b"fg\r")
+    shell.expect(b"sleep 100\r\n")
+    time.sleep(0.2)
+    shell.type(CTRL_C)
+    shell.expect(PROMPT)
+
+
+def test_control_d_ends_the_shell_with_its_last_status(shell):
+    shell.ask("false")
+    shell.type(CTRL_D)
+    assert shell.end() == 1
+
+
+def test_what_programs_look_for(shell):
+    assert shell.ask("tty") == "/dev/pts/0\n"
+    assert shell.ask("echo $TERM") == "xterm\n"
+    assert shell.ask("echo one > /dev/tty") == "one\n"
+    assert shell.ask("echo two > /dev/console") == "two\n"
+    assert shell.ask("echo three > /proc/self/fd/2") == "three\n"
+    assert shell.ask("test -t 0 && test -t 1 && test -t 2 && echo yes") == "yes\n"
+    assert shell.ask("stat -c '%a %u' /dev/pts/0 /dev/console") == "620 0\n620 0\n"
+
+
+def test_a_full_screen_program(shell):
+    shell.type(b"vi /tmp/text\r")
+    shell.expect(b"/tmp/text")
+    shell.type(b"ifirst line")
+    shell.expect(b"first line")
+    shell.type(b"\x1b")
+    shell.expect(b"- /tmp/text")
+    shell.type(b":wq\r")
+    shell.expect(PROMPT)
+    assert shell.ask("cat /tmp/text") == "first line\n"
+    shell.type(b"reset\r")
+    shell.expect(b"\x1bc")
+    shell.expect(PROMPT)
+
+
+def test_the_terminal_is_the_containers_users(screen):
+    shown = screen("run", "-it", "--rm", "-u", "guest", *SHELL)
+    shown.expect(PROMPT)
+    assert shown.ask("stat -c %u $(tty)") == "1000\n"
+    assert shown.ask("echo mine > /dev/tty; echo mine > /dev/console") == "mine\nmine\n"
+    assert shown.ask("echo again > /dev/stderr") == "again\n"
+    shown.type(b"exit\r")
+    assert shown.end() == 0
+
+
+def test_a_terminal_that_belongs_to_somebody_else(screen):
+    """As after `su`: it cannot be opened again, only used."""
+    shown = screen("run", "-it", "--rm", *SHELL, own=False)
+    shown.expect(PROMPT)
+    assert shown.ask("stty size") == "24 80\n"
+    shown.type(b"exit 4\r")
+    assert shown.end() == 4
+
+
+def test_a_long_paste_arrives_whole(screen):
+    """In lines, as a terminal that edits lines holds 4095 bytes of one."""
+    text = b"".join(b"%06d %s\n" % (at, b"x" * 92) for at in range(1000))
+    shown = screen("run", "-i", "-t", "--rm", *NO_NETWORK, "busybox", "sh", "-c",
+                   "stty -echo; echo ready; head -c 100000 | sha256sum")  # fmt: skip
+    shown.expect(b"ready\r\n")
+    os.set_blocking(shown.master, False)
+    rest = memoryview(text)
+    deadline = time.monotonic() + 20
+    while rest and time.monotonic() < deadline:
+        try:
+            rest = rest[os.write(shown.master, rest) :]
+        except BlockingIOError:
+            shown.seen += shown.read(0.05)
+    shown.expect(hashlib.sha256(text).hexdigest().encode())
+    assert shown.end() == 0
+
+
+# ---- leaving
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_client_reaches_the_shell(rcrun, screen, number):
+    """docker's `run` passes signals on with a terminal, too: a window that is closed ends what runs in it."""
+    script = "trap 'echo got; exit 9' TERM HUP; echo ready; while :; do sleep 0.05; done"
+    shown = screen("run", "-it", "--rm", *NO_NETWORK, "busybox", "sh", "-c", script)
+    shown.expect(b"ready")
+    until(lambda: shown.is_raw)
+    shown.process.send_signal(number)
+    shown.expect(b"got")
+    assert shown.end() == 9
+
+
+@pytest.mark.parametrize("words", [["attach", "web"], ["run", "-it", "--sig-proxy=false", *SHELL]])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_client_that_is_ended_leaves_terminal_and_container(rcrun, screen, words, number):
+    if words[0] == "attach":
+        rcrun("run", "-dit", *SHELL).check()
+    shown = screen(*words)
+    shown.type(b"\r")
+    shown.expect(PROMPT)
+    until(lambda: shown.is_raw)
+    shown.process.send_signal(number)
+    assert shown.end() == -number
+    assert shown.is_restored
+    assert state_of(rcrun) == "running"
+
+
+@pytest.mark.parametrize(("words", "left"), [([], "exited 137\n"), (["--rm"], "")])
+def test_the_monitor_dies(rcrun, screen, words, left):
+    shell = screen("run", "-it", *words, *SHELL)
+    shell.expect(PROMPT)
+    init = rcrun("inspect", "-f", "{{.State.Pid}}", "web").check().out.strip()
+    stat = Path(f"/proc/{init}/stat").read_text()
+    os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+    assert shell.end() == 125
+    assert b"rcrun: error: the container's monitor was killed" in shell.seen
+    assert rcrun("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "web").out == left
+    assert bool(rcrun("ps", "-aq").out) == bool(left)
+
+
+def test_detach_says_so_and_attach_goes_on(rcrun, shell, screen):
+    shell.type(CTRL_P + CTRL_Q)
+    assert shell.end() == 0
+    assert shell.seen.endswith(b"\r\n"), "the user's prompt begins its own line"
+    assert state_of(rcrun) == "running"
+    again = screen("attach", "web", rows=40, columns=100)
+    until(lambda: "40 100\n" in again.ask("stty size"))
+    again.type(b"exit 6\r")
+    assert again.end() == 6
+
+
+def test_a_part_of_the_detach_keys_passes_after_a_second(screen):
+    shown = screen("run", "-it", "--rm", *NO_NETWORK, "busybox", *BYTES)
+    shown.expect(b"ready\n")
+    shown.type(CTRL_P)
+    assert shown.read(0.5) == b""
+    shown.expect(b"<10>", 3)
+    shown.type(CTRL_P + CTRL_P + b"x" + CTRL_Q)
+    shown.expect(b"<10><10><78><11>")
+
+
+@pytest.mark.parametrize(
+    ("keys", "leaves"), [("ctrl-a,d", CTRL_A + b"d"), ("a,b,c", b"abc"), ("ctrl-@", b"\0")]
+)
+def test_other_detach_keys(screen, keys, leaves):
+    shown = screen("run", "-it", "--detach-keys", keys, *NO_NETWORK, "busybox", *BYTES)
+    shown.expect(b"ready\n")
+    shown.type(CTRL_P + CTRL_Q)
+    shown.expect(b"<10><11>", 3)
+    shown.type(leaves)
+    assert shown.end() == 0
+
+
+def test_no_detach_keys(screen):
+    shown = screen("run", "-it", "--rm", "--detach-keys", "", *NO_NETWORK, "busybox", *BYTES)
+    shown.expect(b"ready\n")
+    shown.type(CTRL_P + CTRL_Q)
+    shown.expect(b"<10><11>", 0.9)
+
+
+def test_detach_keys_that_are_none(rcrun):
+    got = rcrun("run", "--detach-keys", "ctrl-foo", *NO_NETWORK, "busybox", "true")
+    assert got.status == 125
+    assert "invalid detach keys" in got.err.lower()
+
+
+# ---- exec, attach, start
+
+
+def test_exec(rcrun, screen):
+    rcrun("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sleep", "100").check()
+    shown = screen(
+        "exec", "-it", "-u", "guest", "-e", "PS1=ready> ", "web", "sh", rows=30, columns=90
+    )
+    shown.expect(PROMPT)
+    assert shown.ask("stty size; tty; echo $TERM; id -un") == "30 90\n/dev/pts/0\nxterm\nguest\n"
+    assert shown.ask("stat -c %u $(tty); echo mine > /dev/tty") == "1000\nmine\n"
+    shown.resize(12, 34)
+    until(lambda: shown.ask("stty size") == "12 34\n")
+    second = screen("exec", "-it", "-e", "PS1=ready> ", "web", "sh")
+    second.expect(PROMPT)
+    assert second.ask("tty") == "/dev/pts/1\n"
+    shown.type(CTRL_P + CTRL_Q)
+    assert shown.end() == 0
+    second.type(b"exit 4\r")
+    assert second.end() == 4
+
+
+def test_exec_is_left_by_its_keys_and_goes_on(rcrun, screen):
+    rcrun("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sleep", "100").check()
+    shown = screen("exec", "-it", "web", "sh", "-c", "echo ready; sleep 1; echo late > /tmp/late")
+    shown.expect(b"ready")
+    shown.type(CTRL_P + CTRL_Q)
+    assert shown.end() == 0
+    until(lambda: rcrun("exec", "web", "cat", "/tmp/late").out == "late\n")
+
+
+def test_two_at_one_container(rcrun, shell, screen):
+    other = screen("attach", "web")
+    other.type(b"echo from the ot''her\r")
+    shell.expect(b"from the other\r\n")
+    other.expect(b"from the other\r\n")
+    shell.type(b"exit 3\r")
+    assert (shell.end(), other.end()) == (3, 3)
+
+
+# ---- one of -i and -t
+
+
+def test_a_terminal_without_input(rcrun, screen):
+    shown = screen("run", "-t", "--rm", *NO_NETWORK, "busybox", "sh", "-c",
+                   "tty; stty size; sleep 0.3; echo end", rows=33, columns=99)  # fmt: skip
+    shown.expect(b"33 99\r")
+    shown.type(b"typed")
+    shown.expect(b"end\r")
+    assert shown.end() == 0
+
+
+def test_a_terminal_into_a_pipe(rcrun):
+    got = rcrun(
+        "run",
+        "-t",
+        "--rm",
+        *NO_NETWORK,
+        "busybox",
+        "sh",
+        "-c",
+        "test -t 1 && echo yes; echo no >&2",
+    )
+    assert (got.status, got.stdout, got.err) == (0, b"yes\r\nno\r\n", "")
+
+
+def test_input_without_a_terminal(screen):
+    """Ctrl-C is then the client's, which passes SIGINT on."""
+    shown = screen("run", "-i", "--rm", *NO_NETWORK, "busybox", "sh", "-c",
+                   "trap 'echo interrupted; exit 7' INT; echo ready; while :; do sleep 0.05; done")  # fmt: skip
+    shown.expect(b"ready")
+    assert shown.is_restored
+    shown.type(CTRL_C)
+    shown.expect(b"interrupted")
+    assert shown.end() == 7
+
+
+def test_a_terminal_where_the_output_is_a_file(rcrun, screen):
+    """`run -it … > file`: stdin is the terminal, and the size comes from it."""
+    path = rcrun.account.new_dir("out") / "file"
+    with path.open("wb") as file:
+        shown = screen("run", "-it", "--rm", *NO_NETWORK, "busybox", "sh", "-c", "read x; echo $x; stty size",
+                       rows=21, columns=43, stdout=file)  # fmt: skip
+        until(lambda: shown.is_raw)
+        shown.type(b"text\r")
+        assert shown.end() == 0
+    assert path.read_bytes() == b"text\r\ntext\r\n21 43\r\n"
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "-it", "busybox"], ["run", "-it", "--rm", "busybox", "sh"]]
+)
+def test_a_terminal_for_input_that_is_none(rcrun, words):
+    got = rcrun(*words, input="data")
+    assert got.status == 125
+    assert "the input device is not a TTY" in got.err
+    assert got.out == ""
+    assert rcrun("ps", "-aq").out == "", "nothing was made"
+
+
+def test_detached_with_a_terminal(rcrun, screen):
+    """`run -dit`: the shell waits; its size is the client's once somebody attaches."""
+    rcrun("run", "-dit", *SHELL).check()
+    shown = screen("attach", "web", rows=45, columns=111)
+    shown.type(b"\r")
+    shown.expect(PROMPT)
+    until(lambda: "45 111\n" in shown.ask("stty size"))
