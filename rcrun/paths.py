@@ -90,7 +90,10 @@ def make_private_dir(path: str) -> None:
                 1, "belongs to somebody else or is writable by others", path
             ) from None
     except FileNotFoundError:
-        make_private_dir(os.path.dirname(path))
+        above = os.path.dirname(path)
+        if os.path.isdir(above):
+            raise  # /proc says so of what cannot be made there
+        make_private_dir(above)
         make_private_dir(path)  # another process may make it now, too
 
 

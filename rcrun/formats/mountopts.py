@@ -73,7 +73,7 @@ def _add(parsed: MountOptions, option: str) -> None:
         parsed.propagation = option
     elif option in ("bind", "rbind"):
         parsed.bind = True
-        parsed.recursive = option == "rbind"
+        parsed.recursive |= option == "rbind"  # callers write both
     elif option == "tmpcopyup":
         parsed.copy_up = True
     elif option == "src-nofollow":

@@ -27,7 +27,7 @@ class Request:
     """What the command line asks for, beside the bundle."""
 
     __slots__ = (
-        "bundle_dir", "config_path", "console_socket", "keep", "new_keyring", "no_pivot",
+        "bundle_dir", "cgroup_manager", "config_path", "console_socket", "keep", "new_keyring", "no_pivot",
         "pid_file", "pidfd_socket", "preserve_fds",
     )  # fmt: skip
 
@@ -35,6 +35,7 @@ class Request:
         self,
         bundle_dir: str,
         *,
+        cgroup_manager: str = "",
         config_path: str = "",
         console_socket: str = "",
         keep: bool = False,
@@ -45,6 +46,7 @@ class Request:
         preserve_fds: int = 0,
     ) -> None:
         self.bundle_dir = os.path.abspath(bundle_dir)
+        self.cgroup_manager = cgroup_manager
         self.config_path = config_path
         self.console_socket = os.path.abspath(console_socket) if console_socket else ""
         self.keep = keep
@@ -58,11 +60,17 @@ class Request:
 class Made:
     """A container's directory with its configuration in it, and the lock that says it is being created."""
 
-    __slots__ = ("container", "lock", "request", "spec")
+    __slots__ = ("cgroup", "container", "lock", "request", "spec")
 
     def __init__(
-        self, container: Container, lock: files.Lock, request: Request, spec: Spec
+        self,
+        container: Container,
+        lock: files.Lock,
+        request: Request,
+        spec: Spec,
+        cgroup: str,
     ) -> None:
+        self.cgroup = cgroup  # "" without one
         self.container = container
         self.lock = lock
         self.request = request
@@ -82,7 +90,7 @@ def create(
         if report is not None:
             raise error_for(plan, report)
     except BaseException:
-        container.remove()
+        container.forget()
         raise
     finally:
         made.lock.release()
@@ -130,14 +138,19 @@ def run(
         on_exit: list[list[str]] = []
         if not request.keep:
             hooked = (made.spec.get("hooks") or {}).get("poststop")
-            on_exit = [["run", *after]] if hooked else [["remove-tree", container.dir]]
+            on_exit = [["run", *after]] if hooked else _removal(made)
         plan = _plan(made, host, environ, [["on-failure", *failed], *_client(made)], on_exit)
         for fd in _passed(plan):
             os.set_inheritable(fd, True)
         shim.replace_process(plan)
     except BaseException:
-        container.remove()
+        container.forget()
         raise
+
+
+def _removal(made: Made) -> list[list[str]]:
+    cgroup = [["remove-cgroup", made.cgroup]] if made.cgroup else []
+    return [*cgroup, ["remove-tree", made.container.dir]]
 
 
 def _client(made: Made) -> list[list[str]]:
@@ -174,13 +187,25 @@ def _make(
     lock = container.lock()
     try:
         lock.acquire()
+        record = _record(spec, request, host)
         files.write_json(container.config_path, spec, durable=False)
-        files.write_json(container.record_path, _record(spec, request, host), durable=False)
+        files.write_json(container.record_path, record, durable=False)
+        record["cgroup"] = cgroup = _cgroup(container, spec, request, host)
+        if cgroup:
+            files.write_json(container.record_path, record, durable=False)
     except BaseException:
-        container.remove()
+        container.forget()
         lock.release()
         raise
-    return Made(container, lock, request, spec)
+    return Made(container, lock, request, spec, cgroup)
+
+
+def _cgroup(container: Container, spec: Spec, request: Request, host: Host) -> str:
+    if not host.unified:
+        return ""
+    from rcrun.runtime import groups
+
+    return groups.make(spec, container.id, request.cgroup_manager, root=not host.rootless)
 
 
 def _check_terminal(spec: Spec, request: Request, *, detached: bool) -> None:
@@ -243,6 +268,8 @@ def _plan(
     container, request = made.container, made.request
     given = [["id", container.id], ["state", container.state_path], *settings]
     given.append(["lock", str(made.lock.fd)])
+    if made.cgroup:
+        given.append(["cgroup", made.cgroup])
     given += [
         [name, value]
         for name, value in (

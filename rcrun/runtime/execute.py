@@ -120,7 +120,10 @@ def _with_more(sets: Capabilities, names: Sequence[str]) -> Capabilities:
 class Session:
     """Where the process's streams and pid go."""
 
-    __slots__ = ("cgroup", "console_socket", "detach", "pid_file", "pidfd_socket", "preserve_fds")
+    __slots__ = (
+        "cgroup", "console_socket", "detach", "ignore_paused", "pid_file", "pidfd_socket",
+        "preserve_fds",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -131,13 +134,18 @@ class Session:
         pidfd_socket: str = "",
         preserve_fds: int = 0,
         cgroup: str = "",
+        ignore_paused: bool = False,
     ) -> None:
+        self.ignore_paused = ignore_paused
         self.cgroup = cgroup
         self.detach = detach
         self.console_socket = os.path.abspath(console_socket) if console_socket else ""
         self.pid_file = os.path.abspath(pid_file) if pid_file else ""
         self.pidfd_socket = pidfd_socket
         self.preserve_fds = preserve_fds
+
+
+_PAUSED_HINT = "resume it first, or use --ignore-paused"
 
 
 def execute(
@@ -178,7 +186,10 @@ def _plan(
     failed: Sequence[str],
 ) -> list[list[str]]:
     init = container.init()
-    if init is None or container.status() not in ("running", "created"):
+    status = container.status()
+    if status == "paused" and not session.ignore_paused:
+        raise WrongState(f'cannot exec in container "{container.id}": it is paused', _PAUSED_HINT)
+    if init is None or status not in ("running", "created", "paused"):
         raise WrongState(f'cannot exec in container "{container.id}": container not running')
     terminal = bool(process.get("terminal"))
     if terminal and session.detach and not session.console_socket:
@@ -190,7 +201,7 @@ def _plan(
             spec,
             *init,
             host,
-            settings=_settings(container, session, terminal, failed),
+            settings=_settings(container, init[0], session, terminal, failed),
             seccomp_fd=filter_fd(spec),
             bundle_dir=container.record()["bundle"],
         )
@@ -198,7 +209,15 @@ def _plan(
         raise InvalidInput(f"the process is malformed: {type(error).__name__}: {error}") from error
 
 
-def _cgroup_settings(session: Session) -> list[list[str]]:
+def _cgroup_settings(container: Container, init: int, session: Session) -> list[list[str]]:
+    """The group that the init is in now: a container may have moved it to one of its own."""
+    if container.cgroup():
+        from rcrun.runtime import groups
+
+        path = groups.of_process(init)
+        if ".." in session.cgroup.split("/"):
+            raise InvalidInput(f'the cgroup "{session.cgroup}" contains ".."')
+        return [["cgroup", f"{path}/{session.cgroup}".rstrip("/")]] if path else []
     if session.cgroup:
         raise HostLacks(
             f'cannot enter the cgroup "{session.cgroup}": the container has no cgroup of its own',
@@ -208,9 +227,9 @@ def _cgroup_settings(session: Session) -> list[list[str]]:
 
 
 def _settings(
-    container: Container, session: Session, terminal: bool, failed: Sequence[str]
+    container: Container, init: int, session: Session, terminal: bool, failed: Sequence[str]
 ) -> list[list[str]]:
-    settings = [["id", container.id], *_cgroup_settings(session)]
+    settings = [["id", container.id], *_cgroup_settings(container, init, session)]
     if session.detach:
         settings.append(["detach"])
     else:

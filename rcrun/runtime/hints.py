@@ -136,7 +136,10 @@ def _words(
         return _helper_words(record, report), _helper_hint(report)
     if step == "exec" and report.errno == errno.ENOENT and "/" not in record[1]:
         return f'"{record[1]}": executable file not found in $PATH', _exec_hint(record, report)
-    message = f"{_sentence(record, report)}: {_reason(step, report)}"
+    reason = _reason(step, report)
+    if _is_no_plain_place(record, report):
+        reason = "it must be mounted on ordinary directory, and this is a symbolic link"
+    message = f"{_sentence(record, report)}: {reason}"
     return message, _hint(record, plan, report, sysctl)
 
 
@@ -176,6 +179,13 @@ def _reason(step: str, report: Report) -> str:
         return "too many nested user namespaces"
     text = os.strerror(report.errno)
     return text if step in _VERBATIM else text[:1].lower() + text[1:]
+
+
+def _is_no_plain_place(record: Sequence[str], report: Report) -> bool:
+    """The shim mounts procfs and sysfs where their name says, or not at all."""
+    if (report.call, report.errno) != ("openat2", errno.ELOOP):
+        return False
+    return record[0] == "bind" or (record[0] == "mount" and record[1] in ("proc", "sysfs"))
 
 
 def _last_words(report: Report) -> str:

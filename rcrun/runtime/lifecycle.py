@@ -78,10 +78,7 @@ def kill(container: Container, signal: int, *, everyone: bool = False) -> None:
     if init is None:
         raise WrongState(f'cannot signal container "{container.id}": container not running')
     if everyone:
-        from rcrun.runtime.members import members
-
-        for pid in members(container):
-            _signal_if_there(pid, signal)
+        _signal_everyone(container, signal)
         return
     pidfd = processes.open_pidfd(*init)
     if pidfd is None:
@@ -94,6 +91,17 @@ def kill(container: Container, signal: int, *, everyone: bool = False) -> None:
         ) from None
     finally:
         os.close(pidfd)
+
+
+def _signal_everyone(container: Container, signal: int) -> None:
+    from rcrun.runtime import groups
+    from rcrun.runtime.members import members
+
+    cgroup = container.cgroup()
+    if signal == SIGKILL and cgroup and groups.kill(cgroup):
+        return
+    for pid in members(container):
+        _signal_if_there(pid, signal)
 
 
 def _signal_if_there(pid: int, signal: int) -> None:
@@ -113,7 +121,7 @@ def delete(container: Container, *, force: bool = False) -> list[StepFailed]:
     except NotFound:
         if not force:
             raise
-        container.remove()  # what a crash within create left
+        container.forget()  # what a crash within create left
         return []
     if status != "stopped":
         # One that never ran can go without --force: runc and crun let it, and callers count on it.
@@ -124,7 +132,7 @@ def delete(container: Container, *, force: bool = False) -> list[StepFailed]:
             )
         _kill_and_wait(container)
     spec, state = container.config(), container.oci_state(status="stopped")
-    container.remove()
+    container.forget()
     if not hooks_of(spec, "poststop"):
         return []
     from rcrun.runtime import hooks
@@ -149,3 +157,33 @@ def _kill_and_wait(container: Container) -> None:
             f'container "{container.id}" was killed and does not end',
             f"its processes are in uninterruptible sleep; see: ps -o pid,stat,wchan -p {init[0] if init else ''}",
         )
+
+
+def pause(container: Container) -> None:
+    """Stop every process of a running container where it is."""
+    _freeze(container, "running", frozen=True)
+
+
+def resume(container: Container) -> None:
+    _freeze(container, "paused", frozen=False)
+
+
+def _freeze(container: Container, wanted: str, *, frozen: bool) -> None:
+    from rcrun.errors import HostLacks
+    from rcrun.runtime import groups
+
+    with container.lock():
+        status = container.status()
+        verb = "pause" if frozen else "resume"
+        if status != wanted:
+            raise WrongState(
+                f'cannot {verb} container "{container.id}": it is {status}, not {wanted}'
+            )
+        cgroup = container.cgroup()
+        if not cgroup:
+            raise HostLacks(
+                f'cannot {verb} container "{container.id}": it has no cgroup of its own',
+                "log in with systemd (cgroup v2), or create it with: "
+                "systemd-run --user --scope -p Delegate=yes",
+            )
+        groups.freeze(cgroup, frozen)

@@ -1,4 +1,4 @@
-"""The processes of a container: those in its pid namespace, or below its init where it has none of its own."""
+"""The processes of a container: those in its cgroup, else in its pid namespace, else below its init."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def members(container: Container) -> list[int]:
     init = container.init()
     if init is None:
         raise WrongState(f'container "{container.id}": container not running')
+    cgroup = container.cgroup()
+    if cgroup:
+        from rcrun.runtime import groups
+
+        return groups.members(cgroup)
     theirs = _pid_namespace(init[0])
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     if theirs and theirs != _pid_namespace(os.getpid()):

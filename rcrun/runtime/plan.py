@@ -64,7 +64,9 @@ def container_plan(
         *_network_and_names(spec, namespaces),
         *made_root,
         *plan_mounts.mount_records(spec, bundle_dir, host, namespaces),
-        *plan_mounts.device_records(spec),
+        *plan_mounts.device_records(
+            spec, closed=plan_mounts.opens_no_devices(spec, host, namespaces)
+        ),
         *_working_directory(spec),
         *([["console"]] if process.get("terminal") else []),
         ["ready"],

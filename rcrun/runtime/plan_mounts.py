@@ -7,6 +7,9 @@ from rcrun.formats import idmap, mountopts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from rcrun.formats.mountopts import MountOptions
     from rcrun.formats.spec import Device, Mount, Spec
     from rcrun.runtime.host import Host
@@ -40,6 +43,42 @@ _VIEWS = {
 }
 
 
+def opens_no_devices(spec: Spec, host: Host, namespaces: Namespaces) -> bool:
+    """Whether mounts must keep a container from the host's devices.
+
+    In a user namespace nobody can make a node. Root's rules are meant for a devices cgroup, which may not be there:
+    rules that deny what they do not name make every mount `nodev`.
+    """
+    if host.rootless or "user" in namespaces:
+        return False
+    denied = False
+    for rule in _device_rules(spec):
+        if rule.get("type", "a") == "a" and _numbers(rule) == (-1, -1):
+            denied = not rule.get("allow")
+    return denied
+
+
+def _device_rules(spec: Spec) -> list[dict[str, Any]]:
+    resources: dict[str, Any] = (spec.get("linux") or {}).get("resources") or {}
+    return resources.get("devices") or []
+
+
+def _numbers(entry: Mapping[str, Any]) -> tuple[int, int]:
+    """-1 and what is missing: any."""
+    major, minor = entry.get("major"), entry.get("minor")
+    return -1 if major is None else major, -1 if minor is None else minor
+
+
+def _allows_more(spec: Spec) -> bool:
+    """Whether rules allow devices that no node of ours stands for: those of a bound /dev."""
+    ours = {(major, minor) for _, major, minor in DEFAULT_DEVICES} | {(5, 2), (136, -1)}
+    ours |= {_numbers(device) for device in (spec.get("linux") or {}).get("devices") or []}
+    return any(
+        rule.get("allow") and rule.get("access", "rwm") != "m" and _numbers(rule) not in ours
+        for rule in _device_rules(spec)
+    )
+
+
 def mount_records(
     spec: Spec, bundle_dir: str, host: Host, namespaces: Namespaces
 ) -> list[list[str]]:
@@ -49,10 +88,27 @@ def mount_records(
             '"linux.mountLabel" needs SELinux, which is off on this host',
             'remove "linux.mountLabel" from config.json',
         )
-    records: list[list[str]] = []
+    closed = opens_no_devices(spec, host, namespaces)
+    has_more = closed and _allows_more(spec)
+    records: list[list[str]] = [["root-nodev"]] if closed else []
     for mount in spec.get("mounts") or []:
+        if closed and not (has_more and _is_dev(mount)):
+            mount = _without_devices(mount)
         records += _mount(mount, bundle_dir, host, namespaces, label)
     return records
+
+
+# File systems on which the kernel opens no devices; the terminals of a devpts are devices.
+_WITHOUT_DEVICES = frozenset(("proc", "sysfs", "mqueue", "cgroup", "cgroup2", "devpts"))
+
+
+def _without_devices(mount: Mount) -> Mount:
+    """Unless its options say otherwise."""
+    options = mount.get("options") or []
+    if mount.get("type") in _WITHOUT_DEVICES or "dev" in options or "rdev" in options:
+        return mount
+    word = "rnodev" if "rbind" in options or mount.get("type") == "rbind" else "nodev"
+    return {**mount, "options": [*options, word]}
 
 
 def _mount(
@@ -78,11 +134,16 @@ def _mount(
 
 
 def inside(path: str) -> str:
-    """A path of the container, absolute; older configurations leave the first slash out."""
-    absolute = "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
-    if absolute == "/":
+    """A path of the container, absolute and without dots; older configurations leave the first slash out."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    if not parts:
         raise InvalidInput(f'nothing can be mounted on "{path}" of the container')
-    return absolute
+    return "/" + "/".join(parts)
 
 
 def _bind(mount: Mount, destination: str, options: MountOptions, bundle_dir: str) -> list[str]:
@@ -105,8 +166,8 @@ def absolute(source: str, bundle_dir: str) -> str:
 
 
 def _is_foreign(kind: str, host: Host, namespaces: Namespaces) -> bool:
-    if kind in ("cgroup", "cgroup2") and not host.unified:
-        return True
+    if kind in ("cgroup", "cgroup2") and not (host.unified and "cgroup" in namespaces):
+        return True  # without a namespace of cgroups a new mount would be the host's once more
     view = _VIEWS.get(kind)
     if view is None:
         return False
@@ -152,9 +213,13 @@ def _group_exists(word: str, namespaces: Namespaces) -> bool:
     return idmap.to_outside(namespaces.gid_map, int(value)) is not None
 
 
-def device_records(spec: Spec) -> list[list[str]]:
-    """The default devices, the links beside them, and `linux.devices`; none when /dev is the host's."""
-    if _dev_is_bound(spec):
+def device_records(spec: Spec, *, closed: bool = False) -> list[list[str]]:
+    """The default devices, the links beside them, and `linux.devices`.
+
+    None when /dev is the host's, but for those that can be opened where the mounts are `closed`.
+    """
+    is_bound = _dev_is_bound(spec)
+    if is_bound and not closed:
         return []
     asked = (spec.get("linux") or {}).get("devices") or []
     given = {device["path"] for device in asked}
@@ -164,15 +229,15 @@ def device_records(spec: Spec) -> list[list[str]]:
         if path not in given
     ]
     records += [_device(device) for device in asked]
-    records += [["symlink", target, path] for target, path in DEV_LINKS]
-    return records
+    return records if is_bound else records + [["symlink", *link] for link in DEV_LINKS]
 
 
 def _dev_is_bound(spec: Spec) -> bool:
-    return any(
-        mount["destination"].rstrip("/") == "/dev" and is_bind(mount)
-        for mount in spec.get("mounts") or []
-    )
+    return any(_is_dev(mount) and is_bind(mount) for mount in spec.get("mounts") or [])
+
+
+def _is_dev(mount: Mount) -> bool:
+    return mount["destination"].rstrip("/") == "/dev"
 
 
 def is_bind(mount: Mount) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.errors import HostLacks
+from rcrun.errors import HostLacks, InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def controllers(resources: Mapping[str, Any]) -> list[str]:
         asked.append("cpuset")
         if not any(cpu.get(key) not in _NO_LIMIT for key in cpu if key not in ("cpus", "mems")):
             asked.remove("cpu")
-    asked += [name.partition(".")[0] for name in resources.get("unified") or {}]
+    unified = [name.partition(".")[0] for name in resources.get("unified") or {}]
+    asked += [name for name in unified if name != "cgroup"]
     return list(dict.fromkeys(asked))
 
 
@@ -47,7 +48,15 @@ def _asks(field: str, value: Any) -> bool:
     return any(item not in _NO_LIMIT for key, item in value.items() if key not in modifiers)
 
 
+def check(resources: Mapping[str, Any]) -> None:
+    for key in resources.get("unified") or {}:
+        controller, dot, name = key.partition(".")
+        if not controller or not dot or not name or "/" in key:
+            raise InvalidInput(f"the specified key has not the form CONTROLLER.VALUE `{key}`")
+
+
 def refuse_without_cgroup(resources: Mapping[str, Any]) -> None:
+    check(resources)
     asked = controllers(resources)
     if asked:
         raise HostLacks(

@@ -91,10 +91,25 @@ class Container:
         """One of runtime.md's words; raises NotFound."""
         self.record()
         if self.init() is not None:
-            return "created" if os.path.lexists(self.start_socket) else "running"
+            if os.path.lexists(self.start_socket):
+                return "created"
+            return "paused" if self._is_frozen() else "running"
         if os.path.lexists(self.state_path):
             return "stopped"
         return "creating" if self._is_locked() else "stopped"
+
+    def cgroup(self) -> str:
+        """Its own group; "" when it was made without one."""
+        path: str = self.record().get("cgroup") or ""
+        return path
+
+    def _is_frozen(self) -> bool:
+        path = self.cgroup()
+        if not path:
+            return False
+        from rcrun.runtime import groups
+
+        return groups.is_frozen(path)
 
     def _is_locked(self) -> bool:
         """Whoever creates the container holds its lock until the state file is there."""
@@ -123,6 +138,15 @@ class Container:
         if record.get("annotations"):
             state["annotations"] = record["annotations"]
         return state
+
+    def forget(self) -> None:
+        """The cgroup, and all files."""
+        record = files.read_json_or_none(self.record_path) or {}
+        if record.get("cgroup"):
+            from rcrun.runtime import groups
+
+            groups.remove(record["cgroup"])
+        self.remove()
 
     def remove(self) -> None:
         """All files of a container that has stopped; flat, so two calls at once do no harm."""

@@ -37,9 +37,9 @@ def test_what_only_clears_says_the_default() -> None:
     ]
 
 
-def test_a_bind_after_an_rbind_is_not_recursive() -> None:
+def test_a_bind_beside_an_rbind_takes_nothing_back() -> None:
     parsed = parse(["rbind", "bind"])
-    assert (parsed.bind, parsed.recursive) == (True, False)
+    assert (parsed.bind, parsed.recursive) == (True, True)
 
 
 @pytest.mark.parametrize("option", ["idmap", "ridmap", "idmap=uids=0-1-10"])

@@ -36,6 +36,7 @@ def single_host(**facts: Any) -> Host:
 def spec_of(**changes: Any) -> Any:
     spec: Any = copy.deepcopy(default_spec())
     spec["process"]["terminal"] = False
+    spec["linux"].pop("resources")  # what they do to mounts has tests of its own
     for path, value in changes.items():
         where = spec
         *parents, last = path.split("__")
@@ -397,6 +398,70 @@ def test_a_bound_dev_is_left_alone() -> None:
     dev = {"destination": "/dev/", "type": "bind", "source": "/dev", "options": ["rbind"]}
     plan = plan_of(spec_of(mounts=[dev]))
     assert records(plan, "device", "symlink") == []
+
+
+DENY_ALL = {"allow": False, "access": "rwm"}
+DENIED = {"devices": [DENY_ALL, {"allow": True, "type": "c", "major": 1, "minor": 3}]}
+
+
+def test_where_no_cgroup_holds_root_back_mounts_do() -> None:
+    mounts = [
+        {"destination": "/t", "type": "tmpfs", "source": "t"},
+        {"destination": "/dev/pts", "type": "devpts", "source": "p"},
+        {"destination": "/b", "type": "bind", "source": "/s", "options": ["rbind"]},
+        {"destination": "/c", "type": "bind", "source": "/s", "options": ["bind", "dev"]},
+    ]
+    plan = plan_of(spec_of(linux__resources=DENIED, mounts=mounts))
+    assert before(plan, "root-bind", "root-nodev")
+    assert before(plan, "root-nodev", "mount")
+    assert records(plan, "mount", "bind") == [
+        ["mount", "tmpfs", "t", "/t", "nodev", ""],
+        ["mount", "devpts", "p", "/dev/pts", "", ""],
+        ["bind", "/s", "/b", "rec,rnodev"],
+        ["bind", "/s", "/c", "dev"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [],
+        [{"allow": True, "access": "rwm"}],
+        [DENY_ALL, {"allow": True, "access": "rwm"}],
+        [{"allow": False, "type": "c", "major": 1, "minor": 1, "access": "rwm"}],
+    ],
+)
+def test_rules_that_do_not_deny_what_they_do_not_name(rules: Any) -> None:
+    assert records(plan_of(spec_of(linux__resources={"devices": rules})), "root-nodev") == []
+
+
+def test_a_user_namespace_needs_no_nodev() -> None:
+    spec = spec_of(linux__resources=DENIED)
+    assert records(plan_of(spec, user_host()), "root-nodev") == []
+
+
+def test_a_bound_dev_is_closed_but_for_what_the_rules_allow() -> None:
+    dev = {"destination": "/dev", "type": "bind", "source": "/dev", "options": ["rbind"]}
+    plan = plan_of(spec_of(linux__resources=DENIED, mounts=[dev]))
+    assert records(plan, "bind") == [["bind", "/dev", "/dev", "rec,rnodev"]]
+    assert ["device", "/dev/null", "c", "1", "3", "666", "0", "0"] in plan
+    assert records(plan, "symlink") == []
+    fuse = {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}
+    plan = plan_of(spec_of(linux__resources={"devices": [DENY_ALL, fuse]}, mounts=[dev]))
+    assert records(plan, "bind") == [["bind", "/dev", "/dev", "rec"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "clean"),
+    [("/../../x", "/x"), ("a/./b/../c", "/a/c"), ("//x//", "/x"), ("/..", ""), ("/a/..", "")],
+)
+def test_dots_of_a_destination(path: str, clean: str) -> None:
+    spec = spec_of(mounts=[{"destination": path, "type": "tmpfs", "source": "t"}])
+    if clean:
+        assert records(plan_of(spec), "mount") == [["mount", "tmpfs", "t", clean, "", ""]]
+    else:
+        with pytest.raises(InvalidInput, match="nothing can be mounted on"):
+            plan_of(spec)
 
 
 @pytest.mark.parametrize("device", [{"path": "/d", "type": "x"}, {"path": "/d", "type": "c"}])

@@ -39,6 +39,7 @@ def request_of(options: dict[str, Any], *, keep: bool = False) -> Request:
 
     return Request(
         options["bundle"],
+        cgroup_manager=oci.settings.cgroup_manager,
         config_path=options["config"] or "",
         console_socket=options["console_socket"] or "",
         keep=keep,

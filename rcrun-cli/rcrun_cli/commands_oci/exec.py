@@ -52,6 +52,7 @@ def exec_(container: str, args: tuple[str, ...], **options: Any) -> None:
         pidfd_socket=options["pidfd_socket"],
         preserve_fds=options["preserve_fds"],
         cgroup=options["cgroup"],
+        ignore_paused=options["ignore_paused"],
     )
     execute.execute(
         found,

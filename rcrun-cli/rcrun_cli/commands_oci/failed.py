@@ -18,7 +18,7 @@ def failed(container: str, report: str, plan_fd: int) -> int:
     with open(plan_fd, "rb") as file:
         plan = decode_plan(file.read())
     if container:
-        oci.container(container).remove()
+        oci.container(container).forget()
     error = failure(plan, report)
     oci.complain(error.message, error.hint)
     return 1
