@@ -92,6 +92,16 @@ int make_inside(int root, const char *path, bool directory, mode_t mode)
 	return directory ? make_directory(root, path, mode, 0) : make_file(root, path, mode);
 }
 
+int make_plain_inside(int root, const char *path)
+{
+	autoclose int made = make_directory(root, path, 0755, 0);
+
+	if (made < 0)
+		return -1;
+	return sys_openat2(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+			   RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+}
+
 int step_mkdir(struct context *context, const struct record *record, struct report *report)
 {
 	mode_t mode = (mode_t)strtoul(record->words[2], NULL, 8);

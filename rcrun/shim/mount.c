@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 /* mount_setattr(2) */
 enum {
@@ -21,6 +22,7 @@ enum {
 	ATTR_NODIRATIME = 0x80,
 	ATTR_NOSYMFOLLOW = 0x200000
 };
+enum { PROC_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572 };
 enum { TREE_CLONE = 1, TREE_NOFOLLOW = 0x100, TREE_EMPTY = 0x1000, TREE_RECURSIVE = 0x8000 };
 
 struct flags {
@@ -127,6 +129,30 @@ static int destination(const struct context *context, const struct record *recor
 	return fd;
 }
 
+/*
+ * procfs and sysfs are mounted where their name says and nowhere else: by that name masked and read-only paths are
+ * looked for, sysctls and labels are written.
+ */
+static int plain_destination(const struct context *context, const struct record *record, int word,
+			     struct report *report)
+{
+	int fd = make_plain_inside(context->root, record->words[word]);
+
+	if (fd < 0) {
+		report->word = word;
+		(void)fail(report, "openat2");
+	}
+	return fd;
+}
+
+static bool shows_the_kernel(int tree)
+{
+	struct statfs where;
+
+	return fstatfs(tree, &where) == 0 &&
+	       (where.f_type == PROC_MAGIC || where.f_type == SYSFS_MAGIC);
+}
+
 int step_mount(struct context *context, const struct record *record, struct report *report)
 {
 	const char *type = record->words[1], *data = record->words[5];
@@ -135,7 +161,9 @@ int step_mount(struct context *context, const struct record *record, struct repo
 
 	if (parse_flags(record, 4, &flags, report) < 0)
 		return -1;
-	autoclose int target = destination(context, record, 3, true, report);
+	bool plain = strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
+	autoclose int target = plain ? plain_destination(context, record, 3, report)
+				     : destination(context, record, 3, true, report);
 	if (target < 0)
 		return -1;
 	fd_path(target, path);
@@ -207,9 +235,11 @@ int step_bind(struct context *context, const struct record *record, struct repor
 		return fail(report, "open_tree");
 	report->word = 0;
 	TRY(report, fstat(tree, &status));
+	bool directory = S_ISDIR(status.st_mode);
 	autoclose int target = flags.nocreate ? open_inside(context->root, record->words[2], O_PATH)
-					      : destination(context, record, 2,
-							    S_ISDIR(status.st_mode), report);
+			       : directory && shows_the_kernel(tree)
+				       ? plain_destination(context, record, 2, report)
+				       : destination(context, record, 2, directory, report);
 	if (target < 0 && flags.nocreate)
 		return fail(report, "openat2");
 	if (target < 0 || set_attributes(tree, &flags, report) < 0)
@@ -305,6 +335,19 @@ static int bind_device(const struct context *context, const struct record *recor
 	return 0;
 }
 
+/* On a mount that opens no devices: the node becomes a mount of its own, which does. */
+static int mount_on_itself(int parent, const char *name, struct report *report)
+{
+	autoclose int tree = sys_open_tree(parent, name, O_CLOEXEC | TREE_CLONE | TREE_NOFOLLOW);
+	autoclose int node = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (tree < 0 || node < 0)
+		return fail(report, "open_tree");
+	TRY(report, sys_move_mount(tree, node));
+	TRY(report, sys_mount_setattr(tree, false, 0, ATTR_NODEV, 0));
+	return 0;
+}
+
 static mode_t device_type(const char *word)
 {
 	switch (*word) {
@@ -338,6 +381,8 @@ int step_device(struct context *context, const struct record *record, struct rep
 	}
 	TRY(report, fchownat(parent, name, (uid_t)number(record->words[6]),
 			     (gid_t)number(record->words[7]), AT_SYMLINK_NOFOLLOW));
+	if (context->no_devices && type != S_IFIFO)
+		return mount_on_itself(parent, name, report);
 	return 0;
 }
 

@@ -236,6 +236,7 @@ const struct step steps[] = {
 	{"root-bind", "p", step_root_bind},
 	{"root-overlay", "wwwpp*", step_root_overlay},
 	{"root-fuse", "ppw*", step_root_fuse},
+	{"root-nodev", "", step_root_nodev},
 	{"mount", "pwpww", step_mount},
 	{"tmpfs-copyup", "pww", step_tmpfs_copyup},
 	{"bind", "ppw?p", step_bind},

@@ -8,7 +8,7 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
-enum { ATTR_RDONLY = 1 };
+enum { ATTR_RDONLY = 1, ATTR_NODEV = 4 };
 
 uint64_t propagation_of(const char *word, bool *recursive)
 {
@@ -152,6 +152,22 @@ int step_root_fuse(struct context *context, const struct record *record, struct 
 		return fail_with(report, "fuse-overlayfs", EIO);
 	}
 	return open_root(context, record->words[1], report);
+}
+
+/*
+ * Where no cgroup holds a container back, a mount does: whatever node is in the image, or is made by the container's
+ * root, cannot be opened. Those that it may have are mounts of their own (step_device).
+ */
+int step_root_nodev(struct context *context, const struct record *record, struct report *report)
+{
+	(void)record;
+	if (sys_mount_setattr(context->root, true, ATTR_NODEV, 0, 0) < 0) {
+		if (errno != ENOSYS)
+			return fail(report, "mount_setattr");
+		TRY(report, sys_mount_setattr(context->root, false, ATTR_NODEV, 0, 0));
+	}
+	context->no_devices = true;
+	return 0;
 }
 
 int step_pivot(struct context *context, const struct record *record, struct report *report)

@@ -122,6 +122,7 @@ struct context {
 	bool pivoted;      /* the root is the root */
 	bool stay_as_init; /* step `init` */
 	bool own_streams;  /* 0, 1, 2 are pipes that the monitor made */
+	bool no_devices;   /* mounts are nodev; a device node that works is a mount itself */
 	bool hosts_ids;    /* no user namespace: our ids are the host's */
 	bool dies_with_parent;
 	pid_t self; /* our pid as the parent sees it, for hooks */
@@ -135,6 +136,7 @@ int step_propagation(struct context *, const struct record *, struct report *);
 int step_root_bind(struct context *, const struct record *, struct report *);
 int step_root_overlay(struct context *, const struct record *, struct report *);
 int step_root_fuse(struct context *, const struct record *, struct report *);
+int step_root_nodev(struct context *, const struct record *, struct report *);
 int step_mount(struct context *, const struct record *, struct report *);
 int step_tmpfs_copyup(struct context *, const struct record *, struct report *);
 int step_bind(struct context *, const struct record *, struct report *);
@@ -188,6 +190,7 @@ uint64_t propagation_of(const char *word, bool *recursive); /* root.c; 0: unknow
 
 int open_inside(int root, const char *path, int flags);
 int make_inside(int root, const char *path, bool directory, mode_t mode); /* O_PATH descriptor */
+int make_plain_inside(int root, const char *path); /* a directory; ELOOP: through a link */
 int parent_inside(int root, const char *path,
 		  char name[256]); /* makes parents; O_PATH descriptor */
 

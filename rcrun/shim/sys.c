@@ -62,7 +62,7 @@ static unsigned long remount_flags(uint64_t set)
 }
 
 /* Before 5.12 an attached mount can only be remounted whole, one mount at a time. */
-static int old_setattr(int fd, bool recursive, uint64_t set, uint64_t propagation)
+static int old_setattr(int fd, bool recursive, uint64_t set, uint64_t clear, uint64_t propagation)
 {
 	char path[32] = "/proc/self/fd/";
 	char *end = path + strlen(path);
@@ -77,7 +77,9 @@ static int old_setattr(int fd, bool recursive, uint64_t set, uint64_t propagatio
 	if (propagation &&
 	    mount(NULL, path, NULL, propagation | (recursive ? MS_REC : 0), NULL) < 0)
 		return -1;
-	return set ? mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | remount_flags(set), NULL) : 0;
+	if (!set && !clear)
+		return 0;
+	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | remount_flags(set), NULL);
 }
 
 int sys_mount_setattr(int fd, bool recursive, uint64_t set, uint64_t clear, uint64_t propagation)
@@ -87,7 +89,7 @@ int sys_mount_setattr(int fd, bool recursive, uint64_t set, uint64_t clear, uint
 	long result = syscall(SYS_mount_setattr, fd, "", flags, &attributes, sizeof(attributes));
 
 	if (result < 0 && errno == ENOSYS)
-		return old_setattr(fd, recursive, set, propagation);
+		return old_setattr(fd, recursive, set, clear, propagation);
 	return (int)result;
 }
 

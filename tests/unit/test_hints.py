@@ -373,3 +373,17 @@ def test_what_the_attach_client_met_after_the_launch(call: str, text: str, messa
     assert is_of_client(report)
     assert error_for([["plan", "1"]], report).message == message
     assert not is_of_client(Report(0, errno.EPIPE, 0, -1, call, text))
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (["mount", "proc", "proc", "/proc", "", ""], 'cannot mount proc on "/proc"'),
+        (["bind", "/sys", "/sys", "rec"], 'cannot bind mount "/sys" on "/sys"'),
+    ],
+)
+def test_proc_on_a_link(record: list[str], message: str) -> None:
+    error = told(record, errno.ELOOP, call="openat2", word=3 if record[0] == "mount" else 2)
+    assert error.message == (
+        f"{message}: it must be mounted on ordinary directory, and this is a symbolic link"
+    )
