@@ -201,6 +201,8 @@ static int container_steps(struct context *context, struct report *report)
 	if (sync_receive(context->sync, &message, NULL) != 1 || message.kind != SYNC_MAPPED)
 		return fail_with(report, "recvmsg", ECONNRESET);
 	context->self = message.pid;
+	if (!plan->settings.join_pid && has_user_namespace(plan))
+		context->groups_stay = setgroups_denied(message.pid);
 	if (become_root(plan, report) < 0 || make_time_namespace(plan, report) < 0)
 		return -1;
 	/* the clone itself would take its maker's cgroup for the root, and so show the container its neighbours */
@@ -247,6 +249,8 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent)
 
 	report_clear(&report);
 	(void)prctl(PR_SET_NAME, "rcrun:setup");
+	if (settings->join_pid)
+		context.groups_stay = setgroups_denied((pid_t)number(settings->join_pid->words[1]));
 	if (settings->cgroup_path &&
 	    (cgroup = open(settings->cgroup_path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
 		(void)fail(&report, "open");

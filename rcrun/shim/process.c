@@ -207,13 +207,18 @@ int step_no_new_privs(struct context *context, const struct record *record, stru
 	return 0;
 }
 
-/* With one id mapped by the user himself, setgroups(2) is denied for good; his groups stay, powerless inside. */
-static bool setgroups_denied(void)
+/*
+ * With one id mapped by the user himself, setgroups(2) is denied for good; his groups stay, powerless inside. To be
+ * asked while /proc is the host's: a container that runs may have put anything there, which is not waited for.
+ */
+bool setgroups_denied(pid_t pid)
 {
-	char text[8] = "";
-	autoclose int fd = open("/proc/self/setgroups", O_RDONLY | O_CLOEXEC);
+	char path[32], text[8] = "";
+	struct statfs where;
 
-	if (fd < 0)
+	(void)snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
+	autoclose int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || fstatfs(fd, &where) < 0 || where.f_type != PROC_MAGIC)
 		return false;
 	return read(fd, text, sizeof(text) - 1) > 0 && strncmp(text, "deny", 4) == 0;
 }
@@ -274,7 +279,7 @@ int step_user(struct context *context, const struct record *record, struct repor
 	own_streams(context);
 	if (context->console >= 0)
 		(void)!fchown(context->console, context->uid, (gid_t)-1);
-	if (setgroups(count, groups) < 0 && !(errno == EPERM && setgroups_denied()))
+	if (setgroups(count, groups) < 0 && !(errno == EPERM && context->groups_stay))
 		return fail(report, "setgroups");
 	TRY(report, prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
 	report->word = 2;

@@ -122,6 +122,7 @@ struct context {
 	bool pivoted;      /* the root is the root */
 	bool stay_as_init; /* step `init` */
 	bool own_streams;  /* 0, 1, 2 are pipes that the monitor made */
+	bool groups_stay;  /* setgroups(2) is denied in the user namespace */
 	bool no_devices;   /* mounts are nodev; a device node that works is a mount itself */
 	bool hosts_ids;    /* no user namespace: our ids are the host's */
 	bool dies_with_parent;
@@ -183,6 +184,8 @@ int step_rename(struct context *, const struct record *, struct report *);
 int step_run(struct context *, const struct record *, struct report *);
 int step_remove_cgroup(struct context *, const struct record *, struct report *);
 int step_sync(struct context *, const struct record *, struct report *);
+
+bool setgroups_denied(pid_t pid); /* process.c */
 
 uint64_t propagation_of(const char *word, bool *recursive); /* root.c; 0: unknown word */
 
