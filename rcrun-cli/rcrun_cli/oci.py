@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+    from rcrun.errors import RcrunError
     from rcrun.runtime.host import Host
     from rcrun.runtime.state import Container
 
@@ -56,8 +57,17 @@ def entry(argv: Sequence[str]) -> NoReturn:
     main.main(program(), argv[1:])
 
 
+class Runtime(main.Program):
+    """Callers of a runtime know one status for its own faults, whatever they are."""
+
+    __slots__ = ()
+
+    def status_of(self, error: RcrunError) -> int:
+        return self.failure_status
+
+
 def program() -> main.Program:
-    return main.Program(
+    return Runtime(
         "rcrun-oci",
         rcrun_oci,
         "rcrun_cli.commands_oci",
@@ -89,6 +99,9 @@ def configure(options: dict[str, Any]) -> None:
 def default_root() -> str:
     from rcrun import paths
 
+    user_dir = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.geteuid() == 0 and user_dir.startswith("/") and not os.access("/run", os.W_OK):
+        return f"{user_dir}/rcrun/oci"  # root of a user namespace, as rootless podman calls us
     return f"{paths.default_live_dir(dict(os.environ), os.geteuid())}/oci"
 
 

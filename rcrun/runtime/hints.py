@@ -80,7 +80,7 @@ _WORDS = {
     "sync": 'cannot sync "{1}"',
 }
 # The C library's own spelling where callers of a runtime search for it.
-_VERBATIM = frozenset(("exec", "cwd"))
+_VERBATIM = frozenset(("exec", "cwd", "mount"))
 _MAY_BE_APPARMOR = frozenset(
     (
         "uidmap",
@@ -108,7 +108,7 @@ def error_for(plan: Plan, report: Report, sysctl: Sysctl | None = None) -> StepF
 
 def _kind(step: str, report: Report) -> type[StepFailed]:
     """Docker's exit statuses: 127 for what is not there, 126 for what cannot be run."""
-    if step not in _VERBATIM:
+    if step not in ("exec", "cwd"):
         return StepFailed
     missing = report.errno in (errno.ENOENT, errno.ENOTDIR)
     return CommandNotFound if missing else CannotInvoke

@@ -94,7 +94,14 @@ def mount_records(
     for mount in spec.get("mounts") or []:
         if closed and not (has_more and _is_dev(mount)):
             mount = _without_devices(mount)
-        records += _mount(mount, bundle_dir, host, namespaces, label)
+        made = _mount(mount, bundle_dir, host, namespaces, label)
+        if made[0][:2] == ["mount", "cgroup2"] and ["bind", "/sys"] in [row[:2] for row in records]:
+            # The host's cgroups came along with its sysfs, and the kernel refuses the same file
+            # system on top of itself.
+            records.append(
+                ["mount", "tmpfs", "cgroup", made[0][3], "nosuid,nodev,noexec", "size=0k"]
+            )
+        records += made
     return records
 
 

@@ -41,7 +41,7 @@ def test_options_behind_the_command_are_the_commands(running: Bundle) -> None:
     assert result.out == "-t --cwd\n"
 
 
-def test_environment(running: Bundle) -> None:
+def test_environment(running: Bundle, ours: None) -> None:
     result = exec_in(running, "-e", "A=1", "--env", "B=2 3", running.id, "/init", "env").check()
     lines = result.out.splitlines()
     assert {"A=1", "B=2 3", "PATH=/"} <= set(lines)
@@ -109,7 +109,7 @@ def test_commands_that_cannot_run(running: Bundle, command: str, text: str, ours
     assert text in result.err
 
 
-def test_detached(running: Bundle) -> None:
+def test_detached(running: Bundle, ours: None) -> None:
     pid_file = running.dir / "exec.pid"
     words = ("-d", "--pid-file", str(pid_file), running.id, "/init", "sleep", "60")
     with open(running.dir / "exec.out", "wb") as out:

@@ -23,7 +23,7 @@ def log_of(bundle: Bundle) -> Path:
     return bundle.put("hooks.log", mode=0o666)
 
 
-def test_the_order(bundle: Bundle) -> None:
+def test_the_order(bundle: Bundle, ours: None) -> None:
     """startContainer runs a program of the container; the others, of the host."""
     log = log_of(bundle)
     for kind in KINDS:
@@ -133,7 +133,7 @@ def test_a_failure_of_poststart_stops_the_container(bundle: Bundle, ours: None) 
     bundle.status_soon("stopped")
 
 
-def test_a_failure_of_poststop_is_a_warning(bundle: Bundle) -> None:
+def test_a_failure_of_poststop_is_a_warning(bundle: Bundle, ours: None) -> None:
     log = log_of(bundle)
     add_hook(bundle, "poststop", "exit 3")
     add_hook(bundle, "poststop", f"echo second > {log}")

@@ -156,7 +156,7 @@ def test_null_swallows(bundle: Bundle) -> None:
     bundle.args("write", "/dev/null", "x").run().check()
 
 
-def test_a_device_more(bundle: Bundle) -> None:
+def test_a_device_more(bundle: Bundle, ours: None) -> None:
     device = {"path": "/dev/extra/null", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600}
     bundle.linux(devices=[device])
     if bundle.account.kind != "root":
@@ -167,7 +167,7 @@ def test_a_device_more(bundle: Bundle) -> None:
         assert line.split()[1] == "20600"
 
 
-def test_a_fifo(bundle: Bundle) -> None:
+def test_a_fifo(bundle: Bundle, ours: None) -> None:
     bundle.linux(devices=[{"path": "/dev/pipe", "type": "p", "fileMode": 0o620}])
     assert bundle.output("stat", "/dev/pipe").split()[1] == "10620"
 

@@ -71,7 +71,7 @@ def console(bundle: Bundle):  # type: ignore[no-untyped-def]
     made.close()
 
 
-def test_a_console_socket(bundle: Bundle, console: Console, ours: None) -> None:
+def test_a_console_socket(ours: None, bundle: Bundle, console: Console) -> None:
     bundle.process(terminal=True, consoleSize={"height": 11, "width": 22}).args("tty").write()
     words = ("create", "--console-socket", str(console.path), "-b", str(bundle.dir), bundle.id)
     bundle.runtime(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).check()
@@ -87,7 +87,7 @@ def test_dev_console_is_the_terminal(bundle: Bundle, console: Console) -> None:
     assert " /dev/console " in read_until_end(console.fd())
 
 
-def test_exec_with_a_console_socket(bundle: Bundle, console: Console, ours: None) -> None:
+def test_exec_with_a_console_socket(ours: None, bundle: Bundle, console: Console) -> None:
     bundle.args("sleep", "30").started()
     words = ("exec", "-d", "-t", "--console-socket", str(console.path), bundle.id, "/init", "tty")
     bundle.runtime(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).check()

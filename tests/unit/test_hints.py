@@ -153,14 +153,14 @@ def told(
             ["mount", "proc", "proc", "/proc", "", ""],
             errno.EPERM,
             {"call": "mount", "word": 3},
-            'cannot mount proc on "/proc": operation not permitted',
+            'cannot mount proc on "/proc": Operation not permitted',
             "the namespace that it shows must belong to the container",
         ),
         (
             ["mount", "proc", "proc", "/proc", "", ""],
             errno.EPERM,
             {"sysctl": {"kernel.apparmor_restrict_unprivileged_userns": "1"}},
-            'cannot mount proc on "/proc": operation not permitted',
+            'cannot mount proc on "/proc": Operation not permitted',
             APPARMOR,
         ),
         (
