@@ -240,7 +240,8 @@ def network_record(
     options: Options, image: ContainerConfig, facts: Facts, warnings: list[str]
 ) -> dict[str, Any]:
     mode, _, rest = str(options.get("network") or "").partition(":")
-    if mode in _DEFAULT_NETWORKS:
+    is_chosen = mode not in _DEFAULT_NETWORKS
+    if not is_chosen:
         mode = default_network(facts)
     if mode not in NETWORKS:
         raise InvalidInput(
@@ -253,6 +254,7 @@ def network_record(
         published = []
     return {
         "mode": mode,
+        "chosen": is_chosen,
         "options": [word for word in rest.split(",") if word],
         "ports": published,
         "aliases": list(options.get("network_alias") or ()),
@@ -330,24 +332,36 @@ def _hosts(options: Options, facts: Facts, hostname: str) -> str:
     from rcrun.network import hosts
 
     mode = options["network"]
-    address = hosts.HOST_ADDRESSES.get(mode, "")
-    added = [hosts.parse_added(text, address) for text in options.get("add_host") or ()]
+    address = _address_of_host(mode, facts)
+    gateway = address if mode in ("none", "host") else address or hosts.OFFLINE
+    added = [hosts.parse_added(text, gateway) for text in options.get("add_host") or ()]
     if mode == "host":
         return hosts.host_text(_host_file(facts, "/etc/hosts"), added)
     names = [hostname, facts.name]
     if options.get("domainname"):
         names.insert(0, f"{hostname}.{options['domainname']}")
-    return hosts.text(names, host_address=address, added=added)
+    if mode == "none":
+        return hosts.text(names, added=added)
+    from rcrun.network.pasta import ADDRESS
+
+    return hosts.text(names, address=ADDRESS, host_address=address, added=added)
+
+
+def _address_of_host(mode: str, facts: Facts) -> str:
+    if mode == "none":
+        return ""
+    return "127.0.0.1" if mode == "host" else facts.host_address()
 
 
 def _resolv(options: Options, facts: Facts) -> str:
     from rcrun.network import resolv
 
     mode = options["network"]
+    forwards = mode in ("pasta", "slirp4netns")
     return resolv.text(
         _host_file(facts, "/etc/resolv.conf"),
         own_network=mode != "host",
-        forwarder=resolv.FORWARDERS.get(mode, ""),
+        forwarder=resolv.forwarder(facts.host_address()) if forwards else "",
         servers=options.get("dns") or (),
         search=options.get("dns_search") or (),
         options=options.get("dns_option") or (),

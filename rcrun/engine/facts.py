@@ -16,13 +16,14 @@ class Facts:
     """`stat` and `read` look at the host's file system: None where nothing is, bytes or InvalidInput.
 
     `find_program` gives a path or an empty text, `hard_limit` the caller's limit of an RLIMIT_ name, -1
-    for none. `passwd` and `group` are the texts of the image's files. `held` are our own capabilities.
+    for none, `host_address` where containers reach the host. `passwd` and `group` are the texts of the
+    image's files. `held` are our own capabilities.
     """
 
     __slots__ = (
         "container_dir", "container_id", "created", "cwd", "environ", "find_program", "group",
-        "hard_limit", "held", "hostname", "identity", "kernel", "lowers", "machine", "name", "new_id", "passwd",
-        "read", "stat", "store_dir",
+        "hard_limit", "held", "host_address", "hostname", "identity", "kernel", "lowers", "machine",
+        "name", "new_id", "passwd", "read", "stat", "store_dir",
     )  # fmt: skip
 
     def __init__(
@@ -39,6 +40,7 @@ class Facts:
         find_program: Callable[[str], str],
         hard_limit: Callable[[str], int],
         new_id: Callable[[], str],
+        host_address: Callable[[], str] = str,
         environ: Mapping[str, str],
         cwd: str = "/",
         hostname: str = "localhost",
@@ -60,6 +62,7 @@ class Facts:
         self.find_program = find_program
         self.hard_limit = hard_limit
         self.new_id = new_id
+        self.host_address = host_address
         self.environ = environ
         self.cwd = cwd
         self.hostname = hostname
@@ -101,6 +104,7 @@ def gather(
         find_program=lambda name: find_program(name, environ.get("PATH", "")),
         hard_limit=hard_limit,
         new_id=_new_id,
+        host_address=_host_address,
         environ=environ,
         cwd=_cwd(),
         hostname=host.nodename,
@@ -132,6 +136,12 @@ def _read(path: str) -> bytes:
 
 def _new_id() -> str:
     return os.urandom(32).hex()
+
+
+def _host_address() -> str:
+    from rcrun.network.route import host_address
+
+    return host_address()
 
 
 def _cwd() -> str:

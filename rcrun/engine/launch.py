@@ -145,14 +145,36 @@ def _helpers(context: Context, container: Container) -> Records:
     network: dict[str, Any] = container.record.get("network") or {}
     if network.get("mode") not in ("pasta", "slirp4netns"):
         return []
-    from rcrun.network.helpers import helper_records
+    from rcrun.network import helpers
+    from rcrun.network.route import own_addresses
 
+    helpers.require_tun()
     if network.get("ports"):
         from rcrun.network.ports import settle
 
         network["bound"] = settle(network["ports"])
-    as_root = context.identity.kind == "root"
-    return helper_records(network, container.live_dir, context.environ, as_root=as_root)
+    search = context.environ.get("PATH", "")
+    around = helpers.Surroundings(
+        lambda name: helpers.find_program(name, search),
+        own_addresses(),
+        as_root=context.identity.kind == "root",
+    )
+    records = helpers.helper_records(network, container.live_dir, around)
+    if not network.get("chosen") and not around.programs("pasta"):
+        _say_no_pasta(context)
+    return [["await-helpers"], *records] if network.get("ports") else records
+
+
+def _say_no_pasta(context: Context) -> None:
+    """Once a boot."""
+    try:
+        os.close(os.open(f"{context.store.live_dir}/no-pasta", os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError:
+        return
+    context.warn(
+        "pasta is not installed: slirp4netns makes the network, which is slower",
+        "run: sudo apt-get install passt",
+    )
 
 
 def _removal_records(container: Container) -> Records:

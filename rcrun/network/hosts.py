@@ -10,10 +10,9 @@ if TYPE_CHECKING:
 
 # The names under which programs look for the host; docker's and podman's.
 HOST_NAMES = "host.docker.internal host.containers.internal"
-# The host's address in each kind of network. pasta and slirp4netns are started so that they reach nothing of
-# the host's own; their addresses come here when they are started otherwise.
-HOST_ADDRESSES = {"host": "127.0.0.1"}
 GATEWAY = "host-gateway"
+# Instead of the host's address while it has none: nobody answers there, but the container starts.
+OFFLINE = "10.0.2.2"
 _LOCAL = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::\tip6-localnet

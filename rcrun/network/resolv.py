@@ -8,11 +8,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Where systemd-resolved keeps the real servers, when /etc/resolv.conf names its stub alone.
-RESOLVED = "/run/systemd/resolve/resolv.conf"
-STUB = "127.0.0.53"
-# The address at which each kind of network passes questions on to the host's own servers.
-FORWARDERS = {"pasta": "169.254.1.1", "slirp4netns": "10.0.2.3"}
+# Where pasta and slirp4netns pass questions on to the host's first server, be it a loopback one such as
+# systemd-resolved's 127.0.0.53; the second where the host has IPv6 only.
+FORWARDER, FORWARDER6 = "10.0.2.3", "fd72:6372:756e::3"
+
+
+def forwarder(host_address: str) -> str:
+    return FORWARDER6 if ":" in host_address else FORWARDER
 
 
 class Resolv:

@@ -159,6 +159,14 @@ int hooks_run(const struct plan *plan, const char *kind, pid_t pid, const char *
 
 /* --- helpers ------------------------------------------------------------------------------------------ */
 
+/* `helper PID_FILE ARG…`, `helper-else TEXT PID_FILE ARG…`: which word is PID_FILE; 0: neither */
+static int helper_words(const struct record *record)
+{
+	if (record_is(record, "helper"))
+		return 1;
+	return record_is(record, "helper-else") ? 2 : 0;
+}
+
 /* The words with @PID@ and @READY@ replaced, NULL-terminated; false: out of memory. */
 static bool fill_in(const struct record *record, pid_t pid, int ready, char ***argv)
 {
@@ -167,8 +175,9 @@ static bool fill_in(const struct record *record, pid_t pid, int ready, char ***a
 		int value;
 	} marks[] = {{"@PID@", (int)pid}, {"@READY@", ready}};
 
+	int from = helper_words(record) + 1;
 	*argv = calloc((size_t)record->count, sizeof(**argv));
-	for (int i = 2; *argv && i < record->count; i++) {
+	for (int i = from; *argv && i < record->count; i++) {
 		char *word = record->words[i];
 		for (int m = 0; m < 2; m++) {
 			char *at = strstr(word, marks[m].mark);
@@ -176,14 +185,14 @@ static bool fill_in(const struct record *record, pid_t pid, int ready, char ***a
 					   marks[m].value, at + strlen(marks[m].mark)) < 0)
 				return false;
 		}
-		(*argv)[i - 2] = word;
+		(*argv)[i - from] = word;
 	}
 	return *argv != NULL;
 }
 
 static bool wants_ready(const struct record *record)
 {
-	for (int i = 2; i < record->count; i++)
+	for (int i = helper_words(record); i < record->count; i++)
 		if (strstr(record->words[i], "@READY@"))
 			return true;
 	return false;
@@ -224,10 +233,14 @@ static int start_in_foreground(const struct record *record, pid_t init, struct r
 	writer = -1;
 	struct pollfd waiting = {.fd = reader, .events = POLLIN};
 	if (TEMP_FAILURE_RETRY(poll(&waiting, 1, 30000)) == 1 && read(reader, &byte, 1) == 1)
-		return write_pid(record->words[1], pid) < 0 ? fail(report, "open") : 0;
+		return write_pid(record->words[helper_words(record)], pid) < 0
+			       ? fail(report, "open")
+			       : 0;
+	int status = 0;
 	(void)kill(pid, SIGKILL);
-	(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+	(void)TEMP_FAILURE_RETRY(waitpid(pid, &status, 0));
 	keep_text(errors, report);
+	report->child_status = exit_code(status);
 	return fail_with(report, "helper", EIO);
 }
 
@@ -246,49 +259,66 @@ static int helper_start(const struct record *record, pid_t init, struct report *
 	return fail_with(report, "helper", EIO);
 }
 
+/* Why another one is tried, for whoever started us: this is no failure, so there is no report of it. */
+static void say(const char *text, const struct report *report)
+{
+	const char *last = report->text;
+
+	if (!*text)
+		return;
+	for (const char *line = last; *line; line++)
+		if (line[0] == '\n' && line[1])
+			last = line + 1;
+	dprintf(2, "%s: %.*s\n", text, (int)strcspn(last, "\n"), last);
+}
+
+/* The first of each chain of alternatives that starts is kept. */
 int helpers_start(const struct plan *plan, pid_t pid, struct report *report)
 {
+	int failed = 0;
+
 	for (int i = 0; i < plan->first_step; i++) {
 		const struct record *record = &plan->records[i];
-		if (!record_is(record, "helper"))
+		if (!helper_words(record) || (record_is(record, "helper-else") && !failed))
 			continue;
+		if (record_is(record, "helper") && failed)
+			return -1;
+		if (failed) {
+			say(record->words[1], report);
+			report_clear(report);
+		}
 		/* one that goes to the background becomes our child, so that its pid cannot be another's */
 		TRY(report, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
-		if (helper_start(record, pid, report) < 0) {
+		failed = helper_start(record, pid, report);
+		if (failed)
 			report->step = record->index;
-			return -1;
-		}
 	}
-	return 0;
+	return failed;
 }
 
-/* Its ports are free when it is gone: whoever was told that the container ended may ask for them at once. */
-static void end_child(pid_t pid)
-{
-	autoclose int process = sys_pidfd_open(pid);
-	struct pollfd waiting = {.fd = process, .events = POLLIN};
-
-	(void)kill(pid, SIGTERM);
-	if (process < 0 || TEMP_FAILURE_RETRY(poll(&waiting, 1, 1000)) != 1)
-		(void)kill(pid, SIGKILL);
-	(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
-}
-
+/*
+ * They keep nothing that a SIGKILL could damage. The kernel takes 50 ms to take a network apart: that is waited for
+ * only where ports are published, since whoever is told that the container ended may ask for them at once.
+ */
 void helpers_stop(const struct plan *plan)
 {
 	for (int i = 0; i < plan->first_step; i++) {
 		const struct record *record = &plan->records[i];
+		int file = helper_words(record);
 		char text[16] = "";
 
-		if (!record_is(record, "helper"))
+		if (!file)
 			continue;
-		autoclose int fd = open(record->words[1], O_RDONLY | O_CLOEXEC);
+		autoclose int fd = open(record->words[file], O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
 			continue;
 		pid_t pid = (pid_t)number(text);
-		if (pid > 1 && waitpid(pid, NULL, WNOHANG) == 0)
-			end_child(pid);
-		(void)unlink(record->words[1]);
+		if (pid > 1 && waitpid(pid, NULL, WNOHANG) == 0) {
+			(void)kill(pid, SIGKILL);
+			if (plan->settings.await_helpers)
+				(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+		}
+		(void)unlink(record->words[file]);
 	}
 }
 

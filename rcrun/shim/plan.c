@@ -191,6 +191,12 @@ static void set_log(struct settings *s, const struct record *r)
 	s->log_files = (unsigned)number(r->words[3]);
 }
 
+static void set_await_helpers(struct settings *s, const struct record *r)
+{
+	(void)r;
+	s->await_helpers = true;
+}
+
 static void set_unshare(struct settings *s, const struct record *r)
 {
 	s->unshare = namespace_flags(r->words[1]);
@@ -222,6 +228,8 @@ static const struct setting settings_table[] = {
 	{"state-json", "p", set_state_json},
 	{"hook", "pddpdw*", set_nothing},
 	{"helper", "ppw*", set_nothing},
+	{"helper-else", "wppw*", set_nothing},
+	{"await-helpers", "", set_await_helpers},
 	{"cgroup", "p", set_cgroup},
 	{"uidmap", "wd*", set_uid_map},
 	{"gidmap", "wd*", set_gid_map},

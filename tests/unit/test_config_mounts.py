@@ -237,7 +237,7 @@ def test_hosts() -> None:
     text = made.files["hosts"]
     assert "10.1.1.1\tdb\n" in text
     assert "::2\tsix\n" in text
-    assert "127.0.0.1\tweb.d web calm_curie\n" in text
+    assert "10.0.2.100\tweb.d web calm_curie\n" in text
     host = built({"network": "host", "add_host": ("db=10.1.1.1", "gw:host-gateway")}).files["hosts"]
     assert host.startswith(
         "127.0.0.1 localhost\n10.0.0.9 build.example\n10.1.1.1\tdb\n127.0.0.1\tgw\n"
@@ -249,7 +249,14 @@ def test_hosts() -> None:
 def test_the_host_has_a_name_only_where_it_can_be_reached() -> None:
     from rcrun.network import hosts
 
-    assert "host.docker.internal" not in built({"network": "none"}).files["hosts"]
+    alone = built({"network": "none"}).files["hosts"]
+    assert "host.docker.internal" not in alone
+    assert "127.0.0.1\t0123456789ab calm_curie\n" in alone
+    reaching = built(known=facts(host_address=lambda: "192.0.2.7")).files["hosts"]
+    assert "192.0.2.7\thost.docker.internal host.containers.internal\n" in reaching
+    offline = built({"add_host": ("gw:host-gateway",)}).files["hosts"]
+    assert "10.0.2.2\tgw\n" in offline
+    assert "host.docker.internal" not in offline
     found = hosts.text(
         ["web"], host_address="10.0.2.2", added=[hosts.parse_added("gw:host-gateway", "10.0.2.2")]
     )
@@ -258,7 +265,7 @@ def test_the_host_has_a_name_only_where_it_can_be_reached() -> None:
 
 
 def test_resolvers() -> None:
-    assert built().files["resolv.conf"] == "search example.org\nnameserver 169.254.1.1\n"
+    assert built().files["resolv.conf"] == "search example.org\nnameserver 10.0.2.3\n"
     assert "127.0.0.53" in built({"network": "host"}).files["resolv.conf"]
     asked = built({"dns": ("10.0.0.1",), "dns_search": (".",), "dns_option": ("ndots:2",)})
     assert asked.files["resolv.conf"] == "nameserver 10.0.0.1\noptions ndots:2\n"

@@ -1,0 +1,91 @@
+"""The command line of pasta, of the words that every version since 2023 has. Pure."""
+
+from __future__ import annotations
+
+from rcrun.network.resolv import forwarder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    Port = Mapping[str, Any]
+
+# The container's side, the same as slirp4netns gives, so that resolv.conf and inspect need not know which it is.
+# pasta translates nothing: whom the host reaches, the container reaches under the same address. An address of its
+# own, where pasta would lend it the host's, is what lets it reach the host.
+ADDRESS, PREFIX, GATEWAY = "10.0.2.100", "24", "10.0.2.2"
+ADDRESS6, GATEWAY6 = "fd72:6372:756e::100", "fd72:6372:756e::2"
+INTERFACE = "eth0"
+
+# Who gives one of these wants to arrange addresses alone.
+_ARRANGING = frozenset(
+    "-a --address -n --netmask -g --gateway -i --interface -M --mac-addr --outbound-if4"
+    " --outbound-if6 -4 --ipv4-only -6 --ipv6-only".split()
+)
+# Without a default route pasta knows no interface to copy from; it only needs the name of one.
+_ISOLATED = ["-4", "-i", "lo", "-M", "02:00:00:00:00:01"]
+_EVERYWHERE = "0.0.0.0"
+
+
+def words(
+    ports: Sequence[Port],
+    options: Sequence[str],
+    host: tuple[str, str],
+    *,
+    pid_file: str,
+) -> list[str]:
+    """No ports but the published ones, in neither direction; `host` as route.own_addresses() says it."""
+    own = [option for option in options if option != "--map-gw"]
+    return [
+        "--config-net",
+        "--quiet",
+        *([] if "--map-gw" in options else ["--no-map-gw"]),
+        *([] if _ARRANGING.intersection(own) else address_words(host)),
+        *([] if _has(own, "-I", "--ns-ifname") else ["-I", INTERFACE]),
+        *([] if _has(own, "--dns-forward") else ["--dns-forward", forwarder(host[0] or host[1])]),
+        "--pid", pid_file,
+        *_port_words("-t", "tcp", ports, host[1]),
+        *_port_words("-u", "udp", ports, host[1]),
+        "-T", "none",
+        "-U", "none",
+        *own,
+    ]  # fmt: skip
+
+
+def _has(options: Sequence[str], *names: str) -> bool:
+    return any(option in names or option.startswith(f"{names[-1]}=") for option in options)
+
+
+def address_words(host: tuple[str, str]) -> list[str]:
+    ip4 = ["-a", ADDRESS, "-n", PREFIX, "-g", GATEWAY]
+    ip6 = ["-a", ADDRESS6, "-g", GATEWAY6, "--no-ra", "--no-dhcpv6"]
+    if host[0] and host[1]:
+        return [*ip4, *ip6]
+    if host[1]:
+        return ["-6", *ip6]
+    return ["-4", *ip4] if host[0] else [*_ISOLATED, *ip4]
+
+
+def _port_words(option: str, protocol: str, ports: Sequence[Port], host6: str) -> list[str]:
+    words = []
+    for port in ports:
+        if port["protocol"] == protocol:
+            pair = f"{port['host_port']}:{port['container_port']}"
+            words += [
+                word
+                for address in bound_addresses(port["host_ip"], host6)
+                for word in (option, f"{address}/{pair}")
+            ]
+    return words or [option, "none"]
+
+
+def bound_addresses(host_ip: str, host6: str) -> list[str]:
+    """Unless one was named: all of IPv4, and the host's own of IPv6.
+
+    Not the loopback of IPv6: there pasta would take a connection for a program that listens on IPv4 only, and
+    `curl localhost:8080`, which tries ::1 first, would fail where it now goes on to 127.0.0.1.
+    """
+    if host_ip:
+        return [host_ip.strip("[]")]
+    return [_EVERYWHERE, host6] if host6 else [_EVERYWHERE]
