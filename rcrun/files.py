@@ -6,14 +6,12 @@ Everything here raises OSError untouched; the layer that knows the purpose gives
 from __future__ import annotations
 
 import _json
-import errno
 import fcntl
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
     from typing import Any
 
 
@@ -62,7 +60,7 @@ def dump_json(value: object) -> str:
 
 
 def read_json(path: str) -> Any:
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         return parse_json(file.read())
 
 
@@ -91,10 +89,24 @@ def write_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = Tru
             os.close(fd)
         os.rename(aside, path)
     except BaseException as error:
-        os.unlink(aside)
+        unlink_if_there(aside)
         if isinstance(error, OSError) and error.filename is None:
             error.filename = path
         raise
+
+
+def write_new(path: str, data: bytes, *, durable: bool = False) -> None:
+    """A file in a directory that nobody looks into yet: no need to write it aside."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        write_all(fd, data)
+        if durable:
+            os.fdatasync(fd)
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
+    finally:
+        os.close(fd)
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
@@ -108,6 +120,14 @@ def unlink_if_there(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
+
+
+def is_at(fd: int, path: str) -> bool:
+    """Whether the descriptor is still the thing at the path."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 class Lock:
@@ -126,10 +146,11 @@ class Lock:
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError:
             os.close(fd)
-            if error.errno == errno.EWOULDBLOCK:
-                return False
+            return False
+        except BaseException:
+            os.close(fd)
             raise
         self.fd = fd
         return True
@@ -143,12 +164,7 @@ class Lock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 

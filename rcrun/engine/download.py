@@ -10,9 +10,8 @@ import fcntl
 import os
 
 from rcrun.errors import RcrunError, RegistryError
-from rcrun.files import write_all
+from rcrun.files import is_at, write_all
 from rcrun.storage.blobs import has_blob
-from rcrun.storage.scratch import is_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ Documents and blobs come first, each verified; the name is written last, so that
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError
+from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError, StepFailed
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
 from rcrun.storage import images, layout
@@ -323,4 +323,9 @@ def unpack(context: Context, image: Image, progress: Progress) -> None:
     """What is missing of an image's layers."""
     from rcrun.storage import layers
 
-    layers.ensure(context.store, context.identity, image, progress)
+    try:
+        layers.ensure(context.store, context.identity, image, progress)
+    except StepFailed as error:
+        from rcrun.engine.work import worded
+
+        raise worded(error) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rcrun.engine.images import Listed, of_image
-from rcrun.errors import InUse, InvalidInput, NotFound, RcrunError
+from rcrun.errors import InUse, InvalidInput, NotFound, RcrunError, StepFailed
 from rcrun.formats import reference as grammar
 from rcrun.storage import containers, images, layout
 
@@ -48,9 +48,13 @@ def remove(context: Context, text: str, *, force: bool = False, all_names: bool 
 
 def finish(context: Context) -> None:
     """Remove the blobs and layers that nothing names any more."""
+    from rcrun.engine.work import worded
     from rcrun.storage.collect import collect
 
-    collect(context.store, context.identity)
+    try:
+        collect(context.store, context.identity)
+    except StepFailed as error:
+        raise worded(error) from error
 
 
 def _known_name(store: Store, text: str) -> Descriptor | None:

@@ -7,14 +7,13 @@ import os
 from rcrun.engine.config import ImageFacts, build
 from rcrun.engine.facts import gather
 from rcrun.engine.launch import Foreground, launch, launch_failed
-from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError
-from rcrun.files import dump_json, write_file
+from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError, StepFailed
+from rcrun.files import dump_json, unlink_if_there, write_new
 from rcrun.formats import names
 from rcrun.paths import make_private_dir
 from rcrun.storage import images, layered, layers
 from rcrun.storage.claims import Claim, claim
 from rcrun.storage.containers import anonymous_volumes, now_text
-from rcrun.storage.lease import Gate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,12 +96,13 @@ def foreground_of(options: Options) -> Foreground:
 class Making:
     """A container being made, with everything that goes when it fails: its directory, name, cidfile."""
 
-    __slots__ = ("claim", "context", "gate", "options")
+    __slots__ = ("cidfile", "claim", "context", "gate", "options")
 
     def __init__(self, context: Context, options: Options) -> None:
         self.context = context
         self.options = options
-        self.gate = Gate(context.store)
+        self.cidfile = ""  # the one that was written
+        self.gate = layers.gate(context.store)
         self.claim: Claim = claim(context.store)
 
     def make(self, text: str, args: Sequence[str], progress: Progress | None) -> None:
@@ -149,10 +149,18 @@ class Making:
         if directory:
             return directory_root(str(directory))
         image = self._image(text, progress)
-        lowers = layers.ensure(self.context.store, self.context.identity, image, progress)
+        lowers = self._lowers(image, progress)
         config = image.config.get("config") or {}
         facts = ImageFacts(config, image.reference or None, image.config_digest, image.digest)
         return Root(facts, lowers)
+
+    def _lowers(self, image: Image, progress: Progress | None) -> list[str]:
+        try:
+            return layers.ensure(self.context.store, self.context.identity, image, progress)
+        except StepFailed as error:
+            from rcrun.engine.work import worded
+
+            raise worded(error) from error
 
     def _image(self, text: str, progress: Progress | None) -> Image:
         """Found while the gate is held, so that nobody collects its layers before we name them."""
@@ -163,7 +171,7 @@ class Making:
         )
         if is_plain and policy not in ("always", "newer"):
             make_private_dir(self.context.store.root_dir)
-            self.gate.__enter__()
+            self.gate.acquire()
             try:
                 return images.find(self.context.store, text, platform=platform)
             except NotFound:
@@ -175,7 +183,7 @@ class Making:
 
         policy = "always" if is_plain and policy == "missing" else policy
         pulled = pull(self.context, text, policy=policy, platform=platform, progress=progress)
-        self.gate.__enter__()
+        self.gate.acquire()
         found = pulled.reference or pulled.config_digest
         return images.find(self.context.store, found, platform=platform)
 
@@ -197,7 +205,7 @@ class Making:
         container.record = built.container
         durable = not built.container["auto_remove"]
         for name, text in built.files.items():
-            write_file(container.path(name), text.encode(), durable=False)
+            write_new(container.path(name), text.encode())
         os.mkdir(container.path("rootfs"), 0o755)
         if root.directory:
             container.record["rootfs"] = {"kind": "directory", "path": root.directory}
@@ -209,7 +217,7 @@ class Making:
 
             prepare(self.context, built.mounts, root.lowers, built.config)
         config = (dump_json(built.config) + "\n").encode()
-        write_file(container.path("config.json"), config, durable=durable)
+        write_new(container.path("config.json"), config, durable=durable)
 
     def _make_upper(self, root: Root) -> None:
         """The root directory's mode is the upper's; its owner is the container's root, which we are."""
@@ -232,25 +240,26 @@ class Making:
         if not path:
             return
         try:
-            with open(path, "x", encoding="ascii") as file:
-                file.write(self.claim.container.id)
+            write_new(path, self.claim.container.id.encode())
         except FileExistsError:
-            raise AlreadyExists(
-                f'container ID file found, make sure the other container isn\'t running or delete "{path}"'
-            ) from None
+            raise _cidfile_exists(path) from None
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise InvalidInput(f'cannot write the container ID file "{path}": {reason}') from error
+        self.cidfile = path
 
     def __enter__(self) -> Making:
         path = self.options.get("cidfile")
         if path and os.path.lexists(path):
-            raise AlreadyExists(
-                f'container ID file found, make sure the other container isn\'t running or delete "{path}"'
-            )
+            raise _cidfile_exists(path)
         return self
 
     def __exit__(self, *error: object) -> None:
         self.gate.release()
         if self.claim.lock.fd >= 0:
             if not self.claim.is_saved():
+                if self.cidfile:
+                    unlink_if_there(self.cidfile)
                 self._remove_volumes()
             self.claim.__exit__(None, None, None)
 
@@ -284,6 +293,12 @@ def bundle_root(context: Context, path: str) -> Root:
         raise bundle.malformed(spec, error) from error
     root.bundle_dir = bundle_dir
     return root
+
+
+def _cidfile_exists(path: str) -> AlreadyExists:
+    return AlreadyExists(
+        f'container ID file found, make sure the other container isn\'t running or delete "{path}"'
+    )
 
 
 def _random_below(limit: int) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from rcrun.engine.download import Stopped
+from rcrun.engine.work import worded
+from rcrun.errors import StepFailed
 from rcrun.storage.layers import LayerQueue
 
 TYPE_CHECKING = False
@@ -57,10 +60,13 @@ class UnpackAhead:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        cause = self._error  # of a stop; what comes after one is only its effect
         if kind is not None:
             self._queue.stop()
         self._queue.close()
         self._thread.join()
         self._queue.__exit__()
-        if self._error is not None and kind is None:
-            raise self._error
+        if kind is None:
+            cause = self._error
+        if cause is not None and (kind is None or issubclass(kind, Stopped)):
+            raise worded(cause) if isinstance(cause, StepFailed) else cause

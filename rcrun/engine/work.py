@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rcrun.errors import StepFailed
     from rcrun.kernel.identity import Identity
 
 
@@ -24,3 +25,11 @@ def work_plan(
         *([["unshare", ",".join(types)]] if types else []),
         *steps,
     ]
+
+
+def worded(error: StepFailed) -> StepFailed:
+    """A failure of the store's workers in the words, and with the hint, that every launch has."""
+    from rcrun.runtime.hints import error_for
+    from rcrun.storage.work import CannotWork
+
+    return error_for(error.plan, error.report) if isinstance(error, CannotWork) else error

@@ -8,12 +8,10 @@ import os
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.files import dump_json, parse_json, write_all, write_file
 from rcrun.formats import digest as digests
-from rcrun.storage.scratch import Scratch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import TracebackType
+    from collections.abc import Mapping
     from typing import Any
 
     from rcrun.formats.image import Descriptor
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from rcrun.storage.lease import Lease
 
 MOST_DOCUMENT = 16 << 20  # a manifest or a configuration is read whole
-CHUNK = 1 << 20
 
 
 def has_blob(store: Store, descriptor: Descriptor) -> bool:
@@ -45,6 +42,8 @@ class BlobWriter:
         self, store: Store, expected: Descriptor | None = None, *, lease: Lease | None = None
     ) -> None:
         import hashlib
+
+        from rcrun.storage.scratch import Scratch
 
         if expected is not None and not digests.is_sha256(expected.get("digest")):
             raise InvalidInput(f'unsupported digest "{expected.get("digest")}"', "use sha256")
@@ -86,12 +85,7 @@ class BlobWriter:
         self._scratch.make_file(0o644)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._scratch.drop()
 
 
@@ -147,35 +141,6 @@ def read_document(store: Store, descriptor: Descriptor) -> Any:
         return parse_json(read_blob(store, descriptor))
     except ValueError as error:
         raise InvalidInput(f'blob "{descriptor["digest"]}" is not JSON: {error}') from error
-
-
-def copy_blob(
-    store: Store, descriptor: Descriptor, write: Callable[[bytes], object], *, chunk: int = CHUNK
-) -> None:
-    """Hand out the blob in pieces; RcrunError after the last one if it was not what its digest says."""
-    import hashlib
-
-    seen = hashlib.sha256()
-    try:
-        file = open(store.blob_path(descriptor["digest"]), "rb", buffering=0)
-    except FileNotFoundError:
-        raise NotFound(
-            f'blob "{descriptor["digest"]}" is not in the store', "pull or load its image again"
-        ) from None
-    with file:
-        while data := file.read(chunk):
-            seen.update(data)
-            write(data)
-    if f"sha256:{seen.hexdigest()}" != descriptor["digest"]:
-        raise _mismatch(descriptor, "its content was changed or damaged")
-
-
-def discard_blob(store: Store, digest: str) -> None:
-    """Take a damaged blob away, so that the next pull brings it again."""
-    try:
-        os.unlink(store.blob_path(digest))
-    except FileNotFoundError:
-        pass
 
 
 def _cannot_store(descriptor: Descriptor | None, error: OSError) -> RcrunError:

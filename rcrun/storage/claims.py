@@ -6,14 +6,12 @@ from __future__ import annotations
 import os
 
 from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError
-from rcrun.files import Lock, unlink_if_there
+from rcrun.files import Lock, is_at, unlink_if_there
 from rcrun.paths import make_private_dir
 from rcrun.storage.containers import Container, load, name_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from rcrun.paths import Store
 
 
@@ -33,7 +31,7 @@ class ContainerLock:
                 return False
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(f"no such container: {container.name}") from None
-        if not _is_at(self.lock.fd, container.path("lock")):
+        if not is_at(self.lock.fd, container.path("lock")):
             self.lock.release()
             raise NotFound(f"no such container: {container.name}")
         again = load(container.store, container.id)
@@ -47,20 +45,8 @@ class ContainerLock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.lock.release()
-
-
-def _is_at(fd: int, path: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
-    except FileNotFoundError:
-        return False
 
 
 class Claim:
@@ -85,12 +71,7 @@ class Claim:
         self.lock.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             if not self.is_saved():
                 remove_plain_tree(discard(self.container))

@@ -11,24 +11,25 @@ import os
 import time
 
 from rcrun.errors import RcrunError
-from rcrun.files import read_json_or_none, subdirectories
+from rcrun.files import read_json_or_none, subdirectories, unlink_if_there
 from rcrun.formats import digest as digests
 from rcrun.formats import image as documents
 from rcrun.storage import blobs, images, layout
-from rcrun.storage.layers import discard
-from rcrun.storage.lease import Gate
+from rcrun.storage.layers import discard, gate
 from rcrun.storage.scratch import lock_leftover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rcrun.files import Lock
     from rcrun.formats.image import Descriptor
     from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
 
 PATIENCE_SECONDS = 2
 MOST_LEFTOVERS = 200  # at a time: they become words of a command
+ASIDE_SECONDS = 3600
 PART_SECONDS = 7 * 24 * 3600  # a download that was begun can be continued for a week
 
 
@@ -57,31 +58,27 @@ def collect(store: Store, identity: Identity) -> Collected:
     """Remove the unused and the left over; safe beside pulls, runs and other collectors."""
     layout.init(store)
     collected = Collected()
-    gate = Gate(store, exclusive=True)
-    if gate.try_for(PATIENCE_SECONDS):
+    lock = gate(store, exclusive=True)
+    if _acquired(lock):
         try:
             marks = mark(store)
             _sweep_layers(store, marks, collected)
             _sweep_blobs(store, marks, collected)
         finally:
-            gate.release()
+            lock.release()
+    _sweep_asides(store)
     empty_trash(store, identity)
     return collected
 
 
-def unused(store: Store) -> Collected:
-    """What collect() would remove; nothing is changed."""
-    marks = mark(store)
-    found = Collected()
-    for name in _blob_names(store):
-        if name not in marks.blobs:
-            found.blobs.append(f"sha256:{name}")
-            found.size += os.stat(f"{store.path('blobs/sha256')}/{name}").st_size
-    for _, chain, layer_dir in _layer_dirs(store):
-        if chain not in marks.layers:
-            found.layers.append(chain)
-            found.size += layer_size(layer_dir)
-    return found
+def _acquired(lock: Lock) -> bool:
+    """A run that has to unpack first keeps the gate for longer than anybody wants to wait."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not lock.acquire(wait=False):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def layer_size(layer_dir: str) -> int:
@@ -188,6 +185,14 @@ def _blob_names(store: Store) -> Iterator[str]:
     return (name for name in subdirectories(store.path("blobs/sha256")) if digests.is_hex64(name))
 
 
+def _sweep_asides(store: Store) -> None:
+    """What `write_file` had written aside when its process was killed."""
+    for folder in (store.root_dir, store.path("blobs/sha256")):
+        for name in subdirectories(folder):
+            if name.endswith("~") and _is_abandoned(f"{folder}/{name}"):
+                unlink_if_there(f"{folder}/{name}")
+
+
 def _sweep_blobs(store: Store, marks: Marks, collected: Collected) -> None:
     for name in _blob_names(store):
         if name in marks.blobs:
@@ -216,7 +221,10 @@ def sweep_tmp(store: Store) -> None:
 def _is_abandoned(path: str) -> bool:
     """An interrupted download stays for a while; files of the replace-by-rename kind are never locked."""
     name = os.path.basename(path)
-    keep = PART_SECONDS if name.startswith("part.") else 0 if "." in name else 3600
+    if name.startswith("part."):
+        keep = PART_SECONDS
+    else:
+        keep = ASIDE_SECONDS if name.endswith("~") or "." not in name else 0
     try:
         return time.time() - os.lstat(path).st_mtime >= keep
     except FileNotFoundError:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from rcrun.files import Lock
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +32,17 @@ JOB_SIZE = 512  # pipe(7): small writes and reads of one size are never mixed
 def ensure(
     store: Store, identity: Identity, image: Image, progress: Progress | None = None
 ) -> list[str]:
-    """The absolute `diff` directories, top first. Whoever names them in a file holds the gate (lease.py)."""
+    """The absolute `diff` directories, top first. Whoever names them in a file holds the gate."""
     kind = identity.layer_kind()
     unfinished = [chain for chain in image.chain if not _is_finished(store, kind, chain)]
     if unfinished:
         _finish(store, identity, image, unfinished, progress)
     return [f"{store.layer_dir(kind, chain)}/diff" for chain in reversed(image.chain)]
+
+
+def gate(store: Store, *, exclusive: bool = False) -> Lock:
+    """Held shared from finding an image until a file names its layers; exclusive by the collector, for milliseconds."""
+    return Lock(store.path("gate.lock"), shared=not exclusive)
 
 
 def missing(store: Store, identity: Identity, image: Image) -> list[str]:

@@ -6,6 +6,8 @@ import errno
 import fcntl
 import os
 
+from rcrun.files import Lock, is_at, unlink_if_there
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,16 +85,6 @@ def _lock(fd: int) -> None:
             raise
 
 
-def is_at(fd: int, path: str) -> bool:
-    """Whether the descriptor is still the thing at the path."""
-    ours = os.fstat(fd)
-    try:
-        there = os.lstat(path)
-    except FileNotFoundError:
-        return False
-    return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
-
-
 def lock_leftover(path: str) -> int | None:
     """A descriptor that holds the lock of a thing whose maker is gone; None when he lives."""
     flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -121,40 +113,29 @@ def lock_leftover(path: str) -> int | None:
 class NamedLock:
     """An flock on `tmp/NAME.lock`, whose file goes away with its last holder; a context manager."""
 
-    __slots__ = ("fd", "path")
+    __slots__ = ("_lock",)
 
     def __init__(self, store: Store, name: str) -> None:
-        self.path = f"{store.tmp_dir()}/{name}.lock"
-        self.fd = -1
+        self._lock = Lock(f"{store.tmp_dir()}/{name}.lock")
 
     def acquire(self, *, wait: bool = True) -> bool:
-        kind = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
-        while True:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, kind)
-            except OSError as error:
-                os.close(fd)
-                if error.errno == errno.EWOULDBLOCK:
-                    return False
-                raise
-            if is_at(fd, self.path):
-                self.fd = fd
+        while self._lock.acquire(wait=wait):
+            if is_at(self._lock.fd, self._lock.path):
                 return True
-            os.close(fd)  # the holder before us has removed the file
+            self._lock.release()  # the holder before us has removed the file
+        return False
 
     def release(self) -> None:
-        if self.fd >= 0:
-            os.unlink(self.path)
-            os.close(self.fd)
-            self.fd = -1
+        if self._lock.fd >= 0:
+            unlink_if_there(self._lock.path)
+            self._lock.release()
 
     def held(self) -> NamedLock:
         """For `with`, after acquire()."""
         return self
 
     def __enter__(self) -> NamedLock:
-        if self.fd < 0:
+        if self._lock.fd < 0:
             self.acquire()
         return self
 

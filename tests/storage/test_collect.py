@@ -13,7 +13,8 @@ import pytest
 from rcrun.kernel import identity
 from rcrun.paths import Store
 from rcrun.storage import blobs, collect, images, layout
-from rcrun.storage.lease import Gate, Lease
+from rcrun.storage.layers import gate
+from rcrun.storage.lease import Lease
 from rcrun.storage.scratch import NamedLock, Scratch
 from rcrun.storage.trees import remove_tree
 
@@ -28,7 +29,6 @@ def sweep(store: Store) -> Callable[[], collect.Collected]:
 def test_everything_of_a_named_image_stays(store: Store, make_image: Make, sweep: Make) -> None:
     make_image("docker.io/library/x:1", [bytes(1024)])
     stray = blobs.write_blob(store, b"stray", "text/plain")
-    assert collect.unused(store).blobs == [stray["digest"]]
     found = sweep()
     assert (found.blobs, found.size) == ([stray["digest"]], 5)
     assert images.find(store, "x:1").manifest
@@ -80,10 +80,24 @@ def test_the_lease_of_the_dead_keeps_nothing(store: Store, sweep: Make) -> None:
 def test_a_held_gate_postpones(store: Store, sweep: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collect, "PATIENCE_SECONDS", 0.05)
     blob = blobs.write_blob(store, b"stray", "text/plain")
-    with Gate(store), Gate(store):  # two runs at once
+    with gate(store), gate(store):  # two runs at once
         assert sweep().blobs == []
         assert blobs.has_blob(store, blob)
     assert sweep().blobs == [blob["digest"]]
+
+
+def test_what_was_written_aside_goes_when_it_is_old(store: Store, sweep: Make) -> None:
+    blob = blobs.write_blob(store, b"kept", "text/plain")
+    layout.add_reference(store, blob, "docker.io/library/x:1")
+    old = [Path(store.blob_path(blob["digest"]) + ".7.0a~"), Path(store.path("index.json.7.0b~"))]
+    new = Path(store.path("index.json.8.0c~"))
+    for path in (*old, new):
+        path.write_bytes(b"x")
+    for path in old:
+        os.utime(path, (1, 1))
+    sweep()
+    assert [path.exists() for path in (*old, new)] == [False, False, True]
+    assert blobs.has_blob(store, blob)
 
 
 def test_leftovers(store: Store, sweep: Make) -> None:

@@ -44,9 +44,6 @@ def test_blob_round_trip(store: Store) -> None:
         made = writer.commit()
     assert made == descriptor_of(data)
     assert blobs.has_blob(store, made)
-    pieces: list[bytes] = []
-    blobs.copy_blob(store, made, pieces.append, chunk=700)
-    assert b"".join(pieces) == data
     assert blobs.read_blob(store, made) == data
     assert os.listdir(store.tmp_dir()) == []
 
@@ -81,8 +78,6 @@ def test_damage_is_noticed_by_the_reader(store: Store) -> None:
     Path(store.blob_path(made["digest"])).write_bytes(b"CONTENT")
     with pytest.raises(RcrunError, match="changed or damaged"):
         blobs.read_blob(store, made)
-    with pytest.raises(RcrunError, match="changed or damaged"):
-        blobs.copy_blob(store, made, lambda data: None)
     assert blobs.write_blob(store, b"content", "text/plain") == made
     assert blobs.read_blob(store, made) == b"content"
 
