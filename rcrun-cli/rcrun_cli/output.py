@@ -124,8 +124,13 @@ class Listing:
 
     def _print_template_table(self, rows: Sequence[Mapping[str, Any]], form: str) -> None:
         template = parse_template(form, escapes=True)
-        titles = template.render_header({**self.columns, "Label": lambda name: name}).split("\t")
+        titles = template.render_header({**self.columns, "Label": _label_title}).split("\t")
         print_table(titles, [template.render(row).split("\t") for row in rows])
+
+
+def _label_title(label: str) -> str:
+    """Docker's: the last part of the label's name, in words."""
+    return label.rpartition(".")[2].replace("-", " ").replace("_", " ")
 
 
 def _print_json(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -186,7 +186,7 @@ def _config(container: Container, spec: Mapping[str, Any]) -> Object:
         "AttachStdin": False,
         "AttachStdout": not record.get("detached", False),
         "AttachStderr": not record.get("detached", False),
-        "ExposedPorts": {port: {} for port in record.get("exposed") or []},
+        "ExposedPorts": {port: {} for port in _exposed(record)},
         "Tty": bool(record.get("tty")),
         "OpenStdin": bool(record.get("stdin_open")),
         "StdinOnce": bool(record.get("stdin_open")),
@@ -197,7 +197,7 @@ def _config(container: Container, spec: Mapping[str, Any]) -> Object:
         "WorkingDir": process.get("cwd") or "",
         "Entrypoint": record.get("entrypoint") or None,
         "OnBuild": None,
-        "Labels": record.get("labels") or {},
+        "Labels": dict(sorted((record.get("labels") or {}).items())),
         "StopSignal": name_of(record.get("stop_signal") or 15),
         "StopTimeout": record.get("stop_timeout", 10),
     }
@@ -282,23 +282,33 @@ def _ulimits(spec: Mapping[str, Any]) -> list[Object]:
     ]  # fmt: skip
 
 
+def _exposed(record: Mapping[str, Any]) -> list[str]:
+    """A port that is published is exposed, too."""
+    ports = (record.get("network") or {}).get("ports") or []
+    return sorted({_port_name(port) for port in ports}.union(record.get("exposed") or []))
+
+
 def _asked_ports(ports: list[dict[str, Any]]) -> Object:
     """`80/tcp` → where on the host, as it was asked for."""
     found: Object = {}
-    for port in ports:
+    for port in sorted(ports, key=_port_name):
         host_port = str(port["host_port"]) if port["host_port"] else ""
         if port.get("host_last"):
             host_port += f"-{port['host_last']}"
         binding = {"HostIp": port["host_ip"], "HostPort": host_port}
-        found.setdefault(f"{port['container_port']}/{port['protocol']}", []).append(binding)
+        found.setdefault(_port_name(port), []).append(binding)
     return found
+
+
+def _port_name(port: Mapping[str, Any]) -> str:
+    return f"{port['container_port']}/{port['protocol']}"
 
 
 def _bound_ports(container: Container) -> Object:
     """`80/tcp` → where it is now."""
     found: Object = {}
     for port in ps.published(container):
-        bindings = found.setdefault(f"{port['container_port']}/{port['protocol']}", [])
+        bindings = found.setdefault(_port_name(port), [])
         for ip in ps.host_addresses(port):
             bindings.append({"HostIp": ip, "HostPort": str(port["host_port"])})
     return found
@@ -307,8 +317,7 @@ def _bound_ports(container: Container) -> Object:
 def _network_settings(container: Container, now: Status) -> Object:
     record = container.record
     name = ps.network_name(container)
-    exposed: Object = dict.fromkeys(record.get("exposed") or [])
-    ports = {**exposed, **_bound_ports(container)}
+    ports: Object = {**dict.fromkeys(_exposed(record)), **_bound_ports(container)}
     network = {
         "IPAMConfig": None,
         "Links": None,

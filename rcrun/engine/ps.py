@@ -170,8 +170,10 @@ def shown_image(container: Container) -> str:
 
 
 def command_text(container: Container) -> str:
+    """As docker joins it: quotes around words with a space, but not around the first."""
     record = container.record
-    return " ".join([*(record.get("entrypoint") or []), *(record.get("command") or [])])
+    words = [*(record.get("entrypoint") or []), *(record.get("command") or [])]
+    return " ".join([*words[:1], *[f"'{word}'" if " " in word else word for word in words[1:]]])
 
 
 def published(container: Container) -> list[dict[str, Any]]:
@@ -187,13 +189,46 @@ def host_addresses(port: Mapping[str, Any]) -> list[str]:
 
 
 def ports_text(container: Container) -> str:
-    words = []
-    for port in published(container):
-        inside = f"{port['container_port']}/{port['protocol']}"
-        for ip in host_addresses(port):
-            shown = f"[{ip}]" if ":" in ip else ip
-            words.append(f"{shown}:{port['host_port']}->{inside}")
-    return ", ".join(words)
+    """As docker has it: by port; neighbours with the same number outside are a range, other numbers come last."""
+    groups: dict[str, list[int]] = {}
+    done, mappings = [], []
+    for number, ip, host_port, protocol in sorted(_places(container)):
+        place = f"[{ip}]:" if ":" in ip else f"{ip}:" if ip else ""
+        if place and host_port != number:
+            mappings.append(f"{place}{host_port}->{number}/{protocol}")
+        else:
+            done += _joined(groups, f"{place}@/{protocol}", number)
+    return ", ".join([*done, *[_range_text(*group) for group in groups.items()], *mappings])
+
+
+def _places(container: Container) -> list[tuple[int, str, int, str]]:
+    """Port, address and port on the host, protocol; without an address for one that is exposed only."""
+    places = [
+        (port["container_port"], ip, port["host_port"], port["protocol"])
+        for port in published(container)
+        for ip in host_addresses(port)
+    ]
+    taken = {f"{place[0]}/{place[3]}" for place in places}
+    words = [
+        text.partition("/") for text in container.record.get("exposed") or [] if text not in taken
+    ]
+    return [*places, *[(int(number), "", 0, protocol) for number, _, protocol in words]]
+
+
+def _joined(groups: dict[str, list[int]], key: str, number: int) -> list[str]:
+    """Put a port into its group; the text of the range that it does not continue."""
+    group = groups.get(key)
+    if group is not None and group[1] + 1 == number:
+        group[1] = number
+        return []
+    groups[key] = [number, number]
+    return [] if group is None else [_range_text(key, group)]
+
+
+def _range_text(key: str, group: list[int]) -> str:
+    place, protocol = key.split("@")
+    text = "-".join([str(number) for number in dict.fromkeys(group)])
+    return f"{place}{text}->{text}{protocol}" if place else f"{text}{protocol}"
 
 
 def network_name(container: Container) -> str:

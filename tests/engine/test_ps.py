@@ -156,3 +156,36 @@ def test_size(rcrun):
     written, virtual, whole = rcrun("ps", "-as", "--format", "{{.Size}}").check().out.split()
     assert (written, virtual) == ("5kB", "(virtual")
     assert whole.endswith("MB)")
+
+
+def test_ports_as_docker_writes_them():
+    class Container:
+        record = {
+            "exposed": ["80/tcp", "9000/tcp", "9001/tcp", "53/udp"],
+            "network": {
+                "bound": [
+                    {"host_ip": "", "host_port": 8080, "container_port": 80, "protocol": "tcp"},
+                    *[
+                        {"host_ip": "127.0.0.1", "host_port": port, "container_port": port, "protocol": "tcp"}
+                        for port in (7001, 7000, 7002)
+                    ],
+                ]
+            },
+        }  # fmt: skip
+
+    assert ps.ports_text(Container()) == (
+        "53/udp, 127.0.0.1:7000-7002->7000-7002/tcp, 9000-9001/tcp, 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"
+    )
+
+
+def test_commands_sizes_and_mounts_as_docker_writes_them(rcrun):
+    place = rcrun.account.new_dir("a-long-name-of-a-directory")
+    words = ("--name", "web", "-v", f"{place}:/data", "--label", "com.example.my-label=v")
+    rcrun("create", *words, *NO_NETWORK, "busybox", "sh", "-c", "exit 3").check()
+    form = "{{.Command}} {{len .Mounts}} {{.Size}}"
+    got = rcrun("ps", "-a", "--format", form).check().out
+    assert got.startswith("\"sh -c 'exit 3'\" 17 0B (virtual ")
+    got = rcrun("ps", "-a", "--no-trunc", "--format", "{{.Mounts}}").check().out
+    assert got == f"{place}\n"
+    got = rcrun("ps", "-a", "--format", 'table {{.Names}}\\t{{.Label "com.example.my-label"}}').out
+    assert got == "NAMES     my label\nweb       v\n"

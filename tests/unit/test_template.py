@@ -102,7 +102,7 @@ def test_faults_of_the_text(template: str, message: str) -> None:
         ("{{len}}", "1:2: len", "wrong number of args for len: want 1 got 0"),
         ("{{printf}}", "1:2: printf", "wrong number of args for printf: want at least 1 got 0"),
         ("{{index .Config.Env 5}}", "1:2: index .Config.Env 5", "error calling index: index out of range: 5"),
-        ("{{index .Config.Cmd 0}}", "1:2: index .Config.Cmd 0", "error calling index: index of untyped nil"),
+        ("{{index .Config.Cmd 0}}", "1:2: index .Config.Cmd 0", "error calling index: index out of range: 0"),
         ('{{slice "abc" 3 1}}', '1:2: slice "abc" 3 1', "error calling slice: invalid slice index: 3 > 1"),
         ('{{eq 1 "a"}}', '1:2: eq 1 "a"', "error calling eq: incompatible types for comparison"),
         ("{{lt true false}}", "1:2: lt true false", "error calling lt: invalid type for comparison"),

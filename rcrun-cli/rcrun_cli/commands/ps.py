@@ -79,7 +79,8 @@ def ps(
             output.put(output.short_id(seen.container.id, whole=no_trunc))
         return
     now = time.time()
-    rows = [_row(seen, now, form or "", size=size, whole=no_trunc) for seen in found]
+    asked = size or ".Size" in (form or "")
+    rows = [_row(seen, now, form or "", size=asked, whole=no_trunc) for seen in found]
     output.Listing(COLUMNS, (*SHOWN, "Size") if size else SHOWN).print(rows, form)
 
 
@@ -109,7 +110,7 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
         ),
         "Size": _size(container) if size else "",
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
-        "Mounts": ",".join(mount.get("name") or mount["source"] for mount in mounts),
+        "Mounts": ",".join(_mount_text(mount, whole) for mount in mounts),
         "LocalVolumes": str(sum(mount["type"] == "volume" for mount in mounts)),
         "Networks": engine.network_name(container),
         "Platform": "",
@@ -122,6 +123,11 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
     if ".Label " in form:
         row["Label"] = lambda key: labels.get(key, "")
     return row
+
+
+def _mount_text(mount: Mapping[str, Any], whole: bool) -> str:
+    text = str(mount.get("name") or mount.get("source") or "")
+    return text if whole else output.shortened(text, 15)
 
 
 def _size(container: Container) -> str:

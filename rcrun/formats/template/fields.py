@@ -49,12 +49,33 @@ FREE_MAPS: dict[str, Any] = {
 }
 
 
+# Lists that are null in docker's JSON while they are empty; to a template they are empty lists.
+NIL_LISTS = frozenset(
+    "Aliases Args Binds CapAdd CapDrop Cmd DNSNames Devices Dns DnsOptions DnsSearch Entrypoint Env ExecIDs "
+    "ExtraHosts GroupAdd Layers Links OnBuild RepoDigests RepoTags SecurityOpt Shell Ulimits VolumesFrom".split()
+)
+
+
+class NilList(list["Any"]):
+    """A list of NIL_LISTS that is null in JSON."""
+
+    __slots__ = ()
+    is_nil = True
+
+
 class FreeMap(dict[str, "Any"]):
     """A map of FREE_MAPS; `zero` is what `index` gives for a missing key."""
 
     __slots__ = ("zero",)
 
     zero: Any
+
+
+class NilMap(FreeMap):
+    """A map of FREE_MAPS that is null in JSON."""
+
+    __slots__ = ()
+    is_nil = True
 
 
 class Missing(Exception):
@@ -70,22 +91,27 @@ def field_of(value: Any, name: str) -> Any:
 
         raise Missing(f"can't evaluate field {name} in type {type_name(value)}")
     if name in value:
-        return _known_map(name, value[name])
+        return _typed(name, value[name])
     if isinstance(value, FreeMap):
         return None
     folded = name.casefold()
     for key in value:
         if key.casefold() == folded:
-            return _known_map(key, value[key])
+            return _typed(key, value[key])
     if name in ZERO_FIELDS:
-        return _known_map(name, ZERO_FIELDS[name])
+        return _typed(name, ZERO_FIELDS[name])
+    if name in ("Name", "Driver") and "Destination" in value:
+        return ""  # of a mount that is no volume
     raise Missing(f'map has no entry for key "{name}"')
 
 
-def _known_map(name: str, value: Any) -> Any:
-    if name not in FREE_MAPS or type(value) is not dict:
+def _typed(name: str, value: Any) -> Any:
+    """What JSON has there, with what docker's type adds."""
+    if value is None and name in NIL_LISTS:
+        return NilList()
+    if name not in FREE_MAPS or not (value is None or type(value) is dict):
         return value
-    free = FreeMap(value)
+    free = NilMap() if value is None else FreeMap(value)
     free.zero = FREE_MAPS[name]
     return free
 

@@ -61,6 +61,8 @@ def json_text(value: Any) -> str:
     """Compact JSON as Go writes it, without the escapes for HTML; keys stay in their order."""
     import json
 
+    if getattr(value, "is_nil", False):
+        return "null"
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_json_default)
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return text.encode("utf-8", "replace").decode() if not text.isascii() else text
