@@ -1,0 +1,142 @@
+"""A container's cgroup where one is delegated: pause, resume, kill of all, exec, and nothing left at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from accounts import DelegatedAccount
+from runtime.conftest import Bundle
+
+pytestmark = [pytest.mark.requires("userns"), pytest.mark.usefixtures("ours")]
+
+
+@pytest.fixture
+def bundle(delegated_account: DelegatedAccount, init_program: Path) -> Iterator[Bundle]:
+    made = Bundle(delegated_account, init_program)
+    made.config["linux"]["namespaces"].append({"type": "cgroup"})
+    yield made
+    made.runtime("delete", "--force", made.id)
+
+
+def groups_left(bundle: Bundle) -> list[str]:
+    account = bundle.account
+    assert isinstance(account, DelegatedAccount)
+    return account.groups_left()
+
+
+def test_the_container_is_in_a_group_of_its_own_and_sees_no_other(bundle: Bundle) -> None:
+    bundle.args("cat", "/proc/self/cgroup").started()
+    assert "0::/\n" in bundle.said_soon("0::/")
+    assert groups_left(bundle) == [f"./rcrun-{bundle.id}.scope"]
+    bundle.status_soon("stopped")
+    bundle.runtime("delete", bundle.id).check()
+    assert groups_left(bundle) == []
+
+
+def test_a_foreground_run_leaves_no_group(bundle: Bundle) -> None:
+    bundle.args("true").run().check()
+    assert groups_left(bundle) == []
+
+
+def test_a_failed_launch_leaves_no_group(bundle: Bundle) -> None:
+    bundle.config["process"]["args"] = ["/missing"]
+    assert bundle.run().status == 1
+    bundle.mount("/x", "bind", "/no/where", "bind")
+    assert bundle.create().status == 1
+    assert groups_left(bundle) == []
+
+
+def test_pause_and_resume(bundle: Bundle) -> None:
+    bundle.args("signal", "15").started()
+    bundle.said_soon("ready")
+    assert bundle.runtime("resume", bundle.id).status == 1
+    bundle.runtime("pause", bundle.id).check()
+    assert bundle.state()["status"] == "paused"
+    assert bundle.runtime("pause", bundle.id).status == 1
+
+    bundle.runtime("kill", bundle.id, "TERM").check()
+    assert "signal" not in bundle.said()
+    refused = bundle.runtime("exec", bundle.id, "/init", "true")
+    assert (refused.status, "paused" in refused.err) == (1, True)
+
+    bundle.runtime("resume", bundle.id).check()
+    bundle.said_soon("signal 15")
+
+
+def test_a_paused_container_can_be_deleted_by_force(bundle: Bundle) -> None:
+    bundle.args("sleep", "60").started()
+    bundle.runtime("pause", bundle.id).check()
+    bundle.runtime("delete", "--force", bundle.id).check()
+    assert groups_left(bundle) == []
+
+
+def test_everything_in_the_group_is_killed(bundle: Bundle) -> None:
+    """Also where no pid namespace ends with the init."""
+    bundle.without_namespace("pid").args("fork", "60").started()
+    bundle.said_soon("\n")
+    pids = json.loads(bundle.runtime("ps", "-f", "json", bundle.id).check().out)
+    assert len(pids) == 2
+    bundle.runtime("kill", "--all", bundle.id, "KILL").check()
+    bundle.status_soon("stopped")
+    for pid in pids:
+        assert not Path(f"/proc/{pid}/exe").exists()
+
+
+def test_delete_takes_what_the_init_left_behind(bundle: Bundle) -> None:
+    bundle.without_namespace("pid").args("fork", "60").started()
+    bundle.said_soon("\n")
+    pids = json.loads(bundle.runtime("ps", "-f", "json", bundle.id).check().out)
+    bundle.runtime("kill", bundle.id, "KILL").check()
+    bundle.status_soon("stopped")
+    bundle.runtime("delete", bundle.id).check()
+    assert groups_left(bundle) == []
+    assert not [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
+
+
+def test_an_exec_is_in_the_group(bundle: Bundle) -> None:
+    bundle.args("sleep", "60").started()
+    words = ("-d", "--pid-file", str(bundle.dir / "p"), bundle.id, "/init", "sleep", "60")
+    with open(bundle.dir / "exec.out", "wb") as out:
+        bundle.runtime("exec", *words, stdout=out, stderr=out).check()
+    pid = (bundle.dir / "p").read_text(encoding="ascii")
+    init = bundle.state()["pid"]
+    assert Path(f"/proc/{pid}/cgroup").read_text() == Path(f"/proc/{init}/cgroup").read_text()
+
+
+def test_a_path_of_the_configuration(bundle: Bundle) -> None:
+    bundle.linux(cgroupsPath="user.slice:libpod:x").args("sleep", "60").started()
+    assert groups_left(bundle) == ["./libpod-x.scope"]
+
+
+def test_disabled(bundle: Bundle) -> None:
+    bundle.args("sleep", "60").write()
+    words = ("--cgroup-manager=disabled", "run", "-d", "-b", str(bundle.dir), bundle.id)
+    with open(bundle.dir / "output", "wb") as out:
+        bundle.runtime(*words, stdout=out, stderr=out).check()
+    assert groups_left(bundle) == []
+    refused = bundle.runtime("pause", bundle.id)
+    assert (refused.status, "no cgroup of its own" in refused.err) == (1, True)
+
+
+def test_a_controller_that_is_not_there(bundle: Bundle) -> None:
+    bundle.linux(resources={"unified": {"foo.bar": "1"}})
+    result = bundle.run()
+    assert result.status == 1
+    assert "the requested cgroup controller `foo` is not available" in result.err
+    assert groups_left(bundle) == []
+
+
+def test_a_limit_of_what_is_there(bundle: Bundle) -> None:
+    """hugetlb is the one controller that the test machines have in v2."""
+    here = bundle.account.run("cat", "/sys/fs/cgroup/cgroup.controllers").check().out.split()
+    if "hugetlb" not in here:
+        pytest.skip("no hugetlb controller")
+    bundle.linux(resources={"unified": {"hugetlb.2MB.max": "2097152"}}).args("sleep", "60")
+    status = bundle.create()
+    if "not delegated" in bundle.said():
+        pytest.skip("the controller is not delegated to the subtree of the tests")
+    assert status.status == 0, bundle.said()

@@ -1,0 +1,150 @@
+"""Pure parts of the OCI commands: ids, the place of a cgroup, the process of an exec, limits of an update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rcrun.cgroup.delegated import MOUNT
+from rcrun.errors import InvalidInput
+from rcrun.runtime import groups, plan_resources
+from rcrun.runtime.execute import Changes, merged, process_of
+from rcrun.runtime.state import check_id
+from rcrun_cli.commands_oci.update import from_options
+
+SPEC: Any = {
+    "process": {
+        "args": ["/sbin/init"],
+        "cwd": "/srv",
+        "env": ["PATH=/bin", "HOME=/root"],
+        "user": {"uid": 1, "gid": 2, "additionalGids": [3]},
+        "noNewPrivileges": True,
+        "terminal": True,
+        "consoleSize": {"height": 1, "width": 1},
+        "capabilities": {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "ambient": []},
+    }
+}
+
+
+@pytest.mark.parametrize("name", ["a", "0", "a.b-c_d+e", "_x", "A" * 255])
+def test_ids(name: str) -> None:
+    assert check_id(name) == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".a", "-a", "a/b", "a b", "ä", "a\n", "A" * 256])
+def test_ids_that_are_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match="container ID"):
+        check_id(name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "root", "path"),
+    [
+        ("", False, "/p/rcrun-c.scope"),
+        ("/a/b/", True, f"{MOUNT}/a/b"),
+        ("/a/b", False, "/p/b"),
+        ("a/b", False, "/p/a/b"),
+        ("machine.slice:libpod:x", False, "/p/libpod-x.scope"),
+        ("::x", False, "/p/x.scope"),
+        ("user.slice:libpod:", True, "/p/libpod-c.scope"),
+    ],
+)
+def test_the_place_of_a_cgroup(asked: str, root: bool, path: str) -> None:
+    assert groups.place(asked, "c", "/p", root=root) == path
+
+
+def test_a_cgroup_below_ours_is_where_it_was_asked_for() -> None:
+    parent = f"{MOUNT}/user.slice"
+    assert groups.place("/user.slice/x/y", "c", parent, root=False) == f"{parent}/x/y"
+
+
+@pytest.mark.parametrize("asked", ["/a/../b", "..", "../x"])
+def test_a_cgroup_does_not_climb(asked: str) -> None:
+    with pytest.raises(InvalidInput):
+        groups.place(asked, "c", "/p", root=True)
+
+
+def test_controllers_that_limits_need() -> None:
+    resources = {
+        "memory": {"limit": 1},
+        "cpu": {"cpus": "0"},
+        "hugepageLimits": [{"pageSize": "2MB", "limit": 1}],
+        "unified": {"io.weight": "x", "cgroup.freeze": "0"},
+    }
+    assert plan_resources.controllers(resources) == ["memory", "hugetlb", "cpuset", "io"]
+
+
+@pytest.mark.parametrize("key", ["NOT", ".x", "memory.", "a/b.c"])
+def test_keys_of_unified_limits(key: str) -> None:
+    with pytest.raises(InvalidInput, match=r"CONTROLLER\.VALUE"):
+        plan_resources.check({"unified": {key: "1"}})
+
+
+def test_an_exec_takes_the_containers_process_but_not_all_of_it() -> None:
+    process = process_of(SPEC, Changes(["sh"]))
+    assert process == {
+        "args": ["sh"],
+        "capabilities": SPEC["process"]["capabilities"],
+        "cwd": "/srv",
+        "env": ["PATH=/bin", "HOME=/root"],
+        "terminal": False,
+        "user": {"uid": 1, "gid": 2, "additionalGids": [3]},
+    }
+
+
+def test_changes_of_an_exec() -> None:
+    changes = Changes(
+        ["sh"],
+        terminal=True,
+        user="7:8",
+        groups=[9],
+        env=["A=1", "PATH=/x"],
+        cwd="/",
+        capabilities=["net_admin"],
+        no_new_privs=True,
+    )
+    process = process_of(SPEC, changes)
+    assert process["user"] == {"uid": 7, "gid": 8, "additionalGids": [3, 9]}
+    assert process["env"] == ["PATH=/x", "A=1"]  # HOME was the other user's
+    assert process["cwd"] == "/"
+    assert process["terminal"] is True
+    assert process["noNewPrivileges"] is True
+    assert process["capabilities"]["bounding"] == ["CAP_KILL", "CAP_NET_ADMIN"]
+    assert process["capabilities"]["permitted"] == ["CAP_NET_ADMIN"]
+    assert process["capabilities"]["ambient"] == []
+
+
+def test_home_can_be_given_with_the_user() -> None:
+    process = process_of(SPEC, Changes(["sh"], user="7", env=["HOME=/h"]))
+    assert process["env"] == ["PATH=/bin", "HOME=/h"]
+    assert process["user"]["gid"] == 2
+
+
+@pytest.mark.parametrize("user", ["x", "1:", "1:y", "-1", ":1"])
+def test_users_that_are_no_ids(user: str) -> None:
+    with pytest.raises(InvalidInput, match="invalid user"):
+        process_of(SPEC, Changes(["sh"], user=user))
+
+
+def test_an_exec_needs_a_command() -> None:
+    with pytest.raises(InvalidInput, match="no command"):
+        process_of(SPEC, Changes([]))
+
+
+def test_environments_are_merged() -> None:
+    assert merged(["A=1", "B=2", "A=3", "C"]) == ["A=3", "B=2", "C"]
+
+
+def test_options_of_an_update() -> None:
+    options = dict.fromkeys(
+        ("memory", "memory_swap", "memory_reservation", "cpu_period", "cpu_quota", "cpu_share",
+         "cpuset_cpus", "cpuset_mems", "pids_limit"),
+    )  # fmt: skip
+    assert from_options(options) == {}
+    options.update(memory=5, pids_limit=0, cpuset_cpus="0-1")  # type: ignore[call-overload]
+    assert from_options(options) == {
+        "memory": {"limit": 5},
+        "cpu": {"cpus": "0-1"},
+        "pids": {"limit": 0},
+    }
