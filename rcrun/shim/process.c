@@ -251,17 +251,18 @@ static int raise_effective(void)
 
 /*
  * So that a program run as this user can open /dev/stdout again. The caller's own streams are root's to give only
- * where ids mean the same outside, and a device is everybody's.
+ * where ids mean the same outside, and a device is everybody's: also /dev/null, which stands for what a monitor lacks.
  */
 static void own_streams(const struct context *context)
 {
 	struct stat status;
 
 	for (int fd = 0; fd < 3; fd++) {
+		if (fstat(fd, &status) < 0 || S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode))
+			continue;
 		if (context->own_streams)
 			(void)!fchown(fd, context->uid, (gid_t)-1);
-		else if (context->hosts_ids && context->console < 0 && fstat(fd, &status) == 0 &&
-			 !S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode) &&
+		else if (context->hosts_ids && context->console < 0 &&
 			 status.st_uid != context->uid)
 			(void)!fchown(fd, context->uid, context->gid);
 	}
