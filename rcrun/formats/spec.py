@@ -69,6 +69,11 @@ if TYPE_CHECKING:
         path: str
         readonly: bool
 
+    class MemoryPolicy(TypedDict, total=False):
+        mode: str
+        nodes: str
+        flags: list[str]
+
     class IdMapping(TypedDict):
         containerID: int
         hostID: int
@@ -154,7 +159,7 @@ if TYPE_CHECKING:
         mountLabel: str
         personality: Personality
         intelRdt: dict[str, object]
-        memoryPolicy: dict[str, object]
+        memoryPolicy: MemoryPolicy
         netDevices: dict[str, object]
 
     class Spec(TypedDict, total=False):

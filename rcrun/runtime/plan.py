@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Host", "complete", "container_plan", "state_text"]
 
 _ROOT_PROPAGATION = ("shared", "slave", "private", "unbindable")
-_UNSUPPORTED = ("intelRdt", "memoryPolicy", "netDevices")
+_UNSUPPORTED = ("intelRdt", "netDevices")
 
 
 def container_plan(

@@ -62,6 +62,11 @@ def limit_records(process: Process, spec: Spec, host: Host) -> list[list[str]]:
     records.append(["umask", f"{0o022 if umask is None else umask:o}"])
     records += _personality(spec)
     records += _scheduling(process)
+    policy = (spec.get("linux") or {}).get("memoryPolicy")
+    if policy is not None:
+        from rcrun.runtime.plan_memory import memory_records
+
+        records += memory_records(policy)
     return records
 
 

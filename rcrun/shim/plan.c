@@ -273,6 +273,7 @@ const struct step steps[] = {
 	{"scheduler", "pdddddd", step_scheduler},
 	{"io-priority", "pd", step_io_priority},
 	{"affinity", "p", step_affinity},
+	{"memory-policy", "dw", step_memory_policy},
 	{"keyring", "w", step_keyring},
 	{"label", "pw", step_label},
 	{"apparmor", "p", step_apparmor},

@@ -1,4 +1,4 @@
-/* Steps about the processor and the disk: nice, policy, priority, affinity. */
+/* Steps about processor, disk and memory: nice, policy, priority, affinity, memory nodes. */
 
 #include "shim.h"
 
@@ -64,14 +64,10 @@ int step_io_priority(struct context *context, const struct record *record, struc
 	return fail_with(report, "ioprio_set", EINVAL);
 }
 
-/* "0-3,7" as in the specification's execCPUAffinity */
-int step_affinity(struct context *context, const struct record *record, struct report *report)
+/* "0-3,7", of processors and of memory nodes. A cpu_set_t is a mask of 1024 bits: memory nodes are fewer. */
+static bool parse_list(const char *at, cpu_set_t *set)
 {
-	cpu_set_t set;
-	const char *at = record->words[1];
-
-	(void)context;
-	CPU_ZERO(&set);
+	CPU_ZERO(set);
 	while (*at) {
 		char *end;
 		unsigned long first = strtoul(at, &end, 10), last = first;
@@ -81,11 +77,39 @@ int step_affinity(struct context *context, const struct record *record, struct r
 			last = strtoul(at, &end, 10);
 		}
 		if (end == at || (*end && *end != ',') || last >= CPU_SETSIZE)
-			return fail_with(report, "sched_setaffinity", EINVAL);
+			return false;
 		for (; first <= last; first++)
-			CPU_SET(first, &set);
+			CPU_SET(first, set);
 		at = end + (*end == ',');
 	}
+	return true;
+}
+
+int step_affinity(struct context *context, const struct record *record, struct report *report)
+{
+	cpu_set_t set;
+
+	(void)context;
+	if (!parse_list(record->words[1], &set))
+		return fail_with(report, "sched_setaffinity", EINVAL);
 	TRY(report, sched_setaffinity(0, sizeof(set), &set));
+	return 0;
+}
+
+/* set_mempolicy(2): an empty list is no mask at all, which some modes want. Kept over exec. */
+int step_memory_policy(struct context *context, const struct record *record, struct report *report)
+{
+	const char *nodes = record->words[2];
+	cpu_set_t set;
+
+	(void)context;
+	if (!parse_list(nodes, &set)) {
+		report->word = 2;
+		return fail_with(report, "set_mempolicy", EINVAL);
+	}
+	/* the kernel takes one off the number of bits */
+	if (syscall(SYS_set_mempolicy, (int)number(record->words[1]), *nodes ? &set : NULL,
+		    *nodes ? CPU_SETSIZE + 1L : 0L) < 0)
+		return fail(report, "set_mempolicy");
 	return 0;
 }

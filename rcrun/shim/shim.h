@@ -166,6 +166,7 @@ int step_nice(struct context *, const struct record *, struct report *);
 int step_scheduler(struct context *, const struct record *, struct report *);
 int step_io_priority(struct context *, const struct record *, struct report *);
 int step_affinity(struct context *, const struct record *, struct report *);
+int step_memory_policy(struct context *, const struct record *, struct report *);
 int step_keyring(struct context *, const struct record *, struct report *);
 int step_label(struct context *, const struct record *, struct report *);
 int step_apparmor(struct context *, const struct record *, struct report *);

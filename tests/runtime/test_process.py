@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 
 import pytest
@@ -213,3 +214,11 @@ def test_every_set_is_kept_for_root(bundle: Bundle) -> None:
     bundle.process(capabilities=dict.fromkeys(("bounding", "effective", "permitted"), ALL_CAPS))
     status = bundle.output("cat", "/proc/self/status")
     assert field(status, "CapEff") == field(status, "CapBnd")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/numa_maps"), reason="a kernel without NUMA")
+def test_a_memory_policy(bundle: Bundle) -> None:
+    bundle.linux(memoryPolicy={"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]})
+    assert " bind=static:0 " in bundle.output("cat", "/proc/self/numa_maps")
+    bundle.linux(memoryPolicy={"mode": "MPOL_INTERLEAVE", "nodes": "1000"})
+    assert 'the nodes "1000": invalid argument' in bundle.run().err
