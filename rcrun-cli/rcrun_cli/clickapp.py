@@ -55,6 +55,15 @@ class Replayed(click.Command):
             raise
 
 
+class Absent(Exception):
+    """A command that another engine has; and what to do instead."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+
 class Section(click.Group):
     """Commands found by the table and loaded when they are asked for."""
 
@@ -82,6 +91,9 @@ class Section(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            absence = self.program.absence([*filter(None, [self.group_name]), args[0]])
+            if absence is not None:
+                raise Absent(*absence)
             ctx.fail(f'there is no command "{args[0]}"{self._suggestion(ctx, args[0])}')
         return super().resolve_command(ctx, args)
 
@@ -121,7 +133,10 @@ def parse(program: Program, argv: Sequence[str]) -> Parsed | int:
         )
     except click.UsageError as error:
         program.complain(_words(error), _usage_hint(error, program))
-        return program.usage_status
+        return _usage_status(error, program)
+    except Absent as error:
+        program.complain(error.message, error.hint or f"see {program.name} --help")
+        return program.failure_status
     except click.Abort:
         raise KeyboardInterrupt from None
     if isinstance(answer, int):
@@ -265,6 +280,18 @@ def _rewrite_cluster(record: Command, word: str) -> tuple[list[str], bool]:
             flag = _flag_words(param, "-" + word[at], boolean_word(text[1:]))
             return ([*before, *flag], False) if flag else ([word], False)
     return [word], False
+
+
+def _usage_status(error: click.UsageError, program: Program) -> int:
+    """Docker's: 125 for an option that it does not understand, an ordinary failure for other words."""
+    about_option = isinstance(error, (click.NoSuchOption, click.BadOptionUsage)) or (
+        isinstance(error, click.BadParameter) and isinstance(error.param, click.Option)
+    )
+    if about_option:
+        return program.usage_status
+    command = error.ctx.command if error.ctx is not None else None
+    attrs = command.record.attrs if isinstance(command, Replayed) else {}
+    return int(attrs.get("failure_status", program.failure_status))
 
 
 def _words(error: click.UsageError) -> str:

@@ -26,7 +26,7 @@ class Program:
     """One command line: its global options, its table of commands, how it complains and exits."""
 
     __slots__ = (
-        "complain", "debugs", "failure_status", "groups", "hidden", "name", "package", "root",
+        "absence", "complain", "debugs", "failure_status", "groups", "hidden", "name", "package", "root",
         "running", "sections", "setup", "usage_status", "version",
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class Program:
         groups: Mapping[str, tuple[str, Mapping[str, Row | str]]] | None = None,
         hidden: Mapping[str, Row] | None = None,
         debugs: Callable[[], bool] = lambda: False,
+        absence: Callable[[Sequence[str]], tuple[str, str] | None] = lambda words: None,
         usage_status: int = 125,
         failure_status: int = 1,
     ) -> None:
@@ -56,6 +57,9 @@ class Program:
         self.complain = complain
         self.version = version
         self.debugs = debugs
+        self.absence = (
+            absence  # of the command that these words name, for those who know it elsewhere
+        )
         self.usage_status = usage_status
         self.failure_status = failure_status
         self.running: Command | None = None

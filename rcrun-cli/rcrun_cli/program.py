@@ -48,8 +48,15 @@ def program(typed: str) -> main.Program:
         complain=output.complain,
         version=_version_line,
         debugs=lambda: context.settings.debug,
+        absence=_absence,
         failure_status=output.trait("failure_status"),
     )
+
+
+def _absence(words: Sequence[str]) -> tuple[str, str] | None:
+    from rcrun_cli.absent import absence
+
+    return absence(words)
 
 
 def _version_line() -> str:

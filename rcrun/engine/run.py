@@ -178,6 +178,7 @@ class Making:
                 self.gate.release()
                 if policy == "never":
                     raise
+                text = _with_tag(text)
                 self.context.tell(f"Unable to find image '{text}' locally")
         from rcrun.engine.pull import pull
 
@@ -270,6 +271,13 @@ class Making:
             from rcrun.engine.rm import remove_trees
 
             remove_trees(self.context, made)
+
+
+def _with_tag(text: str) -> str:
+    """As docker shows what it goes on to pull."""
+    from rcrun.formats.reference import familiar, parse
+
+    return familiar(parse(text))
 
 
 def directory_root(path: str) -> Root:

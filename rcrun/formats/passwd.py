@@ -28,15 +28,18 @@ class User:
 
 
 def lookup(text: str, passwd: str, group: str, group_add: Sequence[str] = ()) -> User:
-    """`user[:group]`, by name or number; a number needs no entry, as docker has it."""
+    """`user[:group]`, by name or number; a number needs no entry, as docker has it.
+
+    The own group is one of the groups, too: else a process could give it up, and with it what is denied to it.
+    """
     user_word, _, group_word = text.partition(":")
     user = _user(user_word or "0", passwd)
     groups: list[int] = []
     if group_word:
         user.gid = _gid(group_word, group)
     elif user.name:
-        groups = [gid for _, gid, members in _groups(group) if user.name in members]
-    groups += [_gid(word, group) for word in group_add]
+        groups += [gid for _, gid, members in _groups(group) if user.name in members]
+    groups = [user.gid, *groups, *[_gid(word, group) for word in group_add]]
     user.groups = [gid for at, gid in enumerate(groups) if gid not in groups[:at]]
     return user
 

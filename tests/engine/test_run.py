@@ -121,6 +121,10 @@ def test_an_image_is_looked_for_and_said_so_before_it_is_pulled(rcrun):
     got = rcrun("run", "--rm", "localhost:1/nosuch:1", "true")
     assert got.status == 125
     assert got.err.startswith("Unable to find image 'localhost:1/nosuch:1' locally\n")
+    got = rcrun("run", "localhost:1/nosuch", "true")
+    assert got.err.startswith(
+        "Unable to find image 'localhost:1/nosuch:latest' locally\nrcrun: error: "
+    )
     assert got.out == ""
 
 

@@ -29,7 +29,7 @@ def test_a_plain_container() -> None:
         "LANG=C",
         "HOME=/root",
     ]
-    assert process["user"] == {"uid": 0, "gid": 0, "umask": 0o022}
+    assert process["user"] == {"uid": 0, "gid": 0, "umask": 0o022, "additionalGids": [0]}
     assert process["noNewPrivileges"] is False
     assert len(process["capabilities"]["bounding"]) == 14
     assert process["capabilities"]["effective"] == process["capabilities"]["bounding"]
@@ -154,7 +154,7 @@ def test_a_missing_env_file_is_named() -> None:
 
 def test_users() -> None:
     made = built({"group_add": ("77",)}, image={"User": "web"}).config["process"]
-    assert made["user"] == {"uid": 33, "gid": 33, "umask": 0o022, "additionalGids": [4, 77]}
+    assert made["user"] == {"uid": 33, "gid": 33, "umask": 0o022, "additionalGids": [33, 4, 77]}
     assert built({"user": "0"}, image={"User": "web"}).config["process"]["user"]["uid"] == 0
     refused({"user": "nobody"}, 'unable to find user "nobody"')
     refused({"user": "70000"}, "cannot run as user 70000")

@@ -21,18 +21,18 @@ GROUP = "root:x:0:\nadm:x:4:alice,bob\nusers:x:100:alice\nalice:x:1001:\nempty:x
 @pytest.mark.parametrize(
     ("text", "uid", "gid", "groups", "home"),
     [
-        ("", 0, 0, [], "/root"),
-        ("root", 0, 0, [], "/root"),
-        ("0", 0, 0, [], "/root"),
-        ("alice", 1000, 1001, [4, 100], "/home/alice"),
-        ("1000", 1000, 1001, [4, 100], "/home/alice"),
-        ("alice:adm", 1000, 4, [], "/home/alice"),
-        ("alice:55", 1000, 55, [], "/home/alice"),
-        ("4242", 4242, 0, [], "/"),
-        ("4242:users", 4242, 100, [], "/"),
-        (":users", 0, 100, [], "/root"),
-        ("short", 7, 0, [], "/"),
-        ("2000", 3000, 3000, [], "/home/number"),
+        ("", 0, 0, [0], "/root"),
+        ("root", 0, 0, [0], "/root"),
+        ("0", 0, 0, [0], "/root"),
+        ("alice", 1000, 1001, [1001, 4, 100], "/home/alice"),
+        ("1000", 1000, 1001, [1001, 4, 100], "/home/alice"),
+        ("alice:adm", 1000, 4, [4], "/home/alice"),
+        ("alice:55", 1000, 55, [55], "/home/alice"),
+        ("4242", 4242, 0, [0], "/"),
+        ("4242:users", 4242, 100, [100], "/"),
+        (":users", 0, 100, [100], "/root"),
+        ("short", 7, 0, [0], "/"),
+        ("2000", 3000, 3000, [3000], "/home/number"),
     ],
 )
 def test_lookup(text: str, uid: int, gid: int, groups: list[int], home: str) -> None:
@@ -42,7 +42,7 @@ def test_lookup(text: str, uid: int, gid: int, groups: list[int], home: str) -> 
 
 def test_groups_are_added_once() -> None:
     user = passwd.lookup("alice", PASSWD, GROUP, ["adm", "77", "77"])
-    assert user.groups == [4, 100, 77]
+    assert user.groups == [1001, 4, 100, 77]
 
 
 def test_an_image_without_files() -> None:

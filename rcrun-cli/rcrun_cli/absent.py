@@ -1,0 +1,78 @@
+"""The commands of docker and podman that rcrun does not have: said as such, with what does the job meanwhile."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COPY_OUT = "skopeo reads the store: skopeo copy oci:~/.local/share/rcrun:NAME docker-archive:FILE"
+_NETWORKS = "containers have no networks in common yet; --network host joins the host's"
+
+# By the words behind `rcrun`; a group stands for what is in it.
+ABSENT: dict[str, str] = {
+    "build": "build with another tool and fetch the result: rcrun pull oci-archive:FILE, or rcrun load -i FILE",
+    "builder": "",
+    "buildx": "build with another tool and fetch the result: rcrun pull oci-archive:FILE, or rcrun load -i FILE",
+    "checkpoint": "",
+    "commit": "",
+    "compose": "start each service with rcrun run",
+    "config": "",
+    "container checkpoint": "",
+    "container commit": "",
+    "container cp": "through tar: rcrun exec NAME tar -c -C DIR . | tar -x",
+    "container diff": "",
+    "container export": "through tar: rcrun exec NAME tar -c --one-file-system /",
+    "container pause": "send a signal: rcrun kill -s STOP NAME",
+    "container stats": "see rcrun top NAME",
+    "container unpause": "send a signal: rcrun kill -s CONT NAME",
+    "container update": "",
+    "context": "rcrun works on this host only",
+    "cp": "through tar: rcrun exec NAME tar -c -C DIR . | tar -x",
+    "diff": "",
+    "events": "to wait for the end of a container: rcrun wait NAME",
+    "export": "through tar: rcrun exec NAME tar -c --one-file-system /",
+    "generate": "",
+    "healthcheck": "",
+    "history": "see rcrun inspect IMAGE",
+    "image build": "",
+    "image history": "see rcrun image inspect IMAGE",
+    "image prune": "remove images by name: rcrun rmi NAME",
+    "image push": _COPY_OUT,
+    "image save": _COPY_OUT,
+    "init": "",
+    "kube": "",
+    "machine": "there is no virtual machine: rcrun works on this host",
+    "manifest": "",
+    "mount": "",
+    "network": _NETWORKS,
+    "node": "",
+    "pause": "send a signal: rcrun kill -s STOP NAME",
+    "play": "",
+    "plugin": "",
+    "pod": "",
+    "push": _COPY_OUT,
+    "save": _COPY_OUT,
+    "scout": "",
+    "search": "search with a browser",
+    "secret": "give a file: -v FILE:/run/secrets/NAME:ro",
+    "service": "",
+    "stack": "",
+    "stats": "see rcrun top NAME",
+    "swarm": "",
+    "system df": "see rcrun ps -as, rcrun images, and du -sh ~/.local/share/rcrun",
+    "system events": "",
+    "system prune": "see rcrun container prune, and rcrun rmi NAME",
+    "trust": "",
+    "unpause": "send a signal: rcrun kill -s CONT NAME",
+    "update": "",
+    "volume": "volumes are made by run -v NAME:/PLACE; they are folders below ~/.local/share/rcrun/volumes",
+}
+
+
+def absence(words: Sequence[str]) -> tuple[str, str] | None:
+    """What to say of these words, if docker or podman would understand them, and the hint."""
+    name = " ".join(words)
+    if name not in ABSENT:
+        return None
+    return f'there is no command "{name}" yet', ABSENT[name]

@@ -1,0 +1,37 @@
+"""Commands that people know from docker and rcrun does not have."""
+
+from __future__ import annotations
+
+import pytest
+
+from rcrun_cli.absent import ABSENT
+from rcrun_cli.clickapp import parse
+from rcrun_cli.program import program
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["build", "."], 'rcrun: error: there is no command "build" yet\nhint: build with another tool'),
+        (["system", "df"], 'rcrun: error: there is no command "system df" yet\nhint: see rcrun ps -as'),
+        (["volume", "ls"], 'rcrun: error: there is no command "volume" yet\nhint: volumes are made by'),
+        (["commit", "web", "x"], 'rcrun: error: there is no command "commit" yet\nhint: see rcrun --help'),
+        (["container", "cp", "a:b", "c"], 'rcrun: error: there is no command "container cp" yet\nhint: through tar'),
+        (["container", "nope"], 'rcrun: error: there is no command "nope"\nhint: see rcrun container --help'),
+    ],
+)  # fmt: skip
+def test_words(capsys, words, message):
+    assert parse(program("rcrun"), words) == 1
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_podman_has_its_own_status(capsys):
+    assert parse(program("podman"), ["build", "."]) == 125
+
+
+def test_what_exists_is_not_called_absent():
+    known = program("rcrun")
+    for name in ABSENT:
+        words = name.split()
+        assert known.find(words) is None, name
+        assert words[0] not in known.groups or len(words) == 2, name
