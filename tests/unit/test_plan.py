@@ -8,7 +8,7 @@ import pytest
 
 from rcrun.errors import HostLacks, InvalidInput
 from rcrun.runtime.plan import complete, container_plan, state_text
-from rcrun.runtime.plan_exec import exec_plan
+from rcrun.runtime.plan_process import exec_plan
 from unit.plans import before, names, plan_of, records, root_host, single_host, spec_of, user_host
 
 # ---- the whole
