@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from rcrun.errors import RcrunError
+from rcrun.formats.visible import visible
 from rcrun_cli.context import settings
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def warn(message: str, hint: str | None = None) -> None:
 def tell(text: str) -> None:
     """A line for people; nobody listening is no reason to stop."""
     try:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(visible(text, keep="\n\t") + "\n")
         sys.stderr.flush()
     except OSError:
         pass
@@ -80,7 +81,7 @@ def each(names: Iterable[str], action: Callable[[str], object], *, quiet: bool =
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as docker aligns them: three spaces apart and ten wide at least; headers stand even over no rows."""
-    lines = [list(row) for row in ((headers, *rows) if headers else rows)]
+    lines = [[visible(cell) for cell in row] for row in ((headers, *rows) if headers else rows)]
     count = max([len(line) for line in lines], default=0)
     lines = [line + [""] * (count - len(line)) for line in lines]
     widths = [max(10, *[len(line[at]) + 3 for line in lines]) for at in range(count - 1)]
@@ -159,8 +160,10 @@ def print_inspected(values: Sequence[Any], form: str | None) -> None:
     if not form or form == "json":
         import json
 
+        from rcrun.formats.visible import JSON_ESCAPES
+
         text = json.dumps(values, indent=4 if not form else None, ensure_ascii=False)
-        put(text)
+        put(text.translate(JSON_ESCAPES))
         return
     template = parse_template(form)
     for value in values:

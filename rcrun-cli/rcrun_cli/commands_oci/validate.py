@@ -13,8 +13,9 @@ from rcrun_cli.declare import argument, command, option
 def validate(bundle: str, config: str) -> int:
     """Check the config.json of a bundle: print each fault with its place, end with 1 if there is one."""
     from rcrun.formats.validate import config_faults
+    from rcrun.formats.visible import visible
     from rcrun.runtime.bundle import load
 
     faults = config_faults(load(bundle, config))
-    sys.stdout.write("".join(f"{fault}\n" for fault in faults))
+    sys.stdout.write("".join(f"{visible(fault)}\n" for fault in faults))
     return 1 if faults else 0

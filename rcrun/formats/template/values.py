@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.formats.template.faults import CallError
+from rcrun.formats.visible import JSON_ESCAPES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def json_text(value: Any) -> str:
     if getattr(value, "is_nil", False):
         return "null"
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_json_default)
-    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+    if text.isascii():
+        return text.replace("\x7f", "\\u007f")
+    return text.translate(JSON_ESCAPES).encode("utf-8", "replace").decode()
 
 
 def _json_default(value: object) -> object:
