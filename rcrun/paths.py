@@ -17,7 +17,10 @@ def default_store_dir(environ: dict[str, str], home: str) -> str:
 
 
 def default_live_dir(environ: dict[str, str], uid: int) -> str:
-    """The first usable of $RCRUN_RUNROOT, $XDG_RUNTIME_DIR, /run/user/UID, /tmp; none is created."""
+    """The first usable of $RCRUN_RUNROOT, $XDG_RUNTIME_DIR, /run/user/UID, /tmp.
+
+    Only the last is made here: others know its name, and what they prepared there must not even be read.
+    """
     explicit = environ.get("RCRUN_RUNROOT")
     if explicit:
         return os.path.abspath(explicit)
@@ -28,7 +31,9 @@ def default_live_dir(environ: dict[str, str], uid: int) -> str:
             return os.path.join(candidate, "rcrun")
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         boot = file.read(8)
-    return f"/tmp/rcrun-{uid}-{boot}"
+    path = f"/tmp/rcrun-{uid}-{boot}"
+    make_private_dir(path)
+    return path
 
 
 def is_private_dir(path: str, uid: int) -> bool:

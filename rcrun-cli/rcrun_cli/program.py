@@ -30,7 +30,12 @@ def rcrun(words: Sequence[str], **options: Any) -> None:
 
 
 def entry(argv: Sequence[str]) -> NoReturn:
-    """What the launcher calls; `argv[0]` is the name that was typed."""
+    """What the launcher calls; `argv[0]` is the name that was typed.
+
+    Modes are what our code says: with a umask of 077 the users of a container could not read its files, with 0 all
+    users of the host could write them.
+    """
+    os.umask(0o022)
     main.main(program(argv[0]), argv[1:])
 
 

@@ -10,6 +10,7 @@ import os
 from rcrun.errors import InvalidInput
 from rcrun.files import Lock, dump_json, read_json_or_none, write_file
 from rcrun.formats import image as images
+from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def init(store: Store) -> None:
     if version is not None and version.get("imageLayoutVersion") != "1.0.0":
         raise InvalidInput(f'"{store.root_dir}" is an image layout of an unknown version')
     for name in DIRECTORIES:
-        os.makedirs(store.path(name), 0o755, exist_ok=True)
+        make_private_dir(store.path(name))
     if version is None:
         write_file(store.path("oci-layout"), b'{"imageLayoutVersion":"1.0.0"}\n')
     with _index_lock(store):

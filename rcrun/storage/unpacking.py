@@ -6,7 +6,7 @@ import os
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import idmap
-from rcrun.paths import Store
+from rcrun.paths import Store, make_private_dir
 from rcrun.storage import layerfiles
 from rcrun.storage.ahead import Ahead
 from rcrun.storage.bytestream import ByteStream
@@ -100,7 +100,7 @@ class Unpacking:
         try:
             self._fill(job, fd, scratch.path)
             place = self.store.layer_dir(self.kind, job.chain)
-            os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)
+            make_private_dir(os.path.dirname(place))
             scratch.move_to(place)
         except BaseException:
             remove_tree(scratch.path)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -159,11 +160,19 @@ def layer(*members: tuple[str, bytes, str | bytes | tuple[int, int]]) -> bytes:
     return output.getvalue()
 
 
-@pytest.fixture
-def make_image(rcrun: Any, accounts: Any) -> Callable[..., Any]:
-    from conftest import busybox_archive
+@pytest.fixture(scope="session")
+def busybox(accounts: Any) -> Path:
+    """The archive that the image `busybox` of the shared stores came from."""
+    path: Path = accounts.base_dir / "busybox.tar"
+    if not path.exists():
+        maker = HERE.parent.parent / "examples/images/make-busybox"
+        subprocess.run([sys.executable, str(maker), str(path)], check=True)
+    return path
 
-    return ImageMaker(rcrun, busybox_archive(accounts))
+
+@pytest.fixture
+def make_image(rcrun: Any, busybox: Path) -> Callable[..., Any]:
+    return ImageMaker(rcrun, busybox)
 
 
 @pytest.fixture
