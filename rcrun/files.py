@@ -72,6 +72,15 @@ def read_json_or_none(path: str) -> Any:
         return None
 
 
+def read_text(path: str) -> str:
+    """For what the system tells about itself: empty when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 def write_json(path: str, value: object, *, durable: bool = True) -> None:
     write_file(path, (dump_json(value) + "\n").encode(), durable=durable)
 

@@ -102,6 +102,15 @@ def make_private_dir(path: str) -> None:
         make_private_dir(path)  # another process may make it now, too
 
 
+def find_program(name: str, search: str) -> str:
+    """In PATH and, since users' PATHs often lack them, in the system's directories; empty when it is nowhere."""
+    for folder in [*search.split(":"), "/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin", "/sbin"]:
+        path = f"{folder}/{name}"
+        if folder.startswith("/") and os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    return ""
+
+
 def cache_dir() -> str:
     """What may be deleted at any time: `$XDG_CACHE_HOME/rcrun`, else `~/.cache/rcrun`."""
     cache = os.environ.get("XDG_CACHE_HOME", "")

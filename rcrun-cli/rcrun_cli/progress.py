@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from rcrun.engine.pull import Silent
 from rcrun.formats import reference as grammar
 from rcrun.formats.size import decimal
 from rcrun_cli import output
@@ -40,7 +41,7 @@ def short(digest: str) -> str:
     return digest.partition(":")[2][:12]
 
 
-class Writer:
+class Writer(Silent):
     """Lines on a stream from several threads; nobody listening is no reason to stop."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -93,14 +94,8 @@ class Lines(Writer):
         for layer in missing:
             self.say(f"{short(layer['digest'])}: Pulling fs layer")
 
-    def advanced(self, digest: str, done: int) -> None:
-        pass
-
     def downloaded(self, digest: str) -> None:
         self.say(f"{short(digest)}: Download complete")
-
-    def unpacking(self, digest: str) -> None:
-        pass
 
     def unpacked(self, digest: str) -> None:
         self.say(f"{short(digest)}: Pull complete")
@@ -108,9 +103,6 @@ class Lines(Writer):
     def done(self, reference: Reference, digest: str, *, changed: bool) -> None:
         for line in ending(reference, digest, changed):
             self.say(line)
-
-    def close(self) -> None:
-        pass
 
 
 class PodmanLines(Writer):
@@ -126,23 +118,8 @@ class PodmanLines(Writer):
         for layer in (*present, *missing):
             self.say(f"Copying blob {layer['digest']}")
 
-    def advanced(self, digest: str, done: int) -> None:
-        pass
-
-    def downloaded(self, digest: str) -> None:
-        pass
-
-    def unpacking(self, digest: str) -> None:
-        pass
-
-    def unpacked(self, digest: str) -> None:
-        pass
-
     def done(self, reference: Reference, digest: str, *, changed: bool) -> None:
         self.say("Writing manifest to image destination")
-
-    def close(self) -> None:
-        pass
 
 
 class Screen(Writer):
@@ -188,9 +165,6 @@ class Screen(Writer):
     def done(self, reference: Reference, digest: str, *, changed: bool) -> None:
         for line in ending(reference, digest, changed):
             self.say(line)
-
-    def close(self) -> None:
-        pass
 
     def _set(self, digest: str, state: str, *, rest: bool = False) -> None:
         with self._lock:

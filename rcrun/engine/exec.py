@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine.launch import Foreground, cannot_run_shim
+from rcrun.engine.launch import Foreground, become_client, launch_detached
 from rcrun.errors import InvalidInput, WrongState
 from rcrun.files import read_json
 from rcrun.formats import envfile
-from rcrun.kernel import shim
-from rcrun.runtime.filters import filter_fd
-from rcrun.runtime.plan_exec import exec_plan
+from rcrun.kernel.seccomp import filter_fd_of
+from rcrun.runtime.plan_process import exec_plan
 from rcrun.storage.containers import status
 
 TYPE_CHECKING = False
@@ -43,7 +42,7 @@ def execute(
     process = process_of(context, container, spec, args, options)
     if options.get("privileged"):
         spec = _unfiltered(spec)
-    fd = filter_fd(spec)
+    fd = filter_fd_of(spec)
     plan = exec_plan(
         process,
         spec,
@@ -53,7 +52,11 @@ def execute(
         settings=_settings(context, container, options),
         seccomp_fd=fd,
     )
-    _run(plan, [] if fd is None else [fd], detach=bool(options.get("detach")))
+    fds = [] if fd is None else [fd]
+    if options.get("detach"):
+        launch_detached(plan, fds)
+    else:
+        become_client(plan, fds)
 
 
 def _settings(
@@ -71,21 +74,6 @@ def _settings(
         *settings,
         *foreground.records(),
     ]
-
-
-def _run(plan: list[list[str]], fds: list[int], *, detach: bool) -> None:
-    try:
-        if not detach:
-            for fd in fds:
-                os.set_inheritable(fd, True)
-            shim.replace_process(plan)
-        report = shim.launch(plan, pass_fds=fds)
-    except OSError as error:
-        raise cannot_run_shim(error) from error
-    if report is not None:
-        from rcrun.runtime.hints import error_for
-
-        raise error_for(plan, report)
 
 
 def process_of(
@@ -178,18 +166,14 @@ def _become(process: Process, user: User) -> None:
 def _all_capabilities(context: Context) -> Capabilities:
     """All that exist; without a user namespace no more than we have ourselves."""
     from rcrun.formats.capability import names_of
+    from rcrun.kernel.identity import held_capabilities
 
     with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
         mask = (1 << int(file.read()) + 1) - 1
     if context.identity.kind == "root":
-        mask &= _own_capabilities()
+        mask &= held_capabilities()
     names = names_of(mask)
     return {"bounding": names, "effective": names, "permitted": names}
-
-
-def _own_capabilities() -> int:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        return int(next(line for line in file if line.startswith("CapEff:"))[7:], 16)
 
 
 def _unfiltered(spec: Spec) -> Spec:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import resource
 
+from rcrun.kernel.identity import held_capabilities
+from rcrun.paths import find_program
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +78,7 @@ class Facts:
 
     @property
     def rootless(self) -> bool:
-        return self.identity.kind != "root" or self.identity.nested
+        return self.identity.rootless
 
 
 def gather(
@@ -110,7 +113,7 @@ def gather(
         hostname=host.nodename,
         passwd=(passwd or b"").decode("utf-8", "replace"),
         group=(group or b"").decode("utf-8", "replace"),
-        held=_held() if identity.kind == "root" else -1,
+        held=held_capabilities() if identity.kind == "root" else -1,
         kernel=_kernel(host.release),
         machine=host.machine,
         lowers=lowers,
@@ -151,26 +154,9 @@ def _cwd() -> str:
         return "/"  # it was removed; only a relative source of a mount would need it
 
 
-def find_program(name: str, search: str) -> str:
-    """In PATH and, since users' PATHs often lack them, in the system's directories."""
-    for folder in [*search.split(":"), "/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin", "/sbin"]:
-        path = f"{folder}/{name}"
-        if folder.startswith("/") and os.access(path, os.X_OK) and os.path.isfile(path):
-            return path
-    return ""
-
-
 def hard_limit(name: str) -> int:
     kind = getattr(resource, name, None)
     return -1 if kind is None else resource.getrlimit(kind)[1]
-
-
-def _held() -> int:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        for line in file:
-            if line.startswith("CapEff:"):
-                return int(line[7:], 16)
-    return -1
 
 
 def _kernel(release: str) -> tuple[int, int]:

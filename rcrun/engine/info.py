@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine import facts
+from rcrun.files import read_text
+from rcrun.paths import find_program
 from rcrun.storage.containers import time_text
 from rcrun.version import VERSION
 
@@ -70,8 +71,8 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
     """`now` is in nanoseconds since the epoch."""
     counts, images = _container_counts(context), _image_count(context)
     host = os.uname()
-    system = _os_release(_read("/etc/os-release"))
-    memory = _memory_total(_read("/proc/meminfo"))
+    system = _os_release(read_text("/etc/os-release"))
+    memory = _memory_total(read_text("/proc/meminfo"))
     return {
         "ID": "",
         **counts,
@@ -85,7 +86,7 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
             "Log": ["k8s-file", "none"],
         },
         **_limits(context),
-        "IPv4Forwarding": _read("/proc/sys/net/ipv4/ip_forward").strip() == "1",
+        "IPv4Forwarding": read_text("/proc/sys/net/ipv4/ip_forward").strip() == "1",
         "Debug": False,
         "SystemTime": time_text(now),
         "LoggingDriver": "k8s-file",
@@ -165,11 +166,11 @@ def _controllers(context: Context) -> list[str]:
     """The controllers of our own cgroup, if we may write it."""
     if not context.host.unified:
         return []
-    path = _read("/proc/self/cgroup").strip().rpartition("::")[2]
+    path = read_text("/proc/self/cgroup").strip().rpartition("::")[2]
     folder = f"/sys/fs/cgroup{path}"
     if not os.access(f"{folder}/cgroup.procs", os.W_OK):
         return []
-    return _read(f"{folder}/cgroup.controllers").split()
+    return read_text(f"{folder}/cgroup.controllers").split()
 
 
 def _limits(context: Context) -> dict[str, bool]:
@@ -217,7 +218,7 @@ def _podman_host(context: Context, system: Mapping[str, str], memory: int) -> di
         "idMappings": {"gidmap": _map(identity.gid_map), "uidmap": _map(identity.uid_map)},
         "kernel": host.release,
         "logDriver": "k8s-file",
-        "memFree": _memory(_read("/proc/meminfo"), "MemFree"),
+        "memFree": _memory(read_text("/proc/meminfo"), "MemFree"),
         "memTotal": memory,
         "networkBackend": "pasta",
         "ociRuntime": {"name": "rcrun-oci", "path": "rcrun-oci", "version": VERSION},
@@ -231,8 +232,8 @@ def _podman_host(context: Context, system: Mapping[str, str], memory: int) -> di
             "selinuxEnabled": context.host.selinux,
         },
         "slirp4netns": {"executable": _program(context, "slirp4netns")},
-        "swapFree": _memory(_read("/proc/meminfo"), "SwapFree"),
-        "swapTotal": _memory(_read("/proc/meminfo"), "SwapTotal"),
+        "swapFree": _memory(read_text("/proc/meminfo"), "SwapFree"),
+        "swapTotal": _memory(read_text("/proc/meminfo"), "SwapTotal"),
     }
 
 
@@ -259,7 +260,7 @@ def _map(ids: list[tuple[int, int, int]]) -> list[dict[str, int]]:
 
 
 def _program(context: Context, name: str) -> str:
-    return facts.find_program(name, context.environ.get("PATH", ""))
+    return find_program(name, context.environ.get("PATH", ""))
 
 
 def _variable(context: Context, name: str) -> str:
@@ -281,11 +282,3 @@ def _memory(text: str, name: str) -> int:
 def _os_release(text: str) -> dict[str, str]:
     rows = [line.partition("=") for line in text.splitlines() if not line.startswith("#")]
     return {key: value.strip("\"'") for key, equals, value in rows if equals}
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

@@ -6,9 +6,7 @@ import os
 
 from rcrun.files import read_json
 from rcrun.kernel import shim
-from rcrun.paths import make_private_dir
-from rcrun.runtime.filters import filter_fd
-from rcrun.runtime.plan import container_plan
+from rcrun.paths import find_program, make_private_dir
 from rcrun.storage.containers import anonymous_volumes, note_failure, prepare_launch
 
 TYPE_CHECKING = False
@@ -52,30 +50,56 @@ class Foreground:
 
 
 def launch(
-    context: Context, container: Container, lock: Lock, foreground: Foreground | None
+    context: Context,
+    container: Container,
+    lock: Lock,
+    foreground: Foreground | None,
+    spec: Spec | None = None,
 ) -> None:
-    """Start it; the caller holds the lock. In the foreground this does not return: the process becomes the shim."""
+    """Start it; the caller holds the lock, and may know config.json.
+
+    In the foreground this does not return: the process becomes the shim.
+    """
+    spec = spec or read_json(container.path("config.json"))
     if foreground is None:
-        _launch_detached(context, container)
+        _launch_detached(context, container, spec)
     else:
-        _become_client(context, container, lock, foreground)
+        _become_client(context, container, spec, lock, foreground)
 
 
-def _launch_detached(context: Context, container: Container) -> None:
+def _launch_detached(context: Context, container: Container, spec: Spec) -> None:
+    plan, fds = _plan(context, container, spec, [["monitor"]])
     try:
-        plan, fds = _plan(context, container, [["monitor"]])
         prepare_launch(container)
+        launch_detached(plan, fds)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def launch_detached(plan: Records, fds: list[int]) -> None:
+    """Returns once the process runs; raises what kept it from that."""
+    try:
         report = shim.launch(plan, pass_fds=fds)
     except OSError as error:
-        raise cannot_run_shim(error) from error
+        raise _cannot_run_shim(error) from error
     if report is not None:
         from rcrun.runtime.hints import error_for
 
         raise error_for(plan, report)
 
 
+def become_client(plan: Records, fds: list[int]) -> NoReturn:
+    try:
+        for fd in fds:
+            os.set_inheritable(fd, True)
+        shim.replace_process(plan)
+    except OSError as error:
+        raise _cannot_run_shim(error) from error
+
+
 def _become_client(
-    context: Context, container: Container, lock: Lock, foreground: Foreground
+    context: Context, container: Container, spec: Spec, lock: Lock, foreground: Foreground
 ) -> NoReturn:
     settings = [
         ["on-failure", *context.launcher, "__failed", container.id],
@@ -83,17 +107,12 @@ def _become_client(
         ["monitor"],
         *foreground.records(),
     ]
-    try:
-        plan, fds = _plan(context, container, settings)
-        prepare_launch(container)
-        for fd in (lock.fd, *fds):
-            os.set_inheritable(fd, True)
-        shim.replace_process(plan)
-    except OSError as error:
-        raise cannot_run_shim(error) from error
+    plan, fds = _plan(context, container, spec, settings)
+    prepare_launch(container)
+    become_client(plan, [lock.fd, *fds])
 
 
-def cannot_run_shim(error: OSError) -> RcrunError:
+def _cannot_run_shim(error: OSError) -> RcrunError:
     from rcrun.errors import HostLacks
 
     return HostLacks(
@@ -102,11 +121,15 @@ def cannot_run_shim(error: OSError) -> RcrunError:
     )
 
 
-def _plan(context: Context, container: Container, settings: Records) -> tuple[Records, list[int]]:
+def _plan(
+    context: Context, container: Container, spec: Spec, settings: Records
+) -> tuple[Records, list[int]]:
     """And the descriptors that it names."""
-    spec: Spec = read_json(container.path("config.json"))
+    from rcrun.kernel.seccomp import filter_fd_of
+    from rcrun.runtime.plan import container_plan
+
     record = container.record
-    seccomp_fd = filter_fd(spec)
+    seccomp_fd = filter_fd_of(spec)
     try:
         plan = container_plan(
             spec,
@@ -155,7 +178,7 @@ def _helpers(context: Context, container: Container) -> Records:
         network["bound"] = settle(network["ports"])
     search = context.environ.get("PATH", "")
     around = helpers.Surroundings(
-        lambda name: helpers.find_program(name, search),
+        lambda name: find_program(name, search),
         own_addresses(),
         as_root=context.identity.kind == "root",
     )

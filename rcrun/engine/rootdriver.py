@@ -89,7 +89,7 @@ def _fault(context: Context, steps: list[list[str]]) -> str:
 
 
 def find_fuse_overlayfs(context: Context) -> str:
-    from rcrun.network.helpers import find_program
+    from rcrun.paths import find_program
 
     return find_program("fuse-overlayfs", context.environ.get("PATH", ""))
 

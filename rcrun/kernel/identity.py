@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 
+from rcrun.files import read_text
 from rcrun.formats import idmap
 
 TYPE_CHECKING = False
@@ -50,6 +51,11 @@ class Identity:
         self.newgidmap = newgidmap
         self.nested = nested
         self.why = why
+
+    @property
+    def rootless(self) -> bool:
+        """Nobody's root, or root of a user namespace: the kernel refuses what only the host's root may."""
+        return self.kind != "root" or self.nested
 
     def layer_kind(self) -> str:
         """The KIND of docs/store.md: layers of one kind are alike in owners and overlay xattrs."""
@@ -107,8 +113,8 @@ def _as_user(
 ) -> Identity:
     name = _user_name(uid)
     owners = {str(uid), name} - {""}
-    uid_ranges = _usable(_read("/etc/subuid"), owners, uids)
-    gid_ranges = _usable(_read("/etc/subgid"), owners, gids)
+    uid_ranges = _usable(read_text("/etc/subuid"), owners, uids)
+    gid_ranges = _usable(read_text("/etc/subgid"), owners, gids)
     for file, ranges in (("/etc/subuid", uid_ranges), ("/etc/subgid", gid_ranges)):
         if not ranges:
             return single(uid, gid, f'no subordinate ids for user "{name or uid}" in {file}')
@@ -136,9 +142,14 @@ def _process_status() -> dict[str, str]:
     return {key: value.strip() for key, _, value in rows}
 
 
+def held_capabilities() -> int:
+    """Our own effective ones, as a mask."""
+    return int(_process_status()["CapEff"], 16)
+
+
 def _own_map(which: str) -> IdMap:
     """The map of the user namespace that we are in."""
-    text = _read(f"/proc/self/{which}_map")
+    text = read_text(f"/proc/self/{which}_map")
     return idmap.parse_map(text) if text else list(WHOLE_MAP)  # a kernel without user namespaces
 
 
@@ -162,14 +173,6 @@ def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return ""
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
         return ""
 
 

@@ -42,14 +42,6 @@ class Surroundings:
         self.as_root = as_root
 
 
-def find_program(name: str, search: str) -> str:
-    for folder in [*search.split(":"), "/usr/bin", "/usr/local/bin"]:
-        path = f"{folder}/{name}"
-        if folder.startswith("/") and os.access(path, os.X_OK):
-            return path
-    return ""
-
-
 def helper_records(network: Mapping[str, Any], live_dir: str, around: Surroundings) -> Records:
     """The first that starts is kept. What the user named is not replaced by another."""
     chosen = network["mode"] if network.get("chosen") else ""

@@ -231,8 +231,9 @@ def _entries(contents: Contents) -> list[dict[str, Any]]:
 
 
 def _tags(entry: dict[str, Any]) -> list[str]:
-    tags = [normalised(str(tag)) for tag in entry.get("RepoTags") or ()]
-    return [tag for tag in tags if tag]
+    tags = entry.get("RepoTags")
+    names = [normalised(str(tag)) for tag in tags] if isinstance(tags, list) else []
+    return [name for name in names if name]
 
 
 def _docker(contents: Contents) -> list[Candidate]:

@@ -185,19 +185,20 @@ def _manifest_descriptor(store: Store, descriptor: Descriptor, platform: str) ->
 
 def choose(index: Index, platform: str = "") -> Descriptor:
     """The manifest of an image index for the platform (empty: this host's); NotFound names those it has."""
-    architecture, variant = _wanted(platform)
+    architecture, variant = wanted(platform)
     entries = index.get("manifests")
     if not isinstance(entries, list) or any(map(documents.descriptor_fault, entries)):
         raise InvalidInput("an image index has no valid list of manifests")
     chosen = documents.select(index, architecture, variant)
     if chosen is None:
         has = ", ".join(sorted({documents.platform_text(e.get("platform")) for e in entries}))
-        wanted = platform or documents.platform_text({"os": "linux", "architecture": architecture})
-        raise NotFound(f'the image is not made for "{wanted}": it has {has or "nothing"}')
+        asked = platform or documents.platform_text({"os": "linux", "architecture": architecture})
+        raise NotFound(f'the image is not made for "{asked}": it has {has or "nothing"}')
     return chosen
 
 
-def _wanted(platform: str) -> tuple[str, str]:
+def wanted(platform: str) -> tuple[str, str]:
+    """Architecture and variant of `[linux/]ARCHITECTURE[/VARIANT]`; this host's for an empty text."""
     if not platform:
         return documents.platform_of(os.uname().machine)
     words = platform.split("/")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from rcrun.errors import InvalidInput
 from rcrun.formats import image as documents
 from rcrun.storage import blobs, images, layout
@@ -43,7 +41,7 @@ def import_rootfs(
     with Lease(store) as lease:
         with opened(source) as file:
             layer, diff_id = _store_layer(store, file.read, lease)
-        architecture, variant = _platform(platform)
+        architecture, variant = images.wanted(platform)
         document: dict[str, Any] = {
             "created": created,
             "architecture": architecture,
@@ -64,15 +62,6 @@ def import_rootfs(
         image = images.load(store, descriptor)
         layout.add_reference(store, descriptor, name)
     return Loaded(descriptor, image.config_digest, [name] if name else [])
-
-
-def _platform(platform: str) -> tuple[str, str]:
-    if not platform:
-        return documents.platform_of(os.uname().machine)
-    words = platform.removeprefix("linux/").split("/")
-    if len(words) > 2 or not all(words):
-        raise InvalidInput(f'invalid platform "{platform}"', "write linux/ARCHITECTURE[/VARIANT]")
-    return words[0], words[1] if len(words) == 2 else ""
 
 
 def _store_layer(store: Store, read: Read, lease: Lease) -> tuple[Descriptor, str]:

@@ -11,6 +11,7 @@ import os
 import time
 
 from rcrun.files import parse_json, write_file, write_json
+from rcrun.storage.containers import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ SETTLED_SECONDS = 120
 
 
 def boot() -> list[str]:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return [os.uname().nodename, file.read().strip()]
+    return [os.uname().nodename, boot_id()]
 
 
 def write_record(layer_dir: str, chain: str, diff_id: str, size: int, parent: str | None) -> None:

@@ -36,7 +36,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Callable[..., identity.Identity]:
         status = {"CapEff": f"{capabilities:016x}", "NoNewPrivs": no_new_privs}
         monkeypatch.setattr(os, "geteuid", lambda: uid)
         monkeypatch.setattr(os, "getegid", lambda: uid)
-        monkeypatch.setattr(identity, "_read", lambda path: texts[path])
+        monkeypatch.setattr(identity, "read_text", lambda path: texts[path])
         monkeypatch.setattr(identity, "_user_name", lambda uid: name)
         monkeypatch.setattr(identity, "_process_status", lambda: status)
         monkeypatch.setattr(

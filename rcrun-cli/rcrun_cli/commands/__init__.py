@@ -16,7 +16,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "create": ("run:create", "Create a container without starting it"),
         "start": ("start", "Start containers that were created or have stopped"),
         "stop": ("stop", "Stop containers, with a signal first and a kill after a while"),
-        "restart": ("start:restart", "Stop and start containers"),
+        "restart": ("stop:restart", "Stop and start containers"),
         "kill": ("kill", "Send a signal to containers"),
         "rm": ("rm", "Remove containers"),
         "ps": ("ps", "List containers"),

@@ -1,4 +1,4 @@
-"""`rcrun start` and `rcrun restart`."""
+"""`rcrun start`."""
 
 from __future__ import annotations
 
@@ -36,23 +36,3 @@ def start(
     sig_proxy = sig_proxy and not container.record.get("tty")  # as `attach`
     engine.start(whole, container, Foreground(streams, detach_keys, sig_proxy=sig_proxy))
     return 0
-
-
-@command()
-@option("-s", "--signal", metavar="SIGNAL", help="Send this signal instead of the container's own")
-@option(
-    "-t",
-    "--timeout",
-    "--time",
-    type=int,
-    metavar="SECONDS",
-    help="Kill after so many seconds; -1: never",
-)
-@argument("containers", nargs=-1, required=True)
-def restart(containers: tuple[str, ...], signal: str | None, timeout: int | None) -> int:
-    """Stop and start containers."""
-    whole = context.engine()
-    return output.each(
-        containers,
-        lambda name: engine.restart(whole, name, seconds=timeout, signal=signal or ""),
-    )
