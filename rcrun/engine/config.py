@@ -9,7 +9,6 @@ from __future__ import annotations
 from rcrun.engine import config_linux, config_mounts, config_process
 from rcrun.engine import options as run_options
 from rcrun.errors import InvalidInput
-from rcrun.formats import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,17 +179,16 @@ def _rootfs(facts: Facts, removed: bool) -> dict[str, Any]:
 
 
 def _stop_signal(options: Options, image: ContainerConfig) -> int:
-    given = options.get("stop_signal")
-    if given:
-        try:
-            return signals.parse(str(given))
-        except InvalidInput as error:
-            raise InvalidInput(f"--stop-signal: {error.message}", error.hint) from error
+    given, of_image = options.get("stop_signal"), image.get("StopSignal")
+    if not given and not of_image:
+        return DEFAULT_STOP_SIGNAL
+    from rcrun.formats import signals
+
     try:
-        return (
-            signals.parse(image["StopSignal"]) if image.get("StopSignal") else DEFAULT_STOP_SIGNAL
-        )
-    except InvalidInput:
+        return signals.parse(str(given or of_image))
+    except InvalidInput as error:
+        if given:
+            raise InvalidInput(f"--stop-signal: {error.message}", error.hint) from error
         return DEFAULT_STOP_SIGNAL  # the image's fault must not keep its user from running it
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rcrun.engine.options import pairs
 from rcrun.errors import InvalidInput
+from rcrun.formats import idmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rcrun.formats import spec
     from rcrun.formats.idmap import IdMap
     from rcrun.formats.passwd import User
+    from rcrun.kernel.identity import Identity
 
 # What docker allows: keys that a namespace of the container's own holds.
 _SYSCTLS = frozenset(
@@ -67,14 +69,12 @@ def _is_private(word: str, key: str) -> bool:
 
 
 def _map_ids(document: spec.Linux, options: Options, facts: Facts, user: User) -> None:
-    from rcrun.engine import config_userns
-
-    maps = config_userns.maps(options.get("userns") or "", facts.identity, user)
+    maps = user_namespace_maps(options.get("userns") or "", facts.identity, user)
     if maps is None:
         return
     uids, gids = maps
-    config_userns.refuse_unmapped(user, uids, gids)
-    user.groups = config_userns.mapped_groups(user.groups, gids)
+    _refuse_unmapped(user, uids, gids)
+    user.groups = _mapped_groups(user.groups, gids)
     document["namespaces"].insert(0, {"type": "user"})
     document["uidMappings"] = _rows(uids)
     document["gidMappings"] = _rows(gids)
@@ -84,6 +84,89 @@ def _rows(ids: IdMap) -> list[spec.IdMapping]:
     return [
         {"containerID": inside, "hostID": outside, "size": count} for inside, outside, count in ids
     ]
+
+
+def user_namespace_maps(word: str, identity: Identity, user: User) -> tuple[IdMap, IdMap] | None:
+    """The maps of the container's user namespace; None: it has none of its own."""
+    kind = word.partition(":")[0]
+    if kind in ("", "host"):
+        if identity.kind == "root":
+            return None
+        if identity.kind == "single":
+            # The one id that exists is the one that the process runs as.
+            return [(user.uid, identity.uid, 1)], [(user.gid, identity.gid, 1)]
+        return list(identity.uid_map), list(identity.gid_map)
+    if kind == "keep-id":
+        uid, gid = kept_ids(word, identity)
+        if identity.kind == "single":
+            return [(uid, identity.uid, 1)], [(gid, identity.gid, 1)]
+        return _exchanged(identity.uid_map, uid), _exchanged(identity.gid_map, gid)
+    if kind in ("auto", "nomap", "private", "ns", "container"):
+        raise InvalidInput(f"--userns {word} is not supported yet")
+    raise InvalidInput(f'invalid --userns "{word}"', "use host or keep-id")
+
+
+def kept_ids(word: str, identity: Identity) -> tuple[int, int]:
+    """The ids that the caller has inside with `keep-id[:uid=N,gid=N]`."""
+    if identity.kind == "root":
+        raise InvalidInput("--userns keep-id is for callers who are not root")
+    ids = {"uid": identity.uid, "gid": identity.gid}
+    for option in filter(None, word.partition(":")[2].split(",")):
+        key, _, value = option.partition("=")
+        if key not in ids or not (value.isascii() and value.isdigit()):
+            raise InvalidInput(f'invalid --userns "{word}"', "write keep-id[:uid=UID,gid=GID]")
+        ids[key] = int(value)
+    return ids["uid"], ids["gid"]
+
+
+def _exchanged(ids: IdMap, own: int) -> IdMap:
+    """The caller's map with 0 and `own` in each other's place; every other id stays what it was.
+
+    So the layers on disk serve unchanged: files of the image's root show as the caller's, the files of
+    all other users as theirs.
+    """
+    if own == 0:
+        return list(ids)
+    outside = {inside: idmap.to_outside(ids, inside) for inside in (0, own)}
+    if outside[own] is None:
+        return [(own, outside[0] or 0, 1), *_without(ids, (0, own))]
+    pieces = [(own, outside[0] or 0, 1), (0, outside[own] or 0, 1), *_without(ids, (0, own))]
+    return sorted(pieces)
+
+
+def _without(ids: IdMap, removed: tuple[int, ...]) -> IdMap:
+    pieces = list(ids)
+    for number in removed:
+        split: IdMap = []
+        for first, host, count in pieces:
+            if not first <= number < first + count:
+                split.append((first, host, count))
+                continue
+            before, after = number - first, first + count - number - 1
+            if before:
+                split.append((first, host, before))
+            if after:
+                split.append((number + 1, host + before + 1, after))
+        pieces = split
+    return pieces
+
+
+def _refuse_unmapped(user: User, uids: IdMap, gids: IdMap) -> None:
+    for what, number, ids in (("user", user.uid, uids), ("group", user.gid, gids)):
+        if idmap.to_outside(ids, number) is None:
+            raise InvalidInput(
+                f"cannot run as {what} {number}: this container has {_count(ids)} ids of {what}s",
+                "give yourself more subordinate ids, or choose another user with --user",
+            )
+
+
+def _count(ids: IdMap) -> int:
+    return sum(count for _, _, count in ids)
+
+
+def _mapped_groups(groups: list[int], gids: IdMap) -> list[int]:
+    """Supplementary groups that exist in the container; with one id there are none."""
+    return [gid for gid in groups if idmap.to_outside(gids, gid) is not None]
 
 
 def limits(options: Options) -> dict[str, Any]:

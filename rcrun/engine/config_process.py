@@ -140,7 +140,7 @@ def _kept_user(options: Options, facts: Facts) -> str:
     """With --userns keep-id the process is the caller, unless -u says otherwise."""
     if (options.get("userns") or "").partition(":")[0] != "keep-id":
         return ""
-    from rcrun.engine.config_userns import kept_ids
+    from rcrun.engine.config_linux import kept_ids
 
     uid, gid = kept_ids(options["userns"], facts.identity)
     return f"{uid}:{gid}"

@@ -53,10 +53,10 @@ def run(
     """Create and start; the id of a detached container. In the foreground the process becomes its client."""
     foreground = None if options.get("detach") else foreground_of(options)
     with Making(context, options) as making:
-        making.make(text, args, progress)
+        config = making.make(text, args, progress)
         container = making.claim.container
         try:
-            launch(context, container, making.claim.lock, foreground)
+            launch(context, container, making.claim.lock, foreground, config)
         except RcrunError as error:
             if making.claim.is_saved():  # else the start was not tried, and nothing is to be kept
                 launch_failed(context, container, error)
@@ -105,8 +105,8 @@ class Making:
         self.gate = layers.gate(context.store)
         self.claim: Claim = claim(context.store)
 
-    def make(self, text: str, args: Sequence[str], progress: Progress | None) -> None:
-        """All of it but container.json, whose writing makes it a container."""
+    def make(self, text: str, args: Sequence[str], progress: Progress | None) -> Spec:
+        """All of it but container.json, whose writing makes it a container; its config.json."""
         root = self._root(text, progress)
         self.claim.__enter__()
         self._claim_name()
@@ -130,6 +130,7 @@ class Making:
         for warning in built.warnings:
             self.context.warn(warning, None)
         self._write_cidfile()
+        return built.config
 
     def _built(self, root: Root, args: Sequence[str], facts: Facts) -> Built:
         if not root.bundle_dir:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from rcrun.formats.spec import Spec
+
 FORMAT = "1"  # of the cached programs: part of their name
 # libseccomp's constants (seccomp.h)
 _ACTIONS = {
@@ -35,8 +37,13 @@ _ATTRIBUTE_OPTIMIZE, _BINARY_TREE = 8, 2
 _EPERM, _EEXIST = 1, 17
 
 
+def filter_fd_of(spec: Spec) -> int | None:
+    """A descriptor of the program that `linux.seccomp` describes, if it describes one; the caller closes it."""
+    profile = (spec.get("linux") or {}).get("seccomp")
+    return filter_fd(profile) if profile else None
+
+
 def filter_fd(profile: Mapping[str, Any]) -> int:
-    """A descriptor of the program for a configuration's `linux.seccomp`; the caller closes it."""
     path = os.path.join(cache_dir(), "seccomp", _digest(profile) + ".bpf")
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

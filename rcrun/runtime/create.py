@@ -8,8 +8,8 @@ import time
 from rcrun import files, paths
 from rcrun.errors import AlreadyExists, InvalidInput, RcrunError
 from rcrun.kernel import shim
+from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
-from rcrun.runtime.filters import filter_fd
 from rcrun.runtime.plan import complete, container_plan
 from rcrun.runtime.state import Container
 
@@ -280,7 +280,7 @@ def _plan(
     ]
     if request.preserve_fds:
         given.append(["preserve-fds", str(request.preserve_fds)])
-    fd = filter_fd(made.spec)
+    fd = filter_fd_of(made.spec)
     try:
         return container_plan(
             made.spec,

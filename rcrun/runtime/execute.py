@@ -7,10 +7,10 @@ import os
 from rcrun.errors import HostLacks, InvalidInput, WrongState
 from rcrun.formats import capability
 from rcrun.kernel import shim
+from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
 from rcrun.runtime.create import error_for, preserved_fds
-from rcrun.runtime.filters import filter_fd
-from rcrun.runtime.plan_exec import exec_plan
+from rcrun.runtime.plan_process import exec_plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _plan(
             *init,
             host,
             settings=_settings(container, init[0], session, terminal, failed),
-            seccomp_fd=filter_fd(spec),
+            seccomp_fd=filter_fd_of(spec),
             bundle_dir=container.record()["bundle"],
         )
     except (AttributeError, KeyError, TypeError) as error:

@@ -37,8 +37,7 @@ class Host:
 
     @property
     def rootless(self) -> bool:
-        """We are nobody's root, or root of a user namespace: the kernel refuses what only the host's root may."""
-        return self.identity.kind != "root" or self.identity.nested
+        return self.identity.rootless
 
 
 def current(environ: Mapping[str, str]) -> Host:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcrun.errors import InvalidInput
 from rcrun.files import dump_json
 from rcrun.formats.spec import HOOK_KINDS, hooks_of
-from rcrun.runtime import plan_mounts, plan_process, plan_resources
+from rcrun.runtime import plan_mounts, plan_process
 from rcrun.runtime.host import Host
 from rcrun.runtime.plan_namespaces import Namespaces, complete, namespace_records
 
@@ -46,8 +46,11 @@ def container_plan(
     namespaces = Namespaces(spec)
     process = spec.get("process") or {}
     given = [list(record) for record in settings]
-    if not any(record[0] == "cgroup" for record in given):
-        plan_resources.refuse_without_cgroup((spec.get("linux") or {}).get("resources") or {})
+    resources = (spec.get("linux") or {}).get("resources")
+    if resources and not any(record[0] == "cgroup" for record in given):
+        from rcrun.runtime.plan_resources import refuse_without_cgroup
+
+        refuse_without_cgroup(resources)
     has_start = any(record[0] == "start-socket" for record in given)
     made_root = (
         [list(record) for record in root] if root is not None else _bundle_root(spec, bundle_dir)
@@ -88,7 +91,7 @@ def container_plan(
             namespaces,
             host,
             seccomp_fd,
-            plan_process.agent_text(spec, id_of(given), bundle_dir),
+            plan_process.agent_text(spec, plan_process.id_of(given), bundle_dir),
         ),
         *plan_process.command_records(process, init=init),
         *_after_exit(on_exit),
@@ -194,11 +197,7 @@ def _hook_settings(spec: Spec, bundle_dir: str, given: list[list[str]]) -> list[
     ]
     if not records:
         return []
-    return [["state-json", state_text(spec, id_of(given), bundle_dir)], *records]
-
-
-def id_of(settings: Iterable[Sequence[str]]) -> str:
-    return next((record[1] for record in settings if record[0] == "id"), "")
+    return [["state-json", state_text(spec, plan_process.id_of(given), bundle_dir)], *records]
 
 
 def _hook(kind: str, index: int, hook: Hook) -> list[str]:

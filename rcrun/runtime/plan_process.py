@@ -5,14 +5,14 @@ from __future__ import annotations
 from rcrun.errors import HostLacks, InvalidInput
 from rcrun.files import dump_json
 from rcrun.formats import capability, idmap
+from rcrun.runtime.plan_namespaces import Namespaces, complete
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rcrun.formats.spec import Process, Scheduler, Seccomp, Spec
     from rcrun.runtime.host import Host
-    from rcrun.runtime.plan_namespaces import Namespaces
 
 _RLIMITS = frozenset(
     "RLIMIT_AS RLIMIT_CORE RLIMIT_CPU RLIMIT_DATA RLIMIT_FSIZE RLIMIT_LOCKS RLIMIT_MEMLOCK"
@@ -43,6 +43,45 @@ _SECCOMP_FLAGS = {
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": "spec_allow",
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": "wait_killable_recv",
 }
+
+
+def exec_plan(
+    process: Process,
+    spec: Spec,
+    pid: int,
+    start: int,
+    host: Host,
+    *,
+    settings: Iterable[Sequence[str]] = (),
+    seccomp_fd: int | None = None,
+    bundle_dir: str = "",
+) -> list[list[str]]:
+    """`process` in the container of `spec` whose init is `pid`, started at `start`.
+
+    What `process` does not say is not taken from the container's own process: that is the caller's choice.
+    """
+    spec = complete(spec, host)
+    namespaces = Namespaces(spec)
+    given = [list(record) for record in settings]
+    agent = agent_text(spec, id_of(given), bundle_dir)
+    return [
+        ["plan", "1"],
+        ["session", "exec"],
+        *given,
+        *terminal_records(process),
+        *agent_records(spec),
+        ["join-pid", str(pid), str(start), ",".join(namespaces.kinds())],
+        # `ready`: go on when the parent has given the terminal its size
+        *([["console"], ["ready"]] if process.get("terminal") else []),
+        *affinity_records(process),
+        *limit_records(process, spec, host),
+        *privilege_records(process, spec, namespaces, host, seccomp_fd, agent),
+        *command_records(process),
+    ]
+
+
+def id_of(settings: Iterable[Sequence[str]]) -> str:
+    return next((record[1] for record in settings if record[0] == "id"), "")
 
 
 def terminal_records(process: Process) -> list[list[str]]:

@@ -7,7 +7,6 @@ import time
 
 from rcrun.errors import InvalidInput, NotFound
 from rcrun.files import read_json_or_none, subdirectories, unlink_if_there, write_json
-from rcrun.kernel.process import is_alive
 from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False
@@ -116,7 +115,14 @@ def load(store: Store, container_id: str) -> Container | None:
         if os.path.getsize(path) == 0:
             return None  # the host went down while it was made
         record = _damaged_record(container_id, str(error))
+    if record is not None and not _is_record(record):
+        record = _damaged_record(container_id, "it is not a record")
     return None if record is None else Container(store, container_id, record)
+
+
+def _is_record(value: object) -> bool:
+    """Has what ps reads of every one."""
+    return isinstance(value, dict) and {"created", "name"} <= value.keys()
 
 
 def _damaged_record(container_id: str, fault: str) -> Record:
@@ -191,8 +197,8 @@ def status(container: Container) -> Status:
     """The order of the looks matters: the monitor writes exit.json before it ends (docs/store.md)."""
     state = _read_state(container)
     if state is not None:
-        alive = is_alive(state["pid"], state["pid_start"])
-        if alive or is_alive(state["monitor"], state["monitor_start"]):
+        alive = _lives(state, "pid")
+        if alive or _lives(state, "monitor"):
             ended = None if alive else _read_exit(container)
             if ended is None:
                 return _running(state)
@@ -205,8 +211,18 @@ def status(container: Container) -> Status:
     return Status("created") if ended is None else _exited(container, state, ended)
 
 
+def _lives(state: Record, which: str) -> bool:
+    """Whether that process of state.json is still there."""
+    from rcrun.kernel.process import is_alive
+
+    return is_alive(state[which], state[f"{which}_start"])
+
+
 def _read_state(container: Container) -> Record | None:
-    state: Record | None = read_json_or_none(container.live_path("state.json"))
+    try:
+        state: Record | None = read_json_or_none(container.live_path("state.json"))
+    except ValueError:
+        return None  # cut short when the host went down, where the live state outlives that
     return state
 
 
@@ -242,7 +258,7 @@ def _exited(container: Container, state: Record | None, ended: Record) -> Status
     found.finished = ended["finished"]
     found.oom_killed = bool(ended.get("oom_killed"))
     found.started = state["started"] if state else container.record.get("launched", 0)
-    if state is not None and is_alive(state["monitor"], state["monitor_start"]):
+    if state is not None and _lives(state, "monitor"):
         found.monitor = state["monitor"]
         found.monitor_start = state["monitor_start"]
     return found
