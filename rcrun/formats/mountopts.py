@@ -24,6 +24,12 @@ _SUPERBLOCK = frozenset(("sync", "dirsync", "lazytime"))
 _NO_EFFECT = frozenset(
     "defaults async nolazytime mand nomand loud silent remount acl noacl iversion noiversion".split()
 )
+# Of a bind mount, about links at the end of its paths: crun's words → the plan's.
+_LINKS = {
+    "src-nofollow": "nofollow",
+    "dest-nofollow": "dest-nofollow",
+    "copy-symlink": "copy-link",
+}
 
 
 KNOWN = (
@@ -32,20 +38,21 @@ KNOWN = (
     | PROPAGATION
     | _SUPERBLOCK
     | _NO_EFFECT
-    | {"bind", "rbind", "tmpcopyup", "src-nofollow"}
+    | {"bind", "rbind", "tmpcopyup", "idmap", "ridmap"}
+    | set(_LINKS)
 )
 
 
 class MountOptions:
     """`flags` are the plan's words for attributes, `data` what belongs to the file system itself."""
 
-    __slots__ = ("bind", "copy_up", "data", "flags", "nofollow", "propagation", "recursive")
+    __slots__ = ("bind", "copy_up", "data", "flags", "links", "propagation", "recursive")
 
     def __init__(self) -> None:
         self.bind = False
         self.recursive = False
         self.copy_up = False
-        self.nofollow = False
+        self.links: list[str] = []
         self.flags: list[str] = []
         self.propagation = ""
         self.data: list[str] = []
@@ -76,8 +83,8 @@ def _add(parsed: MountOptions, option: str) -> None:
         parsed.recursive |= option == "rbind"  # callers write both
     elif option == "tmpcopyup":
         parsed.copy_up = True
-    elif option == "src-nofollow":
-        parsed.nofollow = True
+    elif option in _LINKS:
+        parsed.links.append(_LINKS[option])
     elif option.partition("=")[0] in ("idmap", "ridmap"):
         raise InvalidInput(f'the mount option "{option}" (an idmapped mount) is not supported')
     elif option not in _NO_EFFECT:

@@ -162,9 +162,7 @@ def _bind(mount: Mount, destination: str, options: MountOptions, bundle_dir: str
         word = unknown[0] if unknown else "tmpcopyup"
         raise InvalidInput(f'bind mount "{destination}": unknown option "{word}"')
     flags = ["rec"] if options.recursive else []
-    flags += options.flags
-    if options.nofollow:
-        flags.append("nofollow")
+    flags += options.flags + options.links
     return ["bind", absolute(source, bundle_dir), destination, ",".join(flags)]
 
 

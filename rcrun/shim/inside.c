@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -49,7 +50,7 @@ static int parent_of(int root, const char *path, char name[256], int depth)
 	return make_directory(root, *parent ? parent : "/", 0755, depth + 1);
 }
 
-/* Like mkdir -p. A dangling link in the path is an error: nobody asked for a directory at its target. */
+/* Like mkdir -p. A dangling link is an error here: make_inside() follows one that ends the path. */
 static int make_directory(int root, const char *path, mode_t mode, int depth)
 {
 	char name[256];
@@ -87,9 +88,55 @@ static int make_file(int root, const char *path, mode_t mode)
 	return open_inside(root, path, O_PATH);
 }
 
+/* The path that leads where the link at the end of `path` says; false when there is no link. */
+static bool follow_link(int root, const char *path, char next[PATH_MAX])
+{
+	char above[PATH_MAX], name[256], target[PATH_MAX];
+
+	if (!split_path(path, above, name))
+		return false;
+	autoclose int parent = open_inside(root, *above ? above : "/", O_PATH | O_DIRECTORY);
+	if (parent < 0)
+		return false;
+	ssize_t length = readlinkat(parent, name, target, sizeof(target) - 1);
+	if (length < 0)
+		return false;
+	target[length] = '\0';
+	return snprintf(next, PATH_MAX, "%s%s", *target == '/' ? "" : above, target) < PATH_MAX;
+}
+
+/*
+ * A dangling link at the end of the path: what it leads to is made, beneath the root like everything, since images
+ * have links to files that the host is to bring (/etc/resolv.conf). The kernel resolves each path anew.
+ */
 int make_inside(int root, const char *path, bool directory, mode_t mode)
 {
-	return directory ? make_directory(root, path, mode, 0) : make_file(root, path, mode);
+	char places[2][PATH_MAX];
+
+	for (int links = 0; links < 40; links++) {
+		int fd = directory ? make_directory(root, path, mode, 0)
+				   : make_file(root, path, mode);
+		if (fd >= 0 || errno != ENOENT)
+			return fd;
+		if (!follow_link(root, path, places[links % 2])) {
+			errno = ENOENT;
+			return -1;
+		}
+		path = places[links % 2];
+	}
+	errno = ELOOP;
+	return -1;
+}
+
+int make_unfollowed(int root, const char *path, bool directory, mode_t mode)
+{
+	char name[256];
+	autoclose int parent = parent_inside(root, path, name);
+
+	if (parent < 0)
+		return -1;
+	int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 || errno != ENOENT ? fd : make_inside(parent, name, directory, mode);
 }
 
 int make_plain_inside(int root, const char *path)

@@ -3,6 +3,7 @@
 #include "shim.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -23,13 +24,14 @@ enum {
 	ATTR_NOSYMFOLLOW = 0x200000
 };
 enum { PROC_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572 };
+enum { DATA_SIZE = 4096 }; /* the kernel reads one page */
 enum { TREE_CLONE = 1, TREE_NOFOLLOW = 0x100, TREE_EMPTY = 0x1000, TREE_RECURSIVE = 0x8000 };
 
 struct flags {
 	uint64_t set, clear;           /* attributes of the mount */
 	uint64_t deep_set, deep_clear; /* of it and of all beneath */
 	unsigned long classic;         /* the same and more, as mount(2) takes them */
-	bool recursive, file, optional, nofollow, nocreate;
+	bool recursive, optional, nofollow, plain_end, copy_link, nocreate;
 };
 
 static const struct {
@@ -78,18 +80,20 @@ static bool take_attribute(struct flags *flags, const char *text, size_t length,
 
 static bool take_word(struct flags *flags, const char *text, size_t length)
 {
+	const struct {
+		const char *word;
+		bool *flag;
+	} words[] = {
+		{"rec", &flags->recursive},       {"optional", &flags->optional},
+		{"nofollow", &flags->nofollow},   {"dest-nofollow", &flags->plain_end},
+		{"copy-link", &flags->copy_link}, {"nocreate", &flags->nocreate},
+	};
+
 	if (take_attribute(flags, text, length, false))
 		return true;
-	if (word_is(text, length, "rec"))
-		return flags->recursive = true;
-	if (word_is(text, length, "file"))
-		return flags->file = true;
-	if (word_is(text, length, "optional"))
-		return flags->optional = true;
-	if (word_is(text, length, "nofollow"))
-		return flags->nofollow = true;
-	if (word_is(text, length, "nocreate"))
-		return flags->nocreate = true;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (word_is(text, length, words[i].word))
+			return *words[i].flag = true;
 	return *text == 'r' && take_attribute(flags, text + 1, length - 1, true);
 }
 
@@ -153,14 +157,32 @@ static bool shows_the_kernel(int tree)
 	       (where.f_type == PROC_MAGIC || where.f_type == SYSFS_MAGIC);
 }
 
+/* A tmpfs keeps the mode of the directory that it covers, unless the plan says one. */
+static const char *tmpfs_data(const struct context *context, const struct record *record,
+			      char data[DATA_SIZE])
+{
+	const char *given = record->words[5];
+	struct stat status;
+
+	if (strcmp(record->words[1], "tmpfs") != 0 || strstr(given, "mode="))
+		return given;
+	autoclose int there = open_inside(context->root, record->words[3], O_PATH | O_DIRECTORY);
+	if (there < 0 || fstat(there, &status) < 0)
+		return given;
+	int length = snprintf(data, DATA_SIZE, "%s%smode=%o", given, *given ? "," : "",
+			      status.st_mode & 07777);
+	return length < DATA_SIZE ? data : given;
+}
+
 int step_mount(struct context *context, const struct record *record, struct report *report)
 {
-	const char *type = record->words[1], *data = record->words[5];
+	const char *type = record->words[1];
 	struct flags flags;
-	char path[32];
+	char path[32], buffer[DATA_SIZE];
 
 	if (parse_flags(record, 4, &flags, report) < 0)
 		return -1;
+	const char *data = tmpfs_data(context, record, buffer);
 	bool plain = strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
 	autoclose int target = plain ? plain_destination(context, record, 3, report)
 				     : destination(context, record, 3, true, report);
@@ -220,13 +242,78 @@ static int bind_source(const struct record *record, const struct flags *flags)
 	return tree;
 }
 
+static bool is_link(const char *path)
+{
+	struct stat status;
+
+	return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+/* The link itself, not what it leads to: a link that says the same inside. */
+static int copy_link(const struct context *context, const struct record *record,
+		     struct report *report)
+{
+	char target[PATH_MAX], there[PATH_MAX], name[256];
+	ssize_t length = readlink(record->words[1], target, sizeof(target) - 1);
+
+	if (length < 0)
+		return fail(report, "readlink");
+	target[length] = '\0';
+	report->word = 2;
+	autoclose int parent = parent_inside(context->root, record->words[2], name);
+	if (parent < 0)
+		return fail(report, "mkdirat");
+	if (symlinkat(target, parent, name) < 0) {
+		int error = errno;
+		if (error != EEXIST || readlinkat(parent, name, there, sizeof(there)) != length ||
+		    memcmp(target, there, (size_t)length) != 0)
+			return fail_with(report, "symlinkat", error);
+	}
+	report->word = 0;
+	return 0;
+}
+
+/* Where the tree goes. What shows the kernel has one place; so has a link that is mounted on instead of followed. */
+static int bind_target(const struct context *context, const struct record *record, int word,
+		       const struct flags *flags, int tree, struct report *report)
+{
+	const char *path = record->words[word];
+	struct stat status;
+	int target;
+
+	if (fstat(tree, &status) < 0)
+		return fail(report, "fstat");
+	bool directory = S_ISDIR(status.st_mode);
+	if (flags->nocreate)
+		target = open_inside(context->root, path, O_PATH);
+	else if (directory && shows_the_kernel(tree))
+		return plain_destination(context, record, word, report);
+	else if (!flags->plain_end)
+		return destination(context, record, word, directory, report);
+	else
+		target = make_unfollowed(context->root, path, directory, directory ? 0755 : 0644);
+	if (target < 0) {
+		report->word = word;
+		return fail(report, "openat2");
+	}
+	/* links of procfs lead out of the container: a mount on one would hide or fake another process's */
+	if (flags->plain_end && fstat(target, &status) == 0 && S_ISLNK(status.st_mode) &&
+	    shows_the_kernel(target)) {
+		(void)close(target);
+		report->word = word;
+		return fail_with(report, "openat2", ELOOP);
+	}
+	return target;
+}
+
 int step_bind(struct context *context, const struct record *record, struct report *report)
 {
 	struct flags flags;
-	struct stat status;
 
 	if (parse_flags(record, 3, &flags, report) < 0)
 		return -1;
+	if (flags.copy_link && is_link(record->words[1]))
+		return copy_link(context, record, report);
 	autoclose int tree = bind_source(record, &flags);
 	if (tree < 0 && errno == ENOENT && flags.optional)
 		return 0;
@@ -234,14 +321,7 @@ int step_bind(struct context *context, const struct record *record, struct repor
 	if (tree < 0)
 		return fail(report, "open_tree");
 	report->word = 0;
-	TRY(report, fstat(tree, &status));
-	bool directory = S_ISDIR(status.st_mode);
-	autoclose int target = flags.nocreate ? open_inside(context->root, record->words[2], O_PATH)
-			       : directory && shows_the_kernel(tree)
-				       ? plain_destination(context, record, 2, report)
-				       : destination(context, record, 2, directory, report);
-	if (target < 0 && flags.nocreate)
-		return fail(report, "openat2");
+	autoclose int target = bind_target(context, record, 2, &flags, tree, report);
 	if (target < 0 || set_attributes(tree, &flags, report) < 0)
 		return -1;
 	report->word = 2;

@@ -194,6 +194,8 @@ uint64_t propagation_of(const char *word, bool *recursive); /* root.c; 0: unknow
 
 int open_inside(int root, const char *path, int flags);
 int make_inside(int root, const char *path, bool directory, mode_t mode); /* O_PATH descriptor */
+int make_unfollowed(int root, const char *path, bool directory,
+		    mode_t mode); /* a link at its end is what is opened */
 int make_plain_inside(int root, const char *path); /* a directory; ELOOP: through a link */
 int parent_inside(int root, const char *path,
 		  char name[256]); /* makes parents; O_PATH descriptor */

@@ -286,3 +286,84 @@ def test_the_root_is_a_file(bundle: Bundle, ours: None) -> None:
     assert result.status == 1
     assert "root file system" in result.err
     assert Path(bundle.dir, "plain").read_bytes() == b""
+
+
+# ---- links
+
+
+@pytest.mark.parametrize(
+    ("target", "made"), [("../deep/file", "deep/file"), ("/deep/file", "deep/file")]
+)
+def test_a_dangling_link_is_filled_beneath_the_root(bundle: Bundle, target: str, made: str) -> None:
+    bundle.put("data", "content")
+    bundle.make_dir("rootfs/etc")
+    (bundle.dir / "rootfs/etc/link").symlink_to(target)
+    bundle.mount("/etc/link", "bind", str(bundle.dir / "data"), "bind")
+    assert bundle.output("cat", "/etc/link") == "content"
+    assert (bundle.dir / "rootfs" / made).exists()
+
+
+def test_a_dangling_link_never_leads_out_of_the_root(bundle: Bundle) -> None:
+    outside = Path("/tmp") / bundle.id
+    bundle.make_dir("data")
+    for name, target in {"up": "../" * 20 + str(outside), "absolute": str(outside)}.items():
+        bundle.make_dir("rootfs")
+        (bundle.dir / "rootfs" / name).symlink_to(target)
+        bundle.mount(f"/{name}", "bind", str(bundle.dir / "data"), "bind")
+    bundle.output("ls", "/")
+    assert not outside.exists()
+    assert (bundle.dir / f"rootfs{outside}").is_dir()
+
+
+def test_links_in_a_circle_are_an_error(bundle: Bundle) -> None:
+    bundle.make_dir("rootfs")
+    (bundle.dir / "rootfs/a").symlink_to("b")
+    (bundle.dir / "rootfs/b").symlink_to("a")
+    bundle.mount("/a", "tmpfs", "tmpfs")
+    result = bundle.run()
+    assert result.status != 0
+    assert "symbolic links" in result.err
+
+
+def test_links_are_mounted_and_mounted_on(bundle: Bundle) -> None:
+    bundle.put("file", "content")
+    bundle.make_dir("rootfs")
+    (bundle.dir / "link").symlink_to("file")
+    (bundle.dir / "rootfs/target").symlink_to("nowhere")
+    bundle.mount("/target", "bind", str(bundle.dir / "link"), "bind", "dest-nofollow")
+    assert bundle.output("cat", "/target") == "content"
+    assert not (bundle.dir / "rootfs/nowhere").exists()
+    bundle.config["mounts"][-1]["options"].append("src-nofollow")
+    assert bundle.output("stat", "/target") == "/target -> file"
+
+
+def test_no_link_of_procfs_is_mounted_on(bundle: Bundle) -> None:
+    bundle.put("file", "content")
+    bundle.mount("/proc/self", "bind", str(bundle.dir / "file"), "bind", "dest-nofollow")
+    assert bundle.run().status != 0
+
+
+def test_a_link_is_copied(bundle: Bundle) -> None:
+    (bundle.dir / "link").symlink_to("to-nowhere")
+    bundle.mount("/deep/link", "bind", str(bundle.dir / "link"), "rbind", "copy-symlink")
+    for _ in range(2):  # then it is there already
+        assert bundle.output("stat", "/deep/link") == "/deep/link -> to-nowhere"
+    (bundle.dir / "link").unlink()
+    (bundle.dir / "link").symlink_to("elsewhere")
+    assert "file exists" in bundle.run().err
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"), [(["ro"], "712"), (["mode=1750"], "1750"), (["size=1m"], "712")]
+)
+def test_a_tmpfs_has_the_mode_of_what_it_covers(
+    bundle: Bundle, options: list[str], mode: str
+) -> None:
+    bundle.make_dir("rootfs/t").chmod(0o712)
+    bundle.mount("/t", "tmpfs", "tmpfs", *options)
+    assert bundle.output("stat", "/t").split()[1] == f"4{mode.rjust(4, '0')}"
+
+
+def test_a_tmpfs_where_nothing_was(bundle: Bundle) -> None:
+    bundle.mount("/t", "tmpfs", "tmpfs")
+    assert bundle.output("stat", "/t").split()[1] == "41777"

@@ -10,12 +10,8 @@ from rcrun.formats.mountopts import KNOWN, parse
 
 def test_sorted() -> None:
     parsed = parse(["rbind", "ro", "rnosuid", "rslave", "size=1m", "defaults", "mode=1777"])
-    assert (parsed.bind, parsed.recursive, parsed.copy_up, parsed.nofollow) == (
-        True,
-        True,
-        False,
-        False,
-    )
+    assert (parsed.bind, parsed.recursive, parsed.copy_up) == (True, True, False)
+    assert parsed.links == []
     assert parsed.flags == ["ro", "rnosuid"]
     assert parsed.propagation == "rslave"
     assert parsed.data == ["size=1m", "mode=1777"]
