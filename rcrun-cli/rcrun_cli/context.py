@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rcrun.engine.context import Context
-    from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
 
 
@@ -86,12 +85,6 @@ def home_dir(variables: dict[str, str]) -> str:
         return "/"
 
 
-def identity() -> Identity:
-    from rcrun.kernel.identity import current
-
-    return current(environ())
-
-
 def engine() -> Context:
     """What the engine's verbs take first."""
     from rcrun.engine.context import Context
@@ -106,11 +99,6 @@ def self_command() -> list[str]:
 
     folder = os.path.dirname(os.path.abspath(__file__))
     return [sys.executable, "-IS", f"{folder}/__main__.py", *_repeated_options()]
-
-
-def failed_command(container_id: str) -> list[str]:
-    """What the shim execs when a foreground launch failed (the words of `on-failure`, docs/plan.md)."""
-    return [*self_command(), "__failed", container_id]
 
 
 def _repeated_options() -> list[str]:

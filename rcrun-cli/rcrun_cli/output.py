@@ -213,13 +213,3 @@ def is_terminal(fd: int) -> bool:
     import os
 
     return os.isatty(fd)
-
-
-def refuse_terminal(what: str) -> None:
-    """Tar streams do not go to a screen."""
-    if is_terminal(1):
-        from rcrun.errors import InvalidInput
-
-        raise InvalidInput(
-            f"refusing to write {what} to a terminal", "redirect it, or name a file with -o"
-        )

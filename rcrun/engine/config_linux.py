@@ -166,6 +166,8 @@ def _count(ids: IdMap) -> int:
 
 def _mapped_groups(groups: list[int], gids: IdMap) -> list[int]:
     """Supplementary groups that exist in the container; with one id there are none."""
+    if _count(gids) == 1:
+        return []
     return [gid for gid in groups if idmap.to_outside(gids, gid) is not None]
 
 

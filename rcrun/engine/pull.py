@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         def unpacking(self, digest: str) -> None: ...
         def unpacked(self, digest: str) -> None: ...
         def done(self, reference: Reference, digest: str, *, changed: bool) -> None: ...
-        def close(self) -> None: ...
 
 
 POLICIES = ("always", "missing", "never", "newer")
@@ -66,9 +65,6 @@ class Silent:
         pass
 
     def done(self, reference: Reference, digest: str, *, changed: bool) -> None:
-        pass
-
-    def close(self) -> None:
         pass
 
 
@@ -109,15 +105,12 @@ def pull(
         return local
     if policy == "never":
         raise NotFound(f'image "{text}" is not in the store, and it may not be pulled')
-    progress = progress or Silent()
     try:
-        return _fetch(context, text, platform, progress, access or Access())
+        return _fetch(context, text, platform, progress or Silent(), access or Access())
     except RegistryError:
         if local is None:
             raise
         return local
-    finally:
-        progress.close()
 
 
 def _local(context: Context, text: str, platform: str) -> Image | None:

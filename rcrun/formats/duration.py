@@ -54,30 +54,6 @@ def _invalid(text: str) -> InvalidInput:
     return InvalidInput(f'invalid duration "{text}"', "a duration is written like 90s, 1m30s or 1h")
 
 
-def text_of(nanoseconds: int) -> str:
-    """Go's own text: `1m30s`, `1.5s`, `0s`."""
-    sign = "-" if nanoseconds < 0 else ""
-    rest = abs(nanoseconds)
-    if rest == 0:
-        return "0s"
-    if rest < _UNITS["s"]:
-        unit = "ms" if rest >= 1_000_000 else "µs" if rest >= 1_000 else "ns"
-        return f"{sign}{_fraction(rest, _UNITS[unit])}{unit}"
-    minutes, seconds = divmod(rest, _UNITS["m"])
-    hours, minutes = divmod(minutes, 60)
-    words = f"{_fraction(seconds, _UNITS['s'])}s"
-    if hours or minutes:
-        words = f"{minutes}m{words}"
-    return f"{sign}{hours}h{words}" if hours else sign + words
-
-
-def _fraction(value: int, unit: int) -> str:
-    whole, rest = divmod(value, unit)
-    if not rest:
-        return str(whole)
-    return f"{whole}.{str(rest).rjust(len(str(unit)) - 1, '0').rstrip('0')}"
-
-
 def words_of(seconds: float) -> str:
     """How long something took or is ago, in docker's words."""
     if seconds < 1:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -21,19 +19,6 @@ def parse_map(text: str) -> IdMap:
         (int(inside), int(outside), int(count))
         for inside, outside, count in (line.split() for line in text.splitlines() if line.strip())
     ]
-
-
-def parse_option(text: str) -> Range:
-    """`0:1000:1` or `0:1000`, as --uidmap takes it."""
-    words = text.split(":")
-    if len(words) not in (2, 3) or not all(word.isascii() and word.isdigit() for word in words):
-        raise InvalidInput(f'invalid id mapping "{text}"', "write CONTAINER:HOST:COUNT")
-    inside, outside, count = (
-        [int(word) for word in words] if len(words) == 3 else [*map(int, words), 1]
-    )
-    if count == 0 or inside + count > ID_LIMIT or outside + count > ID_LIMIT:
-        raise InvalidInput(f'invalid id mapping "{text}": the range is empty or too large')
-    return inside, outside, count
 
 
 def subordinate_ranges(text: str, owners: Collection[str]) -> list[tuple[int, int]]:

@@ -93,9 +93,6 @@ LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
-DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
-DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-EMPTY = "application/vnd.oci.empty.v1+json"
 
 INDEXES = frozenset((INDEX, DOCKER_INDEX))
 MANIFESTS = frozenset((MANIFEST, DOCKER_MANIFEST))

@@ -50,11 +50,6 @@ def check(name: str, what: str) -> str:
     return name
 
 
-def is_id_prefix(text: str) -> bool:
-    """Could be the beginning of a 64-hex id."""
-    return 0 < len(text) <= 64 and not text.strip("0123456789abcdef")
-
-
 def generated(random_below: Callable[[int], int], attempt: int = 0) -> str:
     """`adjective_surname`; after a few attempts that were taken, with a number behind it."""
     name = (

@@ -14,17 +14,14 @@ _LARGEST_ID = 2**31 - 1
 class User:
     """Resolved: ids, supplementary groups, home; `name` is empty for an id without an entry."""
 
-    __slots__ = ("gid", "groups", "home", "name", "shell", "uid")
+    __slots__ = ("gid", "groups", "home", "name", "uid")
 
-    def __init__(
-        self, uid: int, gid: int, groups: list[int], home: str, name: str = "", shell: str = ""
-    ) -> None:
+    def __init__(self, uid: int, gid: int, groups: list[int], home: str, name: str = "") -> None:
         self.uid = uid
         self.gid = gid
         self.groups = groups
         self.home = home
         self.name = name
-        self.shell = shell
 
 
 def lookup(text: str, passwd: str, group: str, group_add: Sequence[str] = ()) -> User:
@@ -48,7 +45,7 @@ def _user(word: str, passwd: str) -> User:
     for fields in _entries(passwd, 7):
         uid, gid = _entry_id(fields[2]), _entry_id(fields[3])
         if uid is not None and word in (fields[0], str(uid)):
-            return User(uid, gid or 0, [], fields[5] or "/", fields[0], fields[6])
+            return User(uid, gid or 0, [], fields[5] or "/", fields[0])
     uid = _number(word)
     if uid is None:
         raise InvalidInput(

@@ -48,9 +48,6 @@ class Reference:
         """As docker shows it: `debian`, `someone/thing`, `example.org/thing`."""
         return _familiar(self.domain, self.path)
 
-    def with_tag(self, tag: str) -> Reference:
-        return Reference(self.domain, self.path, tag)
-
     def with_digest(self, digest: str) -> Reference:
         return Reference(self.domain, self.path, "", digest)
 
@@ -120,10 +117,6 @@ def digest_fault(digest: str) -> str:
     if len(digits) != length or not _HEX.issuperset(digits):
         return f'the digest "{digest}" needs {length} lower-case hexadecimal digits after "{algorithm}:"'
     return ""
-
-
-def is_digest(text: str) -> bool:
-    return not digest_fault(text)
 
 
 def _familiar(domain: str, path: str) -> str:

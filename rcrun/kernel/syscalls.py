@@ -10,9 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AT_EMPTY_PATH = 0x1000
 RESOLVE_NO_MAGICLINKS = 0x02
-RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MOST_LINKS = 40  # path_resolution(7)

@@ -50,9 +50,6 @@ class Document:
     def is_index(self) -> bool:
         return self.media_type in INDEXES
 
-    def descriptor(self) -> dict[str, Any]:
-        return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.data)}
-
 
 class Client:
     """May be shared by threads; `sleep` is how the pauses between tries are made."""

@@ -1,4 +1,4 @@
-"""A plain file from a URL: for `import`, and for what a build adds."""
+"""A plain file from a URL, for `import`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 CHUNK = 1 << 20
-
-
-def is_url(text: str) -> bool:
-    return text.startswith(("http://", "https://"))
 
 
 def fetch(url: str, environ: Mapping[str, str], write: Callable[[bytes], object]) -> None:

@@ -11,8 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-
 
 class Proxy:
     """Host, port and the value of Proxy-Authorization, empty without a user."""

@@ -37,7 +37,6 @@ def tell(shown: Any) -> None:
     shown.unpacking(B)
     shown.unpacked(B)
     shown.done(reference, A, changed=True)
-    shown.close()
 
 
 def test_lines() -> None:

@@ -1,27 +1,11 @@
 from __future__ import annotations
 
-import pytest
-
-from rcrun.errors import InvalidInput
 from rcrun.formats import idmap
 
 
 def test_map_of_a_process() -> None:
     text = "         0       1001          1\n         1     100000      65536\n"
     assert idmap.parse_map(text) == [(0, 1001, 1), (1, 100000, 65536)]
-
-
-def test_option() -> None:
-    assert idmap.parse_option("0:1000:5") == (0, 1000, 5)
-    assert idmap.parse_option("7:8") == (7, 8, 1)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "1", "1:2:0", "a:1:1", "1:2:3:4", "-1:2:3", "0:4294967295:2", "0:²:1"]
-)
-def test_bad_option(text: str) -> None:
-    with pytest.raises(InvalidInput, match="invalid id mapping"):
-        idmap.parse_option(text)
 
 
 def test_subordinate_ranges() -> None:

@@ -105,7 +105,6 @@ def test_no_default_tag_on_request() -> None:
 
 def test_replacing_the_suffix() -> None:
     typed = parse(f"debian:12@{DIGEST}")
-    assert str(typed.with_tag("13")) == "docker.io/library/debian:13"
     assert str(typed.with_digest(DIGEST)) == f"docker.io/library/debian@{DIGEST}"
     assert len({typed, parse(str(typed))}) == 1
 
@@ -164,6 +163,6 @@ def test_any_text_parses_or_is_refused() -> None:
 
 
 def test_digests() -> None:
-    assert reference.is_digest(DIGEST)
-    assert reference.is_digest("sha512:" + "0" * 128)
-    assert not reference.is_digest("sha256:../../x")
+    assert not reference.digest_fault(DIGEST)
+    assert not reference.digest_fault("sha512:" + "0" * 128)
+    assert reference.digest_fault("sha256:../../x")

@@ -55,12 +55,6 @@ def test_generated_names_follow_the_rule() -> None:
     assert names.generated(chance.randrange, 5)[-1].isdigit()
 
 
-def test_ids_and_prefixes() -> None:
-    assert names.is_id_prefix("0af")
-    assert not names.is_id_prefix("0ag")
-    assert not names.is_id_prefix("")
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
