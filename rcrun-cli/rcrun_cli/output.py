@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from rcrun.errors import RcrunError
-from rcrun.formats.visible import visible
 from rcrun_cli.context import settings
 
 TYPE_CHECKING = False
@@ -50,6 +49,8 @@ def warn(message: str, hint: str | None = None) -> None:
 
 def tell(text: str) -> None:
     """A line for people; nobody listening is no reason to stop."""
+    from rcrun.formats.visible import visible
+
     try:
         sys.stderr.write(visible(text, keep="\n\t") + "\n")
         sys.stderr.flush()
@@ -81,6 +82,8 @@ def each(names: Iterable[str], action: Callable[[str], object], *, quiet: bool =
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as docker aligns them: three spaces apart and ten wide at least; headers stand even over no rows."""
+    from rcrun.formats.visible import visible
+
     lines = [[visible(cell) for cell in row] for row in ((headers, *rows) if headers else rows)]
     count = max([len(line) for line in lines], default=0)
     lines = [line + [""] * (count - len(line)) for line in lines]

@@ -247,16 +247,17 @@ def layers_size(container: Container) -> int:
 
 
 def tree_size(path: str) -> int:
-    """Bytes of the files that we may look at."""
+    """Bytes of the files that we may look at; a container may nest directories as deep as it likes."""
     total = 0
-    try:
-        entries = os.scandir(path)
-    except OSError:
-        return 0
-    with entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                total += tree_size(entry.path)
-            else:
-                total += entry.stat(follow_symlinks=False).st_size
+    waiting = [path]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue  # closed to us, removed meanwhile, or too deep to be named
     return total

@@ -118,15 +118,5 @@ def _environment(context: Context) -> list[str]:
 def _chown(context: Context, wanted: Sequence[tuple[str, int, int]]) -> None:
     """`:U`: the files of the source become the container user's, as its ids are numbered inside."""
     for path, uid, gid in wanted:
-        code = (
-            "import os,sys\n"
-            "p,u,g=sys.argv[1],int(sys.argv[2]),int(sys.argv[3])\n"
-            "os.chown(p,u,g,follow_symlinks=False)\n"
-            "for top,dirs,files,fd in os.fwalk(p,follow_symlinks=False):\n"
-            " for n in dirs+files: os.chown(n,u,g,dir_fd=fd,follow_symlinks=False)\n"
-        )
-        run_in_namespace(
-            context,
-            [["exec", *_python(), "-c", code, path, str(uid), str(gid)]],
-            f'cannot change the owner of "{path}"',
-        )
+        command = [*_python(), copytree.__file__, "own", path, str(uid), str(gid)]
+        run_in_namespace(context, [["exec", *command]], f'cannot change the owner of "{path}"')

@@ -74,7 +74,7 @@ class Claim:
     def __exit__(self, *_: object) -> None:
         try:
             if not self.is_saved():
-                remove_plain_tree(discard(self.container))
+                _remove_what_is_ours(discard(self.container))
         finally:
             self.lock.release()
 
@@ -105,18 +105,14 @@ def discard(container: Container) -> str:
     return trashed
 
 
-def remove_plain_tree(path: str) -> None:
-    """Remove a directory in which everything is ours; PermissionError tells that something is not."""
+def _remove_what_is_ours(path: str) -> None:
+    """As far as everything in it is ours: what a copied image has of other ids stays for the next sweep."""
+    from rcrun.storage.trees import remove_tree
+
     try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    remove_plain_tree(entry.path)
-                else:
-                    unlink_if_there(entry.path)
-        os.rmdir(path)
-    except FileNotFoundError:
-        pass  # somebody else sweeps, too
+        remove_tree(path)
+    except OSError:
+        pass  # and must not hide why the container was not made
 
 
 # Names.

@@ -2,6 +2,7 @@
 
 `python -IS copytree.py fill ROOT PATH TARGET`: the content of PATH inside of ROOT becomes TARGET's.
 `python -IS copytree.py merge TARGET LAYER…`: TARGET becomes what overlayfs would show of the layers, top first.
+`python -IS copytree.py own PATH UID GID`: PATH and all that is in it belong to these from now on.
 """
 
 from __future__ import annotations
@@ -183,16 +184,28 @@ def merge(target: str, layers: Sequence[str]) -> None:
         os.close(source)
 
 
+def own(path: str, uid: int, gid: int) -> None:
+    os.chown(path, uid, gid, follow_symlinks=False)
+    for _, directories, files, fd in os.fwalk(path, follow_symlinks=False):
+        for name in (*directories, *files):
+            os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
+
+
 def main(words: Sequence[str]) -> int:
     os.umask(0)
     try:
         if words[0] == "fill":
             fill(*words[1:])
+        elif words[0] == "own":
+            own(words[1], int(words[2]), int(words[3]))
         else:
             merge(words[1], words[2:])
     except OSError as error:
         where = f'"{error.filename}": ' if error.filename else ""
         os.write(2, f"{where}{(error.strerror or str(error)).lower()}\n".encode())
+        return 1
+    except RecursionError:
+        os.write(2, b"directories are nested too deeply\n")
         return 1
     return 0
 

@@ -15,15 +15,15 @@ STANDARD = frozenset(
 
 # How many modules of rcrun and rcrun_cli, packages included.
 OWN = {
-    "create": 68,
-    "run": 72,
-    "start": 40,
-    "exec": 40,
-    "attach": 38,
-    "ps": 20,
-    "logs": 22,
-    "stop": 24,
-    "kill": 24,
-    "wait": 20,
-    "rm": 34,
+    "create": 51,
+    "run": 59,
+    "start": 39,
+    "exec": 33,
+    "attach": 22,
+    "ps": 19,
+    "logs": 20,
+    "stop": 21,
+    "kill": 21,
+    "wait": 18,
+    "rm": 32,
 }

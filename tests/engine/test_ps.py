@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -10,6 +11,7 @@ from rcrun.engine import ps
 from rcrun.errors import InvalidInput, NotFound
 from rcrun.paths import Store
 from rcrun.storage import claims
+from rcrun.storage.trees import remove_tree
 
 NO_NETWORK = ("--network", "none")
 
@@ -189,3 +191,21 @@ def test_commands_sizes_and_mounts_as_docker_writes_them(rcrun):
     assert got == f"{place}\n"
     got = rcrun("ps", "-a", "--format", 'table {{.Names}}\\t{{.Label "com.example.my-label"}}').out
     assert got == "NAMES     my label\nweb       v\n"
+
+
+def test_directories_of_any_depth_are_measured(tmp_path):
+    """A container that nests them a thousand deep keeps nobody from its size."""
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=folder)
+        below = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+        fd = os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=folder)
+        os.write(fd, b"x")
+        os.close(fd)
+    os.close(folder)
+    try:
+        assert ps.tree_size(str(tmp_path)) == 1200
+    finally:
+        remove_tree(str(tmp_path / "d"))

@@ -13,6 +13,7 @@ from rcrun.files import write_json
 from rcrun.kernel.process import start_time
 from rcrun.paths import Store
 from rcrun.storage import claims, containers, sweep
+from rcrun.storage.trees import remove_tree
 
 RECORD = {"auto_remove": False, "created": "2026-01-01T00:00:00.000000000Z", "launched": 0}
 
@@ -72,7 +73,7 @@ def test_a_name_is_claimed_once_and_the_loser_leaves_nothing(store):
 
 def test_a_discarded_container_frees_its_name(store):
     one = make(store, "web")
-    claims.remove_plain_tree(claims.discard(one))
+    remove_tree(claims.discard(one))
     assert os.listdir(store.path("names")) == []
     assert make(store, "web").id != one.id
 
@@ -119,7 +120,7 @@ def test_both_halves_of_a_rename_that_was_killed_do_no_harm(store):
 
 def test_locking_a_container_that_went_away(store):
     one = make(store, "web")
-    claims.remove_plain_tree(claims.discard(one))
+    remove_tree(claims.discard(one))
     with pytest.raises(NotFound), claims.ContainerLock(one):
         pass
     two = make(store, "two")
