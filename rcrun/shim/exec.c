@@ -139,6 +139,22 @@ static void exec_from_path(char **argv, char **env)
 	errno = refused ? refused : ENOENT;
 }
 
+/*
+ * The parent's death is ours. Asked for this late because a change of user clears it; if the parent went before, its
+ * end of the sync socket is closed.
+ */
+static int die_with_parent(const struct context *context, struct report *report)
+{
+	struct pollfd parent = {.fd = context->sync, .events = POLLIN};
+
+	if (!context->dies_with_parent)
+		return 0;
+	TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+	if (TEMP_FAILURE_RETRY(poll(&parent, 1, 0)) == 1 && parent.revents & (POLLHUP | POLLERR))
+		return fail_with(report, "poll", ECONNRESET);
+	return 0;
+}
+
 static int exec_now(struct context *context, const struct record *record, struct report *report)
 {
 	static char *no_env[] = {NULL};
@@ -151,9 +167,6 @@ static int exec_now(struct context *context, const struct record *record, struct
 		return -1;
 	for (unsigned fd = 3; fd < first; fd++)
 		(void)fcntl((int)fd, F_SETFD, 0);
-	/* the monitor's death is ours; the user's change in between would have cleared it */
-	if (context->dies_with_parent)
-		TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 	TRY(report, sys_close_range(first, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */));
 	reset_signals();
 	report->word = 1;
@@ -190,7 +203,6 @@ static _Noreturn void init_loop(pid_t command, const sigset_t *all)
 	(void)prctl(PR_SET_NAME, "rcrun:init");
 	/* not dumpable since the change of ids, and nobody without root could enter our namespaces */
 	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	for (;;) {
 		siginfo_t info;
 		int signal_number = sigwaitinfo(all, &info);
@@ -223,6 +235,8 @@ static int exec_beneath_init(struct context *context, const struct record *recor
 
 int step_exec(struct context *context, const struct record *record, struct report *report)
 {
+	if (die_with_parent(context, report) < 0)
+		return -1;
 	return context->stay_as_init ? exec_beneath_init(context, record, report)
 				     : exec_now(context, record, report);
 }
