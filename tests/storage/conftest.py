@@ -6,11 +6,17 @@ import gzip
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from driver import Driver
 
 from rcrun.formats import image as documents
 from rcrun.paths import Store
@@ -68,3 +74,21 @@ def make_image(store: Store) -> ImageMaker:
         return descriptor
 
     return make
+
+
+@pytest.fixture(params=["root", "user", "single"])
+def owner(request: pytest.FixtureRequest, accounts: Any) -> Any:
+    return accounts.get(request.param)
+
+
+@pytest.fixture
+def drive(owner: Any) -> Driver:
+    return Driver(owner)
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """What unpacks needs one that takes nothing away."""
+    old = os.umask(0)
+    yield
+    os.umask(old)

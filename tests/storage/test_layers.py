@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
-import tarfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,105 +19,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import tars
-from tars import archive, directory, file, hard_link, pax
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-DRIVE = Path(__file__).parent / "drive.py"
-NAME = "docker.io/library/x:1"
-
-BASE = archive(
-    directory("etc"),
-    file("etc/passwd", b"root"),
-    file("etc/shadow", b"secret", mode=0o640, gid=42),
-    file("etc/far", b"far", uid=70_000),
-    directory("tmp", mode=0o1777, mtime=77),
-    directory("closed", mode=0o000, uid=5),
-    hard_link("etc/linked", "etc/passwd"),
-    tars.header("null", b"3", major=1, minor=3, mode=0o666),
-    file("suid", b"x", mode=0o4755),
-)
-CHANGES = archive(
-    file("etc/.wh.passwd"),
-    file("tmp/file", b"x"),
-    file("new/.wh..wh..opq"),
-    pax(
-        ("SCHILY.xattr.user.note", "1"),
-        ("SCHILY.xattr.security.capability", b"\1\0\0\2\0\4\0\0" + bytes(12)),
-    ),
-    file("capable", b"x", mode=0o755),
-)
-
-
-@pytest.fixture(params=["root", "user", "single"])
-def owner(request: pytest.FixtureRequest, accounts: Any) -> Any:
-    return accounts.get(request.param)
-
-
-class Driver:
-    """A store of one account, and what is done with it as that account."""
-
-    def __init__(self, account: Any) -> None:
-        self.account = account
-        self.dir = account.new_dir("layers")
-        self.store_dir = self.dir / "store"
-
-    def __call__(self, command: str, *words: str, **options: Any) -> dict[str, Any]:
-        argv = self.argv(command, *words)
-        result = self.account.run(*argv, **options).check()
-        assert result.err == ""
-        answer: dict[str, Any] = json.loads(result.out)
-        return answer
-
-    def argv(self, command: str, *words: str) -> list[str]:
-        return ["python3", "-IS", str(DRIVE), str(CHECKOUT), command, str(self.store_dir), *words]
-
-    def make(self, layers: Sequence[bytes], *, diff_ids: Sequence[bytes] | None = None) -> None:
-        """Load an image of these layers, through an archive as docker writes it."""
-        path = self.dir / "image.tar"
-        path.write_bytes(oci_archive(layers, diff_ids or layers))
-        os.chmod(path, 0o644)
-        assert self("load", str(path)) == {"names": [[NAME]]}
-
-    def layer_dirs(self) -> list[Path]:
-        return sorted(self.store_dir.glob("layers/*/*"))
-
-
-def oci_archive(layers: Sequence[bytes], contents: Sequence[bytes]) -> bytes:
-    blobs: dict[str, bytes] = {}
-
-    def add(data: bytes, media_type: str) -> dict[str, Any]:
-        digest = hashlib.sha256(data).hexdigest()
-        blobs[f"blobs/sha256/{digest}"] = data
-        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
-
-    stem = "application/vnd.oci.image"
-    diff_ids = ["sha256:" + hashlib.sha256(each).hexdigest() for each in contents]
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-    }
-    manifest = {
-        "schemaVersion": 2,
-        "config": add(json.dumps(config).encode(), f"{stem}.config.v1+json"),
-        "layers": [add(gzip.compress(each, 1), f"{stem}.layer.v1.tar+gzip") for each in layers],
-    }
-    entry = add(json.dumps(manifest).encode(), f"{stem}.manifest.v1+json")
-    entry["annotations"] = {"org.opencontainers.image.ref.name": NAME}
-    blobs["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
-    blobs["oci-layout"] = b'{"imageLayoutVersion":"1.0.0"}'
-    output = io.BytesIO()
-    with tarfile.open(fileobj=output, mode="w") as tar:
-        for name, data in blobs.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return output.getvalue()
-
-
-@pytest.fixture
-def drive(owner: Any) -> Driver:
-    return Driver(owner)
+from driver import BASE, CHANGES, NAME, Driver
+from tars import archive, directory, file
 
 
 @pytest.mark.requires("userns")
@@ -391,84 +291,3 @@ def test_the_stack_looks_as_umoci_unpacks_it(root_account: Any) -> None:
     theirs = drive.account.run("sh", "-c", f'cd "$0" && {listing}', str(bundle / "rootfs")).check()
     assert "a/two f 4700 3 0 7 1 " in ours.out.splitlines()
     assert ours.out.splitlines() == theirs.out.splitlines()
-
-
-# ---- what nothing names any more
-
-
-@pytest.mark.requires("userns")
-def test_sweep(drive: Driver) -> None:
-    drive.make([BASE, CHANGES])
-    drive("ensure", NAME)
-    assert drive("sweep") == {"blobs": [], "layers": [], "size": 0}
-    chain = {path.name for path in drive.layer_dirs()}
-    drive("forget", NAME)
-    answer = drive("sweep")
-    assert set(answer["layers"]) == chain
-    assert len(answer["blobs"]) == 4
-    assert answer["size"] > 14
-    for name in ("blobs/sha256", "tmp", "trash"):
-        assert os.listdir(drive.store_dir / name) == []
-    assert drive.layer_dirs() == []
-
-
-@pytest.mark.requires("userns")
-def test_the_layers_of_containers_stay(user_account: Any) -> None:
-    drive = Driver(user_account)
-    drive.make([BASE, CHANGES])
-    answer = drive("ensure", NAME)
-    lowers = [os.path.relpath(path, drive.store_dir) for path in answer["lowers"]]
-    container = drive.store_dir / "containers" / ("0" * 64)
-    container.mkdir()
-    (container / "container.json").write_text(json.dumps({"rootfs": {"lowers": lowers[1:]}}))
-    drive("forget", NAME)
-    assert drive("sweep")["layers"] == [answer["chain"][1]]
-    assert [path.name for path in drive.layer_dirs()] == [answer["chain"][0]]
-
-
-# ---- a full disk
-
-
-@pytest.mark.requires("root")
-def test_a_full_disk(root_account: Any) -> None:
-    """The error says so, nothing half-done stays, and with space it works."""
-    drive = Driver(root_account)
-    drive.make([archive(*(file(f"f{n}", os.urandom(50_000)) for n in range(40)))])
-    small = drive.dir / "small"
-    small.mkdir()
-    script = (
-        'set -e; mount -t tmpfs -o size=3m tmpfs "$0"; cp -a "$1" "$0/store"; shift; '
-        'python3 -IS "$@"; ls "$0/store/tmp" "$0/store/trash" "$0/store/layers" >&2; '
-        'mount -o remount,size=30m "$0"; python3 -IS "$@"; ls "$0/store/layers/root" | wc -l >&2'
-    )
-    drive_words = [str(DRIVE), str(CHECKOUT), "ensure", f"{small}/store", NAME]
-    result = root_account.run(
-        "unshare", "-m", "sh", "-c", script, str(small), str(drive.store_dir), *drive_words
-    ).check()
-    first, second = map(json.loads, result.out.splitlines())
-    assert "no space left on device" in first["error"]
-    assert "prune" in first["hint"]
-    assert len(second["unpacked"]) == 1
-    folders = [line for line in result.err.split("\n") if line and not line.startswith(str(small))]
-    assert folders == ["1"]
-
-
-@pytest.mark.requires("root")
-def test_a_full_disk_while_loading(root_account: Any) -> None:
-    drive = Driver(root_account)
-    path = drive.dir / "image.tar"
-    path.write_bytes(oci_archive(*[[os.urandom(3 << 20)]] * 2))
-    small = drive.dir / "small"
-    small.mkdir()
-    script = (
-        'set -e; mount -t tmpfs -o size=2m tmpfs "$0"; python3 -IS "$@"; '
-        'ls "$0/store/tmp" "$0/store/blobs/sha256" >&2; cat "$0/store/index.json"'
-    )
-    words = [str(DRIVE), str(CHECKOUT), "load", f"{small}/store", str(path)]
-    result = root_account.run("unshare", "-m", "sh", "-c", script, str(small), *words).check()
-    answer, index = map(json.loads, result.out.splitlines())
-    assert answer["error"].startswith('cannot store blob "sha256:')
-    assert answer["error"].endswith("no space left on device")
-    assert index["manifests"] == []
-    left = [line for line in result.err.split("\n") if line and not line.startswith(str(small))]
-    assert len(left) <= 1  # the configuration may have come before; nothing names it
