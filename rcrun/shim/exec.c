@@ -72,7 +72,10 @@ int step_start_wait(struct context *context, const struct record *record, struct
 	while (context->starter < 0) {
 		TRY(report, TEMP_FAILURE_RETRY(poll(&waiting, 1, -1)));
 		autoclose int peer = accept4(context->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (peer >= 0 && TEMP_FAILURE_RETRY(recv(peer, &byte, 1, 0)) == 1 && byte == 's')
+		struct pollfd speaking = {.fd = peer, .events = POLLIN};
+		/* one who connects and says nothing holds up nobody for long */
+		if (peer >= 0 && TEMP_FAILURE_RETRY(poll(&speaking, 1, 1000)) == 1 &&
+		    recv(peer, &byte, 1, MSG_DONTWAIT) == 1 && byte == 's')
 			context->starter = steal_fd(&peer);
 	}
 	(void)close(context->listener);
@@ -169,9 +172,13 @@ static int exec_now(struct context *context, const struct record *record, struct
 		(void)fcntl((int)fd, F_SETFD, 0);
 	TRY(report, sys_close_range(first, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */));
 	reset_signals();
-	report->word = 1;
-	if (!*argv[0])
+	if (!*argv[0]) {
+		report->word = 1;
 		return fail_with(report, "execve", ENOENT);
+	}
+	if (load_late_filter(context, report) < 0)
+		return -1;
+	report->word = 1;
 	if (strchr(argv[0], '/'))
 		(void)execve(argv[0], argv, env);
 	else
@@ -221,6 +228,9 @@ static int exec_beneath_init(struct context *context, const struct record *recor
 {
 	sigset_t all;
 
+	/* the filter is the container's, and so is its pid 1 */
+	if (load_late_filter(context, report) < 0)
+		return -1;
 	(void)sigfillset(&all);
 	TRY(report, sigprocmask(SIG_SETMASK, &all, NULL));
 	pid_t command = fork();

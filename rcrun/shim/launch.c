@@ -123,6 +123,8 @@ static int join_paths(const struct plan *plan, struct report *report)
 			report->step = joins[i]->index;
 			TRY(report, setns(fds[i], (int)flag));
 		}
+	for (int i = 0; i < count; i++)
+		(void)close(fds[i]);
 	report->step = -1;
 	report->word = 0;
 	return count;
@@ -145,7 +147,7 @@ static int join(const struct plan *plan, struct report *report)
 	return join_paths(plan, report) < 0 ? -1 : 0;
 }
 
-static bool has_user_namespace(const struct plan *plan)
+bool has_user_namespace(const struct plan *plan)
 {
 	const struct record *process = plan->settings.join_pid;
 
@@ -161,14 +163,18 @@ static bool has_user_namespace(const struct plan *plan)
 
 /* --- C ------------------------------------------------------------------------------------------------ */
 
-/* Offsets are set before anybody is in the namespace: we enter it with exec (time_namespaces(7)). */
+/*
+ * Offsets are set before anybody is in the namespace, so we enter it afterwards; before 6.1 an exec did not. As who we
+ * are since the clone: after a change of ids these files would be the host root's.
+ */
 static int make_time_namespace(const struct plan *plan, struct report *report)
 {
 	if (!(plan->settings.unshare & CLONE_NEWTIME))
 		return 0;
 	TRY(report, unshare(CLONE_NEWTIME));
+	autoclose int made = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
 	autoclose int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0 || made < 0)
 		return fail(report, "open");
 	for (int i = 0; i < plan->first_step; i++) {
 		char **words = plan->records[i].words;
@@ -178,6 +184,7 @@ static int make_time_namespace(const struct plan *plan, struct report *report)
 		TRY(report, dprintf(fd, "%s %s %s\n", words[1], words[2], words[3]));
 	}
 	report->step = -1;
+	TRY(report, setns(made, CLONE_NEWTIME));
 	return 0;
 }
 
@@ -203,7 +210,7 @@ static int container_steps(struct context *context, struct report *report)
 	context->self = message.pid;
 	if (!plan->settings.join_pid && has_user_namespace(plan))
 		context->groups_stay = setgroups_denied(message.pid);
-	if (become_root(plan, report) < 0 || make_time_namespace(plan, report) < 0)
+	if (make_time_namespace(plan, report) < 0 || become_root(plan, report) < 0)
 		return -1;
 	/* the clone itself would take its maker's cgroup for the root, and so show the container its neighbours */
 	if (plan->settings.unshare & CLONE_NEWCGROUP)
@@ -229,6 +236,41 @@ static _Noreturn void container_main(struct context *context)
 
 /* --- I ------------------------------------------------------------------------------------------------ */
 
+/* What clone3(2) says about the cgroup that we asked for; E2BIG: before 5.7. */
+static bool is_about_cgroup(int error)
+{
+	return error == EACCES || error == EBUSY || error == ENODEV || error == EOPNOTSUPP ||
+	       error == E2BIG;
+}
+
+/* The namespaces, and C in them; in C this does not return. */
+static int set_up(struct context *context, struct report *report)
+{
+	const struct plan *plan = context->plan;
+	const struct settings *settings = &plan->settings;
+	const uint64_t later = CLONE_NEWTIME | CLONE_NEWCGROUP;
+
+	autoclose int cgroup = settings->cgroup_path ? open(settings->cgroup_path,
+							    O_PATH | O_DIRECTORY | O_CLOEXEC)
+						     : -1;
+	if (settings->cgroup_path && cgroup < 0) {
+		report->step = record_named(plan, "cgroup");
+		return fail(report, "open");
+	}
+	if (join(plan, report) < 0)
+		return -1;
+	pid_t pid = sys_clone3((settings->unshare & ~later) | CLONE_PARENT, 0, cgroup);
+	if (pid == 0)
+		container_main(context);
+	if (pid < 0) {
+		bool grouped = cgroup >= 0 && is_about_cgroup(errno);
+		report->step = record_named(plan, grouped ? "cgroup" : "unshare");
+		return fail(report, "clone3");
+	}
+	TRY(report, sync_send(context->sync, SYNC_CHILD, pid, -1, NULL));
+	return 0;
+}
+
 _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent)
 {
 	static struct report report;
@@ -245,29 +287,15 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent)
 		.hosts_ids = !has_user_namespace(plan),
 		.dies_with_parent = !settings->detach && !settings->start_socket,
 	};
-	int cgroup = -1;
 
 	report_clear(&report);
 	(void)prctl(PR_SET_NAME, "rcrun:setup");
+	/* the caller's and ours alike; what the process shall have is opened to it by number (step `exec`) */
+	(void)sys_close_range(3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
 	if (settings->join_pid)
 		context.groups_stay = setgroups_denied((pid_t)number(settings->join_pid->words[1]));
-	if (settings->cgroup_path &&
-	    (cgroup = open(settings->cgroup_path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
-		(void)fail(&report, "open");
-	else if (join(plan, &report) == 0) {
-		pid_t pid = sys_clone3(
-			(settings->unshare & ~(uint64_t)(CLONE_NEWTIME | CLONE_NEWCGROUP)) |
-				CLONE_PARENT,
-			0, cgroup);
-		if (pid == 0)
-			container_main(&context);
-		if (pid > 0 && sync_send(sync, SYNC_CHILD, pid, -1, NULL) == 0)
-			_exit(0);
-		(void)fail(&report, "clone3");
-		for (int i = 0; i < plan->first_step; i++)
-			if (record_is(&plan->records[i], "unshare"))
-				report.step = i;
-	}
+	if (set_up(&context, &report) == 0)
+		_exit(0);
 	(void)sync_send(sync, SYNC_REPORT, 0, -1, &report);
 	_exit(125);
 }

@@ -72,33 +72,48 @@ static int attach_main(const struct plan *plan)
 	return be_client(plan, socket);
 }
 
-/* P and M part. M keeps the report's descriptor; P must not, or its reader would wait for the container's end. */
-static int with_monitor(struct plan *plan)
+static _Noreturn void give_up(const struct plan *plan, const char *call, int error)
 {
 	static struct report report;
-	int pair[2] = {-1, -1};
 
 	report_clear(&report);
-	if (plan->settings.foreground &&
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-		(void)fail(&report, "socketpair");
-		report_send(plan, &report);
-		on_failure(plan, &report);
-	}
+	(void)fail_with(&report, call, error);
+	report_send(plan, &report);
+	on_failure(plan, &report);
+}
+
+/* Until the launch is over. End of file without a word means that the monitor was killed, and so says nothing itself. */
+static int await_monitor(const struct plan *plan, int done)
+{
+	char byte;
+
+	if (TEMP_FAILURE_RETRY(read(done, &byte, 1)) != 1)
+		give_up(plan, "monitor", EPIPE);
+	return 0;
+}
+
+/*
+ * P and M part. The pair is the client's connection, or tells when the launch is over. P may hold the report's
+ * descriptor until then and no longer, or its reader would wait for the container's end.
+ */
+static int with_monitor(struct plan *plan)
+{
+	int pair[2];
+	bool foreground = plan->settings.foreground;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		give_up(plan, "socketpair", errno);
 	pid_t monitor = fork();
-	if (monitor < 0) {
-		(void)fail(&report, "fork");
-		report_send(plan, &report);
-		on_failure(plan, &report);
-	}
+	if (monitor < 0)
+		give_up(plan, "fork", errno);
 	if (monitor == 0) {
-		close_cleaner(&pair[0]);
+		(void)close(pair[0]);
 		(void)setsid();
-		_exit(parent_main(plan, pair[1]));
+		_exit(parent_main(plan, foreground ? pair[1] : -1, foreground ? -1 : pair[1]));
 	}
-	close_cleaner(&pair[1]);
+	(void)close(pair[1]);
 	close_cleaner(&plan->settings.lock_fd);
-	return plan->settings.foreground ? be_client(plan, pair[0]) : 0;
+	return foreground ? be_client(plan, pair[0]) : await_monitor(plan, pair[0]);
 }
 
 /* Descriptors 0, 1 and 2 always stand for streams: nothing that we open may get their numbers. */
@@ -149,7 +164,7 @@ int main(int argc, char **argv)
 		return work_main(&plan);
 	case SESSION_CONTAINER:
 	case SESSION_EXEC:
-		return plan.settings.monitor ? with_monitor(&plan) : parent_main(&plan, -1);
+		return plan.settings.monitor ? with_monitor(&plan) : parent_main(&plan, -1, -1);
 	case SESSION_NONE:
 		break;
 	}

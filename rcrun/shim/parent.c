@@ -23,8 +23,10 @@ struct parent {
 	int sync;
 	pid_t setup, init;
 	int user_namespace; /* of the container, for what its root has to do after the end; -1: ours */
-	int streams[3];     /* the container's ends */
-	sigset_t mask;      /* what it was */
+	int setup_status; /* wait status of I */
+	bool ready;       /* C was told to go on */
+	int streams[3];   /* the container's ends */
+	sigset_t mask;    /* what it was */
 	struct relay relay;
 };
 
@@ -33,9 +35,7 @@ static struct parent parent; /* .bss: the relay's buffers cost nothing until the
 /* A setting is to blame: Python words the failure by its record. */
 static int fail_setting(struct report *report, const char *name, const char *call)
 {
-	for (int i = 0; i < parent.plan->first_step; i++)
-		if (record_is(&parent.plan->records[i], name))
-			report->step = i;
+	report->step = record_named(parent.plan, name);
 	return fail(report, call);
 }
 
@@ -103,7 +103,7 @@ static int copy_of_ourselves(struct report *report)
 	for (off_t left = status.st_size; left > 0;) {
 		ssize_t sent = sendfile(copy, original, NULL, (size_t)left);
 		if (sent <= 0)
-			return fail(report, "sendfile");
+			return fail_with(report, "sendfile", sent < 0 ? errno : EIO);
 		left -= sent;
 	}
 	TRY(report,
@@ -165,17 +165,34 @@ static int fork_setup(struct report *report)
 
 /* --- the talk -------------------------------------------------------------------------------------------- */
 
+/* It ended and has not said why: somebody killed it. */
+static int fail_killed(int status, struct report *report)
+{
+	report->child_status = exit_code(status);
+	return fail_with(report, "waitpid", ECHILD);
+}
+
+/*
+ * I ends once it has said what it has to say. When it was killed before, C may be there all the same, holding the
+ * other end of the socket: it finds ours closed, and ends.
+ */
+static int await_setup(struct report *report)
+{
+	struct pollfd said = {.fd = parent.sync, .events = POLLIN};
+
+	(void)TEMP_FAILURE_RETRY(waitpid(parent.setup, &parent.setup_status, 0));
+	return poll(&said, 1, 0) > 0 ? 0 : fail_killed(parent.setup_status, report);
+}
+
 static int on_child(pid_t pid, struct report *report)
 {
-	const struct settings *settings = &parent.plan->settings;
 	char path[48];
 
 	parent.init = pid;
 	parent.relay.child = pid;
-	(void)TEMP_FAILURE_RETRY(waitpid(parent.setup, NULL, 0));
 	if (map_ids(parent.plan, pid, report) < 0)
 		return -1;
-	if (settings->unshare & CLONE_NEWUSER && parent.plan->first_on_exit < parent.plan->count) {
+	if (has_user_namespace(parent.plan) && parent.plan->first_on_exit < parent.plan->count) {
 		(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
 		parent.user_namespace = open(path, O_RDONLY | O_CLOEXEC);
 	}
@@ -225,7 +242,26 @@ static int on_ready(struct report *report)
 	    hooks_run(parent.plan, "createRuntime", parent.init, "creating", report) < 0)
 		return -1;
 	TRY(report, sync_send(parent.sync, SYNC_GO, 0, -1, NULL));
+	parent.ready = true;
 	return 0;
+}
+
+/* The socket is closed, by exec or by the end of C. A C that was to ask us first has not come so far as to exec. */
+static int on_end_of_talk(struct report *report)
+{
+	const struct plan *plan = parent.plan;
+	bool asks = plan->settings.start_socket;
+	int status = 0;
+
+	if (parent.init <= 0)
+		return fail_killed(parent.setup_status, report);
+	for (int i = plan->first_step; i < plan->first_on_exit; i++)
+		asks |= !parent.ready && record_is(&plan->records[i], "ready");
+	if (!asks)
+		return 0;
+	(void)TEMP_FAILURE_RETRY(waitpid(parent.init, &status, 0));
+	parent.init = 0;
+	return fail_killed(status, report);
 }
 
 /* Until exec succeeded (0), the container is created (1), or it failed (-1). */
@@ -234,6 +270,8 @@ static int converse(struct report *report)
 	struct sync_message message;
 	int fd, got;
 
+	if (await_setup(report) < 0)
+		return -1;
 	while ((got = sync_receive(parent.sync, &message, &fd)) > 0) {
 		int result = 0;
 
@@ -254,15 +292,14 @@ static int converse(struct report *report)
 			return -1;
 		case SYNC_MAPPED:
 		case SYNC_GO:
+		default:
 			result = fail_with(report, sync_name(message.kind), EPROTO);
 			break;
 		}
 		if (result < 0)
 			return -1;
 	}
-	if (got < 0)
-		return fail(report, "recvmsg");
-	return parent.init > 0 ? 0 : fail_with(report, "clone3", ECHILD);
+	return got < 0 ? fail(report, "recvmsg") : on_end_of_talk(report);
 }
 
 static int launch(struct report *report)
@@ -297,7 +334,10 @@ static void run_on_exit(bool trees)
 	}
 }
 
-/* Files of subordinate ids can only be removed by root of the namespace that owns them. */
+/*
+ * Files of subordinate ids can only be removed by root of the namespace that owns them. Where that is our own the
+ * kernel refuses to enter it, and nothing is lost.
+ */
 static void remove_trees(void)
 {
 	if (parent.user_namespace < 0) {
@@ -306,9 +346,9 @@ static void remove_trees(void)
 	}
 	pid_t pid = fork();
 	if (pid == 0) {
-		if (setns(parent.user_namespace, CLONE_NEWUSER) == 0 && setresgid(0, 0, 0) == 0 &&
-		    setresuid(0, 0, 0) == 0)
-			run_on_exit(true);
+		if (setns(parent.user_namespace, CLONE_NEWUSER) == 0)
+			(void)!(setresgid(0, 0, 0) | setresuid(0, 0, 0));
+		run_on_exit(true);
 		_exit(0);
 	}
 	(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
@@ -373,7 +413,24 @@ static void close_others(void)
 	}
 }
 
-int parent_main(struct plan *plan, int client)
+/* The answer to whoever waits, and then nothing is left of it. */
+static int give_up(const struct report *report, int done)
+{
+	const struct plan *plan = parent.plan;
+
+	forget_failed();
+	report_send(plan, report);
+	relay_failed(&parent.relay, report);
+	if (done >= 0)
+		(void)!write(done, "d", 1);
+	if (!plan->settings.monitor) {
+		(void)sigprocmask(SIG_SETMASK, &parent.mask, NULL);
+		on_failure(plan, report);
+	}
+	return 125;
+}
+
+int parent_main(struct plan *plan, int client, int done)
 {
 	static struct report report;
 	const struct settings *settings = &plan->settings;
@@ -385,20 +442,18 @@ int parent_main(struct plan *plan, int client)
 	parent.relay.first_client = client;
 	parent.relay.forward_signals = !settings->monitor;
 	(void)prctl(PR_SET_NAME, settings->monitor ? "rcrun:mon" : "rcrun:parent");
-	if (relay_signals(&parent.relay, &parent.mask) < 0 || launch(&report) < 0) {
-		if (!report.error)
-			(void)fail(&report, "signalfd");
-		forget_failed();
-		report_send(plan, &report);
-		relay_failed(&parent.relay, &report);
-		if (!settings->monitor)
-			on_failure(plan, &report);
-		return 125;
+	if (relay_signals(&parent.relay, &parent.mask) < 0) {
+		(void)fail(&report, "signalfd");
+		return give_up(&report, done);
 	}
+	if (launch(&report) < 0)
+		return give_up(&report, done);
 	if (!settings->monitor && (settings->detach || settings->start_socket))
 		return 0;
 	if (settings->report_fd >= 0)
 		(void)close(settings->report_fd);
+	if (done >= 0)
+		(void)!write(done, "d", 1);
 	if (settings->monitor) {
 		let_go_of_caller();
 		close_others();

@@ -35,6 +35,14 @@ bool record_is(const struct record *record, const char *name)
 	return strcmp(record->words[0], name) == 0;
 }
 
+int record_named(const struct plan *plan, const char *name)
+{
+	for (int i = plan->first_step - 1; i >= 0; i--)
+		if (record_is(&plan->records[i], name))
+			return i;
+	return -1;
+}
+
 uint64_t namespace_flags(const char *types)
 {
 	static const struct {

@@ -300,9 +300,10 @@ int step_capabilities(struct context *context, const struct record *record, stru
 
 	(void)context;
 	for (unsigned long capability = 0; capability < 64; capability++) {
-		if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != 1)
-			continue; /* not there, or not known to this kernel */
-		if (!(bounding >> capability & 1))
+		int held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+		if (held < 0)
+			break; /* this kernel knows no more */
+		if (held && !(bounding >> capability & 1))
 			TRY(report, prctl(PR_CAPBSET_DROP, capability, 0, 0, 0));
 	}
 	TRY(report, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
@@ -352,9 +353,9 @@ static int send_listener(const struct context *context, const char *state, int l
 	return send_fd(context->agent, text, used + strlen(state), listener);
 }
 
-int step_seccomp(struct context *context, const struct record *record, struct report *report)
+static int load_filter(struct context *context, const struct record *record, struct report *report)
 {
-	static struct sock_filter filter[BPF_MAXINSNS];
+	static struct sock_filter filter[BPF_MAXINSNS + 1];
 	unsigned flags = seccomp_flags(record->words[2]);
 	int fd = (int)number(record->words[1]);
 	ssize_t length;
@@ -362,6 +363,8 @@ int step_seccomp(struct context *context, const struct record *record, struct re
 	TRY(report, length = pread(fd, filter, sizeof(filter), 0));
 	if (length == 0 || length % (ssize_t)sizeof(*filter))
 		return fail_with(report, "pread", EINVAL);
+	if (length == (ssize_t)sizeof(filter))
+		return fail_with(report, "pread", E2BIG);
 	(void)close(fd);
 	struct sock_fprog program = {(unsigned short)((size_t)length / sizeof(*filter)), filter};
 	long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
@@ -376,4 +379,24 @@ int step_seccomp(struct context *context, const struct record *record, struct re
 		context->agent = -1;
 	}
 	return 0;
+}
+
+/* A filter may forbid what we still have to do. Without new privileges it is loaded by anybody, so at the very last. */
+int step_seccomp(struct context *context, const struct record *record, struct report *report)
+{
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return load_filter(context, record, report);
+	context->late_filter = record;
+	return 0;
+}
+
+int load_late_filter(struct context *context, struct report *report)
+{
+	const struct record *record = context->late_filter;
+
+	context->late_filter = NULL;
+	if (!record || load_filter(context, record, report) == 0)
+		return 0;
+	report->step = record->index;
+	return -1;
 }

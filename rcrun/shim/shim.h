@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -43,6 +44,14 @@ static inline void close_cleaner(const int *fd)
 	errno = saved;
 }
 #define autoclose __attribute__((cleanup(close_cleaner)))
+
+static inline void free_cleaner(void *pointer)
+{
+	int saved = errno;
+	free(*(void **)pointer);
+	errno = saved;
+}
+#define autofree __attribute__((cleanup(free_cleaner)))
 
 static inline int steal_fd(int *fd)
 {
@@ -102,6 +111,7 @@ struct plan {
 
 int plan_read(struct plan *plan, int fd, struct report *report);
 bool record_is(const struct record *record, const char *name);
+int record_named(const struct plan *plan, const char *name); /* the last setting; -1: none */
 long long number(const char *word);
 uint64_t hex(const char *word);
 uint64_t namespace_flags(const char *types); /* 0: unknown word */
@@ -129,6 +139,8 @@ struct context {
 	pid_t self; /* our pid as the parent sees it, for hooks */
 	uid_t uid;
 	gid_t gid;
+
+	const struct record *late_filter; /* seccomp, to be loaded just before exec */
 };
 
 int run_steps(struct context *context, int from, int to, struct report *report);
@@ -186,7 +198,9 @@ int step_run(struct context *, const struct record *, struct report *);
 int step_remove_cgroup(struct context *, const struct record *, struct report *);
 int step_sync(struct context *, const struct record *, struct report *);
 
-bool setgroups_denied(pid_t pid); /* process.c */
+/* process.c */
+bool setgroups_denied(pid_t pid);
+int load_late_filter(struct context *context, struct report *report);
 
 uint64_t propagation_of(const char *word, bool *recursive); /* root.c; 0: unknown word */
 
@@ -250,8 +264,10 @@ int sync_send(int sync, enum sync_kind kind, pid_t pid, int passed_fd, const str
 int sync_receive(int sync, struct sync_message *message, int *passed_fd);
 int sync_expect(int sync, enum sync_kind kind, struct report *report);
 
+bool has_user_namespace(const struct plan *plan); /* another than ours may be */
 _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent); /* I, then C */
-int parent_main(struct plan *plan, int client); /* M, or P without a monitor; its exit status */
+/* M, or P without a monitor; its exit status. `done` gets a byte when the launch is over, -1: nobody asks. */
+int parent_main(struct plan *plan, int client, int done);
 int work_main(struct plan *plan);
 int map_ids(const struct plan *plan, pid_t pid,
 	    struct report *report); /* of its new user namespace */

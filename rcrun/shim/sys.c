@@ -102,9 +102,9 @@ int sys_close_range(unsigned first, unsigned last, unsigned flags)
 {
 	long result = syscall(SYS_close_range, first, last, flags);
 
-	if (result == 0 || (errno != ENOSYS && errno != EINVAL))
-		return (int)result;
-	/* before 5.11: one by one; descriptors above the limit cannot exist */
+	if (result == 0)
+		return 0;
+	/* before 5.11, and where a filter knows no such call: one by one, up to the limit on their numbers */
 	long limit = sysconf(_SC_OPEN_MAX);
 	for (unsigned fd = first; fd <= last && (long)fd < limit; fd++)
 		(void)(flags ? fcntl((int)fd, F_SETFD, FD_CLOEXEC) : close((int)fd));
