@@ -6,6 +6,7 @@
 #include "shim.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,7 +73,8 @@ static int wait_for(pid_t pid, int seconds)
 
 	if (process < 0)
 		return 1;
-	return TEMP_FAILURE_RETRY(poll(&waiting, 1, seconds * 1000)) != 0;
+	int milliseconds = seconds < INT_MAX / 1000 ? seconds * 1000 : INT_MAX;
+	return TEMP_FAILURE_RETRY(poll(&waiting, 1, milliseconds)) != 0;
 }
 
 int child_start(const struct child *child, struct running *running, struct report *report)
@@ -86,7 +88,11 @@ int child_start(const struct child *child, struct running *running, struct repor
 	running->pid = fork();
 	if (running->pid == 0)
 		become(child, input, running->errors);
-	return running->pid < 0 ? fail(report, "fork") : 0;
+	if (running->pid > 0)
+		return 0;
+	(void)fail(report, "fork");
+	(void)close(running->errors);
+	return -1;
 }
 
 int child_finish(struct running *running, struct report *report)
@@ -115,14 +121,16 @@ static int hook_run(const struct plan *plan, const struct record *record, pid_t 
 		    const char *status, struct report *report)
 {
 	int argc = (int)number(record->words[5]);
-	char **argv = calloc((size_t)argc + 2, sizeof(*argv));
-	char *state = NULL;
+	autofree char **argv = calloc((size_t)argc + 2, sizeof(*argv));
+	autofree char *state = NULL;
 	const char *json = plan->settings.state_json ? plan->settings.state_json
 						     : "{\"ociVersion\":\"1.0.2\"";
 
 	if (!argv ||
-	    asprintf(&state, "%s,\"pid\":%d,\"status\":\"%s\"}", json, (int)pid, status) < 0)
+	    asprintf(&state, "%s,\"pid\":%d,\"status\":\"%s\"}", json, (int)pid, status) < 0) {
+		state = NULL; /* asprintf(3) leaves it undefined */
 		return fail(report, "calloc");
+	}
 	memcpy(argv, record->words + 6, (size_t)argc * sizeof(*argv));
 	if (argc == 0)
 		argv[0] = record->words[4];
@@ -133,8 +141,6 @@ static int hook_run(const struct plan *plan, const struct record *record, pid_t 
 			      .ready_fd = -1,
 			      .timeout_seconds = (int)number(record->words[3])};
 	int result = child_run(&child, report);
-	free(argv);
-	free(state);
 	if (result == 0)
 		return 0;
 	report->step = record->index;
