@@ -8,11 +8,12 @@ from __future__ import annotations
 import _json
 import fcntl
 import os
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, BinaryIO
 
 
 class _ScannerContext:
@@ -42,6 +43,8 @@ def parse_json(text: str | bytes) -> Any:
             return value
     except (StopIteration, SystemError, ValueError):
         pass  # the scanner words its errors with the json package, which is not imported yet
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     import json
 
     return json.loads(text)
@@ -122,6 +125,15 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def open_regular(path: str) -> BinaryIO:
+    """For a directory that others made: a fifo in it must not hold us up."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(22, "it is not a regular file", path)
+    return open(fd, "rb")
 
 
 def unlink_if_there(path: str) -> None:

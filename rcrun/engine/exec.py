@@ -6,7 +6,6 @@ import os
 
 from rcrun.engine.launch import Foreground, become_client, launch_detached
 from rcrun.errors import InvalidInput, WrongState
-from rcrun.files import read_json
 from rcrun.formats import envfile
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime.plan_process import exec_plan
@@ -38,7 +37,7 @@ def execute(
         raise WrongState(
             f"container {container.id} is not running", f"rcrun start {container.name}"
         )
-    spec: Spec = read_json(container.path("config.json"))
+    spec = container.config()
     process = process_of(context, container, spec, args, options)
     if options.get("privileged"):
         spec = _unfiltered(spec)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine import ps
-from rcrun.errors import NotFound
-from rcrun.files import read_json_or_none
+from rcrun.errors import NotFound, RcrunError
 from rcrun.formats.signals import name_of
 from rcrun.storage.containers import HOST_WENT_DOWN, find, status, time_text
 
@@ -68,9 +67,16 @@ def _volume(context: Context, text: str, size: bool) -> Object:
 _INSPECTORS = {"container": _container, "image": _image, "volume": _volume}
 
 
+def _spec_of(container: Container) -> Any:
+    try:
+        return container.config()
+    except RcrunError:
+        return {}  # damaged: the rest can be told
+
+
 def container_object(container: Container, *, size: bool = False) -> Object:
     record = container.record
-    spec = read_json_or_none(container.path("config.json")) or {}
+    spec = _spec_of(container)
     now = status(container)
     command = [*(record.get("entrypoint") or []), *(record.get("command") or [])]
     found: Object = {

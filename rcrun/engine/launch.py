@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from rcrun.files import read_json
 from rcrun.kernel import shim
 from rcrun.paths import find_program, make_private_dir
 from rcrun.storage.containers import anonymous_volumes, note_failure, prepare_launch
@@ -60,7 +59,7 @@ def launch(
 
     In the foreground this does not return: the process becomes the shim.
     """
-    spec = spec or read_json(container.path("config.json"))
+    spec = spec or container.config()
     if foreground is None:
         _launch_detached(context, container, spec)
     else:

@@ -26,13 +26,16 @@ def load(
     progress: Progress | None = None,
 ) -> list[Loaded]:
     """Every image of an archive (a path, or a descriptor to read from) or of a directory."""
+    told = progress or Silent()
     try:
-        found = archive.load(context.store, source, platform=platform)
+        return archive.load(
+            context.store,
+            source,
+            platform=platform,
+            prepare=lambda image: unpack(context, image, told),
+        )
     except OSError as error:
         raise _unreadable(source, error) from error
-    for each in found:
-        _unpack(context, each, platform, progress or Silent())
-    return found
 
 
 def bring(
@@ -40,12 +43,17 @@ def bring(
 ) -> Image:
     """One image, for `pull oci:DIR:TAG` and its like."""
     try:
-        loaded = archive.pull_local(context.store, transport, location, platform=platform)
+        loaded = archive.pull_local(
+            context.store,
+            transport,
+            location,
+            platform=platform,
+            prepare=lambda image: unpack(context, image, progress),
+        )
         if not loaded.names:
             loaded = _named_by_location(context, transport, location, platform, loaded)
     except OSError as error:
         raise _unreadable(location, error) from error
-    _unpack(context, loaded, platform, progress)
     if loaded.names:
         return images.find(context.store, loaded.names[0], platform=platform)
     return images.load(context.store, loaded.descriptor, platform)
@@ -60,10 +68,6 @@ def _named_by_location(
     if not name:
         return loaded
     return archive.pull_local(context.store, transport, location, name=name, platform=platform)
-
-
-def _unpack(context: Context, loaded: Loaded, platform: str, progress: Progress) -> None:
-    unpack(context, images.load(context.store, loaded.descriptor, platform), progress)
 
 
 def _unreadable(source: str | int, error: OSError) -> RcrunError:
@@ -100,7 +104,7 @@ def import_image(
             loaded = import_rootfs(context.store, source, reference, **details)
     except OSError as error:
         raise _unreadable(source, error) from error
-    _unpack(context, loaded, platform, Silent())
+    unpack(context, images.load(context.store, loaded.descriptor, platform), Silent())
     return loaded
 
 

@@ -16,10 +16,11 @@ from rcrun.storage.lease import Lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
+    from rcrun.storage.images import Image
 
 TRANSPORTS = ("docker-archive", "oci-archive", "oci", "dir")
 
@@ -47,11 +48,18 @@ class Candidate:
 
 
 def load(
-    store: Store, source: str | int, *, select: str = "", name: str = "", platform: str = ""
+    store: Store,
+    source: str | int,
+    *,
+    select: str = "",
+    name: str = "",
+    platform: str = "",
+    prepare: Callable[[Image], object] | None = None,
 ) -> list[Loaded]:
     """The images of an archive (a path, or a descriptor to read from) or of a directory.
 
-    `select` takes only the one that has this name or tag there; `name` names it anew.
+    `select` takes only the one that has this name or tag there; `name` names it anew. `prepare` sees each before it
+    is named: what it refuses takes no name from an image that can be used.
     """
     layout.init(store)
     with Lease(store) as lease:
@@ -65,11 +73,16 @@ def load(
             with opened(source) as file:
                 candidates = from_tar(store, file.read, lease)
         chosen = choose(candidates, select)
-        return [_add(store, lease, candidate, name, platform) for candidate in chosen]
+        return [_add(store, lease, candidate, name, platform, prepare) for candidate in chosen]
 
 
 def pull_local(
-    store: Store, transport: str, location: str, name: str = "", platform: str = ""
+    store: Store,
+    transport: str,
+    location: str,
+    name: str = "",
+    platform: str = "",
+    prepare: Callable[[Image], object] | None = None,
 ) -> Loaded:
     """The image of `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REF]` or `dir:DIR`."""
     if transport not in TRANSPORTS:
@@ -80,7 +93,7 @@ def pull_local(
     if os.path.isdir(path) == transport.endswith("-archive"):
         kind = "a directory" if os.path.isdir(path) else "not a directory"
         raise InvalidInput(f'"{path}" is {kind}, which "{transport}" cannot be')
-    loaded = load(store, path, select=select, name=name, platform=platform)
+    loaded = load(store, path, select=select, name=name, platform=platform, prepare=prepare)
     if len(loaded) > 1:
         names = ", ".join(name for each in loaded for name in each.names)
         raise InvalidInput(
@@ -116,7 +129,14 @@ def normalised(name: str) -> str:
         return ""
 
 
-def _add(store: Store, lease: Lease, candidate: Candidate, name: str, platform: str) -> Loaded:
+def _add(
+    store: Store,
+    lease: Lease,
+    candidate: Candidate,
+    name: str,
+    platform: str,
+    prepare: Callable[[Image], object] | None,
+) -> Loaded:
     image = images.load(store, candidate.descriptor, platform)
     absent = [layer for layer in image.manifest["layers"] if not _has(store, layer)]
     if absent:
@@ -125,6 +145,8 @@ def _add(store: Store, lease: Lease, candidate: Candidate, name: str, platform: 
             "save the image again, with all its layers",
         )
     lease.add([], image.chain)
+    if prepare is not None:
+        prepare(image)
     names = [name] if name else candidate.names
     for each in names or [""]:
         layout.add_reference(store, candidate.descriptor, each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.errors import InvalidInput
-from rcrun.files import parse_json
+from rcrun.files import open_regular, parse_json
 from rcrun.formats import image as documents
 from rcrun.storage import blobs, images
 from rcrun.storage.archive import Candidate, choose, normalised, unnamed
@@ -86,7 +86,7 @@ def _copy_image(store: Store, path: str, descriptor: Descriptor, lease: Lease, d
 
 
 def _from_dir(store: Store, path: str, lease: Lease) -> Candidate:
-    with open(f"{path}/manifest.json", "rb") as file:
+    with open_regular(f"{path}/manifest.json") as file:
         data = file.read(blobs.MOST_DOCUMENT + 1)
     manifest = _parse(data, f"{path}/manifest.json")
     fault = documents.manifest_fault(manifest)
@@ -104,7 +104,7 @@ def _copy(store: Store, source: str, descriptor: Descriptor, lease: Lease) -> No
     if blobs.has_blob(store, descriptor):
         return
     try:
-        file = open(source, "rb", buffering=0)
+        file = open_regular(source)
     except FileNotFoundError:
         raise InvalidInput(
             f'blob "{descriptor["digest"]}" is missing: "{source}" does not exist'
@@ -116,7 +116,7 @@ def _copy(store: Store, source: str, descriptor: Descriptor, lease: Lease) -> No
 
 
 def _read_json(path: str) -> Any:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return _parse(file.read(blobs.MOST_DOCUMENT), path)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import time
 
-from rcrun.errors import InvalidInput, NotFound
-from rcrun.files import read_json_or_none, subdirectories, unlink_if_there, write_json
+from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.files import read_json, read_json_or_none, subdirectories, unlink_if_there, write_json
 from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
+    from rcrun.formats.spec import Spec
     from rcrun.paths import Store
 
     Record = dict[str, Any]
@@ -42,6 +44,21 @@ class Container:
 
     def live_path(self, name: str) -> str:
         return f"{self.live_dir}/{name}"
+
+    def config(self) -> Spec:
+        """Its config.json; a damaged one is an error of this container alone."""
+        try:
+            document = read_json(self.path("config.json"))
+        except (FileNotFoundError, ValueError) as error:
+            fault = str(error)
+        else:
+            if isinstance(document, dict):
+                return document  # type: ignore[return-value]
+            fault = "it is not a JSON object"
+        raise RcrunError(
+            f'container "{self.name}" cannot be used: its config.json is damaged: {fault}',
+            f"remove it: rcrun rm -f {self.name}",
+        )
 
     def save(self, *, durable: bool = True) -> None:
         write_json(self.path("container.json"), self.record, durable=durable)
@@ -122,7 +139,12 @@ def load(store: Store, container_id: str) -> Container | None:
 
 def _is_record(value: object) -> bool:
     """Has what ps reads of every one."""
-    return isinstance(value, dict) and {"created", "name"} <= value.keys()
+    if not isinstance(value, dict):
+        return False
+    created, name = value.get("created"), value.get("name")
+    return (
+        isinstance(name, str) and isinstance(created, str) and created[4:5] == created[7:8] == "-"
+    )
 
 
 def _damaged_record(container_id: str, fault: str) -> Record:
@@ -223,15 +245,24 @@ def _read_state(container: Container) -> Record | None:
         state: Record | None = read_json_or_none(container.live_path("state.json"))
     except ValueError:
         return None  # cut short when the host went down, where the live state outlives that
-    return state
+    return state if _has_numbers(state, _STATE) else None
+
+
+_STATE = ("monitor", "monitor_start", "pid", "pid_start", "started")
+
+
+def _has_numbers(value: object, names: Iterable[str]) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), int) for name in names)
 
 
 def _read_exit(container: Container) -> Record | None:
     try:
         ended: Record | None = read_json_or_none(container.path("exit.json"))
     except ValueError:
-        return {"exit_code": HOST_WENT_DOWN, "finished": 0}  # cut short when the host went down
-    return ended
+        ended = {}  # cut short when the host went down
+    if ended is None or _has_numbers(ended, ("exit_code", "finished")):
+        return ended
+    return {"exit_code": HOST_WENT_DOWN, "finished": 0}
 
 
 def _end_without_files(container: Container) -> Record | None:
