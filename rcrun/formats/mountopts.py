@@ -46,12 +46,13 @@ KNOWN = (
 class MountOptions:
     """`flags` are the plan's words for attributes, `data` what belongs to the file system itself."""
 
-    __slots__ = ("bind", "copy_up", "data", "flags", "links", "propagation", "recursive")
+    __slots__ = ("bind", "copy_up", "data", "flags", "idmap", "links", "propagation", "recursive")
 
     def __init__(self) -> None:
         self.bind = False
         self.recursive = False
         self.copy_up = False
+        self.idmap = ""  # the word
         self.links: list[str] = []
         self.flags: list[str] = []
         self.propagation = ""
@@ -85,7 +86,12 @@ def _add(parsed: MountOptions, option: str) -> None:
         parsed.copy_up = True
     elif option in _LINKS:
         parsed.links.append(_LINKS[option])
-    elif option.partition("=")[0] in ("idmap", "ridmap"):
-        raise InvalidInput(f'the mount option "{option}" (an idmapped mount) is not supported')
+    elif option in ("idmap", "ridmap"):
+        parsed.idmap = option
+    elif option.startswith(("idmap=", "ridmap=")):
+        raise InvalidInput(
+            f'the mount option "{option}" is crun\'s own',
+            'write "idmap", and the maps as "uidMappings" and "gidMappings" of the mount',
+        )
     elif option not in _NO_EFFECT:
         parsed.data.append(option)

@@ -11,6 +11,7 @@ from rcrun.kernel import shim
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
 from rcrun.runtime.plan import complete, container_plan
+from rcrun.runtime.plan_mounts import is_idmapped
 from rcrun.runtime.state import Container
 
 TYPE_CHECKING = False
@@ -291,14 +292,24 @@ def _plan(
             seccomp_fd=fd,
             keyring=container.id if request.new_keyring else "",
             pivot=not request.no_pivot,
+            trees=_trees(made, host),
         )
     except bundle.MISFITS as error:
         raise bundle.malformed(made.spec, error) from None
 
 
+def _trees(made: Made, host: Host) -> Mapping[str, int]:
+    maps = (made.spec.get("linux") or {}).get("uidMappings") and host.identity.kind == "root"
+    if not maps and not any(map(is_idmapped, made.spec.get("mounts") or [])):
+        return {}
+    from rcrun.runtime import outside
+
+    return outside.trees_of(made.spec, made.request.bundle_dir, host)
+
+
 def _passed(plan: list[list[str]]) -> list[int]:
     """The descriptors that records name."""
-    return [int(record[1]) for record in plan if record[0] in ("lock", "seccomp")]
+    return [int(record[1]) for record in plan if record[0] in ("bind-fd", "lock", "seccomp")]
 
 
 def failure(plan: list[list[str]], report_hex: str) -> RcrunError:

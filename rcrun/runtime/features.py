@@ -31,7 +31,7 @@ def features() -> dict[str, Any]:
             "apparmor": {"enabled": True},
             "selinux": {"enabled": True},
             "intelRdt": {"enabled": False},
-            "mountExtensions": {"idmap": {"enabled": False}},
+            "mountExtensions": {"idmap": {"enabled": True}},
         },
         "annotations": {"dev.rcrun.version": VERSION, "run.oci.checkpoint.enabled": "false"},
         "potentiallyUnsafeConfigAnnotations": [],

@@ -44,6 +44,7 @@ _WORDS = {
     "mount": 'cannot mount {1} on "{3}"',
     "tmpfs-copyup": 'cannot mount tmpfs on "{1}"',
     "bind": 'cannot bind mount "{1}" on "{2}"',
+    "bind-fd": 'cannot bind mount "{2}" on "{3}"',
     "mount-propagation": 'cannot make the mount on "{1}" {2}',
     "device": 'cannot make the device "{1}"',
     "symlink": 'cannot link "{2}" to "{1}"',

@@ -11,7 +11,7 @@ from rcrun.runtime.plan_namespaces import Namespaces, complete, namespace_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rcrun.formats.spec import Hook, Spec
 
@@ -33,13 +33,14 @@ def container_plan(
     init: bool = False,
     keyring: str = "",
     pivot: bool = True,
+    trees: Mapping[str, int] = plan_mounts.NO_TREES,
 ) -> list[list[str]]:
     """The plan of a container's init.
 
     `root`: the records that make the root, else the bundle's `root.path` is bound. `settings` and
     `on_exit` go in as they are. `seccomp_fd` holds the filter that `linux.seccomp` describes.
-    `init` puts a reaping process before the command; `keyring` names a new session keyring; without
-    `pivot` the root is moved, for hosts that run from an initramfs.
+    `trees`: by destination, mounts that were made outside. `init` puts a reaping process before the
+    command; `keyring` names a new session keyring; without `pivot` the root is moved, for hosts that run from an initramfs.
     """
     spec = complete(spec, host)
     _refuse_unsupported(spec)
@@ -66,9 +67,9 @@ def container_plan(
         ["propagation", _first_propagation(spec)],
         *_network_and_names(spec, namespaces),
         *made_root,
-        *plan_mounts.mount_records(spec, bundle_dir, host, namespaces),
+        *plan_mounts.mount_records(spec, bundle_dir, host, namespaces, trees),
         *plan_mounts.device_records(
-            spec, closed=plan_mounts.opens_no_devices(spec, host, namespaces)
+            spec, closed=plan_mounts.opens_no_devices(spec, host, namespaces), trees=trees
         ),
         *_working_directory(spec),
         *([["console"]] if process.get("terminal") else []),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rcrun.runtime.host import Host
     from rcrun.runtime.plan_namespaces import Namespaces
 
+NO_TREES: Mapping[str, int] = {}
 # path, major, minor: what every container has (config-linux.md, "Default Devices").
 DEFAULT_DEVICES = (
     ("/dev/null", 1, 3),
@@ -80,8 +81,13 @@ def _allows_more(spec: Spec) -> bool:
 
 
 def mount_records(
-    spec: Spec, bundle_dir: str, host: Host, namespaces: Namespaces
+    spec: Spec,
+    bundle_dir: str,
+    host: Host,
+    namespaces: Namespaces,
+    trees: Mapping[str, int] = NO_TREES,
 ) -> list[list[str]]:
+    """`trees`: by destination, the descriptors of mounts that were made outside (rcrun.runtime.outside)."""
     label = (spec.get("linux") or {}).get("mountLabel") or ""
     if label and not host.selinux:
         raise HostLacks(
@@ -94,7 +100,7 @@ def mount_records(
     for mount in spec.get("mounts") or []:
         if closed and not (has_more and _is_dev(mount)):
             mount = _without_devices(mount)
-        made = _mount(mount, bundle_dir, host, namespaces, label)
+        made = _mount(mount, bundle_dir, host, namespaces, label, trees)
         if made[0][:2] == ["mount", "cgroup2"] and ["bind", "/sys"] in [row[:2] for row in records]:
             # The host's cgroups came along with its sysfs, and the kernel refuses the same file
             # system on top of itself.
@@ -119,16 +125,23 @@ def _without_devices(mount: Mount) -> Mount:
 
 
 def _mount(
-    mount: Mount, bundle_dir: str, host: Host, namespaces: Namespaces, label: str
+    mount: Mount,
+    bundle_dir: str,
+    host: Host,
+    namespaces: Namespaces,
+    label: str,
+    trees: Mapping[str, int],
 ) -> list[list[str]]:
     destination = inside(mount["destination"])
-    if mount.get("uidMappings") or mount.get("gidMappings"):
-        raise InvalidInput(f'mount "{destination}": idmapped mounts are not supported')
     options = mountopts.parse(mount.get("options") or [])
     kind = mount.get("type") or ("bind" if options.bind else "")
     if options.bind or kind in ("bind", "rbind"):
         options.recursive |= kind == "rbind"
         record = _bind(mount, destination, options, bundle_dir)
+        if destination in trees:
+            record = ["bind-fd", str(trees[destination]), *record[1:]]
+        elif is_idmapped(mount):
+            raise InvalidInput(f'mount "{destination}": idmapped mounts are not supported here')
     elif not kind or kind == "none":
         raise InvalidInput(f'mount "{destination}" has no "type" and is no bind mount')
     elif _is_foreign(kind, host, namespaces):
@@ -218,7 +231,9 @@ def _group_exists(word: str, namespaces: Namespaces) -> bool:
     return idmap.to_outside(namespaces.gid_map, int(value)) is not None
 
 
-def device_records(spec: Spec, *, closed: bool = False) -> list[list[str]]:
+def device_records(
+    spec: Spec, *, closed: bool = False, trees: Mapping[str, int] = NO_TREES
+) -> list[list[str]]:
     """The default devices, the links beside them, and `linux.devices`.
 
     None when /dev is the host's, but for those that can be opened where the mounts are `closed`.
@@ -233,7 +248,7 @@ def device_records(spec: Spec, *, closed: bool = False) -> list[list[str]]:
         for path, major, minor in DEFAULT_DEVICES
         if path not in given
     ]
-    records += [_device(device) for device in asked]
+    records += [_device(device, trees) for device in asked]
     return records if is_bound else records + [["symlink", *link] for link in DEV_LINKS]
 
 
@@ -245,17 +260,26 @@ def _is_dev(mount: Mount) -> bool:
     return mount["destination"].rstrip("/") == "/dev"
 
 
+def is_idmapped(mount: Mount) -> bool:
+    if mount.get("uidMappings") or mount.get("gidMappings"):
+        return True
+    options = mount.get("options") or []
+    return "idmap" in options or "ridmap" in options
+
+
 def is_bind(mount: Mount) -> bool:
     options = mount.get("options") or []
     return mount.get("type") in ("bind", "rbind") or "bind" in options or "rbind" in options
 
 
-def _device(device: Device) -> list[str]:
+def _device(device: Device, trees: Mapping[str, int]) -> list[str]:
     path, kind = device["path"], device["type"]
     if kind not in ("c", "u", "b", "p"):
         raise InvalidInput(f'device "{path}": unknown type "{kind}"; write c, b or p')
     if kind != "p" and ("major" not in device or "minor" not in device):
         raise InvalidInput(f'device "{path}" has no "major" and "minor"')
+    if inside(path) in trees:
+        return ["bind-fd", str(trees[inside(path)]), path, inside(path), ""]
     return [
         "device",
         inside(path),

@@ -58,7 +58,7 @@ def _as_config(ids: IdMap) -> list[IdMapping]:
     ]
 
 
-def _from_config(mappings: list[IdMapping] | None) -> IdMap:
+def ids_of(mappings: list[IdMapping] | None) -> IdMap:
     return [(row["containerID"], row["hostID"], row["size"]) for row in mappings or []]
 
 
@@ -80,8 +80,8 @@ class Namespaces:
         self.joined: dict[str, str] = {}
         for namespace in linux.get("namespaces") or []:
             self._add(namespace["type"], namespace.get("path") or "")
-        self.uid_map = _from_config(linux.get("uidMappings"))
-        self.gid_map = _from_config(linux.get("gidMappings"))
+        self.uid_map = ids_of(linux.get("uidMappings"))
+        self.gid_map = ids_of(linux.get("gidMappings"))
 
     def _add(self, kind: str, path: str) -> None:
         if kind not in NAMESPACES:

@@ -1,5 +1,6 @@
 /* Steps that mount. Every destination is a descriptor that inside.c resolved beneath the root. */
 
+#include "mount.h"
 #include "shim.h"
 
 #include <fcntl.h>
@@ -11,21 +12,8 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
-/* mount_setattr(2) */
-enum {
-	ATTR_RDONLY = 1,
-	ATTR_NOSUID = 2,
-	ATTR_NODEV = 4,
-	ATTR_NOEXEC = 8,
-	ATTR_ATIME = 0x70,
-	ATTR_NOATIME = 0x10,
-	ATTR_STRICTATIME = 0x20,
-	ATTR_NODIRATIME = 0x80,
-	ATTR_NOSYMFOLLOW = 0x200000
-};
 enum { PROC_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572 };
 enum { DATA_SIZE = 4096 }; /* the kernel reads one page */
-enum { TREE_CLONE = 1, TREE_NOFOLLOW = 0x100, TREE_EMPTY = 0x1000, TREE_RECURSIVE = 0x8000 };
 
 struct flags {
 	uint64_t set, clear;           /* attributes of the mount */
@@ -113,11 +101,6 @@ static int parse_flags(const struct record *record, int word, struct flags *flag
 		text += length + (text[length] == ',');
 	}
 	return 0;
-}
-
-static void fd_path(int fd, char path[32])
-{
-	(void)snprintf(path, 32, "/proc/self/fd/%d", fd);
 }
 
 static int destination(const struct context *context, const struct record *record, int word,
@@ -306,6 +289,19 @@ static int bind_target(const struct context *context, const struct record *recor
 	return target;
 }
 
+static int place_tree(const struct context *context, const struct record *record, int word,
+		      const struct flags *flags, int tree, struct report *report)
+{
+	autoclose int target = bind_target(context, record, word, flags, tree, report);
+
+	if (target < 0 || set_attributes(tree, flags, report) < 0)
+		return -1;
+	report->word = word;
+	TRY(report, sys_move_mount(tree, target));
+	report->word = 0;
+	return 0;
+}
+
 int step_bind(struct context *context, const struct record *record, struct report *report)
 {
 	struct flags flags;
@@ -321,13 +317,18 @@ int step_bind(struct context *context, const struct record *record, struct repor
 	if (tree < 0)
 		return fail(report, "open_tree");
 	report->word = 0;
-	autoclose int target = bind_target(context, record, 2, &flags, tree, report);
-	if (target < 0 || set_attributes(tree, &flags, report) < 0)
+	return place_tree(context, record, 2, &flags, tree, report);
+}
+
+/* A tree that was made outside, for what only the host's root may do to one. */
+int step_bind_fd(struct context *context, const struct record *record, struct report *report)
+{
+	struct flags flags;
+	autoclose int tree = (int)number(record->words[1]);
+
+	if (parse_flags(record, 4, &flags, report) < 0)
 		return -1;
-	report->word = 2;
-	TRY(report, sys_move_mount(tree, target));
-	report->word = 0;
-	return 0;
+	return place_tree(context, record, 3, &flags, tree, report);
 }
 
 int step_mount_propagation(struct context *context, const struct record *record,
@@ -342,54 +343,6 @@ int step_mount_propagation(struct context *context, const struct record *record,
 	if (target < 0)
 		return fail(report, "openat2");
 	TRY(report, sys_mount_setattr(target, recursive, 0, 0, flag));
-	return 0;
-}
-
-/* A mount on what the descriptor shows, of what it shows: read-only ever after. */
-int step_readonly(struct context *context, const struct record *record, struct report *report)
-{
-	autoclose int target = open_inside(context->root, record->words[1], O_PATH);
-
-	if (target < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : fail(report, "openat2");
-	autoclose int tree = sys_open_tree(target, "",
-					   O_CLOEXEC | TREE_CLONE | TREE_RECURSIVE | TREE_EMPTY);
-	if (tree < 0)
-		return fail(report, "open_tree");
-	TRY(report, sys_mount_setattr(tree, false, ATTR_RDONLY, 0, 0));
-	TRY(report, sys_move_mount(tree, target));
-	return 0;
-}
-
-/* /dev/null of the host: whatever the image has at /dev/null is not trusted. */
-static int mask_file(int target, struct report *report)
-{
-	struct stat status;
-	autoclose int tree = sys_open_tree(AT_FDCWD, "/dev/null", O_CLOEXEC | TREE_CLONE);
-
-	if (tree < 0)
-		return fail(report, "open_tree");
-	TRY(report, fstat(tree, &status));
-	if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3))
-		return fail_with(report, "open_tree", ENODEV);
-	TRY(report, sys_move_mount(tree, target));
-	return 0;
-}
-
-int step_mask(struct context *context, const struct record *record, struct report *report)
-{
-	struct stat status;
-	char path[32];
-
-	autoclose int target = open_inside(context->root, record->words[1], O_PATH);
-	if (target < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : fail(report, "openat2");
-	TRY(report, fstat(target, &status));
-	if (!S_ISDIR(status.st_mode))
-		return mask_file(target, report);
-	fd_path(target, path);
-	TRY(report,
-	    mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0k"));
 	return 0;
 }
 

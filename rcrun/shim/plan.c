@@ -256,6 +256,7 @@ const struct step steps[] = {
 	{"mount", "pwpww", step_mount},
 	{"tmpfs-copyup", "pww", step_tmpfs_copyup},
 	{"bind", "ppw?p", step_bind},
+	{"bind-fd", "fppw", step_bind_fd},
 	{"mount-propagation", "pp", step_mount_propagation},
 	{"device", "ppddodd?p", step_device},
 	{"symlink", "pp", step_symlink},

@@ -153,6 +153,7 @@ int step_root_nodev(struct context *, const struct record *, struct report *);
 int step_mount(struct context *, const struct record *, struct report *);
 int step_tmpfs_copyup(struct context *, const struct record *, struct report *);
 int step_bind(struct context *, const struct record *, struct report *);
+int step_bind_fd(struct context *, const struct record *, struct report *);
 int step_mount_propagation(struct context *, const struct record *, struct report *);
 int step_device(struct context *, const struct record *, struct report *);
 int step_symlink(struct context *, const struct record *, struct report *);
@@ -209,7 +210,7 @@ uint64_t propagation_of(const char *word, bool *recursive); /* root.c; 0: unknow
 int open_inside(int root, const char *path, int flags);
 int make_inside(int root, const char *path, bool directory, mode_t mode); /* O_PATH descriptor */
 int make_unfollowed(int root, const char *path, bool directory,
-		    mode_t mode); /* a link at its end is what is opened */
+		    mode_t mode);                  /* a link at its end is what is opened */
 int make_plain_inside(int root, const char *path); /* a directory; ELOOP: through a link */
 int parent_inside(int root, const char *path,
 		  char name[256]); /* makes parents; O_PATH descriptor */
