@@ -19,8 +19,8 @@ int step_readonly(struct context *context, const struct record *record, struct r
 					   O_CLOEXEC | TREE_CLONE | TREE_RECURSIVE | TREE_EMPTY);
 	if (tree < 0)
 		return fail(report, "open_tree");
-	TRY(report, sys_mount_setattr(tree, false, ATTR_RDONLY, 0, 0));
 	TRY(report, sys_move_mount(tree, target));
+	TRY(report, sys_mount_setattr(tree, false, ATTR_RDONLY, 0, 0));
 	return 0;
 }
 

@@ -22,30 +22,34 @@ struct flags {
 	bool recursive, optional, nofollow, plain_end, copy_link, nocreate;
 };
 
+enum { ATIMES = MS_NOATIME | MS_RELATIME | MS_STRICTATIME };
+
+/* As in mount(8) the last word about something counts: each clears what the words before it said. */
 static const struct {
 	const char *word;
 	uint64_t set, clear;
-	unsigned long classic;
+	unsigned long classic, classic_clear;
 } attributes[] = {
-	{"ro", ATTR_RDONLY, 0, MS_RDONLY},
-	{"rw", 0, ATTR_RDONLY, 0},
-	{"nosuid", ATTR_NOSUID, 0, MS_NOSUID},
-	{"suid", 0, ATTR_NOSUID, 0},
-	{"nodev", ATTR_NODEV, 0, MS_NODEV},
-	{"dev", 0, ATTR_NODEV, 0},
-	{"noexec", ATTR_NOEXEC, 0, MS_NOEXEC},
-	{"exec", 0, ATTR_NOEXEC, 0},
-	{"noatime", ATTR_NOATIME, ATTR_ATIME, MS_NOATIME},
-	{"relatime", 0, ATTR_ATIME, MS_RELATIME},
-	{"atime", 0, ATTR_ATIME, 0},
-	{"strictatime", ATTR_STRICTATIME, ATTR_ATIME, MS_STRICTATIME},
-	{"nodiratime", ATTR_NODIRATIME, 0, MS_NODIRATIME},
-	{"diratime", 0, ATTR_NODIRATIME, 0},
-	{"nosymfollow", ATTR_NOSYMFOLLOW, 0, 256},
-	{"symfollow", 0, ATTR_NOSYMFOLLOW, 0},
-	{"sync", 0, 0, MS_SYNCHRONOUS},
-	{"dirsync", 0, 0, MS_DIRSYNC},
-	{"lazytime", 0, 0, MS_LAZYTIME},
+	{"ro", ATTR_RDONLY, 0, MS_RDONLY, 0},
+	{"rw", 0, ATTR_RDONLY, 0, MS_RDONLY},
+	{"nosuid", ATTR_NOSUID, 0, MS_NOSUID, 0},
+	{"suid", 0, ATTR_NOSUID, 0, MS_NOSUID},
+	{"nodev", ATTR_NODEV, 0, MS_NODEV, 0},
+	{"dev", 0, ATTR_NODEV, 0, MS_NODEV},
+	{"noexec", ATTR_NOEXEC, 0, MS_NOEXEC, 0},
+	{"exec", 0, ATTR_NOEXEC, 0, MS_NOEXEC},
+	/* the kernel takes all atime bits at once, and none of them for "relatime" */
+	{"noatime", ATTR_NOATIME, ATTR_ATIME, MS_NOATIME, ATIMES},
+	{"relatime", 0, ATTR_ATIME, MS_RELATIME, ATIMES},
+	{"atime", 0, ATTR_ATIME, 0, ATIMES},
+	{"strictatime", ATTR_STRICTATIME, ATTR_ATIME, MS_STRICTATIME, ATIMES},
+	{"nodiratime", ATTR_NODIRATIME, 0, MS_NODIRATIME, 0},
+	{"diratime", 0, ATTR_NODIRATIME, 0, MS_NODIRATIME},
+	{"nosymfollow", ATTR_NOSYMFOLLOW, 0, 256, 0},
+	{"symfollow", 0, ATTR_NOSYMFOLLOW, 0, 256},
+	{"sync", 0, 0, MS_SYNCHRONOUS, 0},
+	{"dirsync", 0, 0, MS_DIRSYNC, 0},
+	{"lazytime", 0, 0, MS_LAZYTIME, 0},
 };
 
 static bool word_is(const char *text, size_t length, const char *word)
@@ -58,9 +62,12 @@ static bool take_attribute(struct flags *flags, const char *text, size_t length,
 	for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++) {
 		if (!word_is(text, length, attributes[i].word))
 			continue;
-		*(deep ? &flags->deep_set : &flags->set) |= attributes[i].set;
-		*(deep ? &flags->deep_clear : &flags->clear) |= attributes[i].clear;
-		flags->classic |= attributes[i].classic;
+		uint64_t *set = deep ? &flags->deep_set : &flags->set;
+		uint64_t *clear = deep ? &flags->deep_clear : &flags->clear;
+		*set = (*set & ~attributes[i].clear) | attributes[i].set;
+		*clear = (*clear & ~attributes[i].set) | attributes[i].clear;
+		flags->classic = (flags->classic & ~attributes[i].classic_clear) |
+				 attributes[i].classic;
 		return true;
 	}
 	return false;
@@ -205,10 +212,8 @@ int step_tmpfs_copyup(struct context *context, const struct record *record, stru
 
 static int set_attributes(int tree, const struct flags *flags, struct report *report)
 {
-	/* a clear without a set of atime bits is how the kernel is told "relatime" */
 	if (flags->set | flags->clear)
-		TRY(report,
-		    sys_mount_setattr(tree, false, flags->set, flags->clear & ~flags->set, 0));
+		TRY(report, sys_mount_setattr(tree, false, flags->set, flags->clear, 0));
 	if (flags->deep_set | flags->deep_clear)
 		TRY(report, sys_mount_setattr(tree, true, flags->deep_set, flags->deep_clear, 0));
 	return 0;
@@ -294,12 +299,13 @@ static int place_tree(const struct context *context, const struct record *record
 {
 	autoclose int target = bind_target(context, record, word, flags, tree, report);
 
-	if (target < 0 || set_attributes(tree, flags, report) < 0)
+	if (target < 0)
 		return -1;
 	report->word = word;
 	TRY(report, sys_move_mount(tree, target));
 	report->word = 0;
-	return 0;
+	/* an older kernel changes only what is attached; nobody but us is in this namespace yet */
+	return set_attributes(tree, flags, report);
 }
 
 int step_bind(struct context *context, const struct record *record, struct report *report)

@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #ifndef SYS_mount_setattr
@@ -50,24 +51,35 @@ struct attributes {
 	uint64_t set, clear, propagation, userns_fd;
 };
 
-static unsigned long remount_flags(uint64_t set)
+static unsigned long remount_flags(uint64_t attributes)
 {
-	static const unsigned long flags[] = {MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC};
+	static const struct {
+		uint64_t attribute;
+		unsigned long flag;
+	} known[] = {{1, MS_RDONLY},       {2, MS_NOSUID},     {4, MS_NODEV},
+		     {8, MS_NOEXEC},       {0x10, MS_NOATIME}, {0x20, MS_STRICTATIME},
+		     {0x80, MS_NODIRATIME}};
 	unsigned long found = 0;
 
-	for (unsigned bit = 0; bit < 4; bit++)
-		if (set & 1U << bit)
-			found |= flags[bit];
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (attributes & known[i].attribute)
+			found |= known[i].flag;
 	return found;
 }
 
-/* Before 5.12 an attached mount can only be remounted whole, one mount at a time. */
+/*
+ * Before 5.12 an attached mount can only be remounted whole, one mount at a time. What is not spoken of stays: in a
+ * user namespace the kernel lets nobody take nosuid and the like away.
+ */
 static int old_setattr(int fd, bool recursive, uint64_t set, uint64_t clear, uint64_t propagation)
 {
+	const uint64_t atimes = 0x70; /* all of them, cleared: relatime */
+	const unsigned long same_bits = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 	char path[32] = "/proc/self/fd/";
 	char *end = path + strlen(path);
+	struct statvfs now;
 
-	if (recursive && set) {
+	if (recursive && (set | clear)) {
 		errno = ENOSYS;
 		return -1;
 	}
@@ -79,7 +91,12 @@ static int old_setattr(int fd, bool recursive, uint64_t set, uint64_t clear, uin
 		return -1;
 	if (!set && !clear)
 		return 0;
-	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | remount_flags(set), NULL);
+	if (fstatvfs(fd, &now) < 0)
+		return -1;
+	unsigned long flags = (now.f_flag & same_bits & ~remount_flags(clear)) | remount_flags(set);
+	if ((clear & atimes) && !(set & atimes))
+		flags |= MS_RELATIME;
+	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | flags, NULL);
 }
 
 int sys_mount_setattr(int fd, bool recursive, uint64_t set, uint64_t clear, uint64_t propagation)
