@@ -19,7 +19,8 @@ static void remove_groups(int parent, const char *name, int depth)
 	if (!directory)
 		return;
 	while (depth < DEEPEST_GROUP && (entry = readdir(directory)))
-		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
 			remove_groups(fd, entry->d_name, depth + 1);
 	(void)closedir(directory);
 	(void)unlinkat(parent, name, AT_REMOVEDIR);

@@ -144,13 +144,13 @@ static int unix_address(const char *path, struct sockaddr_un *address, int *dire
 	char parent[PATH_MAX];
 
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (!name || name == path || strlen(path) >= sizeof(parent)) {
+	if (!name || strlen(path) >= sizeof(parent)) {
 		errno = EINVAL;
 		return -1;
 	}
 	memcpy(parent, path, (size_t)(name - path));
 	parent[name - path] = '\0';
-	*directory = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*directory = open(*parent ? parent : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*directory < 0)
 		return -1;
 	int length = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d%s",

@@ -143,7 +143,7 @@ int main(int argc, char **argv)
 	static struct report report;
 
 	report_clear(&report);
-	if (argc != 2 && argc != 5) {
+	if ((argc != 2 && argc != 5) || !*argv[1] || argv[1][strspn(argv[1], "0123456789")]) {
 		dprintf(2, "rcrun-shim executes the plans of rcrun; it is not run by hand\n");
 		return 125;
 	}

@@ -6,6 +6,7 @@
 #include "shim.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -215,35 +216,35 @@ static const struct setting settings_table[] = {
 	{"plan", "d", set_nothing},
 	{"session", "p", set_session},
 	{"id", "w", set_id},
-	{"report", "d", set_report},
-	{"lock", "d", set_lock},
+	{"report", "n", set_report},
+	{"lock", "n", set_lock},
 	{"seccomp-agent", "p", set_seccomp_agent},
 	{"monitor", "", set_monitor},
 	{"detach", "", set_detach},
 	{"foreground", "w?w", set_foreground},
 	{"sig-proxy", "", set_sig_proxy},
 	{"on-failure", "pw*", set_on_failure},
-	{"terminal", "dd", set_terminal},
+	{"terminal", "nn", set_terminal},
 	{"console-socket", "p", set_console_socket},
 	{"stdin", "", set_stdin},
-	{"log", "pdd", set_log},
+	{"log", "pdn", set_log},
 	{"attach", "p", set_attach},
 	{"state", "p", set_state},
 	{"exit", "p", set_exit},
 	{"pid-file", "p", set_pid_file},
 	{"start-socket", "p", set_start_socket},
-	{"preserve-fds", "d", set_preserve},
+	{"preserve-fds", "n", set_preserve},
 	{"state-json", "p", set_state_json},
-	{"hook", "pddpdw*", set_nothing},
+	{"hook", "pnnpnw*", set_nothing},
 	{"helper", "ppw*", set_nothing},
 	{"helper-else", "wppw*", set_nothing},
 	{"await-helpers", "", set_await_helpers},
 	{"cgroup", "p", set_cgroup},
-	{"uidmap", "wd*", set_uid_map},
-	{"gidmap", "wd*", set_gid_map},
+	{"uidmap", "wu*", set_uid_map},
+	{"gidmap", "wu*", set_gid_map},
 	{"join", "pp", set_nothing},
-	{"join-pid", "ddp", set_join_pid},
-	{"unshare", "p", set_unshare},
+	{"join-pid", "ndp", set_join_pid},
+	{"unshare", "w", set_unshare},
 	{"time-offset", "pdd", set_nothing},
 };
 
@@ -258,7 +259,7 @@ const struct step steps[] = {
 	{"bind", "ppw?p", step_bind},
 	{"bind-fd", "fppw", step_bind_fd},
 	{"mount-propagation", "pp", step_mount_propagation},
-	{"device", "ppddodd?p", step_device},
+	{"device", "ppuuouu?p", step_device},
 	{"symlink", "pp", step_symlink},
 	{"mkdir", "po", step_mkdir},
 	{"mask", "p", step_mask},
@@ -280,7 +281,7 @@ const struct step steps[] = {
 	{"personality", "x", step_personality},
 	{"nice", "d", step_nice},
 	{"scheduler", "pdddddd", step_scheduler},
-	{"io-priority", "pd", step_io_priority},
+	{"io-priority", "pn", step_io_priority},
 	{"affinity", "p", step_affinity},
 	{"memory-policy", "dw", step_memory_policy},
 	{"keyring", "w", step_keyring},
@@ -288,7 +289,7 @@ const struct step steps[] = {
 	{"apparmor", "p", step_apparmor},
 	{"start-wait", "", step_start_wait},
 	{"no-new-privs", "", step_no_new_privs},
-	{"user", "dd?d*", step_user},
+	{"user", "uu?u*", step_user},
 	{"capabilities", "xxxxx", step_capabilities},
 	{"seccomp", "fw?w", step_seccomp},
 	{"cwd", "p?w", step_cwd},
@@ -305,8 +306,11 @@ const struct step steps[] = {
 	{NULL, NULL, NULL},
 };
 
+/* Digits, and a sign before decimal ones: strto…() would take blanks and more. */
 static bool is_number(const char *word, int base)
 {
+	const char *digits = base == 16 ? "0123456789abcdefABCDEF" : "0123456789";
+	const char *first = base == 10 && *word == '-' ? word + 1 : word;
 	char *end;
 
 	errno = 0;
@@ -314,7 +318,12 @@ static bool is_number(const char *word, int base)
 		(void)strtoll(word, &end, 10);
 	else
 		(void)strtoull(word, &end, base);
-	return *word && !*end && !errno && (base == 10 || *word != '-');
+	return *first && !first[strspn(first, digits)] && !*end && !errno;
+}
+
+static bool is_within(const char *word, long long most)
+{
+	return is_number(word, 10) && number(word) >= 0 && number(word) <= most;
 }
 
 static bool word_fits(char letter, const char *word)
@@ -326,12 +335,16 @@ static bool word_fits(char letter, const char *word)
 		return *word != '\0';
 	case 'd':
 		return is_number(word, 10);
+	case 'n':
+		return is_within(word, INT_MAX);
+	case 'u':
+		return is_within(word, UINT32_MAX);
 	case 'o':
 		return is_number(word, 8);
 	case 'x':
 		return is_number(word, 16);
 	case 'f':
-		return is_number(word, 10) && fcntl((int)number(word), F_GETFD) >= 0;
+		return is_within(word, INT_MAX) && fcntl((int)number(word), F_GETFD) >= 0;
 	default:
 		return false;
 	}
@@ -362,6 +375,11 @@ static int misfit(const struct record *record, const char *shape)
 		word++;
 	}
 	return word < record->count ? word : 0;
+}
+
+static bool is_one(uint64_t flags)
+{
+	return flags && !(flags & (flags - 1));
 }
 
 static int refuse(const struct record *record, int word, struct report *report)
@@ -400,26 +418,46 @@ static int check_record(struct plan *plan, struct record *record, struct report 
 	return refuse(record, 0, report);
 }
 
-/* Values that a shape cannot express. */
+/* What a shape cannot express: the index of the word that does not fit, 0 when all do. */
+static int misfit_value(const struct plan *plan, const struct record *record)
+{
+	if (record_is(record, "unshare") && *record->words[1])
+		return namespace_flags(record->words[1]) ? 0 : 1;
+	if (record_is(record, "join"))
+		return is_one(namespace_flags(record->words[1])) ? 0 : 1;
+	if (record_is(record, "join-pid"))
+		return namespace_flags(record->words[3]) ? 0 : 3;
+	if (record_is(record, "uidmap") || record_is(record, "gidmap"))
+		return (record->count - 2) % 3 ? record->count : 0;
+	if (record_is(record, "hook"))
+		return number(record->words[5]) > record->count - 6 ? 5 : 0;
+	/* without its exec a plan has no end: the process would be ours */
+	if (record->step && record->step->run == step_exec)
+		return record->index == plan->first_on_exit - 1 ? 0 : 1;
+	return 0;
+}
+
 static int check_settings(const struct plan *plan, struct report *report)
 {
-	const struct settings *s = &plan->settings;
+	enum session session = plan->settings.session;
 
-	if (plan->count == 0 || !record_is(&plan->records[0], "plan") ||
-	    number(plan->records[0].words[1]) != 1 || s->session == SESSION_NONE)
+	if (!record_is(&plan->records[0], "plan") || number(plan->records[0].words[1]) != 1)
 		return fail_with(report, "plan", EPROTO);
 	for (int i = 0; i < plan->count; i++) {
-		const struct record *record = &plan->records[i];
-
-		if ((record_is(record, "unshare") && !namespace_flags(record->words[1])) ||
-		    (record_is(record, "join") && !namespace_flags(record->words[1])) ||
-		    (record_is(record, "join-pid") && !namespace_flags(record->words[3])))
-			return refuse(record, 1, report);
-		if ((record == s->uid_map || record == s->gid_map) && (record->count - 2) % 3)
-			return refuse(record, record->count, report);
-		if (record_is(record, "hook") && number(record->words[5]) > record->count - 6)
-			return refuse(record, 5, report);
+		int word = misfit_value(plan, &plan->records[i]);
+		if (word)
+			return refuse(&plan->records[i], word, report);
 	}
+	if (session == SESSION_NONE || (session == SESSION_ATTACH && !plan->settings.attach_path))
+		return refuse(&plan->records[plan->count > 1 ? 1 : 0], 1, report);
+	const struct record *last = &plan->records[plan->first_on_exit - 1];
+	if ((session == SESSION_CONTAINER || session == SESSION_EXEC) && !record_is(last, "exec"))
+		return refuse(last, 0, report);
+	/* `session work` makes its namespaces and enters none */
+	for (int i = 0; session == SESSION_WORK && i < plan->first_step; i++)
+		if (record_is(&plan->records[i], "join") ||
+		    record_is(&plan->records[i], "join-pid"))
+			return refuse(&plan->records[i], 0, report);
 	return 0;
 }
 
@@ -459,12 +497,16 @@ int plan_read(struct plan *plan, int fd, struct report *report)
 {
 	size_t length;
 
-	*plan = (struct plan){.fd = fd, .settings = {.report_fd = -1, .lock_fd = -1}};
+	*plan = (struct plan){
+		.fd = fd,
+		.settings = {.report_fd = -1, .lock_fd = -1, .streams = "", .detach_keys = ""}};
 	if (lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE)
 		return fail(report, "lseek");
 	TRY(report, read_all(fd, &plan->text, &length));
 	if (split(plan, length, report) < 0)
 		return -1;
+	if (plan->count == 0)
+		return fail_with(report, "plan", EPROTO);
 	plan->first_step = plan->first_on_exit = plan->count;
 	for (int i = 0; i < plan->count; i++)
 		if (check_record(plan, &plan->records[i], report) < 0)

@@ -124,13 +124,25 @@ static int mount_overlay(struct overlay *overlay, const struct record *record,
 	return 0;
 }
 
+/* An overlay has two layers at least. Without an upper directory nobody writes, as in one. */
+static int bind_lower(struct context *context, const char *path, struct report *report)
+{
+	report->word = 4;
+	TRY(report, mount(path, path, NULL, MS_BIND, NULL));
+	TRY(report, mount(NULL, path, NULL, MS_PRIVATE, NULL));
+	if (open_root(context, path, report) < 0)
+		return -1;
+	TRY(report, sys_mount_setattr(context->root, false, ATTR_RDONLY, 0, 0));
+	report->word = 0;
+	return 0;
+}
+
 int step_root_overlay(struct context *context, const struct record *record, struct report *report)
 {
 	static struct overlay overlay;
 
 	if (!*record->words[1] && record->count == 5)
-		return step_root_bind(
-			context, &(struct record){.words = record->words + 3, .count = 2}, report);
+		return bind_lower(context, record->words[4], report);
 	overlay.used = 0;
 	overlay.count = 0;
 	int result = mount_overlay(&overlay, record, report);

@@ -6,6 +6,7 @@
 #include "shim.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -109,14 +110,17 @@ static int work_steps(struct plan *plan, int gate, struct report *report)
 		.plan = plan, .root = -1, .sync = -1, .console = -1, .listener = -1, .starter = -1};
 	char byte;
 
-	/* the parent dies with Python; we die with the parent */
-	TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 	if (TEMP_FAILURE_RETRY(read(gate, &byte, 1)) != 1)
 		_exit(125);
 	if (plan->settings.unshare & CLONE_NEWUSER) {
 		TRY(report, setresgid(0, 0, 0));
 		TRY(report, setresuid(0, 0, 0));
 	}
+	/* the parent dies with Python; we die with the parent, once the change of ids cannot clear this any more */
+	TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+	struct pollfd parent = {.fd = gate};
+	if (poll(&parent, 1, 0) != 0)
+		_exit(125);
 	return run_steps(&context, plan->first_step, plan->first_on_exit, report);
 }
 
@@ -146,6 +150,8 @@ static int work(struct plan *plan, struct report *report)
 	int gate[2], reports[2];
 
 	TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+	(void)signal(SIGCHLD,
+		     SIG_DFL); /* ignored, as some callers leave it, it would lose the status */
 	TRY(report, pipe2(gate, O_CLOEXEC));
 	TRY(report, pipe2(reports, O_CLOEXEC));
 	pid_t pid = sys_clone3(plan->settings.unshare, SIGCHLD, -1);
@@ -163,6 +169,7 @@ static int work(struct plan *plan, struct report *report)
 		return -1;
 	}
 	TRY(report, write(gate[1], "g", 1));
+	/* ours stays open: the child sees in it that we live */
 	return work_result(pid, reports[0], report);
 }
 
