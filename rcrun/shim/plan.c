@@ -289,7 +289,7 @@ const struct step steps[] = {
 	{"apparmor", "p", step_apparmor},
 	{"start-wait", "", step_start_wait},
 	{"no-new-privs", "", step_no_new_privs},
-	{"user", "uu?u*", step_user},
+	{"user", "uu?d*", step_user},
 	{"capabilities", "xxxxx", step_capabilities},
 	{"seccomp", "fw?w", step_seccomp},
 	{"cwd", "p?w", step_cwd},
