@@ -34,7 +34,7 @@ def features() -> dict[str, Any]:
             "mountExtensions": {"idmap": {"enabled": True}},
         },
         "annotations": {"dev.rcrun.version": VERSION, "run.oci.checkpoint.enabled": "false"},
-        "potentiallyUnsafeConfigAnnotations": [],
+        "potentiallyUnsafeConfigAnnotations": ["run.oci."],
     }
 
 

@@ -271,18 +271,25 @@ def privilege_records(
     seccomp = _seccomp((spec.get("linux") or {}).get("seccomp"), seccomp_fd, agent)
     records = _labels(process, host)
     records += [["no-new-privs"]] if no_new_privs else []
-    records.append(_user(process, namespaces))
+    records.append(_user(process, namespaces, keep_groups=_keeps_groups(spec)))
     records += [capabilities, *seccomp] if no_new_privs else [*seccomp, capabilities]
     return records
 
 
-def _user(process: Process, namespaces: Namespaces) -> list[str]:
+def _keeps_groups(spec: Spec) -> bool:
+    """crun's annotation, which podman writes for `--group-add keep-groups`."""
+    word = (spec.get("annotations") or {}).get("run.oci.keep_original_groups", "0")
+    return word not in ("", "0", "false")
+
+
+def _user(process: Process, namespaces: Namespaces, *, keep_groups: bool) -> list[str]:
     user = process.get("user") or {}
-    uid, gid, groups = user.get("uid", 0), user.get("gid", 0), user.get("additionalGids") or []
+    uid, gid = user.get("uid", 0), user.get("gid", 0)
+    groups = [] if keep_groups else user.get("additionalGids") or []
     if "user" in namespaces.new:
         _refuse_unmapped("user", "uid", [uid], namespaces.uid_map)
         _refuse_unmapped("group", "gid", [gid, *groups], namespaces.gid_map)
-    return ["user", str(uid), str(gid), *map(str, groups)]
+    return ["user", str(uid), str(gid), *(["-1"] if keep_groups else map(str, groups))]
 
 
 def _refuse_unmapped(

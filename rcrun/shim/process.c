@@ -280,7 +280,8 @@ int step_user(struct context *context, const struct record *record, struct repor
 	own_streams(context);
 	if (context->console >= 0)
 		(void)!fchown(context->console, context->uid, (gid_t)-1);
-	if (setgroups(count, groups) < 0 && !(errno == EPERM && context->groups_stay))
+	bool kept = record->count == 4 && number(record->words[3]) < 0;
+	if (!kept && setgroups(count, groups) < 0 && !(errno == EPERM && context->groups_stay))
 		return fail(report, "setgroups");
 	TRY(report, prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
 	report->word = 2;

@@ -222,3 +222,17 @@ def test_a_memory_policy(bundle: Bundle) -> None:
     assert " bind=static:0 " in bundle.output("cat", "/proc/self/numa_maps")
     bundle.linux(memoryPolicy={"mode": "MPOL_INTERLEAVE", "nodes": "1000"})
     assert 'the nodes "1000": invalid argument' in bundle.run().err
+
+
+def test_the_callers_groups_are_kept_on_request(bundle: Bundle) -> None:
+    """As podman asks for it with `--group-add keep-groups`."""
+    if bundle.account.uid != 0:
+        pytest.skip("a user's container cannot drop them anyway")
+    groups = os.getgroups()
+    bundle.config["annotations"] = {"run.oci.keep_original_groups": "1"}
+    os.setgroups([1, 2, 3])
+    try:
+        status = bundle.output("cat", "/proc/self/status")
+    finally:
+        os.setgroups(groups)
+    assert field(status, "Groups").split() == ["1", "2", "3"]

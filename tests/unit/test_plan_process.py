@@ -161,3 +161,11 @@ def test_a_listener_is_passed() -> None:
 def test_nobody_forgets_to_compile_the_filter() -> None:
     with pytest.raises(ValueError, match="seccomp"):
         plan_of(spec_of(linux__seccomp=FILTER))
+
+
+def test_groups_that_stay() -> None:
+    spec = spec_of(process__user={"uid": 1, "gid": 2, "additionalGids": [3]})
+    spec["annotations"] = {"run.oci.keep_original_groups": "1"}
+    assert records(plan_of(spec), "user") == [["user", "1", "2", "-1"]]
+    spec["annotations"] = {"run.oci.keep_original_groups": "0"}
+    assert records(plan_of(spec), "user") == [["user", "1", "2", "3"]]

@@ -6,12 +6,14 @@ import ctypes
 import errno
 import os
 import struct
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rcrun.errors import InvalidInput
 from rcrun.formats.seccomp_default import default_profile
-from rcrun.kernel.seccomp import compile_filter
+from rcrun.kernel.seccomp import compile_filter, filter_fd_of
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 X86 = os.uname().machine == "x86_64"
@@ -107,3 +109,21 @@ def test_two_conditions_on_one_argument_are_alternatives() -> None:
     assert errno_of_call(profile, 3, 1) == 71
     assert errno_of_call(profile, 3, 2) == 71
     assert errno_of_call(profile, 3, 1000) == errno.EBADF
+
+
+def test_an_annotation_makes_unknown_calls_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rule = {"names": ["no_such_call"], "action": "SCMP_ACT_ERRNO"}
+    spec: Any = {"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}}}
+    fd = filter_fd_of(spec)
+    assert fd is not None
+    os.close(fd)
+    for value in ("0", "1"):
+        spec["annotations"] = {"run.oci.seccomp_fail_unknown_syscall": value}
+        if value == "0":
+            os.close(filter_fd_of(spec) or -1)
+            continue
+        with pytest.raises(InvalidInput, match='unknown system call "no_such_call"'):
+            filter_fd_of(spec)
