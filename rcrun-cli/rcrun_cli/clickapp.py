@@ -295,6 +295,9 @@ def _usage_status(error: click.UsageError, program: Program) -> int:
 
 
 def _words(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption) and error.possibilities:
+        known = [word for word in error.possibilities if FALSE_MARK not in word]
+        error = click.NoSuchOption(error.option_name, error.message, known, error.ctx)
     text = " ".join(error.format_message().split())
     text = text.removesuffix(".")
     return text[:1].lower() + text[1:]

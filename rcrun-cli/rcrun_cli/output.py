@@ -39,7 +39,12 @@ def trait(name: str) -> Any:
 
 def complain(message: str, hint: str | None = None) -> None:
     """An error, on stderr."""
-    tell(f"{trait('error')}{message}" + (f"\nhint: {hint}" if hint else ""))
+    before = trait("error")
+    if settings.personality == "docker" and message.startswith(
+        ("no such container", "no such image")
+    ):
+        before, message = "Error response from daemon: ", f"N{message[1:]}"  # what scripts look for
+    tell(f"{before}{message}" + (f"\nhint: {hint}" if hint else ""))
 
 
 def warn(message: str, hint: str | None = None) -> None:
@@ -78,6 +83,20 @@ def each(names: Iterable[str], action: Callable[[str], object], *, quiet: bool =
                 put(name)
                 sys.stdout.flush()
     return status
+
+
+def removal_status(errors: Sequence[RcrunError]) -> int:
+    """Of rm and rmi: podman's statuses tell why, 1 for what is not there and 2 for what is in use; docker's do not."""
+    if not errors:
+        return 0
+    if settings.personality != "podman":
+        return 1
+    from rcrun.errors import InUse, NotFound, WrongState
+
+    if all(isinstance(error, NotFound) for error in errors):
+        return 1
+    in_use = any(isinstance(error, (InUse, WrongState)) for error in errors)
+    return 2 if in_use else int(trait("failure_status"))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -20,13 +20,16 @@ SECONDS_FOR_THE_MONITOR = 10
 class Removal:
     """Takes containers out one by one; `finish` then removes the files of all of them in one go."""
 
-    __slots__ = ("context", "force", "trees", "volumes")
+    __slots__ = ("context", "force", "killed", "trees", "volumes")
 
     def __init__(self, context: Context, *, force: bool = False, volumes: bool = False) -> None:
         self.context = context
         self.force = force
         self.volumes = volumes
         self.trees: list[str] = []
+        self.killed: set[str] = (
+            set()
+        )  # as typed; a --rm container may be gone before its turn comes
 
     def announce(self, texts: Iterable[str]) -> None:
         """With force: kill all that will be taken, so that they end side by side."""
@@ -41,6 +44,7 @@ class Removal:
                     continue  # `take` will say it
                 if now.is_running:
                     send_signal(now, SIGKILL)
+                    self.killed.add(text)
 
     def take(self, text: str) -> bool:
         """False for one that was not there, which with force is no error."""
@@ -49,7 +53,7 @@ class Removal:
         except NotFound:
             if not self.force:
                 raise
-            return False
+            return text in self.killed
         return True
 
     def _take(self, container: Container) -> None:

@@ -72,7 +72,7 @@ def find(store: Store, text: str, *, platform: str = "") -> Image:
             return found
     if reference is None:
         grammar.parse(text)  # says what is wrong with it
-    raise NotFound(f'image "{text}" is not in the store', f"run: rcrun pull {text}")
+    raise NotFound(f"no such image: {text}", f"rcrun pull {text}")
 
 
 def load(store: Store, descriptor: Descriptor, platform: str = "") -> Image:

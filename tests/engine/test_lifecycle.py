@@ -191,3 +191,11 @@ def test_prune(web):
     got = web("container", "prune", "-f").check()
     assert got.out.startswith("Deleted Containers:\n")
     assert web("ps", "-a", "--format", "{{.Names}}").out == "web\n"
+
+
+def test_rm_f_names_those_that_remove_themselves(rcrun):
+    names = ["one", "two", "three"]
+    for name in names:
+        rcrun("run", "-d", "--rm", "--name", name, *NO_NETWORK, "busybox", "sleep", "100").check()
+    assert rcrun("rm", "-f", *names).check().out.split() == names
+    assert rcrun("ps", "-aq").out == ""

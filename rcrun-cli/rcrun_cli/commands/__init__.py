@@ -59,6 +59,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "attach": "attach",
             "create": "create",
             "exec": "exec",
+            "exists": (
+                "exists:exists_container",
+                "Tell by the exit status whether a container is here",
+            ),
             "inspect": ("inspect:inspect_container", "Print all that is known of containers"),
             "kill": "kill",
             "list": "ps",
@@ -80,7 +84,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "image": (
         "Work with images",
         {
-            "exists": ("images:exists", "Tell by the exit status whether an image is here"),
+            "exists": ("exists:exists_image", "Tell by the exit status whether an image is here"),
             "inspect": ("inspect:inspect_image", "Print all that is known of images"),
             "import": "import",
             "list": "images",

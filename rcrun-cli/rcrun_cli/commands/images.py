@@ -78,17 +78,3 @@ def repository(reference: Reference) -> str:
 
 def shown_id(digest: str, *, whole: bool) -> str:
     return digest if whole else output.short_id(digest)
-
-
-@command()
-@argument("image")
-def exists(image: str) -> int:
-    """Say nothing; the exit status is 0 if the image is here, and 1 if it is not."""
-    from rcrun.errors import NotFound
-    from rcrun.storage.images import find
-
-    try:
-        find(context.store(), image)
-    except NotFound:
-        return 1
-    return 0

@@ -26,13 +26,13 @@ def rm(containers: tuple[str, ...], force: bool, volumes: bool, everything: bool
         raise InvalidInput("rm needs at least one container", "see rcrun rm --help")
     removal = Removal(engine, force=force, volumes=volumes)
     removal.announce(containers)
-    status = 0
+    errors = []
     for name in containers:
         try:
             if removal.take(name):
                 output.put(name)
         except RcrunError as error:
             output.complain(error.message, error.hint)
-            status = output.trait("failure_status")
+            errors.append(error)
     removal.finish()
-    return status
+    return output.removal_status(errors)

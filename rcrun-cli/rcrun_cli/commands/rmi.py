@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InUse, NotFound, RcrunError
+from rcrun.errors import NotFound, RcrunError
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
 
@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rcrun.engine.context import Context
-
-# Podman's statuses tell why; docker's do not.
-NOT_FOUND, IN_USE = 1, 2
 
 
 @command()
@@ -51,22 +48,10 @@ def rmi(images: Sequence[str], force: bool, everything: bool, ignore: bool, no_p
                 output.put(f"Deleted: {digest}")
     if not no_prune:
         engine_rmi.finish(engine)
-    return _status(errors)
+    return output.removal_status(errors)
 
 
 def _every_id(engine: Context) -> list[str]:
     from rcrun.engine.images import listed
 
     return [each.id for each in listed(engine.store)]
-
-
-def _status(errors: Sequence[RcrunError]) -> int:
-    if not errors:
-        return 0
-    if context.settings.personality != "podman":
-        return 1
-    if all(isinstance(error, NotFound) for error in errors):
-        return NOT_FOUND
-    if any(isinstance(error, InUse) for error in errors):
-        return IN_USE
-    return int(output.trait("failure_status"))
