@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine import ps
+from rcrun.engine.network import is_lost
 from rcrun.errors import NotFound, RcrunError
 from rcrun.formats.signals import name_of
 from rcrun.storage.containers import HOST_WENT_DOWN, find, status, time_text
@@ -143,6 +144,8 @@ def _error(container: Container, now: Status) -> str:
     text = str(container.record.get("error") or "")
     if not text and now.word == "exited" and now.exit_code == HOST_WENT_DOWN and not now.started:
         return "the host went down while the container ran"
+    if not text and is_lost(container, now):
+        return f"the process that makes its network has ended: rcrun restart {container.name}"
     return text
 
 

@@ -23,6 +23,7 @@ def start(context: Context, container: Container, foreground: Foreground | None 
     with lock:
         if not status(container).is_running:
             _let_old_monitor_end(container)
+            _renew_network(container)
             try:
                 launch(context, container, lock.lock, foreground)
             except RcrunError as error:
@@ -45,6 +46,13 @@ def _let_old_monitor_end(container: Container) -> None:
             ending.wait(SECONDS_FOR_THE_OLD_MONITOR)
         if load(container.store, container.id) is None:
             raise NotFound(f"no such container: {container.name}")  # it was a --rm container
+
+
+def _renew_network(container: Container) -> None:
+    from rcrun.engine import network
+
+    network.end_helper(container)
+    network.refresh_hosts(container)
 
 
 def launch_failed(context: Context, container_id: str, error: RcrunError) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rcrun.engine.monitor import Ending, send_signal
 from rcrun.errors import RcrunError, WrongState
 from rcrun.formats.signals import NUMBERS, parse
@@ -60,23 +62,8 @@ def kill(container: Container, signal: str) -> None:
 
 
 def end_stray_helpers(container: Container) -> None:
-    """The network's process ends by the monitor; where that was killed, by us.
+    """The network's process ends by the monitor; where that was killed, by us."""
+    if os.path.exists(container.live_path("pasta.pid")):
+        from rcrun.engine.network import end_helper
 
-    The pid in the file may be another process by now: ours has our live directory in its arguments.
-    """
-    pid_file = container.live_path("pasta.pid")
-    try:
-        with open(pid_file, encoding="ascii") as file:
-            pid = int(file.read())
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read()
-    except (OSError, ValueError):
-        return
-    if pid_file.encode() not in words.split(b"\0"):
-        return
-    import os
-
-    try:
-        os.kill(pid, SIGKILL)
-    except ProcessLookupError:
-        pass
+        end_helper(container)

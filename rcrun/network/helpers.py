@@ -9,18 +9,22 @@ from rcrun.network import pasta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     Records = list[list[str]]
 
 PID_FILE = "pasta.pid"
+TUN = "/dev/net/tun"
 _INSTALL = {
-    "pasta": "run: sudo apt-get install passt; or use --network host or --network none",
+    "pasta": "run: sudo apt-get install passt, or slirp4netns where there is none; or use --network host or none",
     "slirp4netns": "run: sudo apt-get install slirp4netns; or use the default network",
 }
-TUN = "/dev/net/tun"
-INSTEAD = "rcrun: warning: pasta could not make the network, slirp4netns does it instead"
+_INSTEAD = "rcrun: warning: {} could not make the network, {} does it instead"
+# A word in the help of Ubuntu 24.04's and newer ones, but not of Debian 12's. That one completes a connection from
+# another host only once the client has sent something, so whoever lets the server speak first (MySQL, ssh, mail) waits
+# for ever; and it drops answers of UDP to the host's loopback, unless the port is the same on both sides.
+_WORD_OF_BETTER_ONES = b"--no-copy-routes"
 
 # pasta gives up the privilege by which root may open another process's namespace, but a mounted one anybody may.
 _AS_ROOT = (
@@ -44,43 +48,67 @@ class Surroundings:
 
 def helper_records(network: Mapping[str, Any], live_dir: str, around: Surroundings) -> Records:
     """The first that starts is kept. What the user named is not replaced by another."""
-    chosen = network["mode"] if network.get("chosen") else ""
-    pasta_path = around.programs("pasta") if chosen in ("", "pasta") else ""
-    slirp_path = around.programs("slirp4netns") if chosen in ("", "slirp4netns") else ""
-    if not pasta_path and not slirp_path:
-        name = chosen or "pasta"
+    names = [network["mode"]] if network.get("chosen") else ["pasta", "slirp4netns"]
+    paths = {name: path for name in names if (path := around.programs(name))}
+    if not paths:
+        name = names[0]
         raise HostLacks(f'cannot make a network: "{name}" is not installed', _INSTALL[name])
-    records = [_pasta_record(network, live_dir, around, pasta_path)] if pasta_path else []
-    if slirp_path:
-        record = _slirp_record(network, live_dir, slirp_path, is_fallback=bool(pasta_path))
-        records += [record] if record else []
+    words = {
+        name: made
+        for name, path in paths.items()
+        if (made := _words(name, path, network, live_dir, around, is_only=len(paths) == 1))
+    }
+    order = list(words)
+    if len(order) > 1 and not _publishes_well(network.get("bound") or [], paths["pasta"]):
+        order.reverse()
+    pid_file = f"{live_dir}/{PID_FILE}"
+    records = [["helper", pid_file, *words[order[0]]]]
+    if len(order) > 1:
+        records.append(["helper-else", _INSTEAD.format(*order), pid_file, *words[order[1]]])
     return records
 
 
-def _pasta_record(
+def _words(
+    name: str,
+    program: str,
+    network: Mapping[str, Any],
+    live_dir: str,
+    around: Surroundings,
+    *,
+    is_only: bool,
+) -> list[str]:
+    """Empty when it cannot do what another one can."""
+    if name == "pasta":
+        return _pasta_words(network, live_dir, around, program)
+    from rcrun.network import slirp
+
+    ports, options = network.get("bound") or [], network.get("options") or []
+    if not is_only and not slirp.can_publish(ports):
+        return []
+    return slirp.words(ports, options, live_dir, program)
+
+
+def _pasta_words(
     network: Mapping[str, Any], live_dir: str, around: Surroundings, program: str
 ) -> list[str]:
     ports, options = network.get("bound") or [], network.get("options") or []
     pid_file = f"{live_dir}/{PID_FILE}"
     words = pasta.words(ports, options, around.host, pid_file=pid_file)
     if not around.as_root:
-        return ["helper", pid_file, program, *words, "@PID@"]
+        return [program, *words, "@PID@"]
     mounted = ["/bin/sh", "-c", _AS_ROOT, "/proc/@PID@/ns/net", f"{live_dir}/netns"]
-    return ["helper", pid_file, *mounted, program, "--netns-only", "--runas", "0:0", *words]
+    return [*mounted, program, "--netns-only", "--runas", "0:0", *words]
 
 
-def _slirp_record(
-    network: Mapping[str, Any], live_dir: str, program: str, *, is_fallback: bool
-) -> list[str] | None:
-    from rcrun.network import slirp
-
-    ports, options = network.get("bound") or [], network.get("options") or []
-    if is_fallback and (options or not slirp.can_publish(ports)):
-        return None  # pasta's options mean nothing to it
-    head = ["helper"]
-    if is_fallback:
-        head = ["helper-else", INSTEAD]
-    return [*head, f"{live_dir}/{PID_FILE}", *slirp.words(ports, options, live_dir, program)]
+def _publishes_well(ports: Sequence[Mapping[str, Any]], pasta_path: str) -> bool:
+    """From its text, since its version does not say, and starting it to ask takes as long as the network."""
+    if all(p["protocol"] == "udp" and p["host_port"] == p["container_port"] for p in ports):
+        return True
+    try:
+        with open(pasta_path, "rb") as file:
+            return _WORD_OF_BETTER_ONES in file.read()
+    except OSError:
+        return True
 
 
 def require_tun(path: str = TUN) -> None:

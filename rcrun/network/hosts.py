@@ -69,6 +69,17 @@ def text(
     return _LOCAL + "".join(lines)
 
 
+def with_host_address(hosts: str, address: str) -> str:
+    """The same text with the host under its present address; without one its names stay as they were."""
+    lines = hosts.splitlines(keepends=True)
+    if not address:
+        return hosts
+    return "".join(
+        f"{address}\t{HOST_NAMES}\n" if line.endswith(f"\t{HOST_NAMES}\n") else line
+        for line in lines
+    )
+
+
 def host_text(hosts: str, added: Sequence[tuple[str, str]] = ()) -> str:
     """For the host's own network: what the host has, and the added names."""
     ending = "" if not hosts or hosts.endswith("\n") else "\n"

@@ -25,7 +25,6 @@ _ARRANGING = frozenset(
 )
 # Without a default route pasta knows no interface to copy from; it only needs the name of one.
 _ISOLATED = ["-4", "-i", "lo", "-M", "02:00:00:00:00:01"]
-_EVERYWHERE = "0.0.0.0"
 
 
 def words(
@@ -45,8 +44,8 @@ def words(
         *([] if _has(own, "-I", "--ns-ifname") else ["-I", INTERFACE]),
         *([] if _has(own, "--dns-forward") else ["--dns-forward", forwarder(host[0] or host[1])]),
         "--pid", pid_file,
-        *_port_words("-t", "tcp", ports, host[1]),
-        *_port_words("-u", "udp", ports, host[1]),
+        *_port_words("-t", "tcp", ports),
+        *_port_words("-u", "udp", ports),
         "-T", "none",
         "-U", "none",
         *own,
@@ -67,25 +66,22 @@ def address_words(host: tuple[str, str]) -> list[str]:
     return ["-4", *ip4] if host[0] else [*_ISOLATED, *ip4]
 
 
-def _port_words(option: str, protocol: str, ports: Sequence[Port], host6: str) -> list[str]:
-    words = []
+def _port_words(option: str, protocol: str, ports: Sequence[Port]) -> list[str]:
+    addresses: dict[str, list[str]] = {}
     for port in ports:
         if port["protocol"] == protocol:
             pair = f"{port['host_port']}:{port['container_port']}"
-            words += [
-                word
-                for address in bound_addresses(port["host_ip"], host6)
-                for word in (option, f"{address}/{pair}")
-            ]
-    return words or [option, "none"]
+            addresses.setdefault(pair, []).append(port["host_ip"] or "0.0.0.0")
+    found = [word for pair in addresses for word in _specifiers(pair, addresses[pair])]
+    return [word for each in found for word in (option, each)] or [option, "none"]
 
 
-def bound_addresses(host_ip: str, host6: str) -> list[str]:
-    """Unless one was named: all of IPv4, and the host's own of IPv6.
+def _specifiers(pair: str, addresses: list[str]) -> list[str]:
+    """All of IPv4 unless another address was named.
 
-    Not the loopback of IPv6: there pasta would take a connection for a program that listens on IPv4 only, and
+    Not IPv6 as well: there pasta takes a connection for a program that listens on IPv4 only, too, and
     `curl localhost:8080`, which tries ::1 first, would fail where it now goes on to 127.0.0.1.
     """
-    if host_ip:
-        return [host_ip.strip("[]")]
-    return [_EVERYWHERE, host6] if host6 else [_EVERYWHERE]
+    if {"0.0.0.0", "::"} <= set(addresses):
+        return [pair]  # pasta has it twice as overlapping, and means both when none is named
+    return [f"{address}/{pair}" for address in dict.fromkeys(addresses)]

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     Port = Mapping[str, Any]
 
 TRIES = 50
+EVERYWHERE = "0.0.0.0"  # where none was named, see pasta.py
 
 
 def settle(ports: Sequence[Port]) -> list[dict[str, Any]]:
-    """The same ports, each with its port on the host; all of them are free at this moment."""
+    """The same ports, each with its address and port on the host; all of them are free at this moment."""
     settled: list[dict[str, Any]] = []
     for port in ports:
         chosen = {key: value for key, value in port.items() if key != "host_last"}
+        chosen["host_ip"] = port["host_ip"] or EVERYWHERE
         chosen["host_port"] = _settled(port, {each["host_port"] for each in settled})
         settled.append(chosen)
     return settled
@@ -42,53 +44,45 @@ def _settled(port: Port, taken: set[int]) -> int:
 
 
 def _any_free(port: Port, taken: set[int]) -> int:
-    """One that is free in every family."""
+    """Of the kernel's choice; two probes in a row are given different ones."""
     for _ in range(TRIES):
         number = _kernels_choice(port)
-        if number not in taken and _fault(port, number) is None:
+        if number not in taken:
             return number
     raise InUse("cannot find a free port on the host", "name one: -p HOST:CONTAINER")
 
 
 def _kernels_choice(port: Port) -> int:
-    family, address = _addresses(port["host_ip"])[0]
-    probe = _socket.socket(family, _type(port))
     try:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
-    finally:
-        probe.close()
+        return _try(port, 0)
+    except OSError as error:
+        raise _refusal(port, 0, 0, error) from error
 
 
 def _fault(port: Port, number: int) -> OSError | None:
-    """The families that this host does not have are none's fault, unless one was asked for."""
-    for family, address in _addresses(port["host_ip"]):
-        try:
-            _try(port, family, address, number)
-        except OSError as error:
-            if port["host_ip"] or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-                return error
+    try:
+        _try(port, number)
+    except OSError as error:
+        return error
     return None
 
 
-def _try(port: Port, family: int, address: str, number: int) -> None:
+def _try(port: Port, number: int) -> int:
+    """The port that was bound, for a moment."""
+    host_ip = port["host_ip"] or EVERYWHERE
+    family = _socket.AF_INET6 if ":" in host_ip else _socket.AF_INET
     probe = _socket.socket(family, _type(port))
     try:
         if family == _socket.AF_INET6:
             probe.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
         # what a server that has just ended left in TIME_WAIT does not hold the port
         probe.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, int(_is_tcp(port)))
-        probe.bind((address, number))
+        probe.bind((host_ip, number))
         if _is_tcp(port):
             probe.listen(1)
+        return int(probe.getsockname()[1])
     finally:
         probe.close()
-
-
-def _addresses(host_ip: str) -> list[tuple[int, str]]:
-    if not host_ip:
-        return [(_socket.AF_INET, "0.0.0.0"), (_socket.AF_INET6, "::")]
-    return [(_socket.AF_INET6 if ":" in host_ip else _socket.AF_INET, host_ip)]
 
 
 def _is_tcp(port: Port) -> bool:
@@ -100,23 +94,38 @@ def _type(port: Port) -> int:
 
 
 def _refusal(port: Port, first: int, last: int, fault: OSError) -> Exception:
-    ip = f"[{port['host_ip']}]" if ":" in port["host_ip"] else port["host_ip"] or "0.0.0.0"
+    host_ip = port["host_ip"] or EVERYWHERE
+    ip = f"[{host_ip}]" if ":" in host_ip else host_ip
     where = f"{ip}:{first}" + (f"-{last}" if last > first else "")
+    message = f"cannot publish {where}/{port['protocol']}"
     if fault.errno == errno.EADDRINUSE:
         option = "t" if _is_tcp(port) else "u"
         return InUse(
-            f"cannot publish {where}/{port['protocol']}: port is already allocated",
+            f"{message}: port is already allocated",
             f"publish another one, or see who has it: ss -ln{option}p 'sport = :{first}'",
         )
     if fault.errno == errno.EACCES:
         return HostLacks(
-            f"cannot publish {where}/{port['protocol']}: ports below {_first_free()} need privilege",
-            f"publish a higher one, such as {first + 8000}; "
-            f"or run: sudo sysctl -w net.ipv4.ip_unprivileged_port_start={first}",
+            f"{message}: ports below {_first_free()} need privilege", _privilege_hint(port, first)
         )
-    return InvalidInput(
-        f"cannot publish {where}/{port['protocol']}: {(fault.strerror or str(fault)).lower()}"
-    )
+    if fault.errno == errno.EADDRNOTAVAIL:
+        return InvalidInput(
+            f"{message}: the host does not have this address", "see which it has: ip address"
+        )
+    return InvalidInput(f"{message}: {(fault.strerror or str(fault)).lower()}")
+
+
+def _privilege_hint(port: Port, number: int) -> str:
+    near = _nearest(port, number)
+    other = f"publish {near} instead: -p {near}:{port['container_port']}; " if near else ""
+    return f"{other}or run: sudo sysctl -w net.ipv4.ip_unprivileged_port_start={number}"
+
+
+def _nearest(port: Port, number: int) -> int:
+    """The free one that people would look for first: 8080 for 80, 8443 for 443."""
+    low = _first_free()
+    wanted = [number + 8000] if number != 443 else [8443]
+    return next((n for n in [*wanted, *range(low, low + TRIES)] if _fault(port, n) is None), 0)
 
 
 def _first_free() -> int:

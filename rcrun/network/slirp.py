@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     Port = Mapping[str, Any]
 
 _FORWARDER = f"{os.path.dirname(__file__)}/slirp_ports.py"
-_SOCKET = "api"
-_LONGEST_SOCKET = 107  # sun_path, without its NUL
 # podman's words behind `--network slirp4netns:`
 _VALUES = {"cidr": "--cidr", "mtu": "--mtu", "outbound_addr": "--outbound-addr",
            "outbound_addr6": "--outbound-addr6"}  # fmt: skip
@@ -35,15 +33,9 @@ def words(ports: Sequence[Port], options: Sequence[str], live_dir: str, program:
                 f"cannot publish a port on [{port['host_ip']}]: slirp4netns knows IPv4 only",
                 "install passt: sudo apt-get install passt",
             )
-    socket = f"{live_dir}/{_SOCKET}"
-    if len(os.fsencode(socket)) > _LONGEST_SOCKET:
-        raise InvalidInput(
-            f'cannot publish ports with slirp4netns: "{socket}" is too long for a socket',
-            "give a shorter --runroot, or install passt: sudo apt-get install passt",
-        )
     python = [sys.executable or "/usr/bin/python3", "-IS", _FORWARDER]
     asked = ",".join(_request(port) for port in ports)
-    return [*python, "@READY@", socket, asked, *own, f"--api-socket={socket}", "@PID@", INTERFACE]
+    return [*python, "@READY@", live_dir, asked, *own, "@PID@", INTERFACE]
 
 
 def can_publish(ports: Sequence[Port]) -> bool:

@@ -134,7 +134,7 @@ def _words(
         return _client_words(report)
     if step == "hook":
         return _hook_words(record, report), None
-    if step == "helper":
+    if step in ("helper", "helper-else"):
         return _helper_words(record, report), _helper_hint(report)
     if step == "exec" and report.errno == errno.ENOENT and "/" not in record[1]:
         return f'"{record[1]}": executable file not found in $PATH', _exec_hint(record, report)
@@ -210,11 +210,15 @@ def _hook_words(record: Sequence[str], report: Report) -> str:
     return f'error running {kind} hook #{index}: "{path}": {reason}'
 
 
+_HELPERS = ("pasta", "slirp4netns")
+
+
 def _helper_words(record: Sequence[str], report: Report) -> str:
-    name = os.path.basename(record[2])
+    """Named by the program that matters: for root a shell starts it."""
+    program = next((word for word in record if os.path.basename(word) in _HELPERS), record[2])
     if report.child_status >= 0:
-        return f"cannot set up the network: {name}: {_last_words(report)}"
-    return f'cannot set up the network: cannot run "{record[2]}": {_reason("", report)}'
+        return f"cannot set up the network: {os.path.basename(program)}: {_last_words(report)}"
+    return f'cannot set up the network: cannot run "{program}": {_reason("", report)}'
 
 
 def _helper_hint(report: Report) -> str | None:

@@ -230,6 +230,20 @@ def told(
             "cannot set up the network: pasta: Couldn't get any nameserver address",
             "without a network of its own: --network=host or --network=none",
         ),
+        (
+            ["helper", "/run/pasta.pid", "/bin/sh", "-c", "script", "/ns", "/usr/bin/pasta", "-q"],
+            errno.EIO,
+            {"child": 1, "said": "No external routable interface for IPv4\n"},
+            "cannot set up the network: pasta: No external routable interface for IPv4",
+            "without a network of its own: --network=host or --network=none",
+        ),
+        (
+            ["helper-else", "warning", "/run/pasta.pid", "/usr/bin/slirp4netns", "@PID@"],
+            errno.EIO,
+            {"child": 137, "said": ""},
+            "cannot set up the network: slirp4netns: exit status 137",
+            "without a network of its own: --network=host or --network=none",
+        ),
         # --- hooks
         (
             ["hook", "createRuntime", "1", "0", "/h", "1", "h"],

@@ -1,0 +1,93 @@
+"""A container's network beyond its start: a helper that is lost or left over, and the host's address."""
+
+from __future__ import annotations
+
+import _signal
+import os
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.storage.containers import Container, Status
+
+KINDS = ("pasta", "slirp4netns")
+MILLISECONDS_TO_END = 2000
+
+
+def kind(container: Container) -> str:
+    """`pasta` or `slirp4netns`; empty for a container that needs no process for its network."""
+    mode = str((container.record.get("network") or {}).get("mode") or "")
+    return mode if mode in KINDS else ""
+
+
+def helper_pid(container: Container) -> int:
+    try:
+        with open(container.live_path("pasta.pid"), encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def is_lost(container: Container, now: Status) -> bool:
+    """Whether the network has ended under a container that runs."""
+    if not now.is_running or not kind(container):
+        return False
+    pid = helper_pid(container)
+    return not pid or not (_names_us(container, pid) or _parent(pid) == now.monitor)
+
+
+def _names_us(container: Container, pid: int) -> bool:
+    """The number may be another process's by now: pasta has our live directory among its words."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+    except OSError:
+        return False
+    inside = os.fsencode(container.live_dir) + b"/"
+    return any(word.startswith(inside) for word in words)
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def end_helper(container: Container) -> None:
+    """A pasta whose monitor was killed is left, and holds the container's ports; slirp4netns ends with it."""
+    pid = helper_pid(container)
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        if _names_us(container, pid):
+            _signal.pidfd_send_signal(fd, _signal.SIGKILL)
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            poll.poll(MILLISECONDS_TO_END)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def refresh_hosts(container: Container) -> None:
+    """The host may have another address than at the last start; nothing else of the file is touched."""
+    if not kind(container):
+        return
+    from rcrun.files import write_file
+    from rcrun.network.hosts import with_host_address
+    from rcrun.network.route import host_address
+
+    path = container.path("hosts")
+    try:
+        with open(path, "rb") as file:
+            before = file.read().decode("utf-8", "surrogateescape")
+    except OSError:
+        return  # --no-hosts
+    after = with_host_address(before, host_address())
+    if after != before:
+        write_file(path, after.encode("utf-8", "surrogateescape"), durable=False)
