@@ -5,16 +5,17 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 /*
- * Trees are removed through descriptors, never by path. A descriptor is held for every level; a tree
- * that is deeper than DEEPEST has its lower part moved up to the top first.
+ * Trees are removed through descriptors, never by path, and no mount on the way is entered. A descriptor is held for
+ * every level; a tree that is deeper than DEEPEST has its lower part moved up to the top first.
  */
-enum { DEEPEST = 200 };
+enum { DEEPEST = 200, ROUNDS = 3 };
 
 struct removal {
 	int top;
@@ -24,23 +25,59 @@ struct removal {
 
 static void remove_entries(struct removal *removal, int dir_fd, int depth);
 
+static int open_beneath(int parent, const char *name, int flags)
+{
+	const uint64_t resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+
+	flags |= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	if (parent == AT_FDCWD) /* the way to the tree is the caller's */
+		return openat(parent, name, flags);
+	int fd = sys_openat2(parent, name, (uint64_t)flags, 0, resolve);
+	return fd < 0 && errno == ENOSYS ? openat(parent, name, flags) : fd;
+}
+
+/* A directory of ours that we closed to ourselves: its mode is changed through a descriptor, so of no other. */
+static int open_to_empty(int parent, const char *name)
+{
+	char path[32];
+	int fd = open_beneath(parent, name, O_RDONLY);
+
+	if (fd >= 0 || errno != EACCES)
+		return fd;
+	autoclose int closed = open_beneath(parent, name, O_PATH);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", closed);
+	if (closed < 0 || chmod(path, 0700) < 0)
+		return -1;
+	return open_beneath(parent, name, O_RDONLY);
+}
+
+static int unlink_beneath(int parent, const char *name, int flags)
+{
+	if (unlinkat(parent, name, flags) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == EACCES && fchmod(parent, 0700) == 0)
+		return unlinkat(parent, name, flags);
+	return -1;
+}
+
+static bool move_up(struct removal *removal, int parent, const char *name)
+{
+	char aside[32];
+
+	(void)snprintf(aside, sizeof(aside), ".rcrun-%u", removal->moved++);
+	return renameat(parent, name, removal->top, aside) == 0;
+}
+
 static void remove_directory(struct removal *removal, int parent, const char *name, int depth)
 {
-	if (depth >= DEEPEST) {
-		char aside[32];
-		(void)snprintf(aside, sizeof(aside), ".rcrun-%u", removal->moved++);
-		if (renameat(parent, name, removal->top, aside) == 0)
-			return;
-	}
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
-		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0) {
-		removal->error = errno;
+	if (depth >= DEEPEST && move_up(removal, parent, name))
 		return;
-	}
-	remove_entries(removal, fd, depth);
-	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+	int fd = open_to_empty(parent, name);
+	if (fd >= 0)
+		remove_entries(removal, fd, depth);
+	else if (errno == ENOENT)
+		return;
+	if (fd < 0 || unlink_beneath(parent, name, AT_REMOVEDIR) < 0)
 		removal->error = errno;
 }
 
@@ -49,7 +86,6 @@ static void remove_entries(struct removal *removal, int dir_fd, int depth)
 {
 	DIR *directory = fdopendir(dir_fd);
 	struct dirent *entry;
-	bool writable = false;
 
 	if (!directory) {
 		removal->error = errno;
@@ -61,21 +97,17 @@ static void remove_entries(struct removal *removal, int dir_fd, int depth)
 
 		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			continue;
-		if (entry->d_type != DT_DIR && unlinkat(dir_fd, name, 0) == 0)
+		if (entry->d_type != DT_DIR && unlink_beneath(dir_fd, name, 0) == 0)
 			continue;
-		if (entry->d_type != DT_DIR && errno == EACCES && !writable) {
-			writable = true;
-			if (fchmod(dir_fd, 0700) == 0 && unlinkat(dir_fd, name, 0) == 0)
-				continue;
-		}
 		if (entry->d_type == DT_DIR || errno == EISDIR)
 			remove_directory(removal, dir_fd, name, depth + 1);
-		else if (errno != ENOENT)
+		else
 			removal->error = errno;
 	}
 	(void)closedir(directory);
 }
 
+/* Whoever still writes there makes a directory that was emptied fill again: that is followed for some rounds. */
 int remove_tree(const char *path)
 {
 	struct removal removal = {0};
@@ -85,20 +117,22 @@ int remove_tree(const char *path)
 		return errno == ENOENT ? 0 : -1;
 	if (!S_ISDIR(status.st_mode))
 		return unlink(path);
-	do {
-		removal.moved = 0;
-		removal.error = 0;
-		autoclose int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		removal.top = top;
+	for (int round = 0; round < ROUNDS || (removal.moved && !removal.error); round++) {
+		removal = (struct removal){0};
+		autoclose int top = open_to_empty(AT_FDCWD, path);
 		if (top < 0)
 			return -1;
+		removal.top = top;
 		remove_entries(&removal, dup(top), 0);
-	} while (removal.moved && !removal.error);
-	if (removal.error) {
-		errno = removal.error;
-		return -1;
+		if (removal.error && removal.error != ENOTEMPTY)
+			break;
+		if (rmdir(path) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != ENOTEMPTY)
+			return -1;
 	}
-	return rmdir(path);
+	errno = removal.error ? removal.error : ENOTEMPTY;
+	return -1;
 }
 
 static int copy_attributes(int fd, const struct stat *status)
@@ -111,19 +145,57 @@ static int copy_attributes(int fd, const struct stat *status)
 	return futimens(fd, times);
 }
 
+/* Those that the target takes: capabilities of programs, attributes of users; names of others are not ours to set. */
+static void copy_xattrs(int from, int to)
+{
+	static char names[65536], value[65536];
+	ssize_t length = flistxattr(from, names, sizeof(names));
+
+	if (length < 0)
+		return;
+	for (char *name = names; name < names + length; name += strlen(name) + 1) {
+		ssize_t size = fgetxattr(from, name, value, sizeof(value));
+		if (size >= 0)
+			(void)fsetxattr(to, name, value, (size_t)size, 0);
+	}
+}
+
+/* Holes stay holes: in the memory of a tmpfs they would cost what they only seem to hold. */
+static int copy_content(int from, int to, off_t size)
+{
+	off_t data = 0, end = 0;
+
+	while (end < size) {
+		data = lseek(from, end, SEEK_DATA);
+		end = data < 0 ? -1 : lseek(from, data, SEEK_HOLE);
+		if (data < 0 && errno == ENXIO)
+			break; /* a hole up to the end */
+		if (end < 0 || lseek(to, data, SEEK_SET) < 0)
+			return -1;
+		while (data < end) {
+			ssize_t sent = sendfile(to, from, &data, (size_t)(end - data));
+			if (sent < 0)
+				return -1;
+			if (sent == 0)
+				end = data = size; /* it became shorter meanwhile */
+		}
+	}
+	return ftruncate(to, size);
+}
+
 static int copy_file(int from, int to, const char *name, const struct stat *status)
 {
 	autoclose int source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	autoclose int target = openat(to, name,
 				      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	ssize_t sent;
 
-	if (source < 0 || target < 0)
+	if (source < 0 || target < 0 || copy_content(source, target, status->st_size) < 0)
 		return -1;
-	do
-		sent = sendfile(target, source, NULL, 1 << 30);
-	while (sent > 0);
-	return sent < 0 ? -1 : copy_attributes(target, status);
+	/* after the change of owner, which takes capabilities away */
+	if (copy_attributes(target, status) < 0)
+		return -1;
+	copy_xattrs(source, target);
+	return 0;
 }
 
 static int copy_link(int from, int to, const char *name, const struct stat *status)
@@ -139,16 +211,14 @@ static int copy_link(int from, int to, const char *name, const struct stat *stat
 	return fchownat(to, name, status->st_uid, status->st_gid, AT_SYMLINK_NOFOLLOW);
 }
 
-static int copy_directory(int from, int to, const char *name, const struct stat *status)
+static int copy_directory(int from, int to, const char *name)
 {
 	if (mkdirat(to, name, 0700) < 0)
 		return -1;
 	autoclose int source = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	autoclose int target = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (source < 0 || target < 0 || copy_tree(source, target) < 0)
-		return -1;
-	return copy_attributes(target, status);
+	return source < 0 || target < 0 ? -1 : copy_tree(source, target);
 }
 
 static int copy_entry(int from, int to, const char *name)
@@ -161,7 +231,7 @@ static int copy_entry(int from, int to, const char *name)
 	case S_IFREG:
 		return copy_file(from, to, name, &status);
 	case S_IFDIR:
-		return copy_directory(from, to, name, &status);
+		return copy_directory(from, to, name);
 	case S_IFLNK:
 		return copy_link(from, to, name, &status);
 	default: /* sockets and devices have no content to bring */
@@ -185,6 +255,7 @@ int copy_tree(int from, int to)
 	(void)closedir(directory);
 	if (result < 0 || fstat(from, &status) < 0)
 		return -1;
+	copy_xattrs(from, to);
 	return copy_attributes(to, &status);
 }
 
