@@ -113,21 +113,35 @@ def replace_process(plan: Plan) -> NoReturn:
     os.execv(shim_path(), ["rcrun-shim", str(fd)])
 
 
+def _spawn(plan: Plan, pass_fds: Sequence[int]) -> int:
+    """The shim as a child, with these descriptors and no other.
+
+    They are made inheritable in the child alone: another thread's child that has the report's pipe, or a lock, would
+    have it for as long as it lives.
+    """
+    fd = plan_fd(plan)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, passed, passed) for passed in pass_fds]
+        return os.posix_spawn(
+            shim_path(), ["rcrun-shim", str(fd)], os.environ, file_actions=actions
+        )
+    finally:
+        os.close(fd)
+
+
 def launch(plan: Plan, *, pass_fds: Sequence[int] = ()) -> Report | None:
     """Start the shim with a report pipe, wait for the report; None when the exec succeeded.
 
     For plans with `monitor`, or that end by themselves after the report (OCI create).
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    os.set_inheritable(writer, True)
-    fd = plan_fd([plan[0], ["report", str(writer)], *plan[1:]])
-    for passed in pass_fds:
-        os.set_inheritable(passed, True)
     try:
-        pid = os.posix_spawn(shim_path(), ["rcrun-shim", str(fd)], os.environ)
+        pid = _spawn([plan[0], ["report", str(writer)], *plan[1:]], [writer, *pass_fds])
+    except BaseException:
+        os.close(reader)
+        raise
     finally:
         os.close(writer)
-        os.close(fd)
     try:
         with open(reader, "rb") as file:
             report = decode_report(file.read())
@@ -142,10 +156,6 @@ def launch(plan: Plan, *, pass_fds: Sequence[int] = ()) -> Report | None:
 
 def run(plan: Plan) -> int:
     """Run a plan of `session work` to its end with our streams; its exit status (128+n for a signal)."""
-    fd = plan_fd(plan)
-    try:
-        pid = os.posix_spawn(shim_path(), ["rcrun-shim", str(fd)], os.environ)
-    finally:
-        os.close(fd)
+    pid = _spawn(plan, [])
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return 128 - status if status < 0 else status
