@@ -316,7 +316,10 @@ def _capability_words(process: Process) -> list[str]:
     unknown = capability.unknown(word for words in names for word in words or [])
     if unknown:
         raise InvalidInput(f'unknown capability "{unknown[0]}" in "process.capabilities"')
-    return [f"{capability.mask(words or []):x}" for words in names]
+    *masks, ambient = [capability.mask(words or []) for words in names]
+    _, _, inheritable, permitted = masks
+    # Callers ask for ambient ones that are not inheritable (buildah); the kernel knows none such.
+    return [f"{mask:x}" for mask in (*masks, ambient & inheritable & permitted)]
 
 
 def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str]]:

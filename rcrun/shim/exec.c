@@ -56,6 +56,60 @@ int step_cwd(struct context *context, const struct record *record, struct report
 	return 0;
 }
 
+static const char *search_path(char **env)
+{
+	for (; env && *env; env++)
+		if (strncmp(*env, "PATH=", 5) == 0)
+			return *env + 5;
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+static bool is_missing(const char *path)
+{
+	return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* Whether exec has nothing to find; what depends on the working directory is left to it. */
+static bool nothing_to_exec(const char *name, char **env)
+{
+	char path[PATH_MAX];
+
+	if (strchr(name, '/') || !*name)
+		return *name == '/' && is_missing(name);
+	for (const char *at = search_path(env); *at;) {
+		size_t length = strcspn(at, ":");
+		int used = snprintf(path, sizeof(path), "%.*s/%s", (int)length, at, name);
+
+		if (length && (*at != '/' || used >= (int)sizeof(path) || !is_missing(path)))
+			return false;
+		at += length + (at[length] == ':');
+	}
+	return true;
+}
+
+/*
+ * A command that is not there fails `create` already, as with runc and crun: callers read the words of create only
+ * (podman: exit status 127).
+ */
+static int look_for_command(const struct context *context, struct report *report)
+{
+	const struct plan *plan = context->plan;
+	char **env = NULL;
+
+	for (int i = plan->first_step; i < plan->first_on_exit; i++) {
+		const struct record *record = &plan->records[i];
+
+		if (record_is(record, "env"))
+			env = record->words + 1;
+		if (!record_is(record, "exec") || !nothing_to_exec(record->words[1], env))
+			continue;
+		report->step = i;
+		report->word = 1;
+		return fail_with(report, "execve", ENOENT);
+	}
+	return 0;
+}
+
 /*
  * The container is created: the parent may go. Nothing of it is needed any more, so the sync socket is closed and
  * reports go to whoever starts us.
@@ -68,6 +122,8 @@ int step_start_wait(struct context *context, const struct record *record, struct
 	(void)record;
 	if (context->listener < 0)
 		return fail_with(report, "start-socket", EINVAL);
+	if (look_for_command(context, report) < 0)
+		return -1;
 	TRY(report, sync_send(context->sync, SYNC_CREATED, 0, -1, NULL));
 	while (context->starter < 0) {
 		TRY(report, TEMP_FAILURE_RETRY(poll(&waiting, 1, -1)));
@@ -101,14 +157,6 @@ static void reset_signals(void)
 	for (int signal_number = 1; signal_number < NSIG; signal_number++)
 		(void)signal(signal_number, SIG_DFL);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static const char *search_path(char **env)
-{
-	for (; env && *env; env++)
-		if (strncmp(*env, "PATH=", 5) == 0)
-			return *env + 5;
-	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
 static int is_directory(const char *path)

@@ -254,3 +254,19 @@ def test_a_kill_in_the_middle_of_create_leaves_something_that_delete_removes(
         process.wait()
         bundle.runtime("delete", "--force", bundle.id).check()
         assert bundle.runtime("state", bundle.id).status == 1
+
+
+@pytest.mark.parametrize("command", ["/nowhere", "nowhere", "/init/below"])
+def test_create_tells_of_a_command_that_is_not_there(bundle: Bundle, command: str) -> None:
+    """Podman reads create's words, not start's."""
+    bundle.config["process"]["args"] = [command]
+    result = bundle.create()
+    assert result.status != 0
+    assert command in result.err
+    assert bundle.runtime("state", bundle.id).status != 0
+
+
+def test_create_leaves_a_command_by_its_directory_to_start(bundle: Bundle, ours: None) -> None:
+    bundle.config["process"]["args"] = ["./init", "true"]
+    assert bundle.create().status == 0
+    bundle.runtime("start", bundle.id).check()

@@ -169,3 +169,11 @@ def test_groups_that_stay() -> None:
     assert records(plan_of(spec), "user") == [["user", "1", "2", "-1"]]
     spec["annotations"] = {"run.oci.keep_original_groups": "0"}
     assert records(plan_of(spec), "user") == [["user", "1", "2", "3"]]
+
+
+def test_ambient_capabilities_are_held_and_inheritable() -> None:
+    """The kernel refuses others, and buildah asks for them."""
+    sets = {"ambient": ["CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_CHOWN", "CAP_KILL"]}
+    sets["inheritable"] = ["CAP_KILL"]
+    [record] = records(plan_of(spec_of(process__capabilities=sets)), "capabilities")
+    assert record[-1] == f"{1 << 5:x}"
