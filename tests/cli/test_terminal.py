@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -350,3 +351,58 @@ def test_detached_with_a_terminal(rcrun, screen):
     shown.type(b"\r")
     shown.expect(PROMPT)
     until(lambda: "45 111\n" in shown.ask("stty size"))
+
+
+# ---- other people's terminals
+
+
+@pytest.fixture
+def tmux(rcrun):
+    """Types into a shell in tmux, and tells what the screen shows."""
+    account, folder = rcrun.account, rcrun.account.new_dir("tmux")
+    env = {**rcrun.env, "TMUX_TMPDIR": str(folder)}
+
+    def command(*words):
+        return account.run("tmux", "-f", "/dev/null", *words, env=env).check().out
+
+    command("new-session", "-d", "-x", "90", "-y", "20", "PS1='user> ' bash --norc --noprofile")
+
+    def shows(text, *keys):
+        if keys:
+            command("send-keys", *keys)
+        try:
+            until(lambda: text in "\n" + command("capture-pane", "-p"))
+        except AssertionError:
+            raise AssertionError(f"{text!r} is not in\n{command('capture-pane', '-p')}") from None
+
+    shows.command = command
+    yield shows
+    account.run("tmux", "kill-server", env=env)
+
+
+@pytest.mark.requires("tmux")
+def test_inside_tmux(tmux):
+    tmux("\nuser>")
+    tmux("\nready>", f"rcrun run --rm -it {shlex.join(SHELL)}", "Enter")
+    tmux("\n20 90\n", "stty size", "Enter")
+    tmux("\n~\n", "vi /etc/passwd", "Enter")
+    tmux("\nready>", ":q", "Enter")
+    tmux.command("split-window", "-v")
+    tmux.command("select-pane", "-t", "0")
+    tmux("\n10 90\n", "clear; stty size", "Enter")
+    tmux("sleep 100\n", "sleep 100", "Enter")
+    time.sleep(0.3)
+    tmux("^C\nready>", "C-c")
+    tmux("\nuser>", "exit 4", "Enter")
+    tmux("\nstatus 4 \n", "clear; echo status $? $(stty | grep -e -echo)", "Enter")
+
+
+@pytest.mark.requires("script")
+def test_inside_script(rcrun):
+    """A terminal whose other end is a program: a CI job's trick to get colours."""
+    line = f"rcrun run -it --rm {shlex.join(SHELL)}"
+    words = ("script", "-qec", line, "/dev/null")
+    got = rcrun.account.run(*words, input="echo $((6 * 7))\ntty\nexit 3\n", env=rcrun.env)
+    assert got.status == 3
+    assert "\r\n42\r\n" in got.out
+    assert "\r\n/dev/pts/0\r\n" in got.out
