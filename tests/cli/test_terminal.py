@@ -394,7 +394,8 @@ def test_inside_tmux(tmux):
     time.sleep(0.3)
     tmux("^C\nready>", "C-c")
     tmux("\nuser>", "exit 4", "Enter")
-    tmux("\nstatus 4 \n", "clear; echo status $? $(stty | grep -e -echo)", "Enter")
+    tmux("\nstatus 4\n", "echo status $?", "Enter")
+    tmux("\nechoes\n", "stty -a | grep -q ' echo ' && echo ech''oes", "Enter")
 
 
 @pytest.mark.requires("script")
