@@ -1,0 +1,126 @@
+"""The calls that the runner of GitHub Actions makes of `docker`, in its order; without networks, login and build."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from accounts import bin_dir
+
+pytestmark = [
+    pytest.mark.requires("userns"),
+    pytest.mark.parametrize("account", ["user"], indirect=True),
+]
+
+LABEL = "6a1b2c"
+SOCKET = '"/var/run/docker.sock":"/var/run/docker.sock"'
+
+
+class Runner:
+    """Types what the runner types, with its quotes, in a shell that finds `docker` on its PATH."""
+
+    def __init__(self, rcrun):
+        self.account = rcrun.account
+        folder = self.account.new_dir("bin")
+        (folder / "docker").symlink_to(bin_dir() / "rcrun")
+        self.work = self.account.new_dir("work")
+        self.env = {
+            **rcrun.env,
+            "PATH": f"{folder}:{self.account.environ['PATH']}",
+            "W": str(self.work),
+        }
+        self("mkdir -p $W/repo/repo $W/_actions $W/_temp/_github_home $W/_temp/_github_workflow")
+
+    def __call__(self, line, status=0, **env):
+        got = self.account.run("bash", "-c", line, env={**self.env, **env})
+        assert got.status == status, repr(got)
+        return got.out
+
+
+@pytest.fixture
+def runner(rcrun):
+    return Runner(rcrun)
+
+
+@pytest.fixture
+def job(runner):
+    """The job's container."""
+    return runner(
+        f"docker create --name 0a_busybox_b1 --label {LABEL} --workdir /__w/repo/repo "
+        f'-e "HOME=/github/home" -e GITHUB_ACTIONS=true -e CI=true -v {SOCKET} '
+        '-v "$W":"/__w" -v "$W/_actions":"/__w/_actions":ro -v "$W/_temp":"/__w/_temp" '
+        '-v "$W/_temp/_github_home":"/github/home" -v "$W/_temp/_github_workflow":"/github/workflow" '
+        '--entrypoint "tail" busybox "-f" "/dev/null"'
+    ).splitlines()[0]
+
+
+def test_versions(runner):
+    for side in ("Server", "Client"):
+        version = runner(f"docker version --format '{{{{.{side}.APIVersion}}}}'")
+        major, minor = version.strip().split(".")
+        assert (int(major), int(minor)) >= (1, 35)
+
+
+def test_containers_of_an_earlier_job(runner, job):
+    found = f'docker ps --all --quiet --no-trunc --filter "label={LABEL}"'
+    assert runner(found) == f"{job}\n"
+    assert runner(f"docker rm --force {job}") == f"{job}\n"
+    assert runner(found) == ""
+
+
+def test_a_job_in_a_container(runner, job):
+    assert runner(f"docker start {job}") == f"{job}\n"
+    form = '"{{.ID}} {{.Status}}"'
+    status = runner(
+        f"docker ps --all --filter id={job} --filter status=running --no-trunc --format {form}"
+    )
+    assert status.startswith(f"{job} Up ")
+    assert runner(f"docker port {job}") == ""
+    form = '"{{range .Config.Env}}{{println .}}{{end}}"'
+    assert "PATH=/bin" in runner(f"docker inspect --format {form} {job}").splitlines()
+    form = '"{{if .Config.Healthcheck}}{{print .State.Health.Status}}{{end}}"'
+    assert runner(f"docker inspect --format={form} {job}") == "\n"
+    assert "ID=busybox" in runner(f"docker exec {job} sh -c 'cat /etc/*release | grep ^ID'")
+    runner("printf 'echo \"$GREETING\" from $0 in $(pwd) > made; exit 3' > $W/_temp/step.sh")
+    step = f'docker exec -i --workdir /__w/repo/repo -e GREETING -e PATH="/bin:/x" {job} sh -e /__w/_temp/step.sh'
+    runner(step, 3, GREETING="two words")
+    made = runner.work / "repo/repo/made"
+    assert made.read_text() == "two words from /__w/_temp/step.sh in /__w/repo/repo\n"
+    assert made.stat().st_uid == runner.account.uid
+    assert runner(f"docker logs --details {job}") == ""
+    runner(f"docker exec {job} touch /__w/_actions/no", 1)
+    assert runner(f"docker rm --force {job}") == f"{job}\n"
+
+
+def test_a_container_action(runner):
+    line = (
+        f"docker run --name act_b2 --label {LABEL} --workdir /github/workspace --rm "
+        f'-e "INPUT_WHO" -e "GITHUB_WORKSPACE=/github/workspace" -v {SOCKET} '
+        '-v "$W/_temp/_github_home":"/github/home" -v "$W/repo/repo":"/github/workspace" '
+        "busybox sh -c 'echo \"hello $INPUT_WHO\" && mkdir -p dist && echo built > dist/file' "
+    )
+    assert runner(line, INPUT_WHO="you all") == "hello you all\n"
+    built = runner.work / "repo/repo/dist/file"
+    assert (built.read_text(), built.stat().st_uid) == ("built\n", runner.account.uid)
+    assert os.stat(built.parent).st_uid == runner.account.uid
+    runner("echo more >> $W/repo/repo/dist/file && rm -r $W/repo/repo/dist")
+    assert runner(line.replace("echo", "exit 7; echo", 1), 7) == ""
+    assert runner("docker ps -aq") == ""
+
+
+@pytest.mark.requires("network")
+def test_a_service_with_a_port(runner):
+    runner(
+        f"docker create --name svc_b3 --label {LABEL} -p 80 -e KEY=v busybox httpd -f -p 80 -h /var/www"
+    )
+    runner("docker start svc_b3")
+    port, _, place = runner("docker port svc_b3").splitlines()[0].partition(" -> ")
+    assert port == "80/tcp"
+    number = place.rpartition(":")[2]
+    get = (
+        f"exec 3<>/dev/tcp/127.0.0.1/{number} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
+    )
+    assert "It works." in runner(
+        f"for n in 1 2 3 4 5 6 7 8 9; do {get} | grep . && break; sleep 0.2; done"
+    )
