@@ -212,6 +212,12 @@ def hooks_of(spec: Spec, kind: str) -> list[Hook]:
     return hooks
 
 
+def hook_outputs(spec: Spec) -> tuple[str, str]:
+    """crun's annotations: the files that get what hooks write on standard output and error; "" for none."""
+    annotations = spec.get("annotations") or {}
+    return annotations.get("run.oci.hooks.stdout", ""), annotations.get("run.oci.hooks.stderr", "")
+
+
 def default_spec(*, rootless: bool = False, uid: int = 0, gid: int = 0) -> Spec:
     """A config.json to begin with; `rootless` maps the user uid:gid to root of the container."""
     namespaces: list[Namespace] = [

@@ -7,7 +7,7 @@ import select
 
 from rcrun.errors import StepFailed
 from rcrun.files import dump_json, write_all
-from rcrun.formats.spec import hooks_of
+from rcrun.formats.spec import hook_outputs, hooks_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from rcrun.formats.spec import Hook, Spec
 
 _KILL = 9
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 def failures(spec: Spec, kind: str, state: Mapping[str, Any]) -> list[StepFailed]:
     """Run every hook of the kind, also after one failed; what went wrong."""
     failed = []
     for index, hook in enumerate(hooks_of(spec, kind)):
-        why = _run(kind, hook, dump_json(dict(state)))
+        why = _run(kind, hook, dump_json(dict(state)), hook_outputs(spec))
         if why:
             failed.append(
                 StepFailed(
@@ -33,7 +34,7 @@ def failures(spec: Spec, kind: str, state: Mapping[str, Any]) -> list[StepFailed
     return failed
 
 
-def _run(kind: str, hook: Hook, state: str) -> str:
+def _run(kind: str, hook: Hook, state: str, outputs: tuple[str, str]) -> str:
     """Why it failed, or nothing. The state is its standard input."""
     stdin = os.memfd_create("rcrun-state")
     try:
@@ -44,7 +45,14 @@ def _run(kind: str, hook: Hook, state: str) -> str:
             hook["path"],
             hook.get("args") or [hook["path"]],
             environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, stdin, 0)],
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, stdin, 0),
+                *(
+                    (os.POSIX_SPAWN_OPEN, stream, path, _APPEND, 0o600)
+                    for stream, path in enumerate(outputs, 1)
+                    if path
+                ),
+            ],
         )
     except OSError as error:
         return (error.strerror or str(error)).lower()

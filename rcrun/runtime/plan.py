@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput
 from rcrun.files import dump_json
-from rcrun.formats.spec import HOOK_KINDS, hooks_of
+from rcrun.formats.spec import HOOK_KINDS, hook_outputs, hooks_of
 from rcrun.runtime import plan_mounts, plan_process
 from rcrun.runtime.host import Host
 from rcrun.runtime.plan_namespaces import Namespaces, complete, namespace_records
@@ -198,6 +198,9 @@ def _hook_settings(spec: Spec, bundle_dir: str, given: list[list[str]]) -> list[
     ]
     if not records:
         return []
+    outputs = hook_outputs(spec)
+    if any(outputs):
+        records.insert(0, ["hook-output", *outputs])
     return [["state-json", state_text(spec, plan_process.id_of(given), bundle_dir)], *records]
 
 

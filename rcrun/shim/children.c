@@ -41,6 +41,17 @@ static int input_of(const char *text)
 	return fd;
 }
 
+static void append_to(const char *path, int stream)
+{
+	if (!path || !*path)
+		return;
+	autoclose int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		(void)dup2(fd, stream);
+	else
+		dprintf(2, "%s: %s", path, strerror(errno));
+}
+
 static _Noreturn void become(const struct child *child, int input, int errors)
 {
 	static char *no_env[] = {NULL};
@@ -53,6 +64,8 @@ static _Noreturn void become(const struct child *child, int input, int errors)
 		(void)dup2(input, 0);
 		(void)dup2(errors, 1);
 		(void)dup2(errors, 2);
+		append_to(child->out_path, 1);
+		append_to(child->err_path, 2);
 	}
 	(void)sys_close_range(3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
 	if (child->ready_fd >= 0)
@@ -140,6 +153,11 @@ static int hook_run(const struct plan *plan, const struct record *record, pid_t 
 			      .input = state,
 			      .ready_fd = -1,
 			      .timeout_seconds = (int)number(record->words[3])};
+	/* once the container's root is the root, a path of the host means nothing */
+	if (strcmp(record->words[1], "startContainer") != 0) {
+		child.out_path = plan->settings.hook_stdout;
+		child.err_path = plan->settings.hook_stderr;
+	}
 	int result = child_run(&child, report);
 	if (result == 0)
 		return 0;

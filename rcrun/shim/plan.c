@@ -200,6 +200,12 @@ static void set_log(struct settings *s, const struct record *r)
 	s->log_files = (unsigned)number(r->words[3]);
 }
 
+static void set_hook_output(struct settings *s, const struct record *r)
+{
+	s->hook_stdout = r->words[1];
+	s->hook_stderr = r->words[2];
+}
+
 static void set_await_helpers(struct settings *s, const struct record *r)
 {
 	(void)r;
@@ -236,6 +242,7 @@ static const struct setting settings_table[] = {
 	{"preserve-fds", "n", set_preserve},
 	{"state-json", "p", set_state_json},
 	{"hook", "pnnpnw*", set_nothing},
+	{"hook-output", "ww", set_hook_output},
 	{"helper", "ppw*", set_nothing},
 	{"helper-else", "wppw*", set_nothing},
 	{"await-helpers", "", set_await_helpers},

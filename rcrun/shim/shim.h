@@ -93,6 +93,7 @@ struct settings {
 	unsigned short rows, columns;
 	const char *console_socket, *log_path, *attach_path, *state_path, *exit_path, *pid_path;
 	const char *start_socket, *state_json, *cgroup_path, *seccomp_agent;
+	const char *hook_stdout, *hook_stderr; /* files of the host, "": none */
 	uint64_t log_max;
 	unsigned log_files, preserve_fds;
 	uint64_t unshare; /* CLONE_NEW… */
@@ -219,11 +220,12 @@ int parent_inside(int root, const char *path,
 
 struct child {
 	char **argv, **env;
-	const char *path;    /* NULL: look argv[0] up in PATH */
-	const char *input;   /* written to its standard input, NULL: /dev/null */
-	int ready_fd;        /* inherited under this number, -1: none */
-	int timeout_seconds; /* 0: none */
-	bool keep_streams;   /* our standard streams are its own */
+	const char *path;                /* NULL: look argv[0] up in PATH */
+	const char *input;               /* written to its standard input, NULL: /dev/null */
+	const char *out_path, *err_path; /* appended to, NULL or "": kept for the report */
+	int ready_fd;                    /* inherited under this number, -1: none */
+	int timeout_seconds;             /* 0: none */
+	bool keep_streams;               /* our standard streams are its own */
 };
 
 struct running {

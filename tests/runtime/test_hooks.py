@@ -157,3 +157,25 @@ def test_a_hook_that_is_missing(bundle: Bundle, ours: None) -> None:
     result = bundle.run()
     assert result.status == 1
     assert "error running createRuntime hook #0:" in result.err
+
+
+def test_what_hooks_say_goes_to_files_on_request(bundle: Bundle) -> None:
+    """crun's annotations."""
+    out, err = (bundle.put(name, "", 0o666) for name in ("out", "err"))
+    kinds = ("prestart", "createContainer", "poststart", "poststop")
+    for kind in kinds:
+        add_hook(bundle, kind, f"echo {kind}; echo no {kind} >&2")
+    bundle.config["annotations"] = {"run.oci.hooks.stdout": str(out)}
+    bundle.config["annotations"]["run.oci.hooks.stderr"] = str(err)
+    bundle.started()
+    bundle.runtime("delete", "--force", bundle.id).check()
+    assert out.read_text(encoding="utf-8").split() == [*kinds]
+    assert err.read_text(encoding="utf-8").splitlines() == [f"no {kind}" for kind in kinds]
+
+
+def test_a_file_for_hooks_that_cannot_be_written(bundle: Bundle, ours: None) -> None:
+    add_hook(bundle, "prestart", "exit 3")
+    bundle.config["annotations"] = {"run.oci.hooks.stdout": "/nowhere/out"}
+    result = bundle.run()
+    assert result.status != 0
+    assert "/nowhere/out: No such file" in result.err
