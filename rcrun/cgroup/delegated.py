@@ -43,6 +43,17 @@ def own_path() -> str | None:
     return None
 
 
+def may_enter(group: str, mount: str = MOUNT, own: str | None = None) -> bool:
+    """Whether the kernel lets us put a process of ours there: what both groups lie in must be ours, too."""
+    path = own_path() if own is None else own
+    if path is None:
+        return False
+    ours, theirs = f"{mount}{path}".rstrip("/").split("/"), group.split("/")
+    common = [mine for mine, other in zip(ours, theirs, strict=False) if mine == other]
+    shared = "/".join(common)
+    return all(os.access(f"{place}/cgroup.procs", os.W_OK) for place in (shared, group))
+
+
 def _is_writable(group: str) -> bool:
     return os.access(group, os.W_OK | os.X_OK) and os.access(f"{group}/cgroup.procs", os.W_OK)
 

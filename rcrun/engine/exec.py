@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rcrun.engine.context import Context
     from rcrun.formats.passwd import User
     from rcrun.formats.spec import Capabilities, Process, Spec
-    from rcrun.storage.containers import Container
+    from rcrun.storage.containers import Container, Status
 
 LARGEST_PASSWD = 1 << 20
 
@@ -37,6 +37,8 @@ def execute(
         raise WrongState(
             f"container {container.id} is not running", f"rcrun start {container.name}"
         )
+    if now.word == "paused":
+        raise WrongState(f"container {container.id} is paused", f"rcrun unpause {container.name}")
     spec = container.config()
     process = process_of(context, container, spec, args, options)
     if options.get("privileged"):
@@ -48,7 +50,7 @@ def execute(
         now.pid,
         now.pid_start,
         context.host,
-        settings=_settings(context, container, options),
+        settings=[*_settings(context, container, options), *_cgroup(container, now)],
         seccomp_fd=fd,
     )
     fds = [] if fd is None else [fd]
@@ -56,6 +58,14 @@ def execute(
         launch_detached(plan, fds)
     else:
         become_client(plan, fds)
+
+
+def _cgroup(container: Container, now: Status) -> list[list[str]]:
+    if not container.record.get("cgroup"):
+        return []
+    from rcrun.engine.cgroup import exec_records
+
+    return exec_records(container, now)
 
 
 def _settings(

@@ -132,6 +132,7 @@ def _state(container: Container, now: Status) -> Object:
         "OOMKilled": now.oom_killed,
         "Dead": False,
         "Pid": now.pid,
+        "CgroupPath": str(container.record.get("cgroup") or "").removeprefix("/sys/fs/cgroup"),
         "ConmonPid": now.monitor if now.is_running else 0,
         "ExitCode": now.exit_code,
         "Error": _error(container, now),

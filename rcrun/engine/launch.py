@@ -60,10 +60,14 @@ def launch(
     In the foreground this does not return: the process becomes the shim.
     """
     spec = spec or container.config()
-    if foreground is None:
-        _launch_detached(context, container, spec)
-    else:
-        _become_client(context, container, spec, lock, foreground)
+    try:
+        if foreground is None:
+            _launch_detached(context, container, spec)
+        else:
+            _become_client(context, container, spec, lock, foreground)
+    except BaseException:
+        remove_cgroup(container)
+        raise
 
 
 def _launch_detached(context: Context, container: Container, spec: Spec) -> None:
@@ -129,6 +133,8 @@ def _plan(
 
     record = container.record
     seccomp_fd = filter_fd_of(spec)
+    cgroup = _cgroup(context, container, spec)
+    settings = [*settings, *([["cgroup", cgroup]] if cgroup else [])]
     try:
         plan = container_plan(
             spec,
@@ -136,7 +142,7 @@ def _plan(
             context.host,
             root=root_records(context, container),
             settings=[*settings, *_file_settings(container), *_helpers(context, container)],
-            on_exit=_removal_records(container) if record["auto_remove"] else [],
+            on_exit=_on_exit(container, cgroup),
             seccomp_fd=seccomp_fd,
             init=bool(record.get("init")),
         )
@@ -199,6 +205,29 @@ def _say_no_pasta(context: Context) -> None:
     )
 
 
+def _cgroup(context: Context, container: Container, spec: Spec) -> str:
+    """Its own, or nothing; noted in the record."""
+    container.record["cgroup"] = ""
+    if context.host.unified:
+        from rcrun.engine.cgroup import make
+
+        container.record["cgroup"] = make(context, container, spec)
+    return str(container.record["cgroup"])
+
+
+def remove_cgroup(container: Container) -> None:
+    """Where the monitor could not."""
+    if container.record.get("cgroup"):
+        from rcrun.engine.cgroup import remove
+
+        remove(container)
+
+
+def _on_exit(container: Container, cgroup: str) -> Records:
+    records = [["remove-cgroup", cgroup]] if cgroup else []
+    return [*records, *_removal_records(container)] if container.record["auto_remove"] else records
+
+
 def _removal_records(container: Container) -> Records:
     """What the monitor does for --rm: as rm does it, and in its order."""
     make_private_dir(container.store.trash_dir())
@@ -245,6 +274,7 @@ def fuse_record(
 
 def launch_failed(context: Context, container: Container, error: RcrunError) -> None:
     """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
+    remove_cgroup(container)
     if container.record["auto_remove"]:
         from rcrun.engine.rm import remove_trees
         from rcrun.storage.claims import discard

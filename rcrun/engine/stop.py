@@ -26,10 +26,19 @@ def stop(container: Container, *, seconds: int | None = None, signal: str = "") 
     chosen = parse(signal) if signal else record.get("stop_signal") or NUMBERS["TERM"]
     patience = record.get("stop_timeout", 10) if seconds is None else seconds
     with Ending(container, now) as ending:
+        if now.word == "paused":
+            _thaw(container, now)
         if send_signal(now, chosen) and ending.wait(None if patience < 0 else patience):
             end_stray_helpers(container)
             return
         _kill_and_wait(container, now, ending)
+
+
+def _thaw(container: Container, now: Status) -> None:
+    """What is frozen can be killed, but not told."""
+    from rcrun.engine.cgroup import freeze
+
+    freeze(container, now, False)
 
 
 def kill_and_wait(container: Container, now: Status) -> None:

@@ -223,7 +223,7 @@ def status(container: Container) -> Status:
         if alive or _lives(state, "monitor"):
             ended = None if alive else _read_exit(container)
             if ended is None:
-                return _running(state)
+                return _running(container, state)
             return _exited(container, state, ended)
     ended = _read_exit(container)
     if ended is None and state is not None:
@@ -251,6 +251,17 @@ def _read_state(container: Container) -> Record | None:
 _STATE = ("monitor", "monitor_start", "pid", "pid_start", "started")
 
 
+def _is_frozen(container: Container) -> bool:
+    group = container.record.get("cgroup")
+    if not group:
+        return False
+    try:
+        with open(f"{group}/cgroup.events", encoding="ascii") as file:
+            return "frozen 1\n" in file.read()
+    except OSError:
+        return False
+
+
 def _has_numbers(value: object, names: Iterable[str]) -> bool:
     return isinstance(value, dict) and all(isinstance(value.get(name), int) for name in names)
 
@@ -273,8 +284,8 @@ def _end_without_files(container: Container) -> Record | None:
     return last
 
 
-def _running(state: Record) -> Status:
-    found = Status("running")
+def _running(container: Container, state: Record) -> Status:
+    found = Status("paused" if _is_frozen(container) else "running")
     found.pid = state["pid"]
     found.pid_start = state["pid_start"]
     found.monitor = state["monitor"]

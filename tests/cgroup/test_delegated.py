@@ -2,33 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from accounts import Account, DelegatedAccount
 
 pytestmark = pytest.mark.requires("userns", "overlay", "subids")
+NO_NETWORK = ("--network", "none")
+COUNTER = "n=0; while :; do n=$((n+1)); echo $n >/count; sleep 0.02; done"
 
 
-def test_a_container_has_its_own_group(
+@pytest.fixture
+def rcrun(
     delegated_account: DelegatedAccount, shared_stores: Callable[[Account], Callable]
-) -> None:
-    rcrun = shared_stores(delegated_account)
+) -> Iterator[Callable]:
+    """Runs in the subtree; afterwards no group is left in it."""
+    shared = shared_stores(delegated_account)
+    yield shared
+    names = shared("ps", "-aq").check().out.split()
+    if names:
+        shared("rm", "-f", *names).check()
+    assert delegated_account.groups_left() == []
+
+
+@pytest.fixture
+def start(rcrun) -> Callable[..., str]:
+    def run(*words: str) -> str:
+        return rcrun("run", "-d", *NO_NETWORK, *words).check().out.strip()
+
+    return run
+
+
+def state(rcrun, container: str, field: str) -> str:
+    return rcrun("inspect", "-f", "{{.State." + field + "}}", container).check().out.strip()
+
+
+def wait_for(fact: Callable[[], object], seconds: float = 5) -> None:
+    until = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < until, "it did not come true"
+        time.sleep(0.02)
+
+
+def group_of(pid: int) -> str:
+    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines():
+        if line.startswith("0::"):
+            return line[3:]
+    return ""
+
+
+def test_a_container_has_its_own_group(rcrun) -> None:
     inside = rcrun("run", "--rm", "busybox", "cat", "/proc/self/cgroup").check().out
     # Its own cgroup namespace: the group is the root of what it sees.
     assert "0::/\n" in inside
+
+
+def test_a_detached_one_too(rcrun, start, delegated_account: DelegatedAccount) -> None:
+    name = start("busybox", "sleep", "60")
+    assert delegated_account.groups_left() == [f"./rcrun-{name}.scope"]
+    path = f"/{delegated_account.group}/rcrun-{name}.scope"
+    assert state(rcrun, name, "CgroupPath") == path
+    assert group_of(int(state(rcrun, name, "Pid"))).endswith(path)
+    rcrun("stop", "-t", "0", name).check()
     assert delegated_account.groups_left() == []
+    rcrun("start", name).check()
+    assert delegated_account.groups_left() == [f"./rcrun-{name}.scope"]
 
 
-@pytest.mark.xfail(reason="the engine places no container in a cgroup yet")
-def test_a_detached_one_too(
-    delegated_account: DelegatedAccount, shared_stores: Callable[[Account], Callable]
-) -> None:
-    rcrun = shared_stores(delegated_account)
-    name = rcrun("run", "-d", "busybox", "sleep", "60").check().out.strip()
+def test_exec_joins_it(rcrun, start) -> None:
+    name = start("busybox", "sleep", "60")
+    rcrun("exec", "-d", name, "sleep", "61").check()
+    own = group_of(int(state(rcrun, name, "Pid")))
+    pids = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if is_sleep(pid, "61")]
+    assert [group_of(int(pid)) for pid in pids] == [own]
+
+
+def is_sleep(pid: str, seconds: str) -> bool:
     try:
-        assert any(name in group for group in delegated_account.groups_left())
-    finally:
-        rcrun("rm", "-f", name).check()
+        return Path(f"/proc/{pid}/cmdline").read_bytes() == f"sleep\0{seconds}\0".encode()
+    except OSError:
+        return False
+
+
+def test_what_is_left_in_it_ends_with_the_container(rcrun, start) -> None:
+    """Without a pid namespace of its own nothing else would end them."""
+    name = start("--pid", "host", "busybox", "sh", "-c", "sleep 62 & wait")
+    wait_for(lambda: any(is_sleep(pid, "62") for pid in filter(str.isdigit, os.listdir("/proc"))))
+    rcrun("kill", name).check()
+    wait_for(
+        lambda: not any(is_sleep(pid, "62") for pid in filter(str.isdigit, os.listdir("/proc")))
+    )
+
+
+@pytest.mark.parametrize("end", [("rm", "-f"), ("start",)])
+def test_the_monitor_was_killed(rcrun, start, delegated_account: DelegatedAccount, end) -> None:
+    name = start("busybox", "sleep", "60")
+    monitor = int(state(rcrun, name, "ConmonPid"))
+    assert monitor > 1
+    os.kill(monitor, signal.SIGKILL)
+    wait_for(lambda: state(rcrun, name, "Running") == "false")
+    assert delegated_account.groups_left() == [f"./rcrun-{name}.scope"]
+    rcrun(*end, name).check()
+    expected = [] if end[0] == "rm" else [f"./rcrun-{name}.scope"]
+    assert delegated_account.groups_left() == expected
+
+
+def test_a_start_that_fails_leaves_no_group(rcrun, delegated_account: DelegatedAccount) -> None:
+    assert rcrun("run", *NO_NETWORK, "busybox", "/no/such/program").status == 127
+    assert rcrun("run", "-d", *NO_NETWORK, "busybox", "/no/such/program").status == 127
     assert delegated_account.groups_left() == []
+
+
+def test_pause(rcrun, start) -> None:
+    name = start("busybox", "sh", "-c", COUNTER)
+    count = ("exec", name, "cat", "/count")
+    wait_for(lambda: rcrun(*count).status == 0)
+    rcrun("pause", name).check()
+    assert state(rcrun, name, "Status") == "paused"
+    assert "(Paused)" in rcrun("ps").check().out
+    got = rcrun(*count)
+    assert got.status == 1
+    assert got.err == (
+        f"rcrun: error: container {name} is paused\nhint: rcrun unpause "
+        f"{rcrun('inspect', '-f', '{{.Name}}', name).out.strip().removeprefix('/')}\n"
+    )
+    assert "it is paused" in rcrun("pause", name).err
+    rcrun("unpause", name).check()
+    before = rcrun(*count).check().out
+    wait_for(lambda: rcrun(*count).out != before)
+    assert "it is running" in rcrun("unpause", name).err
+
+
+def test_a_paused_container_stops_and_goes(rcrun, start) -> None:
+    stopping = start("busybox", "sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.02; done")
+    going = start("busybox", "sleep", "60")
+    rcrun("pause", stopping, going).check()
+    rcrun("stop", stopping).check()
+    assert state(rcrun, stopping, "ExitCode") == "7"
+    rcrun("rm", "-f", going).check()
+
+
+def test_a_limit_that_cannot_be_set_names_the_controller(
+    rcrun, delegated_account: DelegatedAccount
+) -> None:
+    controllers = Path("/sys/fs/cgroup/cgroup.controllers")
+    if controllers.exists() and "memory" in controllers.read_text(encoding="ascii"):
+        pytest.skip("the host has cgroup v2 with that controller")
+    got = rcrun("run", "--rm", *NO_NETWORK, "--memory", "64m", "busybox", "true")
+    assert got.status == 125
+    assert "controller `memory` is not available" in got.err
+    assert delegated_account.groups_left() == []
+    assert rcrun("ps", "-aq").out == ""
