@@ -61,6 +61,12 @@ class StepFailed(RcrunError):
         self.path = path
 
 
+class HasEnded(StepFailed):
+    """The container went away while something was to be started in it."""
+
+    status = 1  # as of a container that was not running before
+
+
 class CannotInvoke(StepFailed):
     """The command exists and cannot be executed."""
 

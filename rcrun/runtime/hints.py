@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from rcrun.errors import CannotInvoke, CommandNotFound, StepFailed
+from rcrun.errors import CannotInvoke, CommandNotFound, HasEnded, StepFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,10 +102,23 @@ def error_for(plan: Plan, report: Report, sysctl: Sysctl | None = None) -> StepF
     """The error to raise for what the shim reported about this plan."""
     record = list(plan[report.step]) if 0 <= report.step < len(plan) else ["plan"]
     step = record[0]
+    if _has_ended(record, plan, report):
+        return HasEnded(
+            "container not running: it has ended meanwhile",
+            step=step, call=report.call, errno=report.errno,
+        )  # fmt: skip
     message, hint = _words(record, plan, report, sysctl or read_sysctl)
     kind = _kind(step, report)
     path = record[report.word] if 0 < report.word < len(record) else ""
     return kind(message, hint, step=step, call=report.call, errno=report.errno, path=path)
+
+
+def _has_ended(record: Sequence[str], plan: Plan, report: Report) -> bool:
+    """Its init is gone, or went before our process was made: a pid namespace without its init makes none."""
+    if record[0] == "join-pid":
+        return report.errno == errno.ESRCH
+    joined = any(each[0] == "join-pid" for each in plan)
+    return joined and (report.call, report.errno) == ("clone3", errno.ENOMEM)
 
 
 def _kind(step: str, report: Report) -> type[StepFailed]:
@@ -343,7 +356,6 @@ _HINTS = {
     ("seccomp", errno.EINVAL): "this kernel does not know one of the filter's flags or actions",
     ("seccomp", errno.EACCES): "set process.noNewPrivileges, or keep CAP_SYS_ADMIN until the filter is loaded",
     ("seccomp", errno.ENOSYS): "this kernel was built without seccomp filters",
-    ("join-pid", errno.ESRCH): "the container has stopped",
     ("apparmor", errno.ENOENT): "load the profile first; see: sudo aa-status",
     ("console-socket", errno.ENOENT): "nobody listens there",
     ("console-socket", errno.ECONNREFUSED): "nobody listens there",

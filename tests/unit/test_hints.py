@@ -274,13 +274,6 @@ def told(
             'cannot use the console socket "/c.sock": connection refused',
             "nobody listens there",
         ),
-        (
-            ["join-pid", "7", "8", "user"],
-            errno.ESRCH,
-            {"call": "pidfd_open", "word": 1},
-            "cannot enter the namespaces of process 7: no such process",
-            "the container has stopped",
-        ),
     ],
 )  # fmt: skip
 def test_texts(record: list[str], error: int, more: dict, message: str, hint: str | None) -> None:  # type: ignore[type-arg]
@@ -401,3 +394,14 @@ def test_proc_on_a_link(record: list[str], message: str) -> None:
     assert error.message == (
         f"{message}: it must be mounted on ordinary directory, and this is a symbolic link"
     )
+
+
+def test_a_container_that_ended_before_exec_was_in_it() -> None:
+    """As of one that was not running before: status 1, and the words that callers of a runtime look for."""
+    joins = ["join-pid", "7", "8", "user"]
+    error = told(joins, errno.ESRCH, call="pidfd_open", word=1)
+    assert (error.message, error.status) == ("container not running: it has ended meanwhile", 1)
+    plan = [["plan", "1"], ["session", "exec"], joins, ["exec", "true"]]
+    report = Report(-1, errno.ENOMEM, 0, -1, "clone3", "")
+    assert error_for(plan, report, lambda _: "").status == 1
+    assert error_for(plan, Report(-1, errno.EPERM, 0, -1, "clone3", ""), lambda _: "").status == 125
