@@ -15,12 +15,6 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
-struct setting {
-	const char *name;
-	const char *shape;
-	void (*store)(struct settings *settings, const struct record *record);
-};
-
 long long number(const char *word)
 {
 	return strtoll(word, NULL, 10);
@@ -71,189 +65,6 @@ uint64_t namespace_flags(const char *types)
 	}
 	return flags;
 }
-
-static void set_session(struct settings *s, const struct record *r)
-{
-	static const char *const names[] = {"", "container", "exec", "work", "attach"};
-
-	for (int i = SESSION_CONTAINER; i <= SESSION_ATTACH; i++)
-		if (strcmp(r->words[1], names[i]) == 0)
-			s->session = (enum session)i;
-}
-
-static void set_id(struct settings *s, const struct record *r)
-{
-	s->id = r->words[1];
-}
-static void set_report(struct settings *s, const struct record *r)
-{
-	s->report_fd = (int)number(r->words[1]);
-}
-static void set_monitor(struct settings *s, const struct record *r)
-{
-	(void)r;
-	s->monitor = true;
-}
-static void set_detach(struct settings *s, const struct record *r)
-{
-	(void)r;
-	s->detach = true;
-}
-static void set_sig_proxy(struct settings *s, const struct record *r)
-{
-	(void)r;
-	s->sig_proxy = true;
-}
-static void set_stdin(struct settings *s, const struct record *r)
-{
-	(void)r;
-	s->open_stdin = true;
-}
-static void set_console_socket(struct settings *s, const struct record *r)
-{
-	s->console_socket = r->words[1];
-}
-static void set_attach(struct settings *s, const struct record *r)
-{
-	s->attach_path = r->words[1];
-}
-static void set_state(struct settings *s, const struct record *r)
-{
-	s->state_path = r->words[1];
-}
-static void set_exit(struct settings *s, const struct record *r)
-{
-	s->exit_path = r->words[1];
-}
-static void set_pid_file(struct settings *s, const struct record *r)
-{
-	s->pid_path = r->words[1];
-}
-static void set_start_socket(struct settings *s, const struct record *r)
-{
-	s->start_socket = r->words[1];
-}
-static void set_preserve(struct settings *s, const struct record *r)
-{
-	s->preserve_fds = (unsigned)number(r->words[1]);
-}
-static void set_state_json(struct settings *s, const struct record *r)
-{
-	s->state_json = r->words[1];
-}
-static void set_cgroup(struct settings *s, const struct record *r)
-{
-	s->cgroup_path = r->words[1];
-}
-static void set_uid_map(struct settings *s, const struct record *r)
-{
-	s->uid_map = r;
-}
-static void set_gid_map(struct settings *s, const struct record *r)
-{
-	s->gid_map = r;
-}
-static void set_join_pid(struct settings *s, const struct record *r)
-{
-	s->join_pid = r;
-}
-static void set_on_failure(struct settings *s, const struct record *r)
-{
-	s->on_failure = r;
-}
-static void set_nothing(struct settings *s, const struct record *r)
-{
-	(void)s;
-	(void)r;
-}
-
-/* Nobody that we exec may hold it: an `on-failure` program takes the lock itself. */
-static void set_seccomp_agent(struct settings *s, const struct record *r)
-{
-	s->seccomp_agent = r->words[1];
-}
-
-static void set_lock(struct settings *s, const struct record *r)
-{
-	s->lock_fd = (int)number(r->words[1]);
-	(void)fcntl(s->lock_fd, F_SETFD, FD_CLOEXEC);
-}
-
-static void set_foreground(struct settings *s, const struct record *r)
-{
-	s->foreground = true;
-	s->streams = r->words[1];
-	s->detach_keys = r->count > 2 ? r->words[2] : "";
-}
-
-static void set_terminal(struct settings *s, const struct record *r)
-{
-	s->terminal = true;
-	s->rows = (unsigned short)number(r->words[1]);
-	s->columns = (unsigned short)number(r->words[2]);
-}
-
-static void set_log(struct settings *s, const struct record *r)
-{
-	s->log_path = r->words[1];
-	s->log_max = (uint64_t)number(r->words[2]);
-	s->log_files = (unsigned)number(r->words[3]);
-}
-
-static void set_hook_output(struct settings *s, const struct record *r)
-{
-	s->hook_stdout = r->words[1];
-	s->hook_stderr = r->words[2];
-}
-
-static void set_await_helpers(struct settings *s, const struct record *r)
-{
-	(void)r;
-	s->await_helpers = true;
-}
-
-static void set_unshare(struct settings *s, const struct record *r)
-{
-	s->unshare = namespace_flags(r->words[1]);
-}
-
-/* hook, helper, join and time-offset are walked where they are used */
-static const struct setting settings_table[] = {
-	{"plan", "d", set_nothing},
-	{"session", "p", set_session},
-	{"id", "w", set_id},
-	{"report", "n", set_report},
-	{"lock", "n", set_lock},
-	{"seccomp-agent", "p", set_seccomp_agent},
-	{"monitor", "", set_monitor},
-	{"detach", "", set_detach},
-	{"foreground", "w?w", set_foreground},
-	{"sig-proxy", "", set_sig_proxy},
-	{"on-failure", "pw*", set_on_failure},
-	{"terminal", "nn", set_terminal},
-	{"console-socket", "p", set_console_socket},
-	{"stdin", "", set_stdin},
-	{"log", "pdn", set_log},
-	{"attach", "p", set_attach},
-	{"state", "p", set_state},
-	{"exit", "p", set_exit},
-	{"pid-file", "p", set_pid_file},
-	{"start-socket", "p", set_start_socket},
-	{"preserve-fds", "n", set_preserve},
-	{"state-json", "p", set_state_json},
-	{"hook", "pnnpnw*", set_nothing},
-	{"hook-output", "ww", set_hook_output},
-	{"helper", "ppw*", set_nothing},
-	{"helper-else", "wppw*", set_nothing},
-	{"await-helpers", "", set_await_helpers},
-	{"cgroup", "p", set_cgroup},
-	{"uidmap", "wu*", set_uid_map},
-	{"gidmap", "wu*", set_gid_map},
-	{"join", "pp", set_nothing},
-	{"join-pid", "ndp", set_join_pid},
-	{"unshare", "w", set_unshare},
-	{"time-offset", "pdd", set_nothing},
-};
 
 const struct step steps[] = {
 	{"propagation", "p", step_propagation},
@@ -400,13 +211,13 @@ static int check_record(struct plan *plan, struct record *record, struct report 
 {
 	int word;
 
-	for (size_t i = 0; i < sizeof(settings_table) / sizeof(*settings_table); i++) {
-		if (!record_is(record, settings_table[i].name))
+	for (const struct setting *setting = settings_table; setting->name; setting++) {
+		if (!record_is(record, setting->name))
 			continue;
-		word = misfit(record, settings_table[i].shape);
+		word = misfit(record, setting->shape);
 		if (word || record->index >= plan->first_step)
 			return refuse(record, word, report);
-		settings_table[i].store(&plan->settings, record);
+		setting->store(&plan->settings, record);
 		return 0;
 	}
 	for (const struct step *step = steps; step->name; step++) {

@@ -110,6 +110,14 @@ struct plan {
 	struct settings settings;
 };
 
+/* --- settings.c */
+struct setting {
+	const char *name;
+	const char *shape;
+	void (*store)(struct settings *settings, const struct record *record);
+};
+extern const struct setting settings_table[];
+
 int plan_read(struct plan *plan, int fd, struct report *report);
 bool record_is(const struct record *record, const char *name);
 int record_named(const struct plan *plan, const char *name); /* the last setting; -1: none */
