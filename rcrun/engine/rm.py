@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rcrun.engine.launch import remove_cgroup
 from rcrun.engine.stop import end_stray_helpers, kill_and_wait
 from rcrun.errors import NotFound, RcrunError, WrongState
 from rcrun.storage.claims import ContainerLock, discard
@@ -80,7 +79,10 @@ class Removal:
             kill_and_wait(container, now)
         _let_monitor_finish(container)
         end_stray_helpers(container)
-        remove_cgroup(container)
+        if container.record.get("cgroup"):
+            from rcrun.engine.cgroup import remove
+
+            remove(container)
         if self.volumes or container.record.get("auto_remove"):
             self.trees += anonymous_volumes(container)
         self.trees += [discard(container), container.live_dir]

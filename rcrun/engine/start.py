@@ -49,6 +49,8 @@ def _let_old_monitor_end(container: Container) -> None:
 
 
 def _renew_network(container: Container) -> None:
+    if (container.record.get("network") or {}).get("mode") in ("none", "host"):
+        return
     from rcrun.engine import network
 
     network.end_helper(container)
