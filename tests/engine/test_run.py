@@ -140,7 +140,7 @@ def test_a_directory_as_root(rcrun):
 
 
 def test_volumes_begin_with_the_images_files_and_outlive_the_container(rcrun):
-    run = ("run", "--rm", *NO_NETWORK, "-v", "data:/etc")
+    run = ("run", "--rm", *NO_NETWORK, "-v", "outliving:/etc")
     rcrun(*run, "busybox", "sh", "-c", "test -f /etc/passwd && echo more > /etc/more").check()
     assert rcrun(*run, "busybox", "cat", "/etc/more").check().out == "more\n"
 
