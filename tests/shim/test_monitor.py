@@ -181,6 +181,7 @@ def test_a_reader_that_never_reads_is_left_behind_at_the_end(relay):
         b"?",
         b"H" + bytes(60000),
     ],
+    ids=lambda packet: packet[:4].hex(),  # pytest puts the id into the environment
 )
 def test_without_a_hello_nothing_is_heard(relay, packet):
     relay.monitor(*sh("exec sleep 60"))
