@@ -186,11 +186,21 @@ def _helpers(context: Context, container: Container) -> Records:
         lambda name: find_program(name, search),
         own_addresses(),
         as_root=context.identity.kind == "root",
+        forwards=_asks_forwarder(container),
     )
     records = helpers.helper_records(network, container.live_dir, around)
     if not network.get("chosen") and not around.programs("pasta"):
         _say_no_pasta(context)
     return [["await-helpers"], *records] if network.get("ports") else records
+
+
+def _asks_forwarder(container: Container) -> bool:
+    """By its own resolv.conf, else by the host's, which a bundle may bind."""
+    from rcrun.files import read_text
+    from rcrun.network.resolv import asks_forwarder
+
+    own = read_text(container.path("resolv.conf"))
+    return asks_forwarder(own or read_text("/etc/resolv.conf"))
 
 
 def _say_no_pasta(context: Context) -> None:

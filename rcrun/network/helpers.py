@@ -34,16 +34,25 @@ _AS_ROOT = (
 
 
 class Surroundings:
-    """What the records depend on beside the container: `host` as route.own_addresses() says it, and who we are."""
+    """What the records depend on beside the container: `host` as route.own_addresses() says it, and who we are.
 
-    __slots__ = ("as_root", "host", "programs")
+    `forwards`: whether its resolv.conf names the forwarder.
+    """
+
+    __slots__ = ("as_root", "forwards", "host", "programs")
 
     def __init__(
-        self, programs: Callable[[str], str], host: tuple[str, str], *, as_root: bool
+        self,
+        programs: Callable[[str], str],
+        host: tuple[str, str],
+        *,
+        as_root: bool,
+        forwards: bool = True,
     ) -> None:
         self.programs = programs  # a name → a path, or ""
         self.host = host
         self.as_root = as_root
+        self.forwards = forwards
 
 
 def helper_records(network: Mapping[str, Any], live_dir: str, around: Surroundings) -> Records:
@@ -93,7 +102,7 @@ def _pasta_words(
 ) -> list[str]:
     ports, options = network.get("bound") or [], network.get("options") or []
     pid_file = f"{live_dir}/{PID_FILE}"
-    words = pasta.words(ports, options, around.host, pid_file=pid_file)
+    words = pasta.words(ports, options, around.host, pid_file=pid_file, forwards=around.forwards)
     if not around.as_root:
         return [program, *words, "@PID@"]
     mounted = ["/bin/sh", "-c", _AS_ROOT, "/proc/@PID@/ns/net", f"{live_dir}/netns"]

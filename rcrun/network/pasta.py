@@ -33,8 +33,13 @@ def words(
     host: tuple[str, str],
     *,
     pid_file: str,
+    forwards: bool = True,
 ) -> list[str]:
-    """No ports but the published ones, in neither direction; `host` as route.own_addresses() says it."""
+    """No ports but the published ones, in neither direction; `host` as route.own_addresses() says it.
+
+    `forwards`: the container asks the forwarder for names. One that asks the host's own server is not to have it:
+    to Debian 12's pasta every answer of that server would be the forwarder's.
+    """
     own = [option for option in options if option != "--map-gw"]
     return [
         "--config-net",
@@ -42,7 +47,7 @@ def words(
         *([] if "--map-gw" in options else ["--no-map-gw"]),
         *([] if _ARRANGING.intersection(own) else address_words(host)),
         *([] if _has(own, "-I", "--ns-ifname") else ["-I", INTERFACE]),
-        *([] if _has(own, "--dns-forward") else ["--dns-forward", forwarder(host[0] or host[1])]),
+        *(_forward_words(host) if forwards and not _has(own, "--dns-forward") else []),
         "--pid", pid_file,
         *_port_words("-t", "tcp", ports),
         *_port_words("-u", "udp", ports),
@@ -50,6 +55,10 @@ def words(
         "-U", "none",
         *own,
     ]  # fmt: skip
+
+
+def _forward_words(host: tuple[str, str]) -> list[str]:
+    return ["--dns-forward", forwarder(host[0] or host[1])]
 
 
 def _has(options: Sequence[str], *names: str) -> bool:

@@ -17,6 +17,12 @@ def forwarder(host_address: str) -> str:
     return FORWARDER6 if ":" in host_address else FORWARDER
 
 
+def asks_forwarder(text: str) -> bool:
+    """Whether this resolv.conf names it, or a server that only it can reach."""
+    servers = parse(text).servers
+    return any(server in (FORWARDER, FORWARDER6) or is_local(server) for server in servers)
+
+
 class Resolv:
     """nameserver, search and options of a resolv.conf(5)."""
 

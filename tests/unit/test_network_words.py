@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rcrun.errors import HostLacks, InvalidInput
-from rcrun.network import helpers, hosts, pasta, slirp
+from rcrun.network import helpers, hosts, pasta, resolv, slirp
 
 BOTH = ("192.0.2.7", "2001:db8::7")
 OLD, NEW = b"--config-net", b"--config-net --no-copy-routes"
@@ -50,6 +50,15 @@ def test_hosts_with_less(host: tuple[str, str], expected: str) -> None:
 def test_names_are_asked_where_the_host_has_an_address() -> None:
     assert "--dns-forward fd72:6372:756e::3" in words(host=("", "2001:db8::7"))
     assert "--dns-forward 10.0.2.3" in words(host=("", ""))
+
+
+def test_the_hosts_own_server_keeps_its_answers() -> None:
+    """Debian 12's pasta gives them the forwarder's address, so it must have none."""
+    line = pasta.words([], (), BOTH, pid_file="/live/pasta.pid", forwards=False)
+    assert "--dns-forward" not in line
+    assert not resolv.asks_forwarder("nameserver 192.0.2.53\nnameserver 2001:db8::53\n")
+    for server in ("10.0.2.3", "127.0.0.53", "::1", "fd72:6372:756e::3"):
+        assert resolv.asks_forwarder(f"nameserver 192.0.2.53\nnameserver {server}\n")
 
 
 def test_ports() -> None:
