@@ -3,6 +3,7 @@
 #include "shim.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -152,6 +153,10 @@ int step_root_overlay(struct context *context, const struct record *record, stru
 	return result < 0 ? -1 : open_root(context, record->words[4], report);
 }
 
+/*
+ * The program that serves the mount looks its own files up by path. It stays behind in the mount namespace that it knows,
+ * and we go on in a copy: in ours its root would become the very mount that it serves, and it would wait for itself.
+ */
 int step_root_fuse(struct context *context, const struct record *record, struct report *report)
 {
 	struct child child = {.argv = record->words + 2, .ready_fd = -1, .timeout_seconds = 60};
@@ -163,6 +168,7 @@ int step_root_fuse(struct context *context, const struct record *record, struct 
 		report->child_status = status;
 		return fail_with(report, "fuse-overlayfs", EIO);
 	}
+	TRY(report, unshare(CLONE_NEWNS));
 	return open_root(context, record->words[1], report);
 }
 
@@ -185,9 +191,14 @@ int step_root_nodev(struct context *context, const struct record *record, struct
 int step_pivot(struct context *context, const struct record *record, struct report *report)
 {
 	(void)record;
+	autoclose int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (old < 0)
+		return fail(report, "open");
 	TRY(report, fchdir(context->root));
 	/* the old root lies on top of the new one, where it can be let go without a directory for it */
 	TRY(report, syscall(SYS_pivot_root, ".", "."));
+	/* the directory that we are in is still the new one: what mounts there share is the plan's to say */
+	TRY(report, fchdir(old));
 	TRY(report, mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL));
 	TRY(report, umount2(".", MNT_DETACH));
 	TRY(report, chdir("/"));
