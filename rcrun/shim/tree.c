@@ -139,7 +139,8 @@ static int copy_attributes(int fd, const struct stat *status)
 {
 	const struct timespec times[2] = {status->st_atim, status->st_mtim};
 
-	if (fchown(fd, status->st_uid, status->st_gid) < 0 ||
+	/* EINVAL: an id that the user namespace does not know stays ours */
+	if ((fchown(fd, status->st_uid, status->st_gid) < 0 && errno != EINVAL) ||
 	    fchmod(fd, status->st_mode & 07777) < 0)
 		return -1;
 	return futimens(fd, times);
@@ -208,7 +209,10 @@ static int copy_link(int from, int to, const char *name, const struct stat *stat
 	text[length] = '\0';
 	if (symlinkat(text, to, name) < 0)
 		return -1;
-	return fchownat(to, name, status->st_uid, status->st_gid, AT_SYMLINK_NOFOLLOW);
+	if (fchownat(to, name, status->st_uid, status->st_gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    errno != EINVAL)
+		return -1;
+	return 0;
 }
 
 static int copy_directory(int from, int to, const char *name)
