@@ -19,6 +19,9 @@ from pathlib import Path
 
 import pytest
 
+from accounts import Account
+from shim.plans import Shim
+
 HERE = Path(__file__).resolve().parent
 SHIM = HERE.parent.parent / "rcrun" / "shim"
 SOURCES = ["monitor.c", "peers.c", "logfile.c", "client.c", "keyboard.c", "report.c"]
@@ -272,3 +275,12 @@ def keyboard(relay: Relay) -> Iterator[Callable[..., Keyboard]]:
     relay.clean()
     for keyboard in made:
         keyboard.close()
+
+
+# ---- plans
+
+
+@pytest.fixture
+def shim(account: Account) -> Shim:
+    """The real shim, as root and as the ordinary user."""
+    return Shim(account)
