@@ -125,7 +125,11 @@ def warnings(context: Context) -> list[str]:
     """What will not work here, and why."""
     found = []
     if context.identity.kind == "single":
-        found.append(f"one id is mapped into containers: {context.identity.why}")
+        from rcrun.runtime.hints_host import HostFacts, single_id_hint
+
+        hint = single_id_hint(context.identity.why, HostFacts())
+        more = f"; {hint}" if hint else ""
+        found.append(f"one id is mapped into containers: {context.identity.why}{more}")
     if not _controllers(context):
         found.append("no cgroup (version 2) is ours to write: limits of memory and processors fail")
     if not _program(context, "pasta") and not _program(context, "slirp4netns"):
@@ -163,14 +167,11 @@ def _image_count(context: Context) -> int:
 
 
 def _controllers(context: Context) -> list[str]:
-    """The controllers of our own cgroup, if we may write it."""
-    if not context.host.unified:
-        return []
-    path = read_text("/proc/self/cgroup").strip().rpartition("::")[2]
-    folder = f"/sys/fs/cgroup{path}"
-    if not os.access(f"{folder}/cgroup.procs", os.W_OK):
-        return []
-    return read_text(f"{folder}/cgroup.controllers").split()
+    """Those that containers can have, where a cgroup is delegated."""
+    from rcrun.cgroup.delegated import find_parent
+
+    parent = find_parent() if context.host.unified else None
+    return read_text(f"{parent}/cgroup.controllers").split() if parent else []
 
 
 def _limits(context: Context) -> dict[str, bool]:

@@ -1,7 +1,7 @@
 """The shim's report in words: what failed, why, and what to do about it.
 
 `_WORDS` has one sentence a record, with the record's own words in it; `_HINTS` the known causes, first
-match wins. Facts of the host come through `sysctl`, so every text can be tested without that host.
+match wins. What the host forbids is in hints_host.py, and its facts are an argument.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import errno
 import os
 
 from rcrun.errors import CannotInvoke, CommandNotFound, HasEnded, StepFailed
+from rcrun.runtime.hints_host import HostFacts, map_hint, user_namespace_hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from rcrun.kernel.shim import Plan, Report
-
-    Sysctl = Callable[[str], str]  # "" for one that this kernel does not have
 
 _WORDS = {
     "plan": "cannot start the container",
@@ -95,19 +94,18 @@ _MAY_BE_APPARMOR = frozenset(
         "hostname",
     )
 )
-_SUBIDS = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"
 
 
-def error_for(plan: Plan, report: Report, sysctl: Sysctl | None = None) -> StepFailed:
+def error_for(plan: Plan, report: Report, facts: HostFacts | None = None) -> StepFailed:
     """The error to raise for what the shim reported about this plan."""
-    record = list(plan[report.step]) if 0 <= report.step < len(plan) else ["plan"]
+    record = list(plan[report.step]) if 0 <= report.step < len(plan) else _cloned(plan, report)
     step = record[0]
     if _has_ended(record, plan, report):
         return HasEnded(
             "container not running: it has ended meanwhile",
             step=step, call=report.call, errno=report.errno,
         )  # fmt: skip
-    message, hint = _words(record, plan, report, sysctl or read_sysctl)
+    message, hint = _words(record, plan, report, facts or HostFacts())
     kind = _kind(step, report)
     path = record[report.word] if 0 < report.word < len(record) else ""
     return kind(message, hint, step=step, call=report.call, errno=report.errno, path=path)
@@ -129,16 +127,8 @@ def _kind(step: str, report: Report) -> type[StepFailed]:
     return CommandNotFound if missing else CannotInvoke
 
 
-def read_sysctl(name: str) -> str:
-    try:
-        with open(f"/proc/sys/{name.replace('.', '/')}", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
 def _words(
-    record: Sequence[str], plan: Plan, report: Report, sysctl: Sysctl
+    record: Sequence[str], plan: Plan, report: Report, facts: HostFacts
 ) -> tuple[str, str | None]:
     step = record[0]
     if report.call == "plan":
@@ -155,7 +145,7 @@ def _words(
     if _is_no_plain_place(record, report):
         reason = "it must be mounted on ordinary directory, and this is a symbolic link"
     message = f"{_sentence(record, report)}: {reason}"
-    return message, _hint(record, plan, report, sysctl)
+    return message, _hint(record, plan, report, facts)
 
 
 # What went wrong for the attach client, by the call: the container had started.
@@ -166,6 +156,12 @@ _CLIENT_WORDS = {
     ),
     "write": ("cannot write {text}: {reason}", "the container goes on; see rcrun ps"),
 }
+
+
+def _cloned(plan: Plan, report: Report) -> list[str]:
+    """A clone that failed is what makes the namespaces, whichever record the shim was at."""
+    made = [list(record) for record in plan if record[0] == "unshare"]
+    return made[0] if made and report.call in ("clone3", "unshare") else ["plan"]
 
 
 def is_of_client(report: Report) -> bool:
@@ -240,18 +236,21 @@ def _helper_hint(report: Report) -> str | None:
     return "without a network of its own: --network=host or --network=none"
 
 
-def _hint(record: Sequence[str], plan: Plan, report: Report, sysctl: Sysctl) -> str | None:
+def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -> str | None:
     step, error = record[0], report.errno
     if step in ("unshare", "plan", "session") and "user" in _unshared(plan):
-        hint = _user_namespace_hint(error, sysctl)
+        hint = user_namespace_hint(error, facts)
         if hint:
             return hint
     if step in ("uidmap", "gidmap"):
-        return _map_hint(record, report, sysctl)
-    if step in _MAY_BE_APPARMOR and error in (errno.EPERM, errno.EACCES) and _confined(sysctl):
-        return _APPARMOR_HINT
+        return map_hint(record, error, facts, said_by_tool=report.child_status >= 0)
+    if step in _MAY_BE_APPARMOR and error in (errno.EPERM, errno.EACCES) and facts.is_confined:
+        return facts.apparmor_hint()
     if step in ("exec", "cwd"):
         return _exec_hint(record, report)
+    if (step, error) == ("user", errno.EINVAL):
+        more = facts.subids_command()
+        return f"the id is not mapped in the container's user namespace; to map more: {more}"
     return _HINTS.get((step, error)) or _HINTS.get((step, 0))
 
 
@@ -259,65 +258,31 @@ def _unshared(plan: Plan) -> list[str]:
     return [kind for record in plan if record[0] == "unshare" for kind in record[1].split(",")]
 
 
-_APPARMOR_HINT = (
-    "kernel.apparmor_restrict_unprivileged_userns is 1 and no profile allows rcrun-shim; run: "
-    "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-)
-
-
-def _confined(sysctl: Sysctl) -> bool:
-    return sysctl("kernel.apparmor_restrict_unprivileged_userns") == "1"
-
-
-def _user_namespace_hint(error: int, sysctl: Sysctl) -> str | None:
-    if sysctl("user.max_user_namespaces") == "0":
-        return "user.max_user_namespaces is 0; run: sudo sysctl -w user.max_user_namespaces=15000"
-    if error == errno.EPERM and sysctl("kernel.unprivileged_userns_clone") == "0":
-        return (
-            "kernel.unprivileged_userns_clone is 0; run: "
-            "sudo sysctl -w kernel.unprivileged_userns_clone=1"
-        )
-    if error in (errno.EPERM, errno.EACCES) and _confined(sysctl):
-        return _APPARMOR_HINT
-    if error == errno.EPERM:
-        return (
-            "this process may make no user namespace: a container's seccomp filter or a chroot forbids it; "
-            "start the outer container with --security-opt seccomp=unconfined"
-        )
-    if error in (errno.ENOSPC, errno.EUSERS):
-        return "too many namespaces exist or are nested; see: sysctl user"
-    if error == errno.EINVAL:
-        return "this kernel was built without user namespaces (CONFIG_USER_NS)"
-    return None
-
-
-def _map_hint(record: Sequence[str], report: Report, sysctl: Sysctl) -> str | None:
-    tool = record[1]
-    if tool and report.errno == errno.ENOENT and report.child_status < 0:
-        return "install newuidmap and newgidmap: sudo apt-get install uidmap"
-    if tool:
-        file = "subuid" if record[0] == "uidmap" else "subgid"
-        return f"the ids must be yours in /etc/{file}; to get some: {_SUBIDS}"
-    if report.errno in (errno.EPERM, errno.EACCES) and _confined(sysctl):
-        return _APPARMOR_HINT
-    if report.errno == errno.EPERM:
-        return f"without newuidmap only your own id can be mapped; to have more: {_SUBIDS}"
-    return None
-
-
 def _exec_hint(record: Sequence[str], report: Report) -> str | None:
     error, name = report.errno, record[1]
     if record[0] == "cwd":
         return None
-    if error == errno.ENOENT and "/" in name:
+    if error == errno.ENOENT and "/" not in name:
+        return _missing_hint(name)
+    if error == errno.ENOENT:
         return "the file, or the interpreter that its first line names, is missing in the container"
     if error == errno.EACCES:
         return "it is not executable, or its file system is mounted noexec"
     if error == errno.EISDIR:
-        return "it is a directory"
+        return "name a program: a directory cannot be run"
     if error == errno.ENOEXEC:
         return "it was built for another processor, or is a script without a first line #!…"
     return None
+
+
+def _missing_hint(name: str) -> str:
+    if name.startswith("-"):
+        return "options of rcrun stand before the image; what stands after it is the command"
+    if " " in name:
+        return (
+            "these are several words in one: leave the quotes out, or give them to a shell: sh -c"
+        )
+    return "no directory of the container's PATH has it; if it is elsewhere, give its whole path"
 
 
 # By (step, errno); errno 0: whatever the error.
@@ -345,7 +310,6 @@ _HINTS = {
     ("mount", errno.ENODEV): "this kernel does not have that file system",
     ("mount", errno.EBUSY): "something is mounted there already",
     ("rlimit", errno.EPERM): "a user cannot raise a hard limit; see: ulimit -Ha",
-    ("user", errno.EINVAL): f"the id is not mapped in the container's user namespace; to map more: {_SUBIDS}",
     ("sysctl", errno.ENOENT): "this kernel does not have it",
     ("sysctl", errno.EXDEV): 'the container needs a proc mount on "/proc"',
     ("oom-score", errno.EACCES): "a user cannot lower it",
