@@ -10,13 +10,13 @@ import errno
 import os
 
 from rcrun.errors import CannotInvoke, CommandNotFound, HasEnded, StepFailed
-from rcrun.runtime.hints_host import HostFacts, map_hint, user_namespace_hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rcrun.kernel.shim import Plan, Report
+    from rcrun.runtime.hints_host import HostFacts
 
 _WORDS = {
     "plan": "cannot start the container",
@@ -105,7 +105,11 @@ def error_for(plan: Plan, report: Report, facts: HostFacts | None = None) -> Ste
             "container not running: it has ended meanwhile",
             step=step, call=report.call, errno=report.errno,
         )  # fmt: skip
-    message, hint = _words(record, plan, report, facts or HostFacts())
+    if facts is None:
+        from rcrun.runtime.hints_host import HostFacts
+
+        facts = HostFacts()
+    message, hint = _words(record, plan, report, facts)
     kind = _kind(step, report)
     path = record[report.word] if 0 < report.word < len(record) else ""
     return kind(message, hint, step=step, call=report.call, errno=report.errno, path=path)
@@ -237,6 +241,8 @@ def _helper_hint(report: Report) -> str | None:
 
 
 def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -> str | None:
+    from rcrun.runtime.hints_host import map_hint, user_namespace_hint
+
     step, error = record[0], report.errno
     if step in ("unshare", "plan", "session") and "user" in _unshared(plan):
         hint = user_namespace_hint(error, facts)
