@@ -16,8 +16,8 @@ STANDARD = frozenset(
 # How many modules of rcrun and rcrun_cli, packages included.
 OWN = {
     "create": 51,
-    "run": 59,
-    "start": 39,
+    "run": 60,
+    "start": 40,
     "exec": 33,
     "attach": 22,
     "ps": 19,
