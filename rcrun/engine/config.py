@@ -78,7 +78,8 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     run_options.check(options)
     warnings: list[str] = []
     network = network_record(options, image.config, facts, warnings)
-    options = {**options, "network": network["mode"]}
+    userns = config_linux.user_namespace_word(options, facts)
+    options = {**options, "network": network["mode"], "userns": userns}
     user = config_process.find_user(options, image.config, facts)
     hostname = host_name(options, facts)
     files = bound_files(options, facts, hostname)

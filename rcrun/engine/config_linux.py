@@ -86,6 +86,17 @@ def _rows(ids: IdMap) -> list[spec.IdMapping]:
     ]
 
 
+def user_namespace_word(options: Options, facts: Facts) -> str:
+    """What was asked for; `keep-id` for `-v "$PWD:/w" -u "$(id -u):$(id -g)"`, which wants files of the caller."""
+    word = str(options.get("userns") or "")
+    user = str(options.get("user") or "").partition(":")[0]
+    if word or facts.identity.kind != "mapped" or user != str(facts.identity.uid):
+        return word
+    from rcrun.engine.config_mounts import asked
+
+    return "keep-id" if any(mount.kind == "bind" for mount in asked(options, {}, facts)) else ""
+
+
 def user_namespace_maps(word: str, identity: Identity, user: User) -> tuple[IdMap, IdMap] | None:
     """The maps of the container's user namespace; None: it has none of its own."""
     kind = word.partition(":")[0]

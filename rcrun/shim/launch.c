@@ -188,15 +188,23 @@ static int make_time_namespace(const struct plan *plan, struct report *report)
 	return 0;
 }
 
-/* The map may lack 0: then we stay nobody, with the capabilities that the first process of a namespace has. */
+/*
+ * The map may lack 0: then we stay nobody, with the capabilities that the first process of a namespace has.
+ * Where 0 is not the caller (keep-id) the change of ids forbids even the namespace's owner to look at us, and
+ * a helper such as pasta must open our namespaces.
+ */
 static int become_root(const struct plan *plan, struct report *report)
 {
+	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+
 	if (!has_user_namespace(plan))
 		return 0;
 	if (syscall(SYS_setresgid, 0, 0, 0) < 0 && errno != EINVAL)
 		return fail(report, "setresgid");
 	if (syscall(SYS_setresuid, 0, 0, 0) < 0 && errno != EINVAL)
 		return fail(report, "setresuid");
+	if (dumpable == 1)
+		TRY(report, prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
 	return 0;
 }
 

@@ -163,6 +163,25 @@ def test_keep_id(rcrun: Any) -> None:
     assert (Path(folder) / "x").stat().st_uid == uid
 
 
+@pytest.mark.requires("network")
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_keep_id_with_a_network(rcrun: Any) -> None:
+    """Its root is another user than the caller, whom pasta runs as."""
+    shown = rcrun("run", "--rm", "--userns", "keep-id", "busybox", "ip", "addr").check()
+    assert " 10.0.2.100/24 " in shown.out
+    assert shown.err == ""
+
+
+def test_files_of_the_caller_as_scripts_for_docker_ask_for_them(rcrun: Any) -> None:
+    folder = rcrun.account.new_dir("own")
+    rcrun.account.run("chmod", "700", folder).check()
+    user = f"{rcrun.account.uid}:{rcrun.account.gid}"
+    found = sh(rcrun, "touch made; id -u; id -g", "-v", f"{folder}:/w", "-w", "/w", "-u", user)
+    assert found == user.split(":")
+    made = (Path(folder) / "made").stat()
+    assert (made.st_uid, made.st_gid) == (rcrun.account.uid, rcrun.account.gid)
+
+
 def test_sysctls_devices_and_names(rcrun: Any) -> None:
     script = "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; ls /dev/nil; grep database /etc/hosts; cat /etc/resolv.conf"
     found = sh(

@@ -176,6 +176,28 @@ def test_one_id_is_the_one_that_the_process_has() -> None:
     assert "additionalGids" not in process["user"]
 
 
+def test_the_callers_number_with_a_directory_of_the_host_is_the_caller() -> None:
+    """As scripts for docker write it: -v "$PWD:/w" -u "$(id -u):$(id -g)"."""
+    files = {"/home/me": b"", "/etc/hosts": b""}
+    own = {"user": "1000:1000", "volume": ("/home/me:/w",)}
+
+    def outside(options: dict[str, Any], identity: Any = MAPPED) -> int:
+        rows = built(options, known=facts(identity, files=files)).config["linux"]["uidMappings"]
+        return next(
+            row["hostID"] + 1000 - row["containerID"]
+            for row in rows
+            if row["containerID"] <= 1000 < row["containerID"] + row["size"]
+        )
+
+    assert outside(own) == 1000
+    assert outside({**own, "volume": (), "mount": ("type=bind,src=/home/me,dst=/w",)}) == 1000
+    assert outside({**own, "user": "1000"}) == 1000
+    assert outside({**own, "userns": "host"}) == 100999
+    assert outside({**own, "volume": ("data:/w",)}) == 100999
+    assert outside({**own, "user": "1001:1000"}) == 100999
+    assert outside(own, SINGLE) == 1000
+
+
 def test_root_has_no_user_namespace() -> None:
     linux = built(known=facts(ROOT)).config["linux"]
     assert {"type": "user"} not in linux["namespaces"]
