@@ -147,6 +147,27 @@ def test_a_paused_container_stops_and_goes(rcrun, start) -> None:
     rcrun("rm", "-f", going).check()
 
 
+def test_limits_are_set_before_the_start(rcrun, start, delegated_account: DelegatedAccount) -> None:
+    """Where the host has the controllers: the test machine has them in v1, a systemd of today does."""
+    controllers = Path("/sys/fs/cgroup/cgroup.subtree_control")
+    given = controllers.read_text(encoding="ascii").split() if controllers.exists() else []
+    if not {"cpu", "memory", "pids"} <= set(given):
+        pytest.skip("no cgroup v2 with cpu, memory and pids")
+    limits = ("--memory", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--pids-limit", "20")
+    name = start(*limits, "busybox", "sleep", "60")
+    group = Path(f"/sys/fs/cgroup/{delegated_account.group}/rcrun-{name}.scope")
+    found = {
+        file: (group / file).read_text(encoding="ascii").strip()
+        for file in ("memory.max", "memory.swap.max", "cpu.max", "pids.max")
+    }
+    assert found == {
+        "memory.max": "67108864",
+        "memory.swap.max": "33554432",
+        "cpu.max": "50000 100000",
+        "pids.max": "20",
+    }
+
+
 def test_a_limit_that_cannot_be_set_names_the_controller(
     rcrun, delegated_account: DelegatedAccount
 ) -> None:

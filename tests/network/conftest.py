@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from network.servers import INSIDE, PYTHON, SERVER, wait_for
+from probes import lacking
 from rcrun.paths import find_program
 
 
 @pytest.fixture(params=["default", "pasta", "slirp4netns"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Each test with this runs over what is chosen by itself, and over each one."""
+def kind(request: pytest.FixtureRequest, account) -> str:
+    """Each test with this runs over what is chosen by itself, and over each one that is there."""
+    reason = None if request.param == "default" else lacking(request.param, account)
+    if reason:
+        pytest.skip(f"{reason}; Ubuntu 22.04 has no package of pasta")
     return str(request.param)
 
 
@@ -23,7 +27,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def old_pasta(account) -> bool:
     """Debian 12's, which has faults in publishing; by itself slirp4netns is taken there."""
     path = find_program("pasta", account.environ["PATH"])
-    return b"--no-copy-routes" not in Path(path).read_bytes()
+    return not path or b"--no-copy-routes" not in Path(path).read_bytes()
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def broken_pasta(account, tmp_path) -> dict[str, str]:
     return {"PATH": f"{folder}:{account.environ['PATH']}"}
 
 
-@pytest.mark.requires("slirp4netns")
+@pytest.mark.requires("pasta", "slirp4netns")
 def test_where_pasta_fails_slirp4netns_takes_over(rcrun, broken_pasta, helper_pid):
     number = free_port()
     words = ("-p", f"127.0.0.1:{number}:80", "busybox")
@@ -110,6 +110,7 @@ def test_where_pasta_fails_slirp4netns_takes_over(rcrun, broken_pasta, helper_pi
     assert b"slirp4netns" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
+@pytest.mark.requires("pasta")
 def test_who_asks_for_pasta_gets_no_other(rcrun, broken_pasta):
     got = rcrun("run", "--rm", "--network", "pasta", "busybox", "true", env=broken_pasta)
     assert got.status == 125

@@ -72,6 +72,7 @@ def serving_names(prepare: str = "") -> str:
 
 @pytest.mark.parametrize("prepare", ["", WITH_ROUTE], ids=["no route", "a route"])
 @pytest.mark.parametrize("kind", ["pasta", "slirp4netns"])
+@pytest.mark.requires("pasta", "slirp4netns")
 def test_a_resolver_on_the_loopback(odd_host, prepare, kind):
     got = odd_host(
         'exec rcrun run --rm --network "$0" "$@"',
@@ -81,6 +82,7 @@ def test_a_resolver_on_the_loopback(odd_host, prepare, kind):
     assert (got.stdout, got.stderr) == ("192.0.2.77\n", "")
 
 
+@pytest.mark.requires("pasta")
 def test_without_a_default_route(odd_host):
     look = "ip -4 -o addr show dev eth0; cat /etc/hosts"
     script = 'rcrun run --rm --add-host gw:host-gateway busybox sh -c "$0"'

@@ -19,7 +19,7 @@ from network.servers import (
     wait_for,
 )
 
-pytestmark = pytest.mark.requires("userns", "overlay", "pasta", "slirp4netns")
+pytestmark = pytest.mark.requires("userns", "overlay", "network")
 TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 
 
@@ -74,6 +74,7 @@ def test_the_hosts_name(rcrun, kind):
     assert got == [f"from {own}"] * 3
 
 
+@pytest.mark.requires("pasta")
 def test_ipv6_of_the_host(rcrun):
     own = host_address(socket.AF_INET6)
     if not own:
@@ -83,6 +84,7 @@ def test_ipv6_of_the_host(rcrun):
     assert got == [f"from {own}"]
 
 
+@pytest.mark.requires("pasta", "slirp4netns")
 def test_the_loopback_of_the_host_when_asked_for(rcrun):
     with Server(TCP, "127.0.0.1") as server:
         word = f"tcp/10.0.2.2/{server.port}"
@@ -116,6 +118,7 @@ def test_published_tcp_and_udp(rcrun, publishing, old_pasta, serve):
     assert is_refused("127.0.0.1", number)  # at once
 
 
+@pytest.mark.requires("pasta")
 def test_udp_of_the_same_port_on_both_sides(rcrun, serve):
     """What Debian 12's pasta does right, too."""
     number = free_port(UDP)
@@ -136,6 +139,7 @@ def test_localhost_finds_a_server_of_ipv4_alone(serve):
     assert ask_tcp("localhost", number).startswith("from ")
 
 
+@pytest.mark.requires("pasta")
 def test_published_on_ipv6(serve):
     if not host_address(socket.AF_INET6):
         pytest.skip("the host has no IPv6")
