@@ -118,7 +118,8 @@ def limit(path: str, resources: Mapping[str, Any]) -> None:
     wanted = sorted({name.partition(".")[0] for name in settings} - {"cgroup"})
     _enable(os.path.dirname(path), wanted)
     with open(f"{path}/cgroup.controllers", encoding="ascii") as file:
-        missing = [name for name in wanted if name not in file.read().split()]
+        given = file.read().split()
+    missing = [name for name in wanted if name not in given]
     if missing:
         raise lacks(missing)
     for name, text in settings.items():
@@ -143,9 +144,10 @@ def _enable(group: str, controllers: list[str]) -> None:
 
 
 def lacks(controllers: list[str]) -> HostLacks:
-    names = ", ".join(f'"{name}"' for name in controllers)
+    names = " and ".join(f'"{name}"' for name in controllers)
+    many = "s" if len(controllers) > 1 else ""
     return HostLacks(
-        f"cannot set the limits asked for: the cgroup controller {names} is not delegated to this user",
+        f"cannot set the limits asked for: no delegation of the cgroup controller{many} {names} to this user",
         "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
         " | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload; then log in again"
         " and start it with: systemd-run --user --scope -p Delegate=yes rcrun …",
