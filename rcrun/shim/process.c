@@ -289,7 +289,8 @@ int step_user(struct context *context, const struct record *record, struct repor
 	report->word = 1;
 	TRY(report, syscall(SYS_setresuid, context->uid, context->uid, context->uid));
 	report->word = 0;
-	TRY(report, raise_effective());
+	if (raise_effective() < 0)
+		return fail(report, "capset");
 	return 0;
 }
 
@@ -308,7 +309,8 @@ int step_capabilities(struct context *context, const struct record *record, stru
 			TRY(report, prctl(PR_CAPBSET_DROP, capability, 0, 0, 0));
 	}
 	TRY(report, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
-	TRY(report, set_capabilities(effective, permitted, inheritable));
+	if (set_capabilities(effective, permitted, inheritable) < 0)
+		return fail(report, "capset");
 	for (unsigned long capability = 0; capability < 64; capability++)
 		if (ambient >> capability & 1)
 			TRY(report, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0));

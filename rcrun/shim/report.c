@@ -12,12 +12,13 @@ void report_clear(struct report *report)
 
 int fail_with(struct report *report, const char *call, int error)
 {
-	size_t length = strcspn(call, "( ");
+	static const char *const before[] = {"syscall(SYS_", "sys_"};
 
-	if (strncmp(call, "sys_", 4) == 0) {
-		call += 4;
-		length -= 4;
-	}
+	/* of a wrapper the call that it makes */
+	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++)
+		if (strncmp(call, before[i], strlen(before[i])) == 0)
+			call += strlen(before[i]);
+	size_t length = strcspn(call, "(, ");
 	if (length >= sizeof(report->call))
 		length = sizeof(report->call) - 1;
 	memset(report->call, 0, sizeof(report->call));

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from shim.conftest import until
 from shim.plans import PATH, Shim
 
 pytestmark = pytest.mark.requires("userns")
@@ -186,17 +188,17 @@ def test_tmpfs_copyup_keeps_capabilities(shim: Shim) -> None:
     # cap_net_raw=ep of the second version, without a user namespace
     capability = bytes.fromhex("0100000200200000000000000000000000000000")
     os.setxattr(program, "security.capability", capability)
-    holder = shim.sh("sleep 5 & cat", before=[["tmpfs-copyup", "/var", "", ""]], input="")
-    assert holder.status == 0
-    plan = shim.plan(before=[["tmpfs-copyup", "/var", "", ""]], end=[PATH, ["exec", "sleep", "60"]])
-    with shim.start([*plan[:2], ["pid-file", str(shim.dir / "pid")], *plan[2:]]) as process:
-        try:
-            while not (shim.dir / "pid").exists():
-                pass
-            pid = (shim.dir / "pid").read_text()
-            copied = os.getxattr(f"/proc/{pid}/root/var/program", "security.capability")
-        finally:
-            process.terminate()
+    plan = shim.plan(
+        settings=[["pid-file", str(shim.dir / "pid")]],
+        before=[["tmpfs-copyup", "/var", "", ""]],
+        end=[PATH, ["exec", "sleep", "60"]],
+    )
+    with shim.start(plan) as process:
+        until((shim.dir / "pid").exists)
+        pid = int((shim.dir / "pid").read_text())
+        copied = os.getxattr(f"/proc/{pid}/root/var/program", "security.capability")
+        os.kill(pid, signal.SIGKILL)
+        assert process.wait() == 137
     assert copied == capability
 
 

@@ -1,0 +1,431 @@
+"""Steps that set what the process is, and the ones that end a plan."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from shim.plans import PATH, Outcome, Shim, memfd
+
+pytestmark = pytest.mark.requires("userns")
+PROC = ["mount", "proc", "proc", "/proc", "nosuid,nodev,noexec", ""]
+AS_ROOT = pytest.mark.parametrize("account", ["root"], indirect=True)
+AS_USER = pytest.mark.parametrize("account", ["user"], indirect=True)
+ALL = f"{(1 << 41) - 1:x}"
+
+
+def fails(shim: Shim, *steps: list[str], at: int = 0, **given: object) -> tuple[str, str, int]:
+    """The report of steps behind the pivot, which must be about the one at this place among them."""
+    plan = shim.plan(*steps, before=[PROC], **given)  # type: ignore[arg-type]
+    outcome = shim.run(plan)
+    assert outcome.failure is not None, repr(outcome)
+    assert plan[outcome.failure[0]] == steps[at], repr(outcome)
+    return outcome.failure[1:]
+
+
+def status_of(outcome: Outcome) -> dict[str, str]:
+    """The lines of /proc/self/status."""
+    return {
+        name: value.strip()
+        for name, _, value in (line.partition(":") for line in outcome.out.splitlines())
+    }
+
+
+STATUS = "cat /proc/self/status"
+
+
+# ---- names, network, sysctls
+
+
+def test_names(shim: Shim) -> None:
+    outcome = shim.sh(
+        "cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname",
+        ["hostname", "box"],
+        ["domainname", "example"],
+        before=[PROC],
+        types="mount,pid,uts",
+    )
+    assert outcome.out.split() == ["box", "example"]
+
+
+def test_a_name_that_is_too_long(shim: Shim) -> None:
+    long = ["hostname", "x" * 65]
+    assert fails(shim, long, types="mount,pid,uts") == ("sethostname", "EINVAL", 0)
+
+
+@AS_USER
+def test_the_hosts_name_is_not_ours(shim: Shim) -> None:
+    assert fails(shim, ["hostname", "box"]) == ("sethostname", "EPERM", 0)
+    assert fails(shim, ["domainname", "box"]) == ("setdomainname", "EPERM", 0)
+
+
+def test_loopback(shim: Shim) -> None:
+    seen = shim.sh("ifconfig lo", ["loopback"], before=[PROC], types="mount,pid,network")
+    assert "UP LOOPBACK RUNNING" in seen.out
+
+
+@AS_USER
+def test_loopback_of_the_host(shim: Shim) -> None:
+    assert fails(shim, ["loopback"]) == ("ioctl", "EPERM", 0)
+
+
+def test_sysctl(shim: Shim) -> None:
+    outcome = shim.sh(
+        "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shm_rmid_forced",
+        ["sysctl", "net/ipv4/ip_forward", "1"],
+        ["sysctl", "kernel/shm_rmid_forced", "1"],
+        before=[PROC],
+        types="mount,pid,network,ipc",
+    )
+    assert outcome.out.split() == ["1", "1"]
+
+
+def test_sysctl_fails(shim: Shim) -> None:
+    assert fails(shim, ["sysctl", "no/such", "1"]) == ("openat2", "ENOENT", 1)
+    bad = ["sysctl", "net/ipv4/ip_forward", "word"]
+    assert fails(shim, bad, types="mount,pid,network") == ("write", "EINVAL", 1)
+
+
+def test_sysctl_through_something_else(shim: Shim) -> None:
+    (shim.root / "proc/sys").mkdir()
+    (shim.root / "proc/sys/x").write_text("")
+    outcome = shim.run(shim.plan(["sysctl", "x", "1"]))
+    assert outcome.failure[1:] == ("open", "EXDEV", 1)
+    (shim.dir / "target").write_text("kept")
+    (shim.root / "file").write_text("")
+    record = ["bind", str(shim.dir / "target"), "/proc/sys/kernel/hostname", ""]
+    outcome = shim.run(shim.plan(["sysctl", "kernel/hostname", "x"], before=[PROC, record]))
+    assert outcome.failure[1:] == ("openat2", "EXDEV", 1)
+    assert (shim.dir / "target").read_text() == "kept"
+
+
+# ---- limits and scheduling
+
+
+def test_rlimit(shim: Shim) -> None:
+    outcome = shim.sh(
+        "ulimit -n; ulimit -Hn; ulimit -c",
+        ["rlimit", "RLIMIT_NOFILE", "100", "200"],
+        ["rlimit", "RLIMIT_CORE", "0", "-1"],
+    )
+    assert outcome.out.split() == ["100", "200", "0"]
+
+
+def test_rlimit_fails(shim: Shim) -> None:
+    assert fails(shim, ["rlimit", "RLIMIT_ODD", "1", "1"]) == ("setrlimit", "EINVAL", 1)
+    assert fails(shim, ["rlimit", "RLIMIT_NOFILE", "2", "1"]) == ("setrlimit", "EINVAL", 1)
+
+
+def test_scheduling(shim: Shim) -> None:
+    script = (
+        "import os; print(os.getpriority(0, 0), os.sched_getscheduler(0), os.sched_getaffinity(0))"
+    )
+    plan = shim.work(
+        ["nice", "5"],
+        ["scheduler", "SCHED_BATCH", "7", "0", "0", "0", "0", "0"],
+        ["io-priority", "IOPRIO_CLASS_IDLE", "0"],
+        ["affinity", "0"],
+        ["exec", "/usr/bin/python3", "-c", script],
+    )
+    assert shim.run(plan).out == "7 3 {0}\n"
+
+
+def test_scheduling_fails(shim: Shim) -> None:
+    odd = ["scheduler", "SCHED_ODD", "0", "0", "0", "0", "0", "0"]
+    assert fails(shim, odd)[1] == "EINVAL"
+    assert fails(shim, ["io-priority", "IOPRIO_CLASS_ODD", "0"]) == ("ioprio_set", "EINVAL", 1)
+    for cpus in ("0-", "x", "1,,2", "99999", "3-1", "0;1"):
+        assert fails(shim, ["affinity", cpus])[:2] == ("sched_setaffinity", "EINVAL"), cpus
+
+
+def test_process_values(shim: Shim) -> None:
+    outcome = shim.sh(
+        "umask; cat /proc/self/oom_score_adj /proc/self/personality; touch /tmp/x; stat -c %a /tmp/x",
+        ["umask", "027"],
+        ["oom-score", "500"],
+        ["personality", "8"],
+        ["keyring", "test"],
+        before=[PROC],
+    )
+    assert outcome.out.split() == ["0027", "500", "00000008", "640"]
+
+
+def test_oom_score_needs_proc(shim: Shim) -> None:
+    plan = shim.plan(["oom-score", "1"])
+    assert shim.run(plan).failure[1:3] == ("open", "EXDEV")
+
+
+def test_labels_of_modules_that_are_not_there(shim: Shim) -> None:
+    if os.path.exists("/sys/kernel/security/apparmor"):
+        pytest.skip("AppArmor is on")
+    assert fails(shim, ["apparmor", "profile"])[1] in ("EINVAL", "ENOENT")
+    assert fails(shim, ["label", "exec", "a:b:c"])[1] in ("EINVAL", "ENOENT")
+
+
+# ---- rights
+
+
+def test_no_new_privs(shim: Shim) -> None:
+    seen = status_of(shim.sh(STATUS, ["no-new-privs"], before=[PROC]))
+    assert seen["NoNewPrivs"] == "1"
+    assert status_of(shim.sh(STATUS, before=[PROC]))["NoNewPrivs"] == "0"
+
+
+def test_capabilities(shim: Shim) -> None:
+    masks = ["ff", "3f", "5", "3f", "1"]
+    seen = status_of(shim.sh(STATUS, ["capabilities", *masks], before=[PROC]))
+    # an exec as root of the namespace gains what is in the bounding or the inheritable set
+    assert int(seen["CapBnd"], 16) == 0xFF
+    assert int(seen["CapPrm"], 16) == 0xFF
+    assert int(seen["CapInh"], 16) == 0x5
+
+
+@AS_ROOT
+def test_capabilities_of_a_user(shim: Shim) -> None:
+    steps = (["user", "1000", "1001", "7", "8"], ["capabilities", "ff", "3f", "5", "3f", "1"])
+    seen = status_of(shim.sh(STATUS, *steps, before=[PROC]))
+    assert seen["Uid"].split() == ["1000"] * 4
+    assert seen["Gid"].split() == ["1001"] * 4
+    assert seen["Groups"] == "7 8"
+    sets = [int(seen[name], 16) for name in ("CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb")]
+    assert sets == [0xFF, 1, 1, 5, 1]
+
+
+def test_capabilities_that_cannot_be(shim: Shim) -> None:
+    ambient = ["capabilities", "ff", "1", "0", "1", "1"]
+    assert fails(shim, ambient)[:2] == ("prctl", "EPERM")
+    less, more = (
+        ["capabilities", "0", "1", "0", "1", "0"],
+        ["capabilities", "0", "3", "0", "3", "0"],
+    )
+    assert fails(shim, less, more, at=1) == ("capset", "EPERM", 0)
+
+
+@AS_USER
+def test_a_user_that_is_not_mapped(shim: Shim) -> None:
+    assert fails(shim, ["user", "5", "0"]) == ("setresuid", "EINVAL", 1)
+    assert fails(shim, ["user", "0", "5"]) == ("setresgid", "EINVAL", 2)
+
+
+@AS_USER
+def test_groups_stay_where_they_cannot_be_set(shim: Shim) -> None:
+    assert shim.sh("id -u", ["user", "0", "0"]).out == "0\n"
+
+
+@AS_ROOT
+def test_the_streams_are_the_users(shim: Shim) -> None:
+    script = "id -u; echo again >/proc/self/fd/1; stat -c %u /proc/self/fd/0"
+    before = os.stat("/dev/null")
+    outcome = shim.sh(script, ["user", "1000", "1000"], before=[PROC], input="text")
+    assert outcome.out.split() == ["1000", "again", "1000"]
+    monitored = shim.plan(["user", "1000", "1000"], settings=[["monitor"]])
+    assert shim.run(monitored).report is None
+    after = os.stat("/dev/null")
+    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
+
+
+# ---- seccomp
+
+LOAD_NUMBER, IF_EQUAL, RETURN = 0x20, 0x15, 0x06
+ALLOW, ERRNO = 0x7FFF0000, 0x00050000
+
+
+def refusing(numbers: list[int], error: int, others: int = ALLOW) -> bytes:
+    """A filter under which these system calls fail."""
+    rows = [(LOAD_NUMBER, 0, 0, 0)]
+    for number in numbers:
+        rows += [(IF_EQUAL, 0, 1, number), (RETURN, 0, 0, ERRNO | error)]
+    return b"".join(struct.pack("<HBBI", *row) for row in (*rows, (RETURN, 0, 0, others)))
+
+
+def only(numbers: list[int]) -> bytes:
+    """A filter under which nothing but these works."""
+    rows = [(LOAD_NUMBER, 0, 0, 0)]
+    for number in numbers:
+        rows += [(IF_EQUAL, 0, 1, number), (RETURN, 0, 0, ALLOW)]
+    return b"".join(struct.pack("<HBBI", *row) for row in (*rows, (RETURN, 0, 0, ERRNO | 1)))
+
+
+X86 = pytest.mark.skipif(os.uname().machine != "x86_64", reason="numbers of system calls of x86-64")
+MKDIR, EXECVE, WRITE, EXIT, EXIT_GROUP = 83, 59, 1, 60, 231
+
+
+@X86
+@pytest.mark.parametrize("new_privs", [True, False])
+def test_seccomp(shim: Shim, new_privs: bool) -> None:
+    fd = memfd(refusing([MKDIR], 7))
+    steps = (
+        [["seccomp", str(fd), ""]] if new_privs else [["no-new-privs"], ["seccomp", str(fd), ""]]
+    )
+    outcome = shim.sh("mkdir /x 2>&1; cat /proc/self/status", *steps, before=[PROC], fds=[fd])
+    os.close(fd)
+    assert "Argument list too long" in outcome.out
+    assert "\nSeccomp:\t2\n" in outcome.out
+
+
+@X86
+@pytest.mark.parametrize("init", [False, True])
+def test_a_filter_needs_to_allow_only_what_the_program_does(shim: Shim, init: bool) -> None:
+    """Our own last calls come before it is loaded, if anybody may load it."""
+    if init:
+        pytest.skip("pid 1 is under the filter, and needs its own calls")
+    fd = memfd(only([EXECVE, WRITE, EXIT, EXIT_GROUP]))
+    plan = shim.plan(
+        ["no-new-privs"], ["seccomp", str(fd), ""], ["cwd", "/tmp"], end=[PATH, ["exec", "true"]]
+    )
+    outcome = shim.run(plan, fds=[fd])
+    os.close(fd)
+    assert outcome.report is None, repr(outcome)
+
+
+def test_seccomp_fails(shim: Shim) -> None:
+    for content, call, error in (
+        (b"", "pread", "EINVAL"),
+        (b"1234567", "pread", "EINVAL"),
+        (b"\0" * 8 * 4097, "pread", "E2BIG"),
+        (b"\xff" * 8, "seccomp", "EINVAL"),
+    ):
+        fd = memfd(content)
+        for steps in ([["seccomp", str(fd), ""]], [["no-new-privs"], ["seccomp", str(fd), ""]]):
+            plan = shim.plan(*steps)
+            failure = shim.run(plan, fds=[fd]).failure
+            assert failure == (plan.index(steps[-1]), call, error, 0)
+        os.close(fd)
+
+
+# ---- directory, environment, exec
+
+
+def test_cwd(shim: Shim) -> None:
+    assert shim.sh("pwd", ["cwd", "/etc"]).out == "/etc\n"
+    assert shim.sh("pwd", ["cwd", "/made/deep", "create"]).out == "/made/deep\n"
+    assert fails(shim, ["cwd", "/no/where"]) == ("chdir", "ENOENT", 1)
+    assert fails(shim, ["cwd", "/etc/motd"]) == ("chdir", "ENOTDIR", 1)
+
+
+def test_cwd_by_a_magic_link(shim: Shim) -> None:
+    (shim.root / "magic").symlink_to("/proc/self/fd/3")
+    assert fails(shim, ["cwd", "/proc/self/cwd"])[:2] == ("chdir", "ELOOP")
+    assert fails(shim, ["cwd", "/magic"])[1] in ("ELOOP", "ENOENT")
+
+
+def test_env(shim: Shim) -> None:
+    plan = shim.plan(end=[["env", "A=1", "B=x y", "PATH=/bin"], ["exec", "env"]])
+    assert shim.run(plan).out == "A=1\nB=x y\nPATH=/bin\n"
+    assert shim.run(shim.plan(end=[["env"], ["exec", "/bin/env"]])).out == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "status"),
+    [
+        ("nothing", "ENOENT", 127),
+        ("/bin/nothing", "ENOENT", 127),
+        ("", "ENOENT", 127),
+        ("/etc", "EISDIR", 126),
+        ("/etc/motd", "EACCES", 126),
+        ("closed", "EACCES", 126),
+        ("/bin/broken", "ENOEXEC", 126),
+        ("/bin/interpreted", "ENOENT", 127),
+        ("/etc/motd/x", "ENOTDIR", 126),
+    ],
+)
+def test_exec_fails(shim: Shim, word: str, error: str, status: int) -> None:
+    (shim.root / "bin/closed").write_text("#!/bin/sh\n")
+    (shim.root / "bin/broken").write_text("neither")
+    (shim.root / "bin/interpreted").write_text("#!/no/such\n")
+    for name in ("broken", "interpreted"):
+        (shim.root / "bin" / name).chmod(0o755)
+    plan = shim.plan(end=[PATH, ["exec", word]])
+    outcome = shim.run(plan)
+    assert outcome.failure == (len(plan) - 1, "execve", error, 1)
+    assert outcome.status == 125
+
+
+def test_exec_looks_on(shim: Shim) -> None:
+    """A directory, a file that cannot be run, an empty word of PATH: the next directory has it."""
+    for place in ("a", "b"):
+        (shim.root / place).mkdir()
+    (shim.root / "a/tool").mkdir()
+    (shim.root / "b/tool").write_text("")
+    (shim.root / "bin/tool").symlink_to("true")
+    env = ["env", "PATH=::/none:/etc/motd:/a:/b:/bin"]
+    assert shim.run(shim.plan(end=[env, ["exec", "tool"]])).report is None
+
+
+def test_nothing_stays_open(shim: Shim) -> None:
+    reader, writer = os.pipe()
+    plan = shim.plan(before=[PROC], end=[PATH, ["exec", "ls", "/proc/self/fd"]])
+    outcome = shim.run(plan, fds=[reader, writer])
+    os.close(reader)
+    os.close(writer)
+    assert outcome.out.split() == ["0", "1", "2", "3"]  # the last is the directory itself
+
+
+def test_preserve_fds(shim: Shim) -> None:
+    fd = memfd(b"given")
+    kept = os.dup2(fd, 3) if fd != 3 else fd
+    plan = shim.plan(settings=[["preserve-fds", "1"]], end=[PATH, ["exec", "sh", "-c", "cat <&3"]])
+    try:
+        assert shim.run(plan, fds=[kept]).out == "given"
+    finally:
+        os.close(fd)
+
+
+def test_exit_statuses(shim: Shim) -> None:
+    assert shim.sh("exit 7").status == 7
+    assert shim.sh("sh -c 'kill -9 $$'; exit $?").status == 137
+
+
+# ---- init
+
+
+def test_init_reaps(shim: Shim) -> None:
+    script = "(sleep 0.05 &) ; (sleep 0.05 &); sleep 0.3; cat /proc/[0-9]*/stat | grep -c ' Z ' ; cat /proc/1/comm; echo $$"
+    plan = shim.plan(before=[PROC], end=[PATH, ["init"], ["exec", "sh", "-c", script]])
+    assert shim.run(plan).out.split() == ["0", "rcrun:init", "2"]
+
+
+def test_init_ends_as_its_command(shim: Shim) -> None:
+    for script, status in (("exit 9", 9), ("kill -9 $$", 137), ("sleep 50 & exit 3", 3)):
+        plan = shim.plan(end=[PATH, ["init"], ["exec", "sh", "-c", script]])
+        assert shim.run(plan).status == status
+
+
+def test_init_says_why_exec_failed(shim: Shim) -> None:
+    plan = shim.plan(end=[PATH, ["init"], ["exec", "nothing"]])
+    assert shim.run(plan).failure == (len(plan) - 1, "execve", "ENOENT", 1)
+
+
+def test_init_forwards_signals(shim: Shim) -> None:
+    script = "trap 'echo got; exit 4' USR1; echo ready; while :; do sleep 0.05; done"
+    plan = shim.plan(end=[PATH, ["init"], ["exec", "sh", "-c", script]])
+    with shim.start(plan, stdout=-1) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(10)
+        assert process.stdout.read() == b"got\n"
+        assert process.wait(10) == 4
+
+
+# ---- time
+
+
+@pytest.mark.parametrize("init", [False, True])
+def test_time_namespace(shim: Shim, init: bool) -> None:
+    if not Path("/proc/self/timens_offsets").exists():
+        pytest.skip("this kernel has no time namespaces")
+    offsets = [["time-offset", "boottime", "1000000", "0"], ["time-offset", "monotonic", "5", "7"]]
+    plan = shim.plan(
+        before=[PROC],
+        types="mount,pid,time",
+        end=[PATH, *([["init"]] if init else []), ["exec", "cat", "/proc/uptime"]],
+    )
+    at = next(index for index, record in enumerate(plan) if record[0] == "propagation")
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    outcome = shim.run([*plan[:at], *offsets, *plan[at:]])
+    assert outcome.report is None, repr(outcome)
+    assert float(outcome.out.split()[0]) > uptime + 999_000
+    wrong = shim.run([*plan[:at], ["time-offset", "odd", "1", "0"], *plan[at:]])
+    assert wrong.failure == (at, "dprintf", "EINVAL", 0)
