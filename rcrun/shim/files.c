@@ -87,28 +87,24 @@ static unsigned long long nanoseconds(void)
 }
 
 /* The path is the caller's: a device, a pipe or a link that is there (/dev/null, /dev/stdout) stays what it is. */
-static int write_pid_file(const char *path, const char *text)
+int write_pid_file(const char *path, pid_t pid)
 {
 	struct stat status;
-	size_t length = strlen(text);
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%d", (int)pid);
 
 	if (lstat(path, &status) < 0 || S_ISREG(status.st_mode))
 		return write_aside(path, text);
 	autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -1;
-	return TEMP_FAILURE_RETRY(write(fd, text, length)) == (ssize_t)length ? 0 : -1;
+	return TEMP_FAILURE_RETRY(write(fd, text, (size_t)length)) == length ? 0 : -1;
 }
 
 int write_state(const struct plan *plan, pid_t pid)
 {
 	char text[256];
 
-	if (plan->settings.pid_path) {
-		(void)snprintf(text, sizeof(text), "%d", (int)pid);
-		if (write_pid_file(plan->settings.pid_path, text) < 0)
-			return -1;
-	}
 	if (!plan->settings.state_path)
 		return 0;
 	(void)snprintf(text, sizeof(text),

@@ -310,6 +310,9 @@ static int launch(struct report *report)
 	close_cleaner(&parent.sync);
 	if (result < 0)
 		return -1;
+	const char *pid_path = parent.plan->settings.pid_path;
+	if (pid_path && write_pid_file(pid_path, parent.init) < 0)
+		return fail_setting(report, "pid-file", "open");
 	if (write_state(parent.plan, parent.init) < 0)
 		return fail_setting(report, "state", "open");
 	close_cleaner(&parent.plan->settings.lock_fd);

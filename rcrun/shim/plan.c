@@ -266,8 +266,10 @@ static int check_settings(const struct plan *plan, struct report *report)
 		if (word)
 			return refuse(&plan->records[i], word, report);
 	}
-	if (session == SESSION_NONE || (session == SESSION_ATTACH && !plan->settings.attach_path))
-		return refuse(&plan->records[plan->count > 1 ? 1 : 0], 1, report);
+	if (session == SESSION_NONE || (session == SESSION_ATTACH && !plan->settings.attach_path)) {
+		report->step = record_named(plan, "session");
+		return fail_with(report, "plan", EPROTO);
+	}
 	const struct record *last = &plan->records[plan->first_on_exit - 1];
 	if ((session == SESSION_CONTAINER || session == SESSION_EXEC) && !record_is(last, "exec"))
 		return refuse(last, 0, report);

@@ -288,6 +288,7 @@ _Noreturn void on_failure(const struct plan *plan, const struct report *report);
 /* --- files.c --------------------------------------------------------------------------------------- */
 
 int write_aside(const char *path, const char *text);
+int write_pid_file(const char *path, pid_t pid);
 int write_state(const struct plan *plan, pid_t pid);
 int write_exit(const struct plan *plan, int status);
 int exit_code(int status);                   /* of a wait status: the one place that knows 128+n */

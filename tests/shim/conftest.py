@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from accounts import Account
-from shim.plans import Shim
+from shim.plans import Shim, is_alive
 
 HERE = Path(__file__).resolve().parent
 SHIM = HERE.parent.parent / "rcrun" / "shim"
@@ -284,3 +284,22 @@ def keyboard(relay: Relay) -> Iterator[Callable[..., Keyboard]]:
 def shim(account: Account) -> Shim:
     """The real shim, as root and as the ordinary user."""
     return Shim(account)
+
+
+@pytest.fixture
+def files(shim: Shim) -> dict[str, Path]:
+    return {
+        name: shim.dir / name for name in ("state", "exit", "pid-file", "log", "attach", "start")
+    }
+
+
+@pytest.fixture
+def detached(shim: Shim, files: dict[str, Path]) -> Iterator[list[list[str]]]:
+    """Settings of a container with a monitor, which is ended after the test."""
+    names = ("state", "exit", "pid-file", "attach")
+    yield [["monitor"], *[[name, str(files[name])] for name in names]]
+    if files["pid-file"].exists() and not files["exit"].exists():
+        pid = int(files["pid-file"].read_text())
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: not is_alive(pid))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,6 +20,8 @@ APPLETS = (
     " stat touch tr true tty umount wc"
 )
 PATH = ["env", "PATH=/bin"]
+SLEEP = [PATH, ["exec", "sleep", "60"]]
+PROC = ["mount", "proc", "proc", "/proc", "nosuid,nodev,noexec", ""]
 
 Records = Iterable[Sequence[str]]
 
@@ -189,3 +193,43 @@ def script(path: Path, text: str) -> str:
     path.write_text(f"#!/bin/sh\nPATH={SYSTEM_PATH}\n{text}\n")
     path.chmod(0o755)
     return str(path)
+
+
+def start_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return text.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def whole_json(path: Path) -> dict[str, int]:
+    deadline = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < deadline, f"no {path}"
+        time.sleep(0.01)
+    document: dict[str, int] = json.loads(path.read_text())
+    return document
+
+
+def hook(
+    kind: str, index: int, path: str, *args: str, timeout: int = 0, env: tuple[str, ...] = ()
+) -> list[str]:
+    return ["hook", kind, str(index), str(timeout), path, str(len(args)), *args, *env]
+
+
+def fails(shim: Shim, *steps: list[str], at: int = 0, **given: object) -> tuple[str, str, int]:
+    """The report of steps behind the pivot, which must be about the one at this place among them."""
+    plan = shim.plan(*steps, before=[PROC], **given)  # type: ignore[arg-type]
+    outcome = shim.run(plan)
+    assert outcome.failure is not None, repr(outcome)
+    assert plan[outcome.failure[0]] == steps[at], repr(outcome)
+    return outcome.failure[1:]
