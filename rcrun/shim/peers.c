@@ -306,7 +306,8 @@ static void receive(struct relay *relay, struct relay_client *client)
 
 	ssize_t count = TEMP_FAILURE_RETRY(
 		recv(client->fd, packet, size, MSG_DONTWAIT | MSG_TRUNC));
-	if (count < 0 && errno == EAGAIN)
+	/* ECONNRESET, once: it left without reading our last packet; what it said before comes with the next call */
+	if (count < 0 && (errno == EAGAIN || errno == ECONNRESET))
 		return;
 	if (count <= 0 || (size_t)count > size ||
 	    !take_packet(relay, client, packet, (size_t)count))

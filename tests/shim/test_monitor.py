@@ -44,6 +44,17 @@ def test_a_word_is_heard_though_its_client_left(relay):
     assert process.wait(10) == 137
 
 
+def test_a_word_is_heard_though_its_client_read_nothing(relay):
+    """With something unread in its socket a client that leaves resets the connection."""
+    process = relay.monitor(*sh("echo ready; exec sleep 60"))
+    relay.peer(OUT).expect(b"P")
+    passer = relay.peer(OUT | ERR)
+    time.sleep(0.1)  # so that it has been told something
+    passer.send(b"S\x09")
+    passer.close()
+    assert process.wait(10) == 137
+
+
 def test_clients_are_served_before_the_launch_is_complete(relay):
     process = relay.start(
         *("monitor", "--created", "--listen", relay.socket, *sh("sleep 0.5; echo text; exit 2")),
