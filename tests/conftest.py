@@ -72,9 +72,10 @@ class Accounts:
 def accounts() -> Iterator[Accounts]:
     base_dir = Path(store_parent(), f"rcrun-tests-{os.getpid()}")
     base_dir.mkdir(mode=0o755)
+    begun = time.time()
     made = Accounts(base_dir)
     yield made
-    left = leftovers(made)
+    left = leftovers(made) + sanitizer_reports(begun)
     for account in made.made.values():
         account.remove()
     shutil.rmtree(base_dir, ignore_errors=True)
@@ -93,6 +94,15 @@ def leftovers(accounts: Accounts) -> list[str]:
         if not left:
             break
     return left
+
+
+def sanitizer_reports(begun: float) -> list[str]:
+    """What a shim with sanitizers has said since then (rcrun/shim/sanitize.c)."""
+    return [
+        f"{path}: {path.read_text(errors='replace')}"
+        for path in Path("/tmp").glob("rcrun-shim-report.*")
+        if path.stat().st_mtime >= begun
+    ]
 
 
 @pytest.fixture(params=["user", "root"])

@@ -66,8 +66,8 @@ def test_killed_before_a_call(rcrun, traces, chance, strace):
             traces.check_nothing_left()
     traces.clean()
     traces.check_nothing_left()
-    print(f"{killed} were killed")
-    assert killed, "strace kills nobody"
+    print(f"{killed} commands were killed, and so many more of the shim's processes")
+    assert killed or rounds(0) < 100, "strace kills nobody"
     rcrun("run", "--rm", *NO_NETWORK, "busybox", "true").check()
 
 
