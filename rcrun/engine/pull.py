@@ -265,7 +265,7 @@ class _RegistryPull:
     def _check_platform(self, config: documents.ImageConfig, platform: str) -> None:
         """An image without an index may be for another platform than was asked for."""
         made_for = documents.platform_text(config)  # type: ignore[arg-type]
-        if platform and not _suits(made_for, platform):
+        if platform and not documents.suits(made_for, platform):
             name = grammar.familiar(self.reference)
             raise NotFound(
                 f'image "{name}" is made for "{made_for}", not for "{platform}"',
@@ -302,14 +302,6 @@ class _RegistryPull:
 
     def _unusable(self, fault: str) -> InvalidInput:
         return InvalidInput(f'image "{grammar.familiar(self.reference)}" cannot be used: {fault}')
-
-
-def _suits(made_for: str, wanted: str) -> bool:
-    """Whether the words of one platform are a beginning of the other's: a variant may be left out."""
-    made, asked = made_for.split("/"), wanted.split("/")
-    if asked[0] != "linux":
-        asked = ["linux", *asked]
-    return all(one == other for one, other in zip(made, asked, strict=False))
 
 
 def unpack(context: Context, image: Image, progress: Progress) -> None:

@@ -140,6 +140,14 @@ def platform_text(platform: Platform | None) -> str:
     return "/".join(word for word in words if word)
 
 
+def suits(made_for: str, wanted: str) -> bool:
+    """Whether the words of one platform are a beginning of the other's: a variant may be left out."""
+    made, asked = made_for.split("/"), wanted.split("/")
+    if asked[0] != "linux":
+        asked = ["linux", *asked]
+    return all(one == other for one, other in zip(made, asked, strict=False))
+
+
 def _fits(platform: Platform | None, architecture: str) -> bool:
     given = platform or {}
     return given.get("os") == "linux" and given.get("architecture") == architecture

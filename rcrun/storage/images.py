@@ -88,8 +88,19 @@ def load(store: Store, descriptor: Descriptor, platform: str = "") -> Image:
         raise InvalidInput(
             f'image configuration "{manifest["config"]["digest"]}" cannot be used: {fault}'
         )
+    if platform and config.get("architecture"):
+        _check_platform(descriptor, config, platform)
     chain = documents.chain_ids(config["rootfs"]["diff_ids"])
     return Image(descriptor, chosen["digest"], manifest, config, chain)
+
+
+def _check_platform(descriptor: Descriptor, config: ImageConfig, platform: str) -> None:
+    """An image without an index is there, but not for the platform that was asked for."""
+    made_for = documents.platform_text(config)  # type: ignore[arg-type]
+    wanted(platform)
+    if not documents.suits(made_for, platform):
+        name = layout.name_of(descriptor) or descriptor["digest"]
+        raise NotFound(f'image "{name}" is made for "{made_for}", not for "{platform}"')
 
 
 def every(store: Store) -> list[Image]:

@@ -110,6 +110,14 @@ def test_platform_of_an_index(store: Store) -> None:
         images.find(store, "x", platform="a/b/c")
 
 
+def test_an_image_for_another_platform_is_not_there(store: Store, make_image) -> None:  # type: ignore[no-untyped-def]
+    make_image(NAME, architecture="s390x")
+    assert images.find(store, "x").config["architecture"] == "s390x"
+    assert images.find(store, "x", platform="linux/s390x").reference == NAME
+    with pytest.raises(NotFound, match='is made for "linux/s390x", not for "arm64"'):
+        images.find(store, "x", platform="arm64")
+
+
 def test_the_only_platform_is_taken(store: Store) -> None:
     layout.add_reference(store, index_of(store, {"os": "linux", "architecture": "odd"}), NAME)
     assert images.find(store, "x").config["config"] == {"User": "0"}
