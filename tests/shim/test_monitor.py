@@ -50,8 +50,10 @@ def test_a_word_is_heard_though_its_client_read_nothing(relay):
     relay.peer(OUT).expect(b"P")
     passer = relay.peer(OUT | ERR)
     time.sleep(0.1)  # so that it has been told something
+    process.send_signal(signal.SIGSTOP)
     passer.send(b"S\x09")
     passer.close()
+    process.send_signal(signal.SIGCONT)
     assert process.wait(10) == 137
 
 
