@@ -251,6 +251,15 @@ static int reap(pid_t command, int *status)
 	return 0;
 }
 
+/* The container's root may read our memory from now on: paths of the host, environments of hooks. */
+static void forget(const struct plan *plan)
+{
+	for (int i = 0; i < plan->count; i++)
+		for (int word = 0; word < plan->records[i].count; word++)
+			explicit_bzero(plan->records[i].words[word],
+				       strlen(plan->records[i].words[word]));
+}
+
 static _Noreturn void init_loop(pid_t command, const sigset_t *all)
 {
 	int status = 0;
@@ -288,6 +297,7 @@ static int exec_beneath_init(struct context *context, const struct record *recor
 		return exec_now(context, record, report);
 	/* none of ours stays open: the streams end with the command, the sync socket says that exec succeeded */
 	(void)sys_close_range(0, ~0U, 0);
+	forget(context->plan);
 	init_loop(command, &all);
 }
 
