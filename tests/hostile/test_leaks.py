@@ -190,6 +190,10 @@ def test_environment_and_memory_of_the_init(rcrun, attack, secret):
     got = rcrun("exec", "web", "sh", "-c", "tr '\\0' '\\n' < /proc/1/environ; cat /proc/1/cmdline")
     assert "in-the-environment" not in got.out
     assert str(rcrun.store_dir) not in got.out
+    place = str(rcrun.store_dir / "containers")
+    for text in (place, "in-the-environment", "attach.sock"):
+        got = rcrun("exec", "web", "/attack", "search", "1", text[:4], text[4:])
+        assert got.out in ("not there\n", "/proc/1/mem: Permission denied\n"), text
 
 
 # ---- groups and rights

@@ -310,3 +310,35 @@ def test_oci_device_rules_hold(hostile_bundle):
     hostile_bundle.process(args=["/attack", "read", "/n", "/dev/null"])
     got = hostile_bundle.run().check()
     assert got.out == "/n: Permission denied\n/dev/null: read \n"
+
+
+# ---- what is the whole host's
+
+
+def test_the_kernel_of_the_host_cannot_be_configured(rcrun, attack):
+    """Root's container, too, reads at most: what these files do, they do to the host."""
+    script = """
+    for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sys/vm/panic_on_oom \
+        /proc/sys/fs/binfmt_misc/register /proc/sysrq-trigger /proc/irq/0/smp_affinity \
+        /sys/kernel/uevent_helper /sys/kernel/mm/transparent_hugepage/enabled /sys/power/state \
+        /sys/fs/cgroup/*/release_agent /sys/fs/cgroup/release_agent /sys/fs/cgroup/cgroup.procs \
+        /sys/fs/cgroup/*/cgroup.procs /sys/fs/cgroup/*/tasks /sys/firmware/x; do
+        [ -e $f ] && (: > $f) 2>/dev/null && echo wrote $f
+    done
+    mount -o remount,rw /sys 2>/dev/null && echo remounted
+    mount -t sysfs x /mnt 2>/dev/null && echo mounted
+    mkdir -p /m; mount -t tmpfs x /m 2>/dev/null && echo mounted
+    echo over"""
+    for options in ((), ("--network", "host"), ("--init",)):
+        more = options if "host" in options else (*options, *NO_NETWORK)
+        got = rcrun("run", "--rm", *more, "busybox", "sh", "-c", script)
+        assert got.out == "over\n", options
+
+
+@pytest.mark.parametrize("account", ["root"], indirect=True)
+def test_capabilities_that_would_be_the_hosts(rcrun):
+    got = rcrun("run", "--rm", *NO_NETWORK, "busybox", "grep", "CapBnd", "/proc/self/status")
+    mask = int(got.check().out.split()[1], 16)
+    # SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, SYS_TIME, SYSLOG, NET_ADMIN, BPF
+    for bit in (16, 17, 19, 21, 22, 25, 34, 12, 39, 2):
+        assert not mask >> bit & 1, bit
