@@ -147,18 +147,22 @@ static int join(const struct plan *plan, struct report *report)
 	return join_paths(plan, report) < 0 ? -1 : 0;
 }
 
-bool has_user_namespace(const struct plan *plan)
+const char *joined_user_namespace(const struct plan *plan)
 {
-	const struct record *process = plan->settings.join_pid;
-
-	if (plan->settings.unshare & CLONE_NEWUSER ||
-	    (process && strstr(process->words[3], "user")))
-		return true;
 	for (int i = 0; i < plan->first_step; i++)
 		if (record_is(&plan->records[i], "join") &&
 		    strcmp(plan->records[i].words[1], "user") == 0)
-			return true;
-	return false;
+			return plan->records[i].words[2];
+	return NULL;
+}
+
+/* Another than ours may be. */
+static bool has_user_namespace(const struct plan *plan)
+{
+	const struct record *process = plan->settings.join_pid;
+
+	return plan->settings.unshare & CLONE_NEWUSER || joined_user_namespace(plan) ||
+	       (process && strstr(process->words[3], "user"));
 }
 
 /* --- C ------------------------------------------------------------------------------------------------ */
@@ -247,8 +251,8 @@ static _Noreturn void container_main(struct context *context)
 /* What clone3(2) says about the cgroup that we asked for; E2BIG: before 5.7. */
 static bool is_about_cgroup(int error)
 {
-	return error == EACCES || error == EBUSY || error == ENODEV || error == EOPNOTSUPP ||
-	       error == E2BIG;
+	return error == EACCES || error == EBADF || error == EBUSY || error == ENODEV ||
+	       error == EOPNOTSUPP || error == E2BIG;
 }
 
 /* The namespaces, and C in them; in C this does not return. */

@@ -184,18 +184,26 @@ static int await_setup(struct report *report)
 	return poll(&said, 1, 0) > 0 ? 0 : fail_killed(parent.setup_status, report);
 }
 
+/* One that was joined is opened by its path: who joined it has closed his own files to us (launch.c). */
+static int open_user_namespace(pid_t pid)
+{
+	const char *path = joined_user_namespace(parent.plan);
+	char made[48];
+
+	(void)snprintf(made, sizeof(made), "/proc/%d/ns/user", (int)pid);
+	if (parent.plan->settings.unshare & CLONE_NEWUSER)
+		path = made;
+	return path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+}
+
 static int on_child(pid_t pid, struct report *report)
 {
-	char path[48];
-
 	parent.init = pid;
 	parent.relay.child = pid;
 	if (map_ids(parent.plan, pid, report) < 0)
 		return -1;
-	if (has_user_namespace(parent.plan) && parent.plan->first_on_exit < parent.plan->count) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-		parent.user_namespace = open(path, O_RDONLY | O_CLOEXEC);
-	}
+	if (parent.plan->first_on_exit < parent.plan->count)
+		parent.user_namespace = open_user_namespace(pid);
 	TRY(report, sync_send(parent.sync, SYNC_MAPPED, pid, -1, NULL));
 	return helpers_start(parent.plan, pid, report);
 }

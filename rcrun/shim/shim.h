@@ -275,7 +275,7 @@ int sync_send(int sync, enum sync_kind kind, pid_t pid, int passed_fd, const str
 int sync_receive(int sync, struct sync_message *message, int *passed_fd);
 int sync_expect(int sync, enum sync_kind kind, struct report *report);
 
-bool has_user_namespace(const struct plan *plan); /* another than ours may be */
+const char *joined_user_namespace(const struct plan *plan); /* its path, NULL: none */
 _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent); /* I, then C */
 /* M, or P without a monitor; its exit status. `done` gets a byte when the launch is over, -1: nobody asks. */
 int parent_main(struct plan *plan, int client, int done);
