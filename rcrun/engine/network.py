@@ -37,14 +37,12 @@ def is_lost(container: Container, now: Status) -> bool:
 
 
 def _names_us(container: Container, pid: int) -> bool:
-    """The number may be another process's by now: pasta has our live directory among its words."""
+    """The number may be another process's by now: pasta has our id in one of its words."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read().split(b"\0")
+            return container.id.encode() in file.read()
     except OSError:
         return False
-    inside = os.fsencode(container.live_dir) + b"/"
-    return any(word.startswith(inside) for word in words)
 
 
 def _parent(pid: int) -> int:

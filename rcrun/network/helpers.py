@@ -27,10 +27,16 @@ _INSTEAD = "rcrun: warning: {} could not make the network, {} does it instead"
 _WORD_OF_BETTER_ONES = b"--no-copy-routes"
 
 # pasta gives up the privilege by which root may open another process's namespace, but a mounted one anybody may.
-_AS_ROOT = (
-    'file=$1; shift; : >"$file" && mount --bind "$0" "$file" && "$@" --netns "$file"; '
-    'status=$?; umount -l "$file"; exit $status'
-)
+# In /tmp, since that is where pasta's AppArmor profile lets it read and write for root.
+_AS_ROOT = """
+pid_file=$1 dir=$2; shift 2
+umount -l "$dir/netns" 2>/dev/null; rm -rf "$dir"
+mkdir -m 700 "$dir" && : >"$dir/netns" && mount --bind "$0" "$dir/netns" &&
+    "$@" --netns "$dir/netns" --no-netns-quit --pid "$dir/pid" && cat "$dir/pid" >"$pid_file"
+status=$?
+umount -l "$dir/netns" 2>/dev/null; rm -rf "$dir"
+exit $status
+"""
 
 
 class Surroundings:
@@ -102,10 +108,11 @@ def _pasta_words(
 ) -> list[str]:
     ports, options = network.get("bound") or [], network.get("options") or []
     pid_file = f"{live_dir}/{PID_FILE}"
-    words = pasta.words(ports, options, around.host, pid_file=pid_file, forwards=around.forwards)
+    words = pasta.words(ports, options, around.host, forwards=around.forwards)
     if not around.as_root:
-        return [program, *words, "@PID@"]
-    mounted = ["/bin/sh", "-c", _AS_ROOT, "/proc/@PID@/ns/net", f"{live_dir}/netns"]
+        return [program, *words, "--pid", pid_file, "@PID@"]
+    folder = f"/tmp/rcrun-pasta-{os.path.basename(live_dir)}"
+    mounted = ["/bin/sh", "-c", _AS_ROOT, "/proc/@PID@/ns/net", pid_file, folder]
     return [*mounted, program, "--netns-only", "--runas", "0:0", *words]
 
 

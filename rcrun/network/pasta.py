@@ -32,7 +32,6 @@ def words(
     options: Sequence[str],
     host: tuple[str, str],
     *,
-    pid_file: str,
     forwards: bool = True,
 ) -> list[str]:
     """No ports but the published ones, in neither direction; `host` as route.own_addresses() says it.
@@ -48,7 +47,6 @@ def words(
         *([] if _ARRANGING.intersection(own) else address_words(host)),
         *([] if _has(own, "-I", "--ns-ifname") else ["-I", INTERFACE]),
         *(_forward_words(host) if forwards and not _has(own, "--dns-forward") else []),
-        "--pid", pid_file,
         *_port_words("-t", "tcp", ports),
         *_port_words("-u", "udp", ports),
         "-T", "none",

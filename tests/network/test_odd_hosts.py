@@ -31,7 +31,7 @@ ip route add default via 203.0.113.1
 NAME_SERVER = """
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("127.0.0.53", 53))
+s.bind(("ADDRESS", 53))
 while True:
     question, source = s.recvfrom(2000)
     end = question.index(b"\\0", 12) + 5
@@ -66,23 +66,29 @@ def odd_host(rcrun, tmp_path):
     return run
 
 
-def serving_names(prepare: str = "") -> str:
-    return f"{prepare}\n{PYTHON} -c '{NAME_SERVER}' & sleep 0.3"
+def serving_names(prepare: str, address: str) -> str:
+    server = NAME_SERVER.replace("ADDRESS", address)
+    return f"{prepare}\n{PYTHON} -c '{server}' & sleep 0.3"
 
 
-@pytest.mark.parametrize("prepare", ["", WITH_ROUTE], ids=["no route", "a route"])
-@pytest.mark.parametrize("kind", ["pasta", "slirp4netns"])
 @pytest.mark.requires("pasta", "slirp4netns")
-def test_a_resolver_on_the_loopback(odd_host, prepare, kind):
+@pytest.mark.parametrize(
+    ("prepare", "address"),
+    [("", "127.0.0.53"), (WITH_ROUTE, "127.0.0.53"), (WITH_ROUTE, "203.0.113.9")],
+    ids=["no route", "a route", "elsewhere"],
+)
+@pytest.mark.parametrize("kind", ["pasta", "slirp4netns"])
+def test_names(odd_host, prepare, address, kind):
+    """Of a server on the loopback, such as systemd-resolved, and of one on the network."""
     got = odd_host(
         'exec rcrun run --rm --network "$0" "$@"',
         *(kind, *INSIDE, "busybox", PYTHON, "-c", LOOK_UP),
-        prepare=serving_names(prepare),
+        prepare=serving_names(prepare, address),
+        resolv=f"nameserver {address}",
     )
     assert (got.stdout, got.stderr) == ("192.0.2.77\n", "")
 
 
-@pytest.mark.requires("pasta")
 def test_without_a_default_route(odd_host):
     look = "ip -4 -o addr show dev eth0; cat /etc/hosts"
     script = 'rcrun run --rm --add-host gw:host-gateway busybox sh -c "$0"'

@@ -21,14 +21,14 @@ def port(host: int, inside: int = 80, ip: str = "0.0.0.0", protocol: str = "tcp"
 def words(
     *ports: dict[str, Any], options: tuple[str, ...] = (), host: tuple[str, str] = BOTH
 ) -> str:
-    return " ".join(pasta.words(ports, options, host, pid_file="/live/pasta.pid"))
+    return " ".join(pasta.words(ports, options, host))
 
 
 def test_the_whole_line() -> None:
     assert words(port(8080)) == (
         "--config-net --quiet --no-map-gw -a 10.0.2.100 -n 24 -g 10.0.2.2 "
         "-a fd72:6372:756e::100 -g fd72:6372:756e::2 --no-ra --no-dhcpv6 -I eth0 "
-        "--dns-forward 10.0.2.3 --pid /live/pasta.pid -t 0.0.0.0/8080:80 -u none -T none -U none"
+        "--dns-forward 10.0.2.3 -t 0.0.0.0/8080:80 -u none -T none -U none"
     )
 
 
@@ -54,7 +54,7 @@ def test_names_are_asked_where_the_host_has_an_address() -> None:
 
 def test_the_hosts_own_server_keeps_its_answers() -> None:
     """Debian 12's pasta gives them the forwarder's address, so it must have none."""
-    line = pasta.words([], (), BOTH, pid_file="/live/pasta.pid", forwards=False)
+    line = pasta.words([], (), BOTH, forwards=False)
     assert "--dns-forward" not in line
     assert not resolv.asks_forwarder("nameserver 192.0.2.53\nnameserver 2001:db8::53\n")
     for server in ("10.0.2.3", "127.0.0.53", "::1", "fd72:6372:756e::3"):
@@ -169,8 +169,8 @@ def test_debian_12s_pasta_does_not_publish(tmp_path: Path) -> None:
 def test_as_root_the_namespace_is_mounted_first(tmp_path: Path) -> None:
     (record,) = Host(tmp_path, "pasta").records(DEFAULT, as_root=True)
     assert record[2] == "/bin/sh"
-    assert record[5:8] == ["/proc/@PID@/ns/net", "/live/netns", f"{tmp_path}/pasta"]
-    assert record[8:11] == ["--netns-only", "--runas", "0:0"]
+    assert record[5:8] == ["/proc/@PID@/ns/net", "/live/pasta.pid", "/tmp/rcrun-pasta-live"]
+    assert record[8:12] == [f"{tmp_path}/pasta", "--netns-only", "--runas", "0:0"]
 
 
 def test_neither_is_installed(tmp_path: Path) -> None:
