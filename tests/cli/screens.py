@@ -20,6 +20,10 @@ CTRL_A, CTRL_C, CTRL_D, CTRL_P, CTRL_Q, CTRL_Z = (
     b"\x1a",
 )
 PROMPT = b"ready> "
+NO_NETWORK = ("--network", "none")
+SHELL = (*NO_NETWORK, "-e", "PS1=ready> ", "--name", "web", "busybox", "sh")
+# Shows every byte that it reads as soon as it comes.
+BYTES = ("sh", "-c", "stty raw -echo; echo ready; exec hexdump -v -e '1/1 \"<%02x>\"'")
 
 
 class Screen:
@@ -104,3 +108,7 @@ def until(condition, seconds=10.0):
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+def state_of(rcrun, name="web"):
+    return rcrun("inspect", "-f", "{{.State.Status}}", name).check().out.strip()
