@@ -87,6 +87,8 @@ static void init_ended(struct relay *relay, int status)
 	relay->deadline = now_ms() + STALL_MS;
 	for (int i = 0; i < RELAY_CLIENTS; i++) {
 		struct relay_client *client = &relay->clients[i];
+		if (client->fd < 0)
+			continue;
 		(void)setsockopt(client->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 		pay_client(relay, client);
 	}

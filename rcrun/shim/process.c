@@ -302,11 +302,13 @@ int step_capabilities(struct context *context, const struct record *record, stru
 
 	(void)context;
 	for (unsigned long capability = 0; capability < 64; capability++) {
-		int held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+		if (bounding >> capability & 1 || prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0)
+			continue;
+		int error = errno, held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
 		if (held < 0)
 			break; /* this kernel knows no more */
-		if (held && !(bounding >> capability & 1))
-			TRY(report, prctl(PR_CAPBSET_DROP, capability, 0, 0, 0));
+		if (held)
+			return fail_with(report, "prctl", error);
 	}
 	TRY(report, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
 	if (set_capabilities(effective, permitted, inheritable) < 0)
