@@ -36,6 +36,7 @@ struct client {
 	sigset_t signals, before; /* those that are ours, and the mask that was */
 	bool over;
 	int result;
+	long long resize_at;   /* the size follows that was sent too large before; 0: it is right */
 	bool launched, warned; /* P came; a signal came before it */
 	bool deaf;             /* the monitor receives no more */
 	bool input_open;       /* no end of file yet */
@@ -111,13 +112,14 @@ static void send_small(struct client *client, const void *packet, size_t length)
 		client->deaf |= errno == EPIPE || errno == ECONNRESET;
 }
 
-static void send_size(struct client *client)
+static void send_size(struct client *client, int more)
 {
 	uint16_t size[2];
 	char packet[1 + sizeof size] = {PACKET_SIZE};
 
-	if (!client->options->terminal || !tty_size(size))
+	if (!client->options->terminal || (client->resize_at && !more) || !tty_size(size))
 		return;
+	size[0] = htole16((uint16_t)(le16toh(size[0]) + more));
 	memcpy(packet + 1, size, sizeof size);
 	send_small(client, packet, sizeof packet);
 }
@@ -126,7 +128,7 @@ static void take_terminal(struct client *client)
 {
 	if (client->launched && client->options->terminal && client->options->in)
 		tty_raw(&client->tty);
-	send_size(client);
+	send_size(client, 0);
 }
 
 /* Let a signal do what it does to any program: end us, or stop us until we are continued. */
@@ -162,7 +164,7 @@ static void on_signals(struct client *client)
 	while (!client->over && read(client->signal_fd, &info, sizeof info) == sizeof info) {
 		int number = (int)info.ssi_signo;
 		if (number == SIGWINCH)
-			send_size(client);
+			send_size(client, 0);
 		else if (number == SIGCONT)
 			take_terminal(client);
 		if (number != SIGWINCH && client->options->sig_proxy)
@@ -364,12 +366,37 @@ static void receive(struct client *client)
 
 /* --- the loop ------------------------------------------------------------------------------------ */
 
-static int timeout(const struct client *client)
+static int time_left(long long until)
+{
+	long long left = until - now_ms();
+	return left > 0 ? (int)left : 0;
+}
+
+static int keys_timeout(const struct client *client)
 {
 	if (client->detach.held == 0 || !wants_input(client))
 		return -1;
-	long long left = client->detach.until - now_ms();
-	return left > 0 ? (int)left : 0;
+	return time_left(client->detach.until);
+}
+
+static int timeout(const struct client *client)
+{
+	int keys = keys_timeout(client);
+
+	if (client->resize_at == 0)
+		return keys;
+	int size = time_left(client->resize_at);
+	return keys >= 0 && keys < size ? keys : size;
+}
+
+static void on_time(struct client *client)
+{
+	if (keys_timeout(client) == 0)
+		release_keys(client);
+	if (client->resize_at == 0 || time_left(client->resize_at) > 0)
+		return;
+	client->resize_at = 0;
+	send_size(client, 0);
 }
 
 static void turn(struct client *client)
@@ -421,7 +448,10 @@ static int begin(struct client *client, int socket, const struct client_options 
 	if (client->signal_fd < 0)
 		return -1;
 	send_small(client, hello, sizeof hello);
-	send_size(client);
+	/* A shell draws its prompt again when it sees another size; so it must have time to see it. */
+	if (options->redraw)
+		client->resize_at = now_ms() + REDRAW_MS;
+	send_size(client, options->redraw ? 1 : 0);
 	return 0;
 }
 
@@ -451,8 +481,7 @@ int client_run(int socket, const struct client_options *options, struct report *
 		return CLIENT_BROKEN;
 	}
 	while (!client.over) {
-		if (timeout(&client) == 0)
-			release_keys(&client);
+		on_time(&client);
 		send_input(&client);
 		turn(&client);
 	}

@@ -174,7 +174,7 @@ struct detach {
 	long long until; /* then they are given back */
 };
 
-enum { DETACH_MS = 1000 };
+enum { DETACH_MS = 1000, REDRAW_MS = 50 };
 
 /* `out` has room for `length` and DETACH_KEYS_MAX more. Returns how much is there to be sent. */
 size_t detach_filter(struct detach *detach, const char *in, size_t length, char *out,
@@ -187,6 +187,7 @@ struct client_options {
 	bool in, out, err;
 	bool sig_proxy; /* signals are the container's; else they act on the client */
 	bool terminal;  /* the container has a terminal: raw mode, sizes, detach keys */
+	bool redraw;    /* what runs there is to show itself again */
 	const unsigned char *detach_keys;
 	size_t detach_key_count; /* 0: none; at most DETACH_KEYS_MAX */
 };

@@ -67,6 +67,18 @@ def test_detach_says_so_and_attach_goes_on(rcrun, shell, screen):
     assert again.end() == 6
 
 
+def test_who_comes_back_sees_something(screen):
+    """As docker does it: the size changes and changes back, so that a shell draws its prompt again."""
+    script = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done"
+    words = ("run", "-it", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", script)
+    shown = screen(*words, rows=30, columns=100)
+    shown.expect(b"ready")
+    shown.type(CTRL_P + CTRL_Q)
+    shown.end()
+    again = screen("attach", "web", rows=30, columns=100)
+    again.expect(b"30 100\r\n")
+
+
 def test_a_part_of_the_detach_keys_passes_after_a_second(screen):
     shown = screen("run", "-it", "--rm", *NO_NETWORK, "busybox", *BYTES)
     shown.expect(b"ready\n")
