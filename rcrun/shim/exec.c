@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 int step_env(struct context *context, const struct record *record, struct report *report)
@@ -151,11 +152,14 @@ static int take_terminal(const struct context *context, struct report *report)
 
 static void reset_signals(void)
 {
+	/* the kernel's struct sigaction, with room for every architecture's; zeroes are SIG_DFL */
+	static const uint64_t by_default[8];
 	sigset_t none;
 
 	(void)sigemptyset(&none);
+	/* by the call itself: the C library keeps two numbers from us that a caller may have ignored */
 	for (int signal_number = 1; signal_number < NSIG; signal_number++)
-		(void)signal(signal_number, SIG_DFL);
+		(void)syscall(SYS_rt_sigaction, signal_number, &by_default, NULL, sizeof(uint64_t));
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

@@ -65,7 +65,7 @@ def test_much_binary_output_arrives_whole(relay):
 def test_a_slow_reader_gets_the_end_after_the_container_has_gone(relay):
     process = relay.start(
         *("run", "--stdin", "--streams", "io", "--listen", relay.socket),
-        *sh("read line; head -c 250000 /dev/zero"),
+        *sh("read line; head -c 150000 /dev/zero"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -75,7 +75,7 @@ def test_a_slow_reader_gets_the_end_after_the_container_has_gone(relay):
     process.stdin.close()
     assert waiter.expect(b"X") == bytes(4), "the end is told though the reader did not read"
     time.sleep(0.3)
-    assert len(process.stdout.read()) == 250000
+    assert len(process.stdout.read()) == 150000
     assert process.wait(10) == 0
 
 
