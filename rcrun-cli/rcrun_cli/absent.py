@@ -6,7 +6,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COPY_OUT = "skopeo reads the store: skopeo copy oci:~/.local/share/rcrun:NAME docker-archive:FILE"
+_COPY_OUT = (
+    "skopeo reads the store: "
+    "skopeo copy oci:$HOME/.local/share/rcrun:docker.io/library/NAME:TAG docker-archive:FILE:NAME:TAG"
+)
 _NETWORKS = "containers have no networks in common yet; --network host joins the host's"
 
 # By the words behind `rcrun`; a group stands for what is in it.
