@@ -116,11 +116,14 @@ def error_for(plan: Plan, report: Report, facts: HostFacts | None = None) -> Ste
 
 
 def _has_ended(record: Sequence[str], plan: Plan, report: Report) -> bool:
-    """Its init is gone, or went before our process was made: a pid namespace without its init makes none."""
+    """Its init is gone, or went before our process was made or had become the command.
+
+    A pid namespace without its init makes no process, and ends those that it has.
+    """
     if record[0] == "join-pid":
         return report.errno == errno.ESRCH
-    joined = any(each[0] == "join-pid" for each in plan)
-    return joined and (report.call, report.errno) == ("clone3", errno.ENOMEM)
+    ends = (("clone3", errno.ENOMEM), ("recvmsg", errno.ECONNRESET))
+    return (report.call, report.errno) in ends and any(each[0] == "join-pid" for each in plan)
 
 
 def _kind(step: str, report: Report) -> type[StepFailed]:

@@ -333,4 +333,6 @@ def test_a_container_that_ended_before_exec_was_in_it() -> None:
     plan = [["plan", "1"], ["session", "exec"], joins, ["exec", "true"]]
     report = Report(-1, errno.ENOMEM, 0, -1, "clone3", "")
     assert error_for(plan, report, FACTS).status == 1
+    killed = Report(-1, errno.ECONNRESET, 0, -1, "recvmsg", "")
+    assert error_for(plan, killed, FACTS).status == 1
     assert error_for(plan, Report(-1, errno.EPERM, 0, -1, "clone3", ""), FACTS).status == 125
