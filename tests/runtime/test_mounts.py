@@ -367,3 +367,14 @@ def test_a_tmpfs_has_the_mode_of_what_it_covers(
 def test_a_tmpfs_where_nothing_was(bundle: Bundle) -> None:
     bundle.mount("/t", "tmpfs", "tmpfs")
     assert bundle.output("stat", "/t").split()[1] == "41777"
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_a_user_is_told_that_idmapped_mounts_take_root(bundle: Bundle, ours: None) -> None:
+    bundle.put("data/file", "content")
+    bundle.mount("/data", "bind", str(bundle.dir / "data"), "bind")
+    rows = [{"containerID": 0, "hostID": 0, "size": 10}]
+    bundle.config["mounts"][-1].update(uidMappings=rows, gidMappings=rows)
+    result = bundle.run()
+    assert result.status != 0
+    assert 'cannot map the ids of the mount "/data"' in result.err

@@ -224,10 +224,11 @@ def test_a_memory_policy(bundle: Bundle) -> None:
     assert 'the nodes "1000": invalid argument' in bundle.run().err
 
 
+@pytest.mark.parametrize(
+    "account", ["root"], indirect=True
+)  # a user's container cannot drop them anyway
 def test_the_callers_groups_are_kept_on_request(bundle: Bundle) -> None:
     """As podman asks for it with `--group-add keep-groups`."""
-    if bundle.account.uid != 0:
-        pytest.skip("a user's container cannot drop them anyway")
     groups = os.getgroups()
     bundle.config["annotations"] = {"run.oci.keep_original_groups": "1"}
     os.setgroups([1, 2, 3])
