@@ -203,7 +203,9 @@ def _is_no_plain_place(record: Sequence[str], report: Report) -> bool:
     """The shim mounts procfs and sysfs where their name says, or not at all."""
     if (report.call, report.errno) != ("openat2", errno.ELOOP):
         return False
-    return record[0] == "bind" or (record[0] == "mount" and record[1] in ("proc", "sysfs"))
+    if record[0] == "bind":
+        return record[1].startswith(("/proc", "/sys"))
+    return record[0] == "mount" and record[1] in ("proc", "sysfs")
 
 
 def _last_words(report: Report) -> str:
