@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
+from accounts import CHECKOUT
 from rcrun.kernel import shim as kernel
 from shim.plans import PATH, SHIM, Shim
 
@@ -234,14 +234,14 @@ def test_a_shim_that_is_not_there(shim: Shim, monkeypatch: pytest.MonkeyPatch) -
 
 def test_every_record_is_in_the_contract() -> None:
     """docs/plan.md names each record that the shim knows, and no other."""
-    sources = "".join(path.read_text() for path in sorted(SHIM.parent.glob("*.c")))
+    sources = "".join(path.read_text() for path in sorted(CHECKOUT.glob("rcrun/shim/*.c")))
     known = set()
     for line in sources.splitlines():
         if line.startswith('\t{"') and (
             ", step_" in line or ", set_" in line or '"on-exit"' in line
         ):
             known.add(line.split('"')[1])
-    text = (Path(SHIM).parents[2] / "docs/plan.md").read_text()
+    text = (CHECKOUT / "docs/plan.md").read_text()
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     named = {
         part.split("`")[1].split()[0] for row in rows for part in row.split(" / ") if "`" in part
