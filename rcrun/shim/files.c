@@ -30,8 +30,12 @@ int read_all(int fd, char **text, size_t *length)
 			return 0;
 		}
 		used += (size_t)got;
-		if (size - used < 4096)
-			buffer = realloc(buffer, size *= 2);
+		if (size - used >= 4096)
+			continue;
+		char *larger = realloc(buffer, size *= 2);
+		if (!larger)
+			free(buffer);
+		buffer = larger;
 	}
 	return -1;
 }

@@ -149,13 +149,13 @@ int main(int argc, char **argv)
 		return 125;
 	}
 	fill_streams();
-	if (plan_read(&plan, atoi(argv[1]), &report) < 0) {
+	if (plan_read(&plan, (int)number(argv[1]), &report) < 0) {
 		report_send(&plan, &report);
 		on_failure(&plan, &report);
 	}
 	if (argc == 5) {
 		(void)fcntl(plan.fd, F_SETFD, FD_CLOEXEC);
-		setup_main(&plan, atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
+		setup_main(&plan, (int)number(argv[2]), (int)number(argv[3]), (int)number(argv[4]));
 	}
 	keep_for_ourselves(&plan);
 	switch (plan.settings.session) {

@@ -289,7 +289,7 @@ static int split(struct plan *plan, size_t length, struct report *report)
 		return fail_with(report, "plan", EINVAL);
 	for (size_t i = 0; i < length; i++)
 		most += plan->text[i] == '\0';
-	char **all = calloc(most + 1, sizeof(*all));
+	char **all = plan->words = calloc(most + 1, sizeof(*all));
 	plan->records = calloc(most + 1, sizeof(*plan->records));
 	if (!all || !plan->records)
 		return fail(report, "calloc");

@@ -103,6 +103,7 @@ struct settings {
 struct plan {
 	int fd;
 	char *text;
+	char **words; /* of all records, each followed by NULL */
 	struct record *records;
 	int count;
 	int first_step;    /* index of the first step */
