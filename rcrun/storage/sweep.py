@@ -25,6 +25,10 @@ def sweep(store: Store) -> list[str]:
         target = name_target(store, name)
         if target is not None and not os.path.lexists(store.container_dir(target)):
             reclaim_name(store, name)
+    if any(True for _ in subdirectories(store.tmp_dir())):
+        from rcrun.storage.collect import sweep_tmp
+
+        sweep_tmp(store)  # into the trash
     trash = store.trash_dir()
     return [f"{trash}/{name}" for name in subdirectories(trash)] + _orphaned_live_dirs(store)
 

@@ -97,7 +97,6 @@ class Traces:
             for path in (self.rcrun.store_dir / folder).glob("*"):
                 os.utime(path, (0, 0), follow_symlinks=False)
         self.rcrun("container", "prune", "-f").check()
-        self.rcrun("image", "prune", "-f").check()
 
 
 @pytest.fixture
