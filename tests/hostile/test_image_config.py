@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tarfile
 import time
 
 import pytest
 
-from hostile.conftest import NO_NETWORK
+from hostile.conftest import NO_NETWORK, layer
 
-DEEP = "x" * 5000
+only_user = pytest.mark.parametrize("account", ["user"], indirect=True)
 
 # name, what is in `config`, what must come of `run IMAGE echo fine`: "fine", or a part of the message
 CASES = [
@@ -60,7 +61,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("account", ["user"], indirect=True)
+@only_user
 @pytest.mark.parametrize(("name", "config", "expected"), CASES, ids=[case[0] for case in CASES])
 def test_config(rcrun, make_image, name, config, expected):
     loaded = make_image.load(name, config)
@@ -97,7 +98,7 @@ TOPS = [
 ]
 
 
-@pytest.mark.parametrize("account", ["user"], indirect=True)
+@only_user
 @pytest.mark.parametrize(("name", "top"), TOPS, ids=[case[0] for case in TOPS])
 def test_the_rest_of_the_document(rcrun, make_image, name, top):
     loaded = make_image.load(f"top-{name}", {}, top=top)
@@ -111,7 +112,7 @@ def test_the_rest_of_the_document(rcrun, make_image, name, top):
     rcrun("rmi", f"top-{name}")
 
 
-@pytest.mark.parametrize("account", ["user"], indirect=True)
+@only_user
 def test_names_that_are_paths(rcrun):
     for name in ("../x", "a/b", "..", ".", "", "a\nb", "x" * 5000, "-x", "\x1b[31m"):
         got = rcrun("create", f"--name={name}", *NO_NETWORK, "busybox", "true")
@@ -127,7 +128,7 @@ def test_names_that_are_paths(rcrun):
     assert len(left) == len(rcrun("ps", "-aq").out.split())
 
 
-@pytest.mark.parametrize("account", ["user"], indirect=True)
+@only_user
 def test_oci_ids_that_are_paths(rcrun, hostile_bundle):
     hostile_bundle.args("true").write()
     for name in ("../x", "a/b", "..", ".", "", "a\nb", "x" * 2000):
@@ -142,7 +143,7 @@ def test_oci_ids_that_are_paths(rcrun, hostile_bundle):
             assert "bug" not in got.err, got.err
 
 
-@pytest.mark.parametrize("account", ["user"], indirect=True)
+@only_user
 def test_references_that_are_paths(rcrun):
     for name in ("../x", "a/../../b", "x:../y", "x@sha256:../../y", "/etc/passwd", "a" * 3000):
         for verb in ("run", "rmi", "inspect"):
@@ -153,7 +154,7 @@ def test_references_that_are_paths(rcrun):
             assert time.monotonic() - begun < 20
 
 
-@pytest.mark.parametrize("account", ["user"], indirect=True)
+@only_user
 def test_volume_names_that_are_paths(rcrun):
     for text in ("../../x:/data", "a/b:/data", "..:/data", "x:/..", "x:/", "x:relative"):
         got = rcrun("run", "--rm", "-v", text, *NO_NETWORK, "busybox", "true")
@@ -165,3 +166,27 @@ def test_volume_names_that_are_paths(rcrun):
         mount = f"type=volume,source={source},target=/data"
         got = rcrun("run", "--rm", "--mount", mount, *NO_NETWORK, "busybox", "true")
         assert got.status == 125, source
+
+
+@only_user
+@pytest.mark.parametrize("kind", ["fifo", "directory", "loop", "out", "huge", "garbage"])
+def test_users_of_an_image_that_are_no_file(rcrun, make_image, kind):
+    """Read before the start: never followed out of the image, never waited for."""
+    entry = {
+        "fifo": (tarfile.FIFOTYPE, ""),
+        "directory": (tarfile.DIRTYPE, b""),
+        "loop": (tarfile.SYMTYPE, "passwd"),
+        "out": (tarfile.SYMTYPE, "../../../../../../../../etc/passwd"),
+        "huge": (tarfile.REGTYPE, b"a:x:" + b"9" * 3_000_000),
+        "garbage": (tarfile.REGTYPE, bytes(range(256)) * 100 + b"\nok:x:7:8::/:/bin/sh\n"),
+    }[kind]
+    layers = [layer((f"etc/.wh.{name}", tarfile.REGTYPE, b"")) for name in ("passwd", "group")]
+    layers += [layer((f"etc/{name}", *entry)) for name in ("passwd", "group")]
+    make_image(f"users-{kind}", {}, layers)
+    words = ("run", "--rm", *NO_NETWORK, f"users-{kind}", "grep", "Uid", "/proc/self/status")
+    assert rcrun(*words, timeout=20).check().out.split()[1] == "0"
+    assert rcrun("run", "--rm", "-u", "7", *words[2:], timeout=20).check().out.split()[1] == "7"
+    host_only = rcrun.account.name
+    got = rcrun("run", "--rm", "-u", host_only, *words[2:], timeout=20)
+    assert got.status != 0
+    assert "bug" not in got.err

@@ -342,3 +342,24 @@ def test_capabilities_that_would_be_the_hosts(rcrun):
     # SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, SYS_TIME, SYSLOG, NET_ADMIN, BPF
     for bit in (16, 17, 19, 21, 22, 25, 34, 12, 39, 2):
         assert not mask >> bit & 1, bit
+
+
+@pytest.mark.parametrize("path", ["etc/resolv.conf", "etc/hosts", "etc/hostname"])
+def test_bound_files_over_dangling_links(rcrun, make_image, path):
+    """As images made for systemd have them: the file is beneath the root, wherever the link says it is."""
+    name = "dangling-" + path.replace("/", "-")
+    make_image(name, {}, [layer(link(path, "../run/none/such/file"))])
+    got = rcrun(
+        "run", "--rm", *NO_NETWORK, name, "sh", "-c", f"cat /{path} >/dev/null && echo fine"
+    )
+    assert got.out == "fine\n", got
+
+
+@pytest.mark.parametrize("path", ["etc", "run", "etc/resolv.conf", "etc/hosts"])
+def test_places_of_bound_files_that_lead_out(rcrun, make_image, outside, path):
+    members = [(f".wh.{path}", tarfile.REGTYPE, b"")] if "/" not in path else []
+    target = str(outside) if "/" not in path else str(outside / "file")
+    name = "out-" + path.replace("/", "-")
+    make_image(name, {}, [*([layer(*members)] if members else []), layer(link(path, target))])
+    got = rcrun("run", "--rm", *NO_NETWORK, name, "true")
+    assert "bug" not in got.err
