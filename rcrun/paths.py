@@ -85,7 +85,7 @@ class Store:
         return f"{self.root_dir}/tmp"
 
 
-def make_private_dir(path: str) -> None:
+def make_private_dir(path: str, *, again: bool = False) -> None:
     """The directory, 0700 and ours, with its parents; refuses one that somebody else could have prepared."""
     try:
         os.mkdir(path, 0o700)
@@ -96,10 +96,11 @@ def make_private_dir(path: str) -> None:
             ) from None
     except FileNotFoundError:
         above = os.path.dirname(path)
-        if os.path.isdir(above):
+        if not os.path.isdir(above):
+            make_private_dir(above)
+        elif again:
             raise  # /proc says so of what cannot be made there
-        make_private_dir(above)
-        make_private_dir(path)  # another process may make it now, too
+        make_private_dir(path, again=True)  # others may have made either meanwhile
 
 
 def find_program(name: str, search: str) -> str:
