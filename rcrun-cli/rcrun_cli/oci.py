@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from rcrun.formats.visible import visible
 from rcrun_cli import main
 from rcrun_cli.commands_oci import HIDDEN, SECTIONS
 from rcrun_cli.declare import argument, command, option
@@ -159,11 +158,9 @@ def _append(path: str, line: str) -> None:
 
 
 def _tell(text: str) -> None:
-    try:
-        sys.stderr.write(visible(text, keep="\n\t") + "\n")
-        sys.stderr.flush()
-    except OSError:
-        pass
+    from rcrun_cli.output import tell
+
+    tell(text)
 
 
 # ---- what the commands share

@@ -58,18 +58,6 @@ def _is_writable(group: str) -> bool:
     return os.access(group, os.W_OK | os.X_OK) and os.access(f"{group}/cgroup.procs", os.W_OK)
 
 
-def make(parent: str, container_id: str) -> str | None:
-    """The container's own group; None when the parent does not let us after all."""
-    path = f"{parent}/rcrun-{container_id}.scope"
-    try:
-        os.mkdir(path, 0o755)
-    except FileExistsError:
-        pass
-    except OSError:
-        return None
-    return path
-
-
 def remove(path: str) -> None:
     try:
         os.rmdir(path)
