@@ -190,6 +190,9 @@ class DelegatedAccount(Account):
 
     SCRIPT = """
         test -e /sys/fs/cgroup/cgroup.controllers || mount -t cgroup2 none /sys/fs/cgroup
+        for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
+            echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control || :
+        done
         group=/sys/fs/cgroup/$0
         mkdir -p "$group/leaf"
         chown "$1:$2" "$group" "$group/leaf"
