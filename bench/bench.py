@@ -41,6 +41,12 @@ def seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - begin
 
 
+def live(runtime: list[str], bundle: str) -> None:
+    run([*runtime, "create", "-b", bundle, "bench"])
+    run([*runtime, "start", "bench"])
+    run([*runtime, "delete", "--force", "bench"])
+
+
 class Engine:
     """One command line with a store of its own."""
 
@@ -211,6 +217,34 @@ class Bench:
         times = paired(self.repeat, lambda: run([*ours, "bench"]), lambda: run([*theirs, "bench"]))
         self.add(Row("`rcrun-oci run`, a bundle", times[0], "crun", times[1], 2.50))
 
+    def life(self) -> None:
+        """What an engine calls for one container, beside both reference runtimes."""
+        bundle = self.own_bundle()
+        ours = ["rcrun-oci", "--root", f"{self.scratch}/oci"]
+        for peer, options, goal in (
+            ("crun", ["--cgroup-manager=cgroupfs"], 2.00),
+            ("runc", [], 1.00),
+        ):
+            theirs = [peer, "--root", f"{self.scratch}/{peer}", *options]
+            if not shutil.which(peer):
+                continue
+            times = paired(self.repeat, lambda: live(ours, bundle), lambda: live(theirs, bundle))  # noqa: B023
+            self.add(Row("`create`, `start`, `delete`", times[0], peer, times[1], goal))
+
+    def own_bundle(self) -> str:
+        """One that runc takes, too: for a user it must name the user namespace."""
+        bundle = f"{self.scratch}/bundle"
+        if os.path.exists(bundle):
+            return bundle
+        shutil.copytree(f"{self.bundle}/rootfs", f"{bundle}/rootfs", symlinks=True)
+        run(["rcrun-oci", "spec", "-b", bundle, *([] if os.geteuid() == 0 else ["--rootless"])])
+        with open(f"{bundle}/config.json", encoding="utf-8") as file:
+            config = json.load(file)
+        config["process"].update(args=["/bin/true"], terminal=False)
+        with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        return bundle
+
     def parallel(self) -> None:
         engine = self.engines[0]
         argv = engine("run", "--rm", "--network", "none", engine.image, "true")
@@ -271,7 +305,7 @@ def pss_of(name: str) -> list[int]:
     return sizes or [0]
 
 
-WORK = ("run_none", "run_default", "exec_and_ps", "twenty", "runtime", "parallel", "memory")
+WORK = ("run_none", "run_default", "exec_and_ps", "twenty", "runtime", "life", "parallel", "memory")
 
 
 def main() -> None:

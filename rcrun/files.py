@@ -30,12 +30,13 @@ class _ScannerContext:
 
 _scan = _json.make_scanner(_ScannerContext())  # type: ignore[arg-type]
 _BLANKS = " \t\n\r"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # the codec that takes it away is a module of its own
 
 
 def parse_json(text: str | bytes) -> Any:
     """The value that a JSON text stands for; ValueError says where it is wrong."""
     if isinstance(text, bytes):
-        text = text.decode("utf-8-sig")
+        text = text.removeprefix(_BYTE_ORDER_MARK).decode()
     start = len(text) - len(text.lstrip(_BLANKS))
     try:
         value, end = _scan(text, start)

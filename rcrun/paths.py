@@ -29,7 +29,7 @@ def default_live_dir(environ: dict[str, str], uid: int) -> str:
     for candidate in (environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{uid}"):
         if candidate.startswith("/") and is_private_dir(candidate, uid):
             return os.path.join(candidate, "rcrun")
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         boot = file.read(8)
     path = f"/tmp/rcrun-{uid}-{boot}"
     make_private_dir(path)

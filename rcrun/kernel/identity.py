@@ -137,7 +137,7 @@ def _as_user(
 
 
 def _process_status() -> dict[str, str]:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         rows = [line.partition(":") for line in file]
     return {key: value.strip() for key, _, value in rows}
 

@@ -7,6 +7,7 @@ import time
 
 from rcrun import files, paths
 from rcrun.errors import AlreadyExists, InvalidInput, RcrunError
+from rcrun.formats.spec import hooks_of
 from rcrun.kernel import shim
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
@@ -194,11 +195,26 @@ def _make(
         record["cgroup"] = cgroup = _cgroup(container, spec, request, host)
         if cgroup:
             files.write_json(container.record_path, record, durable=False)
+        _write_front(container, spec, record)
     except BaseException:
         container.forget()
         lock.release()
         raise
     return Made(container, lock, request, spec, cgroup)
+
+
+def _write_front(container: Container, spec: Spec, record: Mapping[str, object]) -> None:
+    """What the shim may do with the container without us, and what it must know for it (docs/plan.md, "The front")."""
+    allowed = ["state", "kill"]
+    if not hooks_of(spec, "poststart"):
+        allowed.append("start")
+    if not hooks_of(spec, "poststop"):
+        allowed.append("delete")
+    head, tail = container.state_halves(record)
+    lines = ["1", " ".join(allowed), str(record["cgroup"]), head, tail]
+    if not any("\n" in line for line in lines):
+        text = "".join([f"{line}\n" for line in lines])
+        files.write_new(container.front_path, text.encode("utf-8", "surrogateescape"))
 
 
 def _cgroup(container: Container, spec: Spec, request: Request, host: Host) -> str:

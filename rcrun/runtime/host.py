@@ -41,7 +41,7 @@ class Host:
 
 
 def current(environ: Mapping[str, str]) -> Host:
-    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+    with open("/proc/self/oom_score_adj", encoding="utf-8") as file:
         score = int(file.read())
     return Host(
         identities.current(environ),

@@ -14,6 +14,7 @@ from rcrun.kernel import shim
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rcrun.errors import StepFailed
+    from rcrun.kernel.shim import Report
     from rcrun.runtime.state import Container
 
 SIGKILL = 9
@@ -60,8 +61,11 @@ def _tell_init(container: Container) -> StepFailed | None:
     finally:
         os.close(folder)
         connection.close()
-    if report is None:
-        return None
+    return None if report is None else start_failure(container, report)
+
+
+def start_failure(container: Container, report: Report) -> StepFailed:
+    """What kept the init of a created container from going on, in words."""
     with open(container.plan_path, "rb") as file:
         plan = shim.decode_plan(file.read())
     if report.step > 0:

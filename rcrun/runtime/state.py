@@ -10,6 +10,7 @@ from rcrun.kernel import process as processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from rcrun.formats.spec import Spec
@@ -57,6 +58,10 @@ class Container:
     @property
     def plan_path(self) -> str:
         return f"{self.dir}/plan"
+
+    @property
+    def front_path(self) -> str:
+        return f"{self.dir}/front"
 
     @property
     def start_socket(self) -> str:
@@ -123,21 +128,26 @@ class Container:
 
     def oci_state(self, *, status: str = "") -> dict[str, Any]:
         """The state document of runtime.md; `pid` is 0 when nothing runs."""
-        record = self.record()
         init = self.init()
-        state = {
-            "ociVersion": record["ociVersion"],
-            "id": self.id,
+        return {
+            **self._constant_state(self.record()),
             "pid": init[0] if init else 0,
             "status": status or self.status(),
-            "bundle": record["bundle"],
-            "rootfs": record["rootfs"],
-            "created": record["created"],
-            "owner": record["owner"],
         }
+
+    def _constant_state(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        names = ("ociVersion", "bundle", "rootfs", "created", "owner")
+        state: dict[str, Any] = {"id": self.id, **{name: record[name] for name in names}}
         if record.get("annotations"):
             state["annotations"] = record["annotations"]
         return state
+
+    def state_halves(self, record: Mapping[str, Any]) -> tuple[str, str]:
+        """The text of the state before and after `pid`, without `status`, its last member."""
+        state = self._constant_state(record)
+        before = {name: value for name, value in state.items() if name < "pid"}
+        after = {name: value for name, value in state.items() if name > "pid"}
+        return files.dump_json(before)[:-1] + ",", files.dump_json(after)[1:-1] + ","
 
     def forget(self) -> None:
         """The cgroup, and all files."""

@@ -38,17 +38,23 @@ static void kill_all(const char *path)
 }
 
 /* A killed process leaves its group a moment later, when it is reaped or its parent goes. */
-int step_remove_cgroup(struct context *context, const struct record *record, struct report *report)
+int remove_cgroup(const char *path)
 {
 	const struct timespec pause = {.tv_nsec = 2000000};
 
-	(void)context;
-	kill_all(record->words[1]);
+	kill_all(path);
 	for (int i = 0; i < TRIES; i++) {
-		remove_groups(AT_FDCWD, record->words[1], 0);
-		if (access(record->words[1], F_OK) < 0)
+		remove_groups(AT_FDCWD, path, 0);
+		if (access(path, F_OK) < 0)
 			return 0;
 		(void)nanosleep(&pause, NULL);
 	}
-	return fail_with(report, "rmdir", EBUSY);
+	errno = EBUSY;
+	return -1;
+}
+
+int step_remove_cgroup(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	return remove_cgroup(record->words[1]) < 0 ? fail(report, "rmdir") : 0;
 }

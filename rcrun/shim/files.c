@@ -62,24 +62,40 @@ int write_aside(const char *path, const char *text)
 	return 0;
 }
 
-unsigned long long process_start(pid_t pid)
+/* The fields of /proc/PID/stat from the 3rd on; NULL when there is no such process. */
+static const char *read_stat(pid_t pid, char text[1024])
 {
-	char path[32], text[1024];
-	unsigned long long start = 0;
+	char path[32];
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	ssize_t length = fd < 0 ? -1 : read(fd, text, 1023);
 	if (length <= 0)
-		return 0;
+		return NULL;
 	text[length] = '\0';
-	/* the name may hold anything: count fields from its last parenthesis; starttime is the 22nd */
-	char *at = strrchr(text, ')');
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	if (at)
-		start = strtoull(at, NULL, 10);
-	return start;
+	/* the name may hold anything: the fields begin after its last parenthesis */
+	const char *end = strrchr(text, ')');
+	return end && end[1] ? end + 2 : NULL;
+}
+
+unsigned long long process_start(pid_t pid)
+{
+	char text[1024];
+	const char *at = read_stat(pid, text);
+
+	for (int field = 3; at && field < 22; field++) {
+		at = strchr(at, ' ');
+		at += at ? 1 : 0;
+	}
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
+bool process_lives(pid_t pid, unsigned long long start)
+{
+	char text[1024];
+	const char *state = read_stat(pid, text);
+
+	return state && *state != 'Z' && *state != 'X' && process_start(pid) == start;
 }
 
 static unsigned long long nanoseconds(void)
@@ -117,6 +133,22 @@ int write_state(const struct plan *plan, pid_t pid)
 		       (int)getpid(), process_start(getpid()), (int)pid, process_start(pid),
 		       nanoseconds());
 	return write_aside(plan->settings.state_path, text);
+}
+
+int read_state(const char *path, pid_t *pid, unsigned long long *start)
+{
+	char text[256];
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (length < 0)
+		return -1;
+	text[length] = '\0';
+	if (sscanf(text, "{\"monitor\":%*d,\"monitor_start\":%*u,\"pid\":%d,\"pid_start\":%llu,",
+		   pid, start) == 2)
+		return 0;
+	errno = EPROTO;
+	return -1;
 }
 
 int exit_code(int status)

@@ -1,5 +1,5 @@
 /*
- * rcrun-shim PLAN_FD: reads a plan and executes it (docs/plan.md draws the processes).
+ * rcrun-shim PLAN_FD: reads a plan and executes it (docs/plan.md draws the processes). rcrun-shim oci …: front.c.
  *
  * P, this process, validates the plan. A container or exec session with a monitor forks M, which leads a session of
  * its own, and P becomes the attach client or ends. Without a monitor P takes M's part. The form with four numbers is I,
@@ -143,6 +143,8 @@ int main(int argc, char **argv)
 	static struct plan plan;
 	static struct report report;
 
+	if (argc >= 5 && strcmp(argv[1], "oci") == 0)
+		return front_main(argv + 2);
 	report_clear(&report);
 	if ((argc != 2 && argc != 5) || !*argv[1] || argv[1][strspn(argv[1], "0123456789")]) {
 		dprintf(2, "rcrun-shim executes the plans of rcrun; it is not run by hand\n");

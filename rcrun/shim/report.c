@@ -40,6 +40,12 @@ void report_send(const struct plan *plan, const struct report *report)
 		(void)!TEMP_FAILURE_RETRY(write(fd, report, sizeof(*report)));
 }
 
+void report_hex(const struct report *report, char text[2 * sizeof(*report) + 1])
+{
+	for (size_t i = 0; i < sizeof(*report); i++)
+		(void)snprintf(text + 2 * i, 3, "%02x", ((const unsigned char *)report)[i]);
+}
+
 /* Nobody reads a report: let Python word it. The plan's descriptor stays open for it. */
 _Noreturn void on_failure(const struct plan *plan, const struct report *report)
 {
@@ -54,8 +60,7 @@ _Noreturn void on_failure(const struct plan *plan, const struct report *report)
 				strerror(report->error), report->step);
 		_exit(125);
 	}
-	for (size_t i = 0; i < sizeof(*report); i++)
-		(void)snprintf(hex_report + 2 * i, 3, "%02x", ((const unsigned char *)report)[i]);
+	report_hex(report, hex_report);
 	(void)snprintf(plan_fd, sizeof(plan_fd), "%d", plan->fd);
 	while (count < record->count - 1 && count < 60) {
 		argv[count] = record->words[count + 1];

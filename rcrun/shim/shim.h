@@ -281,9 +281,11 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent);
 /* M, or P without a monitor; its exit status. `done` gets a byte when the launch is over, -1: nobody asks. */
 int parent_main(struct plan *plan, int client, int done);
 int work_main(struct plan *plan);
+int front_main(char **words); /* PYTHON LAUNCHER NAME ARGUMENT… */
 int map_ids(const struct plan *plan, pid_t pid,
 	    struct report *report); /* of its new user namespace */
 void report_send(const struct plan *plan, const struct report *report); /* to `report FD` */
+void report_hex(const struct report *report, char text[2 * sizeof(*report) + 1]);
 _Noreturn void on_failure(const struct plan *plan, const struct report *report);
 
 /* --- files.c --------------------------------------------------------------------------------------- */
@@ -291,14 +293,17 @@ _Noreturn void on_failure(const struct plan *plan, const struct report *report);
 int write_aside(const char *path, const char *text);
 int write_pid_file(const char *path, pid_t pid);
 int write_state(const struct plan *plan, pid_t pid);
+int read_state(const char *path, pid_t *pid, unsigned long long *start);
 int write_exit(const struct plan *plan, int status);
 int exit_code(int status);                   /* of a wait status: the one place that knows 128+n */
 unsigned long long process_start(pid_t pid); /* clock ticks since boot, 0: gone */
+bool process_lives(pid_t pid, unsigned long long start); /* and is no zombie */
 int listen_unix(const char *path);
 int connect_unix(const char *path); /* seqpacket */
 int connect_stream(const char *path);
 int send_fd(int socket, const char *data, size_t length, int fd); /* fd -1: only the data */
 int remove_tree(const char *path);
+int remove_cgroup(const char *path);
 int copy_tree(int from, int to); /* directories; takes nothing over */
 int read_all(int fd, char **text, size_t *length);
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 STANDARD = frozenset(
     (
         "__future__", "_collections_abc", "_json", "_locale", "_sha2", "_sha256", "_signal", "_socket", "_stat",
-        "_struct", "encodings.ascii", "encodings.utf_8_sig", "errno", "fcntl", "gc", "genericpath", "grp", "os", "posix",
+        "_struct", "errno", "fcntl", "gc", "genericpath", "grp", "os", "posix",
         "posixpath", "pwd", "resource", "select", "stat", "struct", "termios", "time", "zlib",
     )
 )  # fmt: skip

@@ -32,4 +32,5 @@ SECTIONS: dict[str, dict[str, Row]] = {
 
 HIDDEN: dict[str, Row] = {
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
+    "__start-failed": ("failed:start_failed", "Tell why a start failed (called by the shim)"),
 }

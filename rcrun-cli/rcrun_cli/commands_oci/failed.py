@@ -1,4 +1,4 @@
-"""rcrun-oci __failed: what the shim runs when a foreground launch failed."""
+"""rcrun-oci __failed, __start-failed: what the shim runs when a launch failed and nobody waits for the report."""
 
 from __future__ import annotations
 
@@ -22,3 +22,16 @@ def failed(container: str, report: str, plan_fd: int) -> int:
     error = failure(plan, report)
     oci.complain(error.message, error.hint)
     return 1
+
+
+@command("__start-failed", hidden=True)
+@argument("container")
+@argument("report")
+def start_failed(container: str, report: str) -> None:
+    """Tell why a created container could not be started."""
+    from rcrun.kernel.shim import decode_report
+    from rcrun.runtime.lifecycle import start_failure
+
+    decoded = decode_report(bytes.fromhex(report))
+    if decoded is not None:
+        raise start_failure(oci.container(container), decoded)
