@@ -65,7 +65,7 @@ def test_the_options_of_engines_are_plain(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("status", ["created", "running", "stopped"])
 def test_the_state_is_the_same_to_the_letter(bundle: Bundle, status: str) -> None:
-    bundle.config["annotations"] = {"a": 'an "odd" – text', "z": "1"}
+    bundle.config["annotations"] = {"a": 'an "odd" é text', "z": "1"}
     bundle.args("sleep", "60").create()
     if status != "created":
         bundle.runtime("start", bundle.id).check()
