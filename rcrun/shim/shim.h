@@ -87,7 +87,7 @@ enum session { SESSION_NONE, SESSION_CONTAINER, SESSION_EXEC, SESSION_WORK, SESS
 struct settings {
 	enum session session;
 	const char *id;
-	int report_fd, lock_fd;
+	int report_fd, lock_fd, scope_fd;
 	bool monitor, detach, foreground, sig_proxy, terminal, open_stdin, await_helpers;
 	const char *streams, *detach_keys;
 	unsigned short rows, columns;
@@ -285,6 +285,11 @@ int map_ids(const struct plan *plan, pid_t pid,
 	    struct report *report); /* of its new user namespace */
 void report_send(const struct plan *plan, const struct report *report); /* to `report FD` */
 _Noreturn void on_failure(const struct plan *plan, const struct report *report);
+
+/* --- cgroup.c ----------------------------------------------------------------------------------------- */
+
+int join_scope(const struct plan *plan, struct report *report);
+bool oom_killed(const struct plan *plan); /* anybody of the container */
 
 /* --- files.c --------------------------------------------------------------------------------------- */
 
