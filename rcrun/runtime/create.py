@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rcrun.formats.spec import Spec
     from rcrun.kernel.shim import Report
+    from rcrun.runtime.groups import Group
     from rcrun.runtime.host import Host
 
 
@@ -61,7 +62,7 @@ class Request:
 class Made:
     """A container's directory with its configuration in it, and the lock that says it is being created."""
 
-    __slots__ = ("cgroup", "container", "lock", "request", "spec")
+    __slots__ = ("container", "group", "lock", "request", "spec")
 
     def __init__(
         self,
@@ -69,10 +70,10 @@ class Made:
         lock: files.Lock,
         request: Request,
         spec: Spec,
-        cgroup: str,
+        group: Group | None,
     ) -> None:
-        self.cgroup = cgroup  # "" without one
         self.container = container
+        self.group = group
         self.lock = lock
         self.request = request
         self.spec = spec
@@ -150,7 +151,7 @@ def run(
 
 
 def _removal(made: Made) -> list[list[str]]:
-    cgroup = [["remove-cgroup", made.cgroup]] if made.cgroup else []
+    cgroup = [["remove-cgroup", made.group.path]] if made.group else []
     return [*cgroup, ["remove-tree", made.container.dir]]
 
 
@@ -191,22 +192,29 @@ def _make(
         record = _record(spec, request, host)
         files.write_json(container.config_path, spec, durable=False)
         files.write_json(container.record_path, record, durable=False)
-        record["cgroup"] = cgroup = _cgroup(container, spec, request, host)
-        if cgroup:
+        group = _group(container, spec, request, host, environ)
+        if group:
+            record["cgroup"] = group.path
+            if group.scope:
+                record["scope"] = group.scope.record()
             files.write_json(container.record_path, record, durable=False)
     except BaseException:
         container.forget()
         lock.release()
         raise
-    return Made(container, lock, request, spec, cgroup)
+    return Made(container, lock, request, spec, group)
 
 
-def _cgroup(container: Container, spec: Spec, request: Request, host: Host) -> str:
+def _group(
+    container: Container, spec: Spec, request: Request, host: Host, environ: Mapping[str, str]
+) -> Group | None:
+    """Its cgroup, if it is to have one."""
     if not host.unified:
-        return ""
+        return None
     from rcrun.runtime import groups
 
-    return groups.make(spec, container.id, request.cgroup_manager, root=not host.rootless)
+    group = groups.make_group(spec, container.id, request.cgroup_manager, host, environ)
+    return group if group.path else None
 
 
 def _check_terminal(spec: Spec, request: Request, *, detached: bool) -> None:
@@ -269,8 +277,15 @@ def _plan(
     container, request = made.container, made.request
     given = [["id", container.id], ["state", container.state_path], *settings]
     given.append(["lock", str(made.lock.fd)])
-    if made.cgroup:
-        given.append(["cgroup", made.cgroup])
+    group, spec = made.group, made.spec
+    if group:
+        given.append(["cgroup", group.path])
+        if group.scope:
+            given.append(["scope", str(group.scope.serve())])
+        if group.holds_devices:
+            from rcrun.runtime.groups import without_device_rules
+
+            spec = without_device_rules(spec)
     given += [
         [name, value]
         for name, value in (
@@ -284,7 +299,7 @@ def _plan(
     fd = filter_fd_of(made.spec)
     try:
         return container_plan(
-            made.spec,
+            spec,
             request.bundle_dir,
             host,
             settings=given,
@@ -309,7 +324,9 @@ def _trees(made: Made, host: Host) -> Mapping[str, int]:
 
 def _passed(plan: list[list[str]]) -> list[int]:
     """The descriptors that records name."""
-    return [int(record[1]) for record in plan if record[0] in ("bind-fd", "lock", "seccomp")]
+    return [
+        int(record[1]) for record in plan if record[0] in ("bind-fd", "lock", "scope", "seccomp")
+    ]
 
 
 def failure(plan: list[list[str]], report_hex: str) -> RcrunError:

@@ -135,6 +135,8 @@ class Container:
             "created": record["created"],
             "owner": record["owner"],
         }
+        if record.get("scope"):
+            state["systemd-scope"] = record["scope"]["unit"]  # as crun has it
         if record.get("annotations"):
             state["annotations"] = record["annotations"]
         return state
@@ -146,6 +148,10 @@ class Container:
             from rcrun.runtime import groups
 
             groups.remove(record["cgroup"])
+        if record.get("scope"):
+            from rcrun.runtime import scopes
+
+            scopes.stop(record["scope"], record["cgroup"])
         self.remove()
 
     def remove(self) -> None:
