@@ -138,6 +138,7 @@ struct context {
 	int listener;      /* the start socket, listening */
 	int starter;       /* connection of who started us */
 	int agent;         /* connection to the seccomp agent */
+	int cgroup_ns;     /* to be entered from within the cgroup, -1: none */
 	char **env;        /* NULL-terminated */
 	bool pivoted;      /* the root is the root */
 	bool stay_as_init; /* step `init` */
@@ -151,6 +152,7 @@ struct context {
 	gid_t gid;
 
 	const struct record *late_filter; /* seccomp, to be loaded just before exec */
+	const struct record *cgroup_join; /* who asked for cgroup_ns */
 };
 
 int run_steps(struct context *context, int from, int to, struct report *report);
