@@ -110,7 +110,7 @@ def version_lines() -> str:
     from rcrun.formats.spec import OCI_VERSION
     from rcrun.version import VERSION
 
-    return f"rcrun-oci of rcrun version {VERSION}\nspec: {OCI_VERSION}\n+SECCOMP +CAP +APPARMOR +SELINUX +ROOTLESS"
+    return f"rcrun-oci of rcrun version {VERSION}\nspec: {OCI_VERSION}\n+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +ROOTLESS"
 
 
 def complain(message: str, hint: str | None = None) -> None:

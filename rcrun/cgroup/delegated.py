@@ -1,4 +1,4 @@
-"""The cgroup v2 directory that we may make containers' cgroups in, if there is one; and the limits of one.
+"""The cgroup v2 directory that we may make containers' cgroups in, if there is one.
 
 No systemd is asked here: a subtree is delegated when its files are ours to write (cgroups(7), "delegation").
 """
@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 
-from rcrun.errors import HostLacks
+from rcrun.files import read_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Sequence
 
 MOUNT = "/sys/fs/cgroup"
 
@@ -65,78 +64,34 @@ def remove(path: str) -> None:
         pass  # the monitor removes it with what is in it
 
 
-# config.json's field → file, for what is written as it is
-_MEMORY = {"limit": "memory.max", "reservation": "memory.low"}
+_USUAL = ("cpu", "cpuset", "io", "memory", "pids")
 
 
-def settings_for(resources: Mapping[str, Any]) -> dict[str, str]:
-    """The files to write and their text, from `linux.resources` (config-linux.md; v1 values converted)."""
-    found: dict[str, str] = {}
-    memory, cpu, pids = (resources.get(key) or {} for key in ("memory", "cpu", "pids"))
-    for field, name in _MEMORY.items():
-        if memory.get(field):
-            found[name] = _number(memory[field])
-    if memory.get("swap"):
-        found["memory.swap.max"] = _swap(memory["swap"], memory.get("limit") or 0)
-    if cpu.get("shares"):
-        found["cpu.weight"] = str(1 + (max(2, min(262144, cpu["shares"])) - 2) * 9999 // 262142)
-    if cpu.get("quota") or cpu.get("period"):
-        found["cpu.max"] = f"{_number(cpu.get('quota') or -1)} {cpu.get('period') or 100000}"
-    for field in ("cpus", "mems"):
-        if cpu.get(field):
-            found[f"cpuset.{field}"] = cpu[field]
-    if pids.get("limit"):
-        found["pids.max"] = _number(pids["limit"])
-    found.update(resources.get("unified") or {})
-    return found
+def let_down(path: str, controllers: Sequence[str], mount: str = MOUNT) -> None:
+    """Enable them from the mount to the group's parent. What is refused shows as missing afterwards."""
+    above = mount
+    for part in os.path.dirname(path).removeprefix(mount).split("/"):
+        above = f"{above}/{part}" if part else above
+        _enable(above, controllers)
 
 
-def _number(value: int) -> str:
-    return "max" if value < 0 else str(value)
+def let_down_usual(path: str, mount: str = MOUNT) -> None:
+    """What statistics and later updates need, as far as it is to be had."""
+    let_down(path, _USUAL, mount)
 
 
-def _swap(total: int, limit: int) -> str:
-    """The configuration counts memory and swap together, the kernel swap alone."""
-    return "max" if total < 0 else str(max(0, total - limit))
+def let_down_all(group: str) -> None:
+    """All that it has to those in it."""
+    _enable(group, read_text(f"{group}/cgroup.controllers").split())
 
 
-def limit(path: str, resources: Mapping[str, Any]) -> None:
-    """Write the limits; HostLacks names the controller that is missing and how to get it."""
-    settings = settings_for(resources)
-    wanted = sorted({name.partition(".")[0] for name in settings} - {"cgroup"})
-    _enable(os.path.dirname(path), wanted)
-    with open(f"{path}/cgroup.controllers", encoding="ascii") as file:
-        given = file.read().split()
-    missing = [name for name in wanted if name not in given]
-    if missing:
-        raise lacks(missing)
-    for name, text in settings.items():
-        try:
-            with open(f"{path}/{name}", "w", encoding="ascii") as file:
-                file.write(text)
-        except OSError as error:
-            reason = (error.strerror or "").lower()
-            raise HostLacks(
-                f'cannot set "{name}" to {text}: {reason}', "give a value that this kernel takes"
-            ) from error
-
-
-def _enable(group: str, controllers: list[str]) -> None:
-    """What is refused shows as missing afterwards."""
+def _enable(group: str, controllers: Sequence[str]) -> None:
+    given = read_text(f"{group}/cgroup.controllers").split()
+    enabled = read_text(f"{group}/cgroup.subtree_control").split()
     for name in controllers:
-        try:
-            with open(f"{group}/cgroup.subtree_control", "w", encoding="ascii") as file:
-                file.write(f"+{name}")
-        except OSError:
-            pass
-
-
-def lacks(controllers: list[str]) -> HostLacks:
-    names = " and ".join(f'"{name}"' for name in controllers)
-    many = "s" if len(controllers) > 1 else ""
-    return HostLacks(
-        f"cannot set the limits asked for: no delegation of the cgroup controller{many} {names} to this user",
-        "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
-        " | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload; then log in again"
-        " and start it with: systemd-run --user --scope -p Delegate=yes rcrun …",
-    )
+        if name in given and name not in enabled:
+            try:
+                with open(f"{group}/cgroup.subtree_control", "w", encoding="ascii") as file:
+                    file.write(f"+{name}")
+            except OSError:
+                pass  # not ours, or it holds processes

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rcrun.formats.spec import Spec
     from rcrun.kernel.shim import Report
+    from rcrun.runtime.groups import Group
     from rcrun.runtime.host import Host
 
 
@@ -62,7 +63,7 @@ class Request:
 class Made:
     """A container's directory with its configuration in it, and the lock that says it is being created."""
 
-    __slots__ = ("cgroup", "container", "lock", "request", "spec")
+    __slots__ = ("container", "group", "lock", "request", "spec")
 
     def __init__(
         self,
@@ -70,10 +71,10 @@ class Made:
         lock: files.Lock,
         request: Request,
         spec: Spec,
-        cgroup: str,
+        group: Group | None,
     ) -> None:
-        self.cgroup = cgroup  # "" without one
         self.container = container
+        self.group = group
         self.lock = lock
         self.request = request
         self.spec = spec
@@ -151,7 +152,7 @@ def run(
 
 
 def _removal(made: Made) -> list[list[str]]:
-    cgroup = [["remove-cgroup", made.cgroup]] if made.cgroup else []
+    cgroup = [["remove-cgroup", made.group.path]] if made.group else []
     return [*cgroup, ["remove-tree", made.container.dir]]
 
 
@@ -192,15 +193,18 @@ def _make(
         record = _record(spec, request, host)
         files.write_json(container.config_path, spec, durable=False)
         files.write_json(container.record_path, record, durable=False)
-        record["cgroup"] = cgroup = _cgroup(container, spec, request, host)
-        if cgroup:
+        group = _group(container, spec, request, host, environ)
+        if group:
+            record["cgroup"] = group.path
+            if group.scope:
+                record["scope"] = group.scope.record()
             files.write_json(container.record_path, record, durable=False)
         _write_front(container, spec, record)
     except BaseException:
         container.forget()
         lock.release()
         raise
-    return Made(container, lock, request, spec, cgroup)
+    return Made(container, lock, request, spec, group)
 
 
 def _write_front(container: Container, spec: Spec, record: Mapping[str, object]) -> None:
@@ -208,21 +212,25 @@ def _write_front(container: Container, spec: Spec, record: Mapping[str, object])
     allowed = ["state", "kill"]
     if not hooks_of(spec, "poststart"):
         allowed.append("start")
-    if not hooks_of(spec, "poststop"):
+    if not hooks_of(spec, "poststop") and not record.get("scope"):
         allowed.append("delete")
     head, tail = container.state_halves(record)
-    lines = ["1", " ".join(allowed), str(record["cgroup"]), head, tail]
+    lines = ["1", " ".join(allowed), str(record.get("cgroup") or ""), head, tail]
     if not any("\n" in line for line in lines):
         text = "".join([f"{line}\n" for line in lines])
         files.write_new(container.front_path, text.encode("utf-8", "surrogateescape"))
 
 
-def _cgroup(container: Container, spec: Spec, request: Request, host: Host) -> str:
+def _group(
+    container: Container, spec: Spec, request: Request, host: Host, environ: Mapping[str, str]
+) -> Group | None:
+    """Its cgroup, if it is to have one."""
     if not host.unified:
-        return ""
+        return None
     from rcrun.runtime import groups
 
-    return groups.make(spec, container.id, request.cgroup_manager, root=not host.rootless)
+    group = groups.make_group(spec, container.id, request.cgroup_manager, host, environ)
+    return group if group.path else None
 
 
 def _check_terminal(spec: Spec, request: Request, *, detached: bool) -> None:
@@ -285,8 +293,15 @@ def _plan(
     container, request = made.container, made.request
     given = [["id", container.id], ["state", container.state_path], *settings]
     given.append(["lock", str(made.lock.fd)])
-    if made.cgroup:
-        given.append(["cgroup", made.cgroup])
+    group, spec = made.group, made.spec
+    if group:
+        given.append(["cgroup", group.path])
+        if group.scope:
+            given.append(["scope", str(group.scope.serve())])
+        if group.holds_devices:
+            from rcrun.runtime.groups import without_device_rules
+
+            spec = without_device_rules(spec)
     given += [
         [name, value]
         for name, value in (
@@ -300,7 +315,7 @@ def _plan(
     fd = filter_fd_of(made.spec)
     try:
         return container_plan(
-            made.spec,
+            spec,
             request.bundle_dir,
             host,
             settings=given,
@@ -325,7 +340,9 @@ def _trees(made: Made, host: Host) -> Mapping[str, int]:
 
 def _passed(plan: list[list[str]]) -> list[int]:
     """The descriptors that records name."""
-    return [int(record[1]) for record in plan if record[0] in ("bind-fd", "lock", "seccomp")]
+    return [
+        int(record[1]) for record in plan if record[0] in ("bind-fd", "lock", "scope", "seccomp")
+    ]
 
 
 def failure(plan: list[list[str]], report_hex: str) -> RcrunError:

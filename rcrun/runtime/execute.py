@@ -162,7 +162,7 @@ def execute(
         raise InvalidInput("--pidfd-socket needs --detach", "use --detach")
     session.preserve_fds = preserved_fds(session.preserve_fds)
     plan = _plan(container, spec, process, session, host, failed)
-    fds = [int(record[1]) for record in plan if record[0] == "seccomp"]
+    fds = [int(record[1]) for record in plan if record[0] in ("scope", "seccomp")]
     if session.detach:
         report = shim.launch(plan, pass_fds=fds)
         if report is not None:
@@ -210,14 +210,18 @@ def _plan(
 
 
 def _cgroup_settings(container: Container, init: int, session: Session) -> list[list[str]]:
-    """The group that the init is in now: a container may have moved it to one of its own."""
-    if container.cgroup():
+    """The container's group, or one below it that is named."""
+    record = container.record()
+    if record.get("cgroup"):
         from rcrun.runtime import groups
 
-        path = groups.of_process(init)
         if ".." in session.cgroup.split("/"):
             raise InvalidInput(f'the cgroup "{session.cgroup}" contains ".."')
-        return [["cgroup", f"{path}/{session.cgroup}".rstrip("/")]] if path else []
+        path = groups.for_exec(record["cgroup"], init, session.cgroup)
+        if not path:
+            return []
+        joining = groups.joining(record, path)
+        return [["cgroup", path], *([["scope", str(joining)]] if joining >= 0 else [])]
     if session.cgroup:
         raise HostLacks(
             f'cannot enter the cgroup "{session.cgroup}": the container has no cgroup of its own',

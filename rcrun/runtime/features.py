@@ -23,9 +23,9 @@ def features() -> dict[str, Any]:
             "cgroup": {
                 "v1": False,
                 "v2": True,
-                "systemd": False,
-                "systemdUser": False,
-                "rdma": False,
+                "systemd": True,
+                "systemdUser": True,
+                "rdma": True,
             },
             "seccomp": _seccomp(),
             "apparmor": {"enabled": True},

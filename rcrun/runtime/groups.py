@@ -7,6 +7,7 @@ import time
 
 from rcrun.cgroup import delegated
 from rcrun.errors import HostLacks, InvalidInput, RcrunError
+from rcrun.files import read_text
 from rcrun.runtime import plan_resources
 
 TYPE_CHECKING = False
@@ -15,13 +16,137 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rcrun.formats.spec import Spec
+    from rcrun.runtime.host import Host
+    from rcrun.runtime.scopes import Scope
 
 _FREEZE_SECONDS = 10.0
 _EMPTY_SECONDS = 5.0
 
 
+class Group:
+    """A container's own; `path` is "" without one. `holds_devices`: no device that the rules deny can be opened in it."""
+
+    __slots__ = ("holds_devices", "path", "scope")
+
+    def __init__(
+        self, path: str = "", *, holds_devices: bool = False, scope: Scope | None = None
+    ) -> None:
+        self.path = path
+        self.holds_devices = holds_devices
+        self.scope = scope  # of systemd, yet to be made
+
+
+class Devices:
+    """The program for `linux.resources.devices`, loaded, where rules are given and this kernel lets us."""
+
+    __slots__ = ("_program",)
+
+    def __init__(self, spec: Spec, *, root: bool) -> None:
+        self._program = -1
+        rules: Any = ((spec.get("linux") or {}).get("resources") or {}).get("devices")
+        if not rules or not root:
+            return  # who is not root can make no device node, and opens those that he may
+        from rcrun.cgroup.devices import program
+        from rcrun.kernel import bpf
+
+        instructions = program(rules)
+        try:
+            self._program = bpf.load_device_program(instructions)
+        except OSError:
+            pass  # a kernel without, or a container's root: then mounts hold the devices (plan_mounts)
+
+    @property
+    def are_held(self) -> bool:
+        return self._program >= 0
+
+    def fds(self) -> list[int]:
+        return [self._program] if self.are_held else []
+
+    def attach(self, path: str) -> None:
+        if not self.are_held:
+            return
+        from rcrun.kernel import bpf
+
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            before = bpf.device_programs(folder)
+            bpf.attach_to_group(folder, self._program)
+            for program in before:
+                bpf.detach_from_group(folder, program)
+        except OSError as error:
+            raise HostLacks(
+                f'cannot restrict the devices of the cgroup "{path}": {(error.strerror or "").lower()}',
+                'remove "devices" from linux.resources',
+            ) from error
+        finally:
+            os.close(folder)
+
+
+def make_group(
+    spec: Spec, container_id: str, manager: str, host: Host, environ: Mapping[str, str]
+) -> Group:
+    """What `linux.resources` and `--cgroup-manager` ask for."""
+    if not host.unified or manager == "disabled":
+        return Group()
+    devices = Devices(spec, root=not host.rootless)
+    if manager == "systemd":
+        from rcrun.runtime import scopes
+
+        scope = scopes.prepare(spec, container_id, host, environ, devices)
+        if scope is None:
+            return Group()
+        return Group(scope.path, holds_devices=devices.are_held, scope=scope)
+    path = make(spec, container_id, manager, root=not host.rootless)
+    if not path:
+        return Group()
+    try:
+        devices.attach(path)
+        give(path, owner_of(spec))
+    except BaseException:
+        remove(path)
+        raise
+    return Group(path, holds_devices=devices.are_held)
+
+
+def without_device_rules(spec: Spec) -> Spec:
+    """For the plan: they are the cgroup's now."""
+    linux = spec.get("linux") or {}
+    resources = {
+        key: value for key, value in (linux.get("resources") or {}).items() if key != "devices"
+    }
+    return {**spec, "linux": {**linux, "resources": resources}}
+
+
+def owner_of(spec: Spec) -> tuple[int, int] | None:
+    """The ids outside of a container's root who shall have groups of his own below his: where he sees his alone."""
+    linux = spec.get("linux") or {}
+    made = {row.get("type") for row in linux.get("namespaces") or [] if not row.get("path")}
+    if not {"user", "cgroup"} <= made or os.geteuid() != 0:
+        return None
+    ids = []
+    for field in ("uidMappings", "gidMappings"):
+        rows: Any = linux.get(field) or []
+        ids += [row["hostID"] for row in rows if row.get("containerID") == 0]
+    return (ids[0], ids[1]) if len(ids) == 2 else None
+
+
+_DELEGATED = ("cgroup.procs", "cgroup.subtree_control", "cgroup.threads")  # cgroups(7)
+
+
+def give(path: str, owner: tuple[int, int] | None) -> None:
+    """The group to its new owner, but not its limits."""
+    if owner is None:
+        return
+    names = read_text("/sys/kernel/cgroup/delegate").split() or _DELEGATED
+    for place in (path, *[f"{path}/{name}" for name in names]):
+        try:
+            os.chown(place, *owner)
+        except FileNotFoundError:
+            pass  # of a controller that is not enabled
+
+
 def make(spec: Spec, container_id: str, manager: str, *, root: bool) -> str:
-    """The container's group with its limits set; "" where there is none to be had and no limit was asked for."""
+    """A group with its limits set; "" where there is none to be had and no limit was asked for."""
     linux = spec.get("linux") or {}
     resources = linux.get("resources") or {}
     plan_resources.check(resources)
@@ -66,33 +191,15 @@ def _make_directories(path: str) -> bool:
     return os.access(f"{path}/cgroup.procs", os.W_OK)
 
 
+_SECTIONS = ("memory", "cpu", "pids", "blockIO", "hugepageLimits", "rdma", "network", "unified")
+
+
 def limit(path: str, resources: Mapping[str, Any]) -> None:
-    wanted = plan_resources.controllers(resources)
-    if not wanted:
-        return
-    with open(f"{delegated.MOUNT}/cgroup.controllers", encoding="ascii") as file:
-        known = file.read().split()
-    for name in wanted:
-        if name not in known:
-            raise HostLacks(
-                f"the requested cgroup controller `{name}` is not available on this host",
-                "the kernel does not have it, or a hierarchy of cgroup v1 holds it: see /proc/cgroups",
-            )
-    _enable_along(path, wanted)
-    delegated.limit(path, resources)
+    delegated.let_down_usual(path)
+    if any(resources.get(section) for section in _SECTIONS):
+        from rcrun.cgroup import controllers
 
-
-def _enable_along(path: str, controllers: list[str]) -> None:
-    """Let the controllers down to the group. What is refused shows as missing afterwards."""
-    above = delegated.MOUNT
-    for part in os.path.dirname(path).removeprefix(above).split("/"):
-        above = f"{above}/{part}" if part else above
-        for name in controllers:
-            try:
-                with open(f"{above}/cgroup.subtree_control", "w", encoding="ascii") as file:
-                    file.write(f"+{name}")
-            except OSError:
-                pass
+        controllers.limit(path, resources)
 
 
 def members(path: str) -> list[int]:
@@ -154,6 +261,24 @@ def _write(path: str, text: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def for_exec(path: str, init: int, below: str) -> str:
+    """The container's group; where that shares controllers out, which keeps it from holding processes, its init's."""
+    if below:
+        return f"{path}/{below}".rstrip("/")
+    if read_text(f"{path}/cgroup.subtree_control").strip() or not os.path.isdir(path):
+        return of_process(init)
+    return path
+
+
+def joining(record: Mapping[str, Any], path: str) -> int:
+    """A descriptor for the plan's `scope`, where systemd has to do it; -1 where we may ourselves."""
+    if not record.get("scope") or delegated.may_enter(path):
+        return -1
+    from rcrun.runtime import scopes
+
+    return scopes.joining(record["scope"], path)
 
 
 def of_process(pid: int) -> str:

@@ -144,6 +144,8 @@ def _words(
         return _client_words(report)
     if step == "hook":
         return _hook_words(record, report), None
+    if step == "scope":
+        return _scope_words(report)
     if step in ("helper", "helper-else"):
         return _helper_words(record, report), _helper_hint(report)
     if step == "exec" and report.errno == errno.ENOENT and "/" not in record[1]:
@@ -226,6 +228,14 @@ def _hook_words(record: Sequence[str], report: Report) -> str:
         text = os.strerror(report.errno)
         reason = text[:1].lower() + text[1:]
     return f'error running {kind} hook #{index}: "{path}": {reason}'
+
+
+def _scope_words(report: Report) -> tuple[str, str | None]:
+    """An error of ours that has come all the way through the shim (rcrun.runtime.scopes)."""
+    message, _, hint = report.text.partition("\n")
+    if not message:
+        return f"cannot put the container into a scope of systemd: {_reason('', report)}", None
+    return message, hint or None
 
 
 _HELPERS = ("pasta", "slirp4netns")

@@ -138,6 +138,8 @@ class Container:
     def _constant_state(self, record: Mapping[str, Any]) -> dict[str, Any]:
         names = ("ociVersion", "bundle", "rootfs", "created", "owner")
         state: dict[str, Any] = {"id": self.id, **{name: record[name] for name in names}}
+        if record.get("scope"):
+            state["systemd-scope"] = record["scope"]["unit"]  # as crun has it
         if record.get("annotations"):
             state["annotations"] = record["annotations"]
         return state
@@ -156,6 +158,10 @@ class Container:
             from rcrun.runtime import groups
 
             groups.remove(record["cgroup"])
+        if record.get("scope"):
+            from rcrun.runtime import scopes
+
+            scopes.stop(record["scope"], record["cgroup"])
         self.remove()
 
     def remove(self) -> None:

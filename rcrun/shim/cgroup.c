@@ -1,11 +1,54 @@
-/* The end of a container's cgroup. */
+/* What a container's cgroup needs of the shim: to be in a scope before the clone; its end, and why it came. */
 
 #include "shim.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <time.h>
+
+/*
+ * I, before it becomes the set-up program: only a process that is there can be put into a scope of systemd, and the
+ * clone into it from elsewhere is refused where what the two have in common is not ours. Whoever holds the other end
+ * of the socket does it, and answers with `+` or with why not.
+ */
+int join_scope(const struct plan *plan, struct report *report)
+{
+	int fd = plan->settings.scope_fd;
+	char pid[16];
+
+	if (fd < 0)
+		return 0;
+	int length = snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	report->step = record_named(plan, "scope");
+	TRY(report, send(fd, pid, (size_t)length, MSG_NOSIGNAL));
+	ssize_t got = TEMP_FAILURE_RETRY(recv(fd, report->text, sizeof(report->text) - 1, 0));
+	if (got <= 0)
+		return fail_with(report, "recv", got < 0 ? errno : ECONNRESET);
+	report->text[got] = '\0';
+	if (report->text[0] != '+')
+		return fail_with(report, "scope", EREMOTEIO);
+	report_clear(report);
+	return 0;
+}
+
+/* memory.events counts who was ended since the group was made. */
+bool oom_killed(const struct plan *plan)
+{
+	char text[1024], file[4096];
+	const char *path = plan->settings.cgroup_path;
+
+	if (!path || snprintf(file, sizeof(file), "%s/memory.events", path) >= (int)sizeof(file))
+		return false;
+	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : TEMP_FAILURE_RETRY(read(fd, text, sizeof(text) - 1));
+	if (got <= 0)
+		return false;
+	text[got] = '\0';
+	const char *count = strstr(text, "\noom_kill ");
+	return count && count[strlen("\noom_kill ")] != '0';
+}
 
 enum { TRIES = 50, DEEPEST_GROUP = 32 };
 

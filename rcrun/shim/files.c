@@ -163,8 +163,8 @@ int write_exit(const struct plan *plan, int status)
 	if (!plan->settings.exit_path)
 		return 0;
 	(void)snprintf(text, sizeof(text),
-		       "{\"exit_code\":%d,\"finished\":%llu,\"oom_killed\":false,\"signal\":%d}\n",
-		       exit_code(status), nanoseconds(),
+		       "{\"exit_code\":%d,\"finished\":%llu,\"oom_killed\":%s,\"signal\":%d}\n",
+		       exit_code(status), nanoseconds(), oom_killed(plan) ? "true" : "false",
 		       WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	return write_aside(plan->settings.exit_path, text);
 }

@@ -77,7 +77,11 @@ static uint64_t other_namespaces(pid_t pid, const char *types)
 	return flags;
 }
 
-static int join_process(const struct record *record, struct report *report)
+/*
+ * Cgroup namespaces come later, in C: with `nsdelegate`, systemd's way to mount the hierarchy, nobody is put into a
+ * group by who is in its namespace and not beneath it.
+ */
+static int join_process(struct context *context, const struct record *record, struct report *report)
 {
 	pid_t pid = (pid_t)number(record->words[1]);
 	autoclose int process = sys_pidfd_open(pid);
@@ -90,16 +94,21 @@ static int join_process(const struct record *record, struct report *report)
 	if (process_start(pid) != (unsigned long long)number(record->words[2]))
 		return fail_with(report, "pidfd_open", ESRCH);
 	uint64_t flags = other_namespaces(pid, record->words[3]);
-	if (flags)
-		TRY(report, setns(process, (int)flags));
+	if (flags & ~(uint64_t)CLONE_NEWCGROUP)
+		TRY(report, setns(process, (int)(flags & ~(uint64_t)CLONE_NEWCGROUP)));
+	if (flags & CLONE_NEWCGROUP) {
+		context->cgroup_join = record;
+		context->cgroup_ns = steal_fd(&process);
+	}
 	return 0;
 }
 
 enum { MOST_JOINS = 8 };
 
 /* All are opened before one is entered: afterwards the paths may show something else. */
-static int join_paths(const struct plan *plan, struct report *report)
+static int join_paths(struct context *context, struct report *report)
 {
+	const struct plan *plan = context->plan;
 	const struct record *joins[MOST_JOINS];
 	int fds[MOST_JOINS], count = 0;
 
@@ -118,20 +127,26 @@ static int join_paths(const struct plan *plan, struct report *report)
 	for (int user = 1; user >= 0; user--)
 		for (int i = 0; i < count; i++) {
 			uint64_t flag = namespace_flags(joins[i]->words[1]);
-			if ((flag == CLONE_NEWUSER) != (user == 1))
+			if ((flag == CLONE_NEWUSER) != (user == 1) || flag == CLONE_NEWCGROUP)
 				continue;
 			report->step = joins[i]->index;
 			TRY(report, setns(fds[i], (int)flag));
 		}
 	for (int i = 0; i < count; i++)
-		(void)close(fds[i]);
+		if (namespace_flags(joins[i]->words[1]) == CLONE_NEWCGROUP) {
+			context->cgroup_join = joins[i];
+			context->cgroup_ns = fds[i];
+		} else {
+			(void)close(fds[i]);
+		}
 	report->step = -1;
 	report->word = 0;
 	return count;
 }
 
-static int join(const struct plan *plan, struct report *report)
+static int join(struct context *context, struct report *report)
 {
+	const struct plan *plan = context->plan;
 	const struct record *process = plan->settings.join_pid;
 	bool others = process != NULL;
 
@@ -140,11 +155,11 @@ static int join(const struct plan *plan, struct report *report)
 	if (!others)
 		return 0;
 	TRY(report, prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
-	if (process && join_process(process, report) < 0)
+	if (process && join_process(context, process, report) < 0)
 		return -1;
 	report->step = -1;
 	report->word = 0;
-	return join_paths(plan, report) < 0 ? -1 : 0;
+	return join_paths(context, report) < 0 ? -1 : 0;
 }
 
 const char *joined_user_namespace(const struct plan *plan)
@@ -227,6 +242,11 @@ static int container_steps(struct context *context, struct report *report)
 	/* the clone itself would take its maker's cgroup for the root, and so show the container its neighbours */
 	if (plan->settings.unshare & CLONE_NEWCGROUP)
 		TRY(report, unshare(CLONE_NEWCGROUP));
+	if (context->cgroup_ns >= 0) {
+		report->step = context->cgroup_join->index;
+		TRY(report, setns(context->cgroup_ns, CLONE_NEWCGROUP));
+		report->step = -1;
+	}
 	(void)setsid();
 	(void)umask(0);
 	return run_steps(context, plan->first_step, plan->first_on_exit, report);
@@ -269,7 +289,7 @@ static int set_up(struct context *context, struct report *report)
 		report->step = record_named(plan, "cgroup");
 		return fail(report, "open");
 	}
-	if (join(plan, report) < 0)
+	if (join(context, report) < 0)
 		return -1;
 	pid_t pid = sys_clone3((settings->unshare & ~later) | CLONE_PARENT, 0, cgroup);
 	if (pid == 0)
@@ -294,6 +314,7 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent)
 		.console = -1,
 		.listener = listener,
 		.agent = agent,
+		.cgroup_ns = -1,
 		.starter = -1,
 		.own_streams = settings->monitor && !settings->terminal,
 		.hosts_ids = !has_user_namespace(plan),

@@ -114,6 +114,7 @@ static int with_monitor(struct plan *plan)
 	}
 	(void)close(pair[1]);
 	close_cleaner(&plan->settings.lock_fd);
+	close_cleaner(&plan->settings.scope_fd);
 	return foreground ? be_client(plan, pair[0]) : await_monitor(plan, pair[0]);
 }
 

@@ -19,7 +19,7 @@
 #include <termios.h>
 
 struct parent {
-	const struct plan *plan;
+	struct plan *plan;
 	int sync;
 	pid_t setup, init;
 	int user_namespace; /* of the container, for what its root has to do after the end; -1: ours */
@@ -126,10 +126,12 @@ static _Noreturn void become_setup(int copy, int sync, int listener, int agent)
 			(void)fcntl(kept[i], F_SETFD, 0);
 	}
 	(void)sigprocmask(SIG_SETMASK, &parent.mask, NULL);
-	(void)sys_execveat(copy, argv, env);
 	struct report report;
 	report_clear(&report);
-	(void)fail(&report, "execveat");
+	if (join_scope(parent.plan, &report) == 0) {
+		(void)sys_execveat(copy, argv, env);
+		(void)fail(&report, "execveat");
+	}
 	(void)sync_send(sync, SYNC_REPORT, 0, -1, &report);
 	_exit(125);
 }
@@ -158,6 +160,7 @@ static int fork_setup(struct report *report)
 	(void)close(ends[1]);
 	if (parent.setup < 0)
 		return fail(report, "fork");
+	close_cleaner(&parent.plan->settings.scope_fd);
 	for (int i = 0; i < 3; i++)
 		close_cleaner(&parent.streams[i]);
 	return 0;

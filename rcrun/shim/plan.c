@@ -317,9 +317,12 @@ int plan_read(struct plan *plan, int fd, struct report *report)
 {
 	size_t length;
 
-	*plan = (struct plan){
-		.fd = fd,
-		.settings = {.report_fd = -1, .lock_fd = -1, .streams = "", .detach_keys = ""}};
+	*plan = (struct plan){.fd = fd,
+			      .settings = {.report_fd = -1,
+					   .lock_fd = -1,
+					   .scope_fd = -1,
+					   .streams = "",
+					   .detach_keys = ""}};
 	if (lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE)
 		return fail(report, "lseek");
 	TRY(report, read_all(fd, &plan->text, &length));

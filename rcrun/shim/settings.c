@@ -113,6 +113,12 @@ static void set_lock(struct settings *s, const struct record *r)
 	(void)fcntl(s->lock_fd, F_SETFD, FD_CLOEXEC);
 }
 
+static void set_scope(struct settings *s, const struct record *r)
+{
+	s->scope_fd = (int)number(r->words[1]);
+	(void)fcntl(s->scope_fd, F_SETFD, FD_CLOEXEC);
+}
+
 static void set_foreground(struct settings *s, const struct record *r)
 {
 	s->foreground = true;
@@ -180,6 +186,7 @@ const struct setting settings_table[] = {
 	{"helper", "ppw*", set_nothing},
 	{"helper-else", "wppw*", set_nothing},
 	{"await-helpers", "", set_await_helpers},
+	{"scope", "n", set_scope},
 	{"cgroup", "p", set_cgroup},
 	{"uidmap", "wu*", set_uid_map},
 	{"gidmap", "wu*", set_gid_map},

@@ -87,7 +87,7 @@ enum session { SESSION_NONE, SESSION_CONTAINER, SESSION_EXEC, SESSION_WORK, SESS
 struct settings {
 	enum session session;
 	const char *id;
-	int report_fd, lock_fd;
+	int report_fd, lock_fd, scope_fd;
 	bool monitor, detach, foreground, sig_proxy, terminal, open_stdin, await_helpers;
 	const char *streams, *detach_keys;
 	unsigned short rows, columns;
@@ -138,6 +138,7 @@ struct context {
 	int listener;      /* the start socket, listening */
 	int starter;       /* connection of who started us */
 	int agent;         /* connection to the seccomp agent */
+	int cgroup_ns;     /* to be entered from within the cgroup, -1: none */
 	char **env;        /* NULL-terminated */
 	bool pivoted;      /* the root is the root */
 	bool stay_as_init; /* step `init` */
@@ -151,6 +152,7 @@ struct context {
 	gid_t gid;
 
 	const struct record *late_filter; /* seccomp, to be loaded just before exec */
+	const struct record *cgroup_join; /* who asked for cgroup_ns */
 };
 
 int run_steps(struct context *context, int from, int to, struct report *report);
@@ -287,6 +289,11 @@ int map_ids(const struct plan *plan, pid_t pid,
 void report_send(const struct plan *plan, const struct report *report); /* to `report FD` */
 void report_hex(const struct report *report, char text[2 * sizeof(*report) + 1]);
 _Noreturn void on_failure(const struct plan *plan, const struct report *report);
+
+/* --- cgroup.c ----------------------------------------------------------------------------------------- */
+
+int join_scope(const struct plan *plan, struct report *report);
+bool oom_killed(const struct plan *plan); /* anybody of the container */
 
 /* --- files.c --------------------------------------------------------------------------------------- */
 

@@ -21,6 +21,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
     "Information": {
         "state": ("state", "Print the state of a container"),
         "list": ("list:list_", "List the containers"),
+        "events": ("events", "Print what a container uses, and its OOM events"),
         "ps": ("ps", "List the processes of a container"),
         "features": ("features", "Print what this runtime supports"),
     },
