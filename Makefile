@@ -1,6 +1,6 @@
 # What a person types; the work is in ci/, each script says what it does at its top.
 
-.PHONY: demo test test-asan lint shim asan bench clean
+.PHONY: demo test test-asan fuzz lint shim asan bench clean
 
 demo:
 	@ci/demo
@@ -12,6 +12,10 @@ test:
 # What attacks the shim or drives it most, with a shim that has address and undefined behaviour sanitizers.
 test-asan:
 	@RCRUN_SANITIZE=1 ci/test tests/shim tests/runtime tests/hostile $(ARGS)
+
+# make fuzz SECONDS=60: what the shim reads, under libFuzzer; an hour if nothing is said.
+fuzz:
+	@ci/fuzz $(or $(SECONDS),3600)
 
 lint:
 	@ci/check

@@ -1,4 +1,4 @@
-"""OCI documents against their schemas: each fault in one line, with the place it is at.
+"""OCI documents against their schemas and the specifications' other rules: each fault in one line, with its place.
 
 Slow to load (jsonschema): for commands that were asked to validate, and to word a fault that something faster met.
 """
@@ -11,25 +11,42 @@ from rcrun.files import dump_json, parse_json, read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from jsonschema.exceptions import ValidationError
+    from rcrun.formats.rules import Fault
 
 SCHEMA_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema")
-KINDS = ("config", "descriptor", "image", "index", "manifest")
+KINDS = ("config", "descriptor", "image", "index", "layout", "manifest")
 
 
 def config_faults(document: object) -> list[str]:
     return faults(document, "config")
 
 
+def worded(found: Iterable[Fault]) -> list[str]:
+    """In the document's order, each once."""
+    ordered = sorted(found, key=lambda fault: _place_key(fault[0]))
+    return list(dict.fromkeys(f"{place(path)}: {words}" for path, words in ordered))
+
+
 def faults(document: object, kind: str) -> list[str]:
     """What is wrong with a document of one of KINDS, in the document's order; empty: nothing."""
-    schema = _schema(kind)
-    validator = _validator(schema)
-    errors = sorted(validator.iter_errors(document), key=_place_key)
-    return list(dict.fromkeys(f"{place(error.absolute_path)}: {_words(error)}" for error in errors))
+    validator = _validator(_schema(kind))
+    found = [
+        (tuple(error.absolute_path), _words(error)) for error in validator.iter_errors(document)
+    ]
+    return worded([*found, *_rules(document, kind)])
+
+
+def _rules(document: object, kind: str) -> Iterator[Fault]:
+    if kind == "config":
+        from rcrun.formats import configrules
+
+        return configrules.faults(document)
+    from rcrun.formats import imagerules
+
+    return imagerules.faults(document, kind)
 
 
 def _schema(kind: str) -> Any:
@@ -39,12 +56,10 @@ def _schema(kind: str) -> Any:
         return schema
     # The one file that others refer to is put in, so that no resolver goes looking for it.
     schema = parse_json(text.replace('"descriptor.json"', '"#/$defs/descriptor"'))
-    schema.setdefault("$defs", {})["descriptor"] = _without_dialect(_schema("descriptor"))
-    return schema
-
-
-def _without_dialect(schema: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in schema.items() if key != "$schema"}
+    descriptor = _schema("descriptor")
+    definitions = {**descriptor.pop("$defs"), **schema.get("$defs", {})}
+    del descriptor["$schema"]
+    return {**schema, "$defs": {**definitions, "descriptor": descriptor}}
 
 
 def _validator(schema: Any) -> Any:
@@ -55,13 +70,20 @@ def _validator(schema: Any) -> Any:
 
         site.main()
         from jsonschema import Draft202012Validator
-    return Draft202012Validator(schema)
+    from jsonschema import validators
+
+    # JSON Schema takes 1.0 for an integer; those who read these documents do not.
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+    extend: Any = validators.extend
+    return extend(Draft202012Validator, type_checker=types)(schema)
 
 
-def _place_key(error: ValidationError) -> list[tuple[int, int, str]]:
-    return [
-        (0, part, "") if isinstance(part, int) else (1, 0, part) for part in error.absolute_path
-    ]
+def _is_integer(_: object, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _place_key(path: Iterable[str | int]) -> list[tuple[int, int, str]]:
+    return [(0, part, "") if isinstance(part, int) else (1, 0, part) for part in path]
 
 
 def place(path: Iterable[str | int]) -> str:
@@ -97,6 +119,10 @@ def _words(error: Any) -> str:
         return f"{shown} is {'below' if error.validator == 'minimum' else 'above'} {wanted}"
     if error.validator in ("minItems", "minLength"):
         return f"{shown} is empty"
+    if error.validator == "maxItems":
+        return f"{shown} is not empty"
+    if error.validator == "anyOf":
+        return f"{' or '.join(dump_json(choice['required'][0]) for choice in wanted)} is missing"
     return str(error.message)
 
 

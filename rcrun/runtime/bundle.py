@@ -6,7 +6,7 @@ import os
 import stat
 
 from rcrun import files
-from rcrun.errors import InvalidInput
+from rcrun.errors import InvalidInput, RcrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,21 +18,26 @@ _PASSWD_BYTES = 1 << 20
 
 
 def load(bundle_dir: str, config_path: str = "") -> Spec:
-    """config.json, checked as far as its first words; faults deeper down are worded by `worded`."""
+    """config.json, checked as far as its first words; faults deeper down are worded by `malformed`."""
+    path, spec = read(bundle_dir, config_path)
+    if not isinstance(spec, dict):
+        raise InvalidInput(f'"{path}" is not a JSON object')
+    _check_version(spec.get("ociVersion"), path)
+    checked: Spec = spec  # type: ignore[assignment]
+    return checked
+
+
+def read(bundle_dir: str, config_path: str = "") -> tuple[str, object]:
+    """The path of a bundle's configuration, and whatever JSON value is there."""
     path = os.path.join(bundle_dir, config_path or "config.json")
     try:
-        spec = files.read_json(path)
+        return path, files.read_json(path)
     except FileNotFoundError as error:
         raise InvalidInput(
             f'no bundle: there is no "{path}"', "write one with: rcrun-oci spec"
         ) from error
     except ValueError as error:
         raise InvalidInput(f'"{path}" is not JSON: {error}') from error
-    if not isinstance(spec, dict):
-        raise InvalidInput(f'"{path}" is not a JSON object')
-    _check_version(spec.get("ociVersion"), path)
-    checked: Spec = spec  # type: ignore[assignment]
-    return checked
 
 
 def _check_version(version: object, path: str) -> None:
@@ -44,8 +49,8 @@ def _check_version(version: object, path: str) -> None:
 MISFITS = (AttributeError, InvalidInput, KeyError, TypeError, ValueError)
 
 
-def malformed(spec: Spec, error: Exception) -> InvalidInput:
-    """For a configuration that the plan builder stumbled over: the place of the fault, by the schema."""
+def malformed(spec: Spec, error: Exception) -> RcrunError:
+    """For a configuration that the plan builder stumbled over: the place of the fault, by the schema and its rules."""
     try:
         from rcrun.formats.validate import config_faults
     except ImportError:  # without jsonschema the builder's own words have to do
@@ -54,9 +59,25 @@ def malformed(spec: Spec, error: Exception) -> InvalidInput:
         faults = config_faults(spec)
     if faults:
         return InvalidInput(f"config.json: {faults[0]}")
-    if isinstance(error, InvalidInput):
+    if isinstance(error, RcrunError):
         return error
     return InvalidInput(f"config.json is malformed: {type(error).__name__}: {error}")
+
+
+def malformed_process(process: object, error: Exception) -> RcrunError:
+    """The same of the process alone that `exec --process` has read."""
+    try:
+        from rcrun.formats.validate import config_faults
+    except ImportError:
+        faults = []
+    else:
+        whole = {"ociVersion": "1.0.0", "root": {"path": "rootfs"}, "process": process}
+        faults = config_faults(whole)
+    if faults:
+        return InvalidInput(f"the process is malformed: {faults[0]}")
+    if isinstance(error, RcrunError):
+        return error
+    return InvalidInput(f"the process is malformed: {type(error).__name__}: {error}")
 
 
 def rootfs_dir(spec: Spec, bundle_dir: str) -> str:

@@ -91,7 +91,7 @@ def create(
         files.write_file(container.plan_path, shim.encode_plan(plan), durable=False)
         report = shim.launch(plan, pass_fds=_passed(plan))
         if report is not None:
-            raise error_for(plan, report)
+            raise _worded(made.spec, plan, report)
     except BaseException:
         container.forget()
         raise
@@ -345,12 +345,20 @@ def _passed(plan: list[list[str]]) -> list[int]:
     ]
 
 
-def failure(plan: list[list[str]], report_hex: str) -> RcrunError:
-    """The error of a launch that nobody waited for (`on-failure`)."""
+def failure(plan: list[list[str]], report_hex: str, container: Container | None) -> RcrunError:
+    """The error of a launch that nobody waited for (`on-failure`); without a container, of an exec."""
     report = shim.decode_report(bytes.fromhex(report_hex))
     if report is None:
         return RcrunError("the container could not be started")
-    return error_for(plan, report)
+    if container is None:
+        return error_for(plan, report)
+    return _worded(container.config(), plan, report)
+
+
+def _worded(spec: Spec, plan: list[list[str]], report: Report) -> RcrunError:
+    """A number that the shim cannot take came from the configuration."""
+    error = error_for(plan, report)
+    return bundle.malformed(spec, error) if report.call == "plan" else error
 
 
 def error_for(plan: list[list[str]], report: Report) -> RcrunError:

@@ -205,8 +205,8 @@ def _plan(
             seccomp_fd=filter_fd_of(spec),
             bundle_dir=container.record()["bundle"],
         )
-    except (AttributeError, KeyError, TypeError) as error:
-        raise InvalidInput(f"the process is malformed: {type(error).__name__}: {error}") from error
+    except bundle.MISFITS as error:
+        raise bundle.malformed_process(process, error) from None
 
 
 def _cgroup_settings(container: Container, init: int, session: Session) -> list[list[str]]:

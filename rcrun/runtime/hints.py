@@ -138,6 +138,10 @@ def _words(
     record: Sequence[str], plan: Plan, report: Report, facts: HostFacts
 ) -> tuple[str, str | None]:
     step = record[0]
+    if report.call == "plan" and 0 < report.word < len(record):
+        # numbers are handed on as config.json has them; for bundles the schema words it (bundle.malformed)
+        value = record[report.word]
+        return f'"{value}" cannot be a value of {step}', "check it: rcrun-oci validate BUNDLE"
     if report.call == "plan":
         return f"this is a bug in rcrun: the shim refuses the record {' '.join(record)!r}", None
     if is_of_client(report):

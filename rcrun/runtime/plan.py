@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Host", "complete", "container_plan", "state_text"]
 
 _ROOT_PROPAGATION = ("shared", "slave", "private", "unbindable")
+_LONGEST_TIMEOUT = 2**31 - 1  # what the shim counts with: 68 years
 _UNSUPPORTED = ("intelRdt", "netDevices")
 
 
@@ -150,44 +151,27 @@ def _working_directory(spec: Spec) -> list[list[str]]:
     return [] if cwd.strip("/") == "" else [["mkdir", cwd, "755"]]
 
 
-# Keys that belong to a namespace: who does not have his own would change the host's.
-_SYSCTL_NAMESPACES = (
-    ("net/", "network"),
-    ("fs/mqueue/", "ipc"),
-    ("kernel/shm", "ipc"),
-    ("kernel/msg", "ipc"),
-    ("kernel/sem", "ipc"),
-    ("kernel/domainname", "uts"),
-    ("kernel/hostname", "uts"),
-)
-
-
 def _sysctls(spec: Spec, namespaces: Namespaces) -> list[list[str]]:
+    asked = (spec.get("linux") or {}).get("sysctl") or {}
+    if not asked:
+        return []
+    from rcrun.formats import sysctl
+
     records = []
-    for name, value in ((spec.get("linux") or {}).get("sysctl") or {}).items():
-        key = sysctl_key(name)
-        for prefix, kind in _SYSCTL_NAMESPACES:
-            if key.startswith(prefix):
-                if kind not in namespaces:
-                    raise InvalidInput(
-                        f'sysctl "{name}" needs a {kind} namespace of the container\'s own',
-                        f'add {{"type": "{kind}"}} to "linux.namespaces"',
-                    )
-                break
-        else:
+    for name, value in asked.items():
+        key = sysctl.key_of(name)
+        if not key:
+            raise InvalidInput(f'invalid sysctl "{name}"')
+        kind = sysctl.namespace_of(key)
+        if not kind:
             raise InvalidInput(f'sysctl "{name}" is not of a namespace: it would change the host')
+        if kind not in namespaces:
+            raise InvalidInput(
+                f'sysctl "{name}" needs a {kind} namespace of the container\'s own',
+                f'add {{"type": "{kind}"}} to "linux.namespaces"',
+            )
         records.append(["sysctl", key, str(value)])
     return records
-
-
-def sysctl_key(name: str) -> str:
-    """With slashes, as sysctl(8) reads it: the first separator tells which of the two is meant."""
-    dot, slash = name.find("."), name.find("/")
-    if dot >= 0 and (slash < 0 or dot < slash):
-        name = name.translate({ord("."): "/", ord("/"): "."})
-    if not name or any(part in ("", ".", "..") for part in name.split("/")):
-        raise InvalidInput(f'invalid sysctl "{name}"')
-    return name
 
 
 def _hook_settings(spec: Spec, bundle_dir: str, given: list[list[str]]) -> list[list[str]]:
@@ -209,7 +193,7 @@ def _hook(kind: str, index: int, hook: Hook) -> list[str]:
     if not path.startswith("/"):
         raise InvalidInput(f'the path "{path}" of a {kind} hook is not absolute')
     args = hook.get("args") or [path]
-    timeout = hook.get("timeout") or 0
+    timeout = min(hook.get("timeout") or 0, _LONGEST_TIMEOUT)
     return [
         "hook",
         kind,

@@ -280,13 +280,14 @@ def _device(device: Device, trees: Mapping[str, int]) -> list[str]:
         raise InvalidInput(f'device "{path}" has no "major" and "minor"')
     if inside(path) in trees:
         return ["bind-fd", str(trees[inside(path)]), path, inside(path), ""]
+    mode = device.get("fileMode")
     return [
         "device",
         inside(path),
         "c" if kind == "u" else kind,
         str(device.get("major", 0)),
         str(device.get("minor", 0)),
-        f"{device.get('fileMode', 0o666) & 0o7777:o}",
+        f"{(0o666 if mode is None else mode) & 0o7777:o}",
         str(device.get("uid", 0)),
         str(device.get("gid", 0)),
     ]

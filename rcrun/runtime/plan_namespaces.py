@@ -127,7 +127,7 @@ def _refuse_misfits(spec: Spec, namespaces: Namespaces) -> None:
     linux = spec.get("linux") or {}
     if "mount" not in namespaces.new:
         raise InvalidInput(
-            "a container needs a mount namespace of its own",
+            '"linux.namespaces": a container needs a mount namespace of its own',
             'add {"type": "mount"} to "linux.namespaces"',
         )
     if "user" not in namespaces.new and (namespaces.uid_map or namespaces.gid_map):

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+enum { MOST_PRESERVED = 1 << 20 /* fs.nr_open, as the kernel has it */ };
+
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif
@@ -249,6 +251,9 @@ static int misfit_value(const struct plan *plan, const struct record *record)
 		return (record->count - 2) % 3 ? record->count : 0;
 	if (record_is(record, "hook"))
 		return number(record->words[5]) > record->count - 6 ? 5 : 0;
+	/* each is looked at before exec */
+	if (record_is(record, "preserve-fds"))
+		return number(record->words[1]) > MOST_PRESERVED ? 1 : 0;
 	/* without its exec a plan has no end: the process would be ours */
 	if (record->step && record->step->run == step_exec)
 		return record->index == plan->first_on_exit - 1 ? 0 : 1;

@@ -75,6 +75,15 @@ def find(store: Store, text: str, *, platform: str = "") -> Image:
     raise NotFound(f"no such image: {text}", f"rcrun pull {text}")
 
 
+def entry_of(store: Store, text: str) -> Descriptor:
+    """The entry of index.json that a name means, whatever is behind it; else that of the image which is found."""
+    reference = _parse(text)
+    for entry in layout.references(store) if reference is not None else []:
+        if layout.name_of(entry) == str(reference):
+            return entry
+    return find(store, text).descriptor
+
+
 def load(store: Store, descriptor: Descriptor, platform: str = "") -> Image:
     """The image of an entry of index.json, every document verified."""
     chosen = _manifest_descriptor(store, descriptor, platform)

@@ -1,21 +1,25 @@
 /*
  * Mutated plans for the reader of plans: plan_fuzz SEED SECONDS PLAN…, or `plan_fuzz read PLAN…`
  *
- * Whatever the bytes are, plan_read() refuses them with a report, or every promise holds that later code relies on.
+ * Whatever the bytes are, plan_read() refuses them with a report, or every promise holds that later code relies on, and
+ * the steps do with their words nothing that a sanitizer minds (plan_steps.c).
  * Built with sanitizers, in one unit with the reader, whose text lies in a block of exactly its size. With
- * -DLIBFUZZER it is the target of a libFuzzer instead.
+ * -DLIBFUZZER it is the target of libFuzzer instead (ci/fuzz).
  */
 
 #define read_all exact_read_all
 #include "plan.c"
 #undef read_all
 
+#include "plan_mutate.h"
+#include "plan_steps.h"
+
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 
-enum { LARGEST = 20000, ROUNDS = 4000 };
+enum { ROUNDS = 4000 };
 
 static const unsigned char *input;
 static size_t input_length;
@@ -79,6 +83,16 @@ static void check_promises(const struct plan *plan)
 		promise(record_is(&plan->records[plan->first_on_exit - 1], "exec"), "an end");
 }
 
+/* What the kernel says follows from the plan: the same plan, the same run. */
+static unsigned checksum(const unsigned char *data, size_t size)
+{
+	unsigned sum = 2166136261u;
+
+	for (size_t i = 0; i < size; i++)
+		sum = (sum ^ data[i]) * 16777619u;
+	return sum ^ sum >> 16;
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
@@ -91,137 +105,33 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	input = data;
 	input_length = size;
 	report_clear(&report);
-	if (plan_read(&plan, fd, &report) == 0)
+	if (plan_read(&plan, fd, &report) == 0) {
 		check_promises(&plan);
-	else
+		try_steps(&plan, checksum(data, size));
+	} else {
 		promise(report.error != 0 && report.call[0], "a report");
-	if (plan.count > 0)
-		free(plan.records[0].words - 1);
+	}
+	free(plan.words);
 	free(plan.records);
 	free(plan.text);
 	return 0;
 }
 
-#ifndef LIBFUZZER
-static uint64_t state;
+#ifdef LIBFUZZER
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
 
-static unsigned below(unsigned limit)
+/* libFuzzer keeps what reaches new code; a change of it is ours mostly, sometimes its own (the dictionary). */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return limit ? (unsigned)(state >> 20) % limit : 0;
+	mutate_seed(seed);
+	if (below(5) == 0)
+		return LLVMFuzzerMutate(data, size, most);
+	for (unsigned changes = 1 + below(4); changes; changes--)
+		size = mutate_plan(data, size, most);
+	return size;
 }
-
-static const char *const words[] = {
-	"",
-	"0",
-	"1",
-	"-1",
-	"2147483647",
-	"2147483648",
-	"-5",
-	"4294967295",
-	"4294967296",
-	"9223372036854775807",
-	"9223372036854775808",
-	"99999999999999999999",
-	"00",
-	" 1",
-	"+1",
-	"0x10",
-	"1e9",
-	"/",
-	"on-exit",
-	"exec",
-	"hook",
-	"uidmap",
-	"join",
-	"unshare",
-	"user",
-	"mount,pid",
-	"user,,pid",
-	",",
-	"env",
-	"plan",
-	"session",
-	"container",
-	"work",
-	"attach",
-	"exec",
-	"foreground",
-};
-
-/* Where the word with that number begins. */
-static size_t word_at(const unsigned char *data, size_t size, unsigned number_)
-{
-	size_t at = 0;
-
-	while (number_-- && at < size)
-		at += strnlen((const char *)data + at, size - at) + 1;
-	return at < size ? at : 0;
-}
-
-static unsigned count_words(const unsigned char *data, size_t size)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < size; i++)
-		count += data[i] == 0;
-	return count;
-}
-
-static size_t replace(unsigned char *data, size_t size, size_t at, size_t length, const void *with,
-		      size_t with_length)
-{
-	if (at + length > size || size - length + with_length > LARGEST)
-		return size;
-	memmove(data + at + with_length, data + at + length, size - at - length);
-	memcpy(data + at, with, with_length);
-	return size - length + with_length;
-}
-
-static size_t mutate(unsigned char *data, size_t size)
-{
-	unsigned total = count_words(data, size);
-	size_t at = word_at(data, size, below(total)), other = word_at(data, size, below(total));
-	size_t length = size ? strnlen((char *)data + at, size - at) : 0;
-	const char *word = words[below(sizeof(words) / sizeof(*words))];
-	char number_[24];
-
-	switch (below(9)) {
-	case 0: /* a byte */
-		if (size)
-			data[below((unsigned)size)] = (unsigned char)below(256);
-		return size;
-	case 1: /* a word from the dictionary */
-		return replace(data, size, at, length, word, strlen(word));
-	case 2: /* a number */
-		snprintf(number_, sizeof(number_), "%d", (int)below(40) - 3);
-		return replace(data, size, at, length, number_, strlen(number_));
-	case 3: /* a word less, a word more */
-		return replace(data, size, at, length + 1 <= size - at ? length + 1 : length, "",
-			       0);
-	case 4:
-		return replace(data, size, at, 0, word, strlen(word) + 1);
-	case 5: /* a piece from elsewhere */
-		if (other > at) {
-			unsigned char piece[LARGEST];
-			memcpy(piece, data + at, other - at);
-			return replace(data, size, other, 0, piece, other - at);
-		}
-		return size;
-	case 6: /* a piece less */
-		return other > at ? replace(data, size, at, other - at, "", 0) : size;
-	case 7: /* the end */
-		return size ? size - below((unsigned)size) % 50 : 0;
-	default:
-		if (size && size < LARGEST)
-			data[size++] = (unsigned char)below(3);
-		return size;
-	}
-}
-
+#else
 static size_t read_file(const char *path, unsigned char *data)
 {
 	FILE *file = fopen(path, "rb");
@@ -259,7 +169,7 @@ static int rounds(char **paths, int count)
 	for (int i = 0; i < ROUNDS; i++) {
 		size_t size = read_file(paths[below((unsigned)count)], data);
 		for (unsigned changes = below(6); changes; changes--)
-			size = mutate(data, size);
+			size = mutate_plan(data, size, sizeof(data));
 		LLVMFuzzerTestOneInput(data, size);
 	}
 	return 0;
@@ -280,7 +190,7 @@ int main(int argc, char **argv)
 		int status;
 		pid_t pid = fork();
 		if (pid == 0) {
-			state = seed * 2654435761u + 88172645463325252ull;
+			mutate_seed(seed);
 			_exit(rounds(argv + 3, argc - 3));
 		}
 		if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0) {

@@ -1,10 +1,9 @@
-"""The reader of plans under mutated plans: five seconds, or RCRUN_FUZZ_SECONDS."""
+"""The reader of plans under mutated plans: five seconds, or RCRUN_FUZZ_SECONDS; `make fuzz` is the long run."""
 
 from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,68 +12,16 @@ import pytest
 
 from rcrun.kernel.shim import encode_plan
 from shim.conftest import HERE, SANITIZE, SHIM, compile_c
+from shim.plan_corpus import whole_plans
 
-WORD = {
-    "w": "word", "p": "/path", "d": "-3", "n": "3", "u": "3", "o": "755", "x": "ff", "f": "0",
-}  # fmt: skip
-VALUES = {
-    "unshare": ["user,mount,pid"],
-    "join": ["user", "/proc/1/ns/user"],
-    "join-pid": ["7", "8", "user,mount"],
-    "uidmap": ["", "0", "1000", "1"],
-    "gidmap": ["/usr/bin/newgidmap", "0", "1000", "1", "1", "100000", "65536"],
-    "hook": ["prestart", "0", "5", "/hook", "2", "one", "two", "A=b"],
-    "plan": ["1"],
-}
-
-
-def table():
-    """Every record that plan.c and settings.c know: name and shape."""
-    text = "".join(
-        (SHIM / name).read_text() for name in ("settings.c", "plan.c") if (SHIM / name).exists()
-    )
-    found = dict(re.findall(r'^\t\{"([a-z-]+)", "([a-z?*]*)", (?:set_|step_|NULL)', text, re.M))
-    assert {"session", "hook", "exec", "mount", "on-exit"} <= found.keys()
-    return found, set(re.findall(r'^\t\{"([a-z-]+)", "[a-z?*]*", set_', text, re.M))
-
-
-def words_of(name, shape):
-    if name in VALUES:
-        return [name, *VALUES[name]]
-    return [name, *(WORD[letter] for letter in shape if letter in WORD)]
-
-
-def plans():
-    """One with every record, and one of each other session."""
-    shapes, settings = table()
-    skipped = {"plan", "session", "exec", "on-exit", "join", "join-pid"}
-    first = [words_of(name, shapes[name]) for name in settings - skipped]
-    steps = [words_of(name, shapes[name]) for name in shapes.keys() - settings - skipped]
-    last = [["exec", "/bin/true", "word"], ["on-exit"], ["unlink", "/x"], ["run", "/x", "y"]]
-    yield [["plan", "1"], ["session", "container"], *first, *steps, *last]
-    yield [
-        ["plan", "1"],
-        ["session", "exec"],
-        words_of("join-pid", ""),
-        words_of("join", ""),
-        *steps,
-        last[0],
-    ]
-    yield [["plan", "1"], ["session", "attach"], ["attach", "/x"], ["foreground", "ioe", "1011"]]
-    yield [
-        ["plan", "1"],
-        ["session", "work"],
-        ["unshare", "user"],
-        words_of("uidmap", ""),
-        ["remove-tree", "/x"],
-    ]
+WRAPPED = ["-Wl,--wrap=sys_openat2,--wrap=sys_open_tree"]
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     place = tmp_path_factory.mktemp("plans")
     paths = []
-    for number, plan in enumerate(plans()):
+    for number, plan in enumerate(whole_plans()):
         paths.append(place / str(number))
         paths[-1].write_bytes(encode_plan(plan))
     return paths
@@ -86,7 +33,7 @@ def fuzzer(tmp_path_factory):
         pytest.skip("no C compiler")
     output = tmp_path_factory.mktemp("fuzz") / "plan-fuzz"
     sources = [path for path in sorted(SHIM.glob("*.c")) if path.name not in ("main.c", "plan.c")]
-    if not compile_c(output, [HERE / "plan_fuzz.c", *sources], SANITIZE):
+    if not compile_c(output, [*HERE.glob("plan_*.c"), *sources], [*SANITIZE, *WRAPPED]):
         pytest.skip("no sanitizers")
     return output
 
@@ -94,7 +41,7 @@ def fuzzer(tmp_path_factory):
 def run(fuzzer: Path, *words: object, seconds: int = 0) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(fuzzer), *map(str, words)],
-        capture_output=True, text=True, check=False, timeout=seconds + 60,
+        capture_output=True, text=True, check=False, timeout=seconds + 60, stdin=subprocess.DEVNULL,
         env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
     )  # fmt: skip
 

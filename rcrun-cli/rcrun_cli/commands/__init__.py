@@ -98,6 +98,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "rm": "rmi",
             "tag": "tag",
             "untag": "untag",
+            "validate": ("validate", "Check images, image layouts and their documents"),
         },
     ),
     "system": ("Work with rcrun itself", {"info": "info"}),

@@ -17,9 +17,10 @@ def failed(container: str, report: str, plan_fd: int) -> int:
 
     with open(plan_fd, "rb") as file:
         plan = decode_plan(file.read())
-    if container:
-        oci.container(container).forget()
-    error = failure(plan, report)
+    failed_one = oci.container(container) if container else None
+    error = failure(plan, report, failed_one)
+    if failed_one is not None:
+        failed_one.forget()
     oci.complain(error.message, error.hint)
     return 1
 

@@ -11,11 +11,10 @@ from rcrun_cli.declare import argument, command, option
 @option("-f", "--config", default="config.json", metavar="FILE", help="Its configuration")
 @argument("bundle", default=".", metavar="[BUNDLE]")
 def validate(bundle: str, config: str) -> int:
-    """Check the config.json of a bundle: print each fault with its place, end with 1 if there is one."""
-    from rcrun.formats.validate import config_faults
+    """Check a bundle: print each fault with its place in config.json, end with 1 if there is one."""
     from rcrun.formats.visible import visible
-    from rcrun.runtime.bundle import load
+    from rcrun.runtime.checking import bundle_faults
 
-    faults = config_faults(load(bundle, config))
+    faults = bundle_faults(bundle, config)
     sys.stdout.write("".join(f"{visible(fault)}\n" for fault in faults))
     return 1 if faults else 0
