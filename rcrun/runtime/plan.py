@@ -166,6 +166,7 @@ def _sysctls(spec: Spec, namespaces: Namespaces) -> list[list[str]]:
     records = []
     for name, value in ((spec.get("linux") or {}).get("sysctl") or {}).items():
         key = sysctl_key(name)
+        _refuse_name(spec, name, key, str(value))
         for prefix, kind in _SYSCTL_NAMESPACES:
             if key.startswith(prefix):
                 if kind not in namespaces:
@@ -178,6 +179,16 @@ def _sysctls(spec: Spec, namespaces: Namespaces) -> list[list[str]]:
             raise InvalidInput(f'sysctl "{name}" is not of a namespace: it would change the host')
         records.append(["sysctl", key, str(value)])
     return records
+
+
+def _refuse_name(spec: Spec, name: str, key: str, value: str) -> None:
+    """A name that two fields give, as the reference runtimes see it."""
+    if key == "kernel/hostname":
+        raise InvalidInput(f'sysctl "{name}" is not supported', 'use the field "hostname"')
+    if key == "kernel/domainname" and spec.get("domainname") not in (None, "", value):
+        raise InvalidInput(
+            f'sysctl "{name}" and "domainname" differ', f'remove "{name}" from "linux.sysctl"'
+        )
 
 
 def sysctl_key(name: str) -> str:
