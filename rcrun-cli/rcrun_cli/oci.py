@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 
 @command(interspersed=False)
 @option("--root", metavar="DIR", help="Keep the state of containers here")
-@option("--log", metavar="FILE", help="Append errors to this file also")
+@option("--log", metavar="PLACE", help="Log here also: [file:]PATH, journald:ID or syslog:ID")
 @option("--log-format", type=["text", "json"], default="text", help="How to write them")
-@option("--log-level", metavar="LEVEL", help="For scripts; --debug is what changes something")
+@option("--log-level", default="warning", metavar="LEVEL", help="error, warning (default) or debug")
 @option("--debug", is_flag=True, help="Log the plan of each launch")
 @option("--systemd-cgroup", is_flag=True, help="For callers that use systemd's cgroups")
 @option("--cgroup-manager", type=["cgroupfs", "systemd", "disabled"], help="Who makes cgroups")
 @option(
     "--rootless", metavar="WHEN", help="For scripts: rcrun-oci sees by itself whether it is root"
 )
-@option("-v", "--version", is_flag=True, help="Print the version and the features")
+@option("--criu", metavar="PATH", hidden=True, help="For scripts; there is no checkpoint")
+@option("-v", "-V", "--version", is_flag=True, help="Print the version and the features")
 @argument("words", nargs=-1)
 def rcrun_oci(words: Sequence[str], **options: Any) -> None:
     """An OCI runtime for people who are not root."""
@@ -39,7 +40,7 @@ def rcrun_oci(words: Sequence[str], **options: Any) -> None:
 class Settings:
     """What the global options say; filled once, before the command runs."""
 
-    __slots__ = ("cgroup_manager", "debug", "log", "log_format", "root")
+    __slots__ = ("cgroup_manager", "debug", "log", "log_format", "root", "warns")
 
     def __init__(self) -> None:
         self.cgroup_manager = ""
@@ -47,6 +48,7 @@ class Settings:
         self.log = ""
         self.log_format = "text"
         self.root = ""
+        self.warns = True
 
 
 settings = Settings()
@@ -84,9 +86,10 @@ def program() -> main.Program:
 
 def configure(options: dict[str, Any]) -> None:
     settings.root = os.path.abspath(options["root"] or default_root())
-    settings.log = options["log"] or ""
     settings.log_format = options["log_format"]
-    settings.debug = options["debug"]
+    settings.log = log_place(options["log"] or "")
+    settings.debug = options["debug"] or options["log_level"] == "debug"
+    settings.warns = options["log_level"] not in ("error", "fatal", "panic")
     manager = options["cgroup_manager"] or ""
     settings.cgroup_manager = "systemd" if options["systemd_cgroup"] else manager
     if settings.debug:
@@ -94,6 +97,22 @@ def configure(options: dict[str, Any]) -> None:
 
         log("debug", f"root directory {settings.root}")
         shim.on_plan = lambda plan: log("debug", f"plan for the shim:\n{shim.plan_text(plan)}")
+
+
+def log_place(text: str) -> str:
+    """The absolute path of a file, or `journald:ID`, `syslog:ID`."""
+    kind, colon, rest = text.partition(":")
+    if not colon or "/" in kind:
+        return os.path.abspath(text) if text else ""
+    if kind == "file":
+        return os.path.abspath(rest)
+    if kind in ("journald", "syslog"):
+        return text
+    from rcrun.errors import InvalidInput
+
+    raise InvalidInput(
+        f'unknown log destination "{text}"', "write [file:]PATH, journald:ID or syslog:ID"
+    )
 
 
 def default_root() -> str:
@@ -116,45 +135,31 @@ def version_lines() -> str:
 def complain(message: str, hint: str | None = None) -> None:
     """On stderr for people, in the log for the caller."""
     if settings.log:
-        _append(settings.log, _line("error", message))
+        log("error", message)
     text = f"rcrun-oci: error: {message}" + (f"\nhint: {hint}" if hint else "")
     if settings.log_format == "json" and not settings.log:
-        text = _line("error", message).rstrip("\n")
-    _tell(text)
+        log("error", message)
+    else:
+        _tell(text)
 
 
 def warn(message: str) -> None:
-    log("warning", message)
+    if settings.warns:
+        log("warning", message)
 
 
 def log(level: str, message: str) -> None:
-    """A line for the log file, or for stderr where there is none."""
-    if settings.log:
-        _append(settings.log, _line(level, message))
-    else:
-        _tell(_line(level, message).rstrip("\n"))
+    """A line for the log, or for stderr where there is none."""
+    from rcrun_cli import oci_log
 
-
-def _line(level: str, message: str) -> str:
-    import time
-
-    from rcrun.files import dump_json
-
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    if settings.log_format == "json":
-        return dump_json({"level": level, "msg": message, "time": now}) + "\n"
-    return f'time="{now}" level={level} msg={dump_json(message)}\n'
-
-
-def _append(path: str, line: str) -> None:
+    line = oci_log.line(level, message, form=settings.log_format)
+    if not settings.log:
+        _tell(line.rstrip("\n"))
+        return
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, line.encode("utf-8", "surrogateescape"))
-        finally:
-            os.close(fd)
+        oci_log.write(settings.log, level, message, line)
     except OSError as error:
-        _tell(f'rcrun-oci: warning: cannot write the log "{path}": {error.strerror}')
+        _tell(f'rcrun-oci: warning: cannot write the log "{settings.log}": {error.strerror}')
 
 
 def _tell(text: str) -> None:
@@ -183,6 +188,8 @@ def self_command(*words: str) -> list[str]:
     folder = os.path.dirname(os.path.abspath(__file__))
     command = [sys.executable, "-IS", f"{folder}/oci_main.py", f"--root={settings.root}"]
     if settings.log:
-        command.append(f"--log={os.path.abspath(settings.log)}")
+        command.append(f"--log={settings.log}")
     command.append(f"--log-format={settings.log_format}")
+    if not settings.warns:
+        command.append("--log-level=error")
     return [*command, *words]

@@ -7,12 +7,13 @@ import stat
 
 from rcrun import files
 from rcrun.errors import InvalidInput, RcrunError
+from rcrun.formats.spec import HOOK_KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from rcrun.formats.spec import Process, Spec
+    from rcrun.formats.spec import Hooks, Process, Spec
 
 _PASSWD_BYTES = 1 << 20
 
@@ -87,7 +88,7 @@ def rootfs_dir(spec: Spec, bundle_dir: str) -> str:
 def with_environment(spec: Spec, bundle_dir: str, environ: Mapping[str, str]) -> Spec:
     """HOME as the container's passwd has it, and socket activation handed through (sd_listen_fds(3))."""
     process: Process = {**(spec.get("process") or {})}
-    env = list(process.get("env") or [])
+    env = merged(process.get("env") or [])
     if not _value(env, "HOME"):
         uid = (process.get("user") or {}).get("uid", 0)
         env = [word for word in env if not word.startswith("HOME=")]
@@ -100,7 +101,26 @@ def with_environment(spec: Spec, bundle_dir: str, environ: Mapping[str, str]) ->
         ]
         env.append("LISTEN_PID=1")
     process["env"] = env
-    return {**spec, "process": process}
+    changed: Spec = {**spec, "process": process}
+    if spec.get("hooks"):
+        changed["hooks"] = _with_env(spec["hooks"], env, environ)
+    return changed
+
+
+def _with_env(hooks: Hooks, env: list[str], environ: Mapping[str, str]) -> Hooks:
+    """A hook that says no environment has ours, or inside the process's, as with runc and crun."""
+    callers = [f"{name}={value}" for name, value in environ.items()]
+    given: Hooks = {**hooks}
+    for kind in HOOK_KINDS:
+        default = {"env": env if kind == "startContainer" else callers}
+        if hooks.get(kind):
+            given[kind] = [{**default, **hook} for hook in hooks[kind]]  # type: ignore[literal-required]
+    return given
+
+
+def merged(env: Sequence[str]) -> list[str]:
+    """Each name once, with the last value; most programs take the first that they find."""
+    return list({word.partition("=")[0]: word for word in env}.values())
 
 
 def listen_fds(environ: Mapping[str, str]) -> int:

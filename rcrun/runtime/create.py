@@ -7,6 +7,7 @@ import time
 
 from rcrun import files, paths
 from rcrun.errors import AlreadyExists, InvalidInput, RcrunError
+from rcrun.formats.capability import in_vain
 from rcrun.formats.spec import hooks_of
 from rcrun.kernel import shim
 from rcrun.kernel.seccomp import filter_fd_of
@@ -17,7 +18,7 @@ from rcrun.runtime.state import Container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
     from rcrun.formats.spec import Spec
@@ -31,7 +32,7 @@ class Request:
 
     __slots__ = (
         "bundle_dir", "cgroup_manager", "config_path", "console_socket", "keep", "new_keyring", "no_pivot",
-        "pid_file", "pidfd_socket", "preserve_fds",
+        "pid_file", "pidfd_socket", "preserve_fds", "warn",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +48,7 @@ class Request:
         pid_file: str = "",
         pidfd_socket: str = "",
         preserve_fds: int = 0,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.bundle_dir = os.path.abspath(bundle_dir)
         self.cgroup_manager = cgroup_manager
@@ -58,6 +60,7 @@ class Request:
         self.pidfd_socket = pidfd_socket
         self.pid_file = os.path.abspath(pid_file) if pid_file else ""
         self.preserve_fds = preserve_fds
+        self.warn = warn
 
 
 class Made:
@@ -180,8 +183,11 @@ def _make(
     try:
         _check_terminal(spec, request, detached=detached)
         spec = complete(bundle.with_environment(spec, request.bundle_dir, environ), host)
+        vain = in_vain((spec.get("process") or {}).get("capabilities") or {})
     except bundle.MISFITS as error:
         raise bundle.malformed(spec, error) from None
+    for words in vain:
+        request.warn(words)
     paths.make_private_dir(root_dir)
     try:
         os.mkdir(container.dir, 0o700)

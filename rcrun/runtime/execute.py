@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from rcrun.errors import HostLacks, InvalidInput, WrongState
-from rcrun.formats import capability
 from rcrun.kernel import shim
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
@@ -65,7 +64,7 @@ def process_of(spec: Spec, changes: Changes) -> Process:
         raise InvalidInput("no command to run in the container")
     process["args"] = list(changes.args)
     process["terminal"] = changes.terminal
-    process["env"] = merged([*(process.get("env") or []), *changes.env])
+    process["env"] = bundle.merged([*(process.get("env") or []), *changes.env])
     if changes.cwd:
         process["cwd"] = changes.cwd
     if changes.no_new_privs:
@@ -80,11 +79,6 @@ def process_of(spec: Spec, changes: Changes) -> Process:
             process.get("capabilities") or {}, changes.capabilities
         )
     return process
-
-
-def merged(env: Sequence[str]) -> list[str]:
-    """Each name once, with the last value; most programs take the first that they find."""
-    return list({word.partition("=")[0]: word for word in env}.values())
 
 
 def _change_user(process: Process, changes: Changes) -> None:
@@ -108,13 +102,22 @@ def _id(word: str, text: str) -> int:
 
 
 def _with_more(sets: Capabilities, names: Sequence[str]) -> Capabilities:
-    """Added where they take effect; inheritable and ambient ones would outlive the process."""
-    more = [capability.normalise(name) for name in names]
+    """Added where they take effect; ambient where the container's process inherits some, as with runc."""
+    more = [_capability(name) for name in names]
     added: Capabilities = {**sets}
     added["bounding"] = [*(sets.get("bounding") or []), *more]
     added["effective"] = [*(sets.get("effective") or []), *more]
     added["permitted"] = [*(sets.get("permitted") or []), *more]
+    if sets.get("inheritable"):
+        held = {name.upper() for name in sets.get("inheritable") or []}
+        added["ambient"] = [*(sets.get("ambient") or []), *(name for name in more if name in held)]
     return added
+
+
+def _capability(name: str) -> str:
+    """`net_admin` too; an unknown one is for the plan to leave out."""
+    upper = name.upper()
+    return upper if upper.startswith("CAP_") else f"CAP_{upper}"
 
 
 class Session:
@@ -251,7 +254,8 @@ def _settings(
 
 def with_home(process: Process, pid: int) -> Process:
     """With HOME from the passwd file that the container has now."""
-    env = process.get("env") or []
+    env = bundle.merged(process.get("env") or [])
+    process = {**process, "env": env}
     if any(word.startswith("HOME=") for word in env):
         return process
     uid = (process.get("user") or {}).get("uid", 0)

@@ -38,10 +38,10 @@ def start(container: Container) -> None:
     if hooks_of(spec, "poststart"):
         from rcrun.runtime import hooks
 
-        # runtime.md, "Lifecycle", 9: an error, and the container is stopped
+        # runtime.md, "Lifecycle", 9: an error, and the container is stopped and deleted
         failures = hooks.failures(spec, "poststart", container.oci_state(status="running"))
         if failures:
-            kill(container, SIGKILL)
+            delete(container, force=True)
             raise failures[0]
 
 

@@ -162,6 +162,7 @@ def _sysctls(spec: Spec, namespaces: Namespaces) -> list[list[str]]:
         key = sysctl.key_of(name)
         if not key:
             raise InvalidInput(f'invalid sysctl "{name}"')
+        _refuse_name(spec, name, key, str(value))
         kind = sysctl.namespace_of(key)
         if not kind:
             raise InvalidInput(f'sysctl "{name}" is not of a namespace: it would change the host')
@@ -172,6 +173,16 @@ def _sysctls(spec: Spec, namespaces: Namespaces) -> list[list[str]]:
             )
         records.append(["sysctl", key, str(value)])
     return records
+
+
+def _refuse_name(spec: Spec, name: str, key: str, value: str) -> None:
+    """A name that two fields give, as the reference runtimes see it."""
+    if key == "kernel/hostname":
+        raise InvalidInput(f'sysctl "{name}" is not supported', 'use the field "hostname"')
+    if key == "kernel/domainname" and spec.get("domainname") not in (None, "", value):
+        raise InvalidInput(
+            f'sysctl "{name}" and "domainname" differ', f'remove "{name}" from "linux.sysctl"'
+        )
 
 
 def _hook_settings(spec: Spec, bundle_dir: str, given: list[list[str]]) -> list[list[str]]:

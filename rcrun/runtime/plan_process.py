@@ -313,12 +313,9 @@ def _capability_words(process: Process) -> list[str]:
         sets.get("permitted"),
         sets.get("ambient"),
     )
-    unknown = capability.unknown(word for words in names for word in words or [])
-    if unknown:
-        raise InvalidInput(f'unknown capability "{unknown[0]}" in "process.capabilities"')
     *masks, ambient = [capability.mask(words or []) for words in names]
     _, _, inheritable, permitted = masks
-    # Callers ask for ambient ones that are not inheritable (buildah); the kernel knows none such.
+    # What cannot be given is left out (config.md); `capability.in_vain` tells.
     return [f"{mask:x}" for mask in (*masks, ambient & inheritable & permitted)]
 
 

@@ -346,12 +346,19 @@ void helpers_stop(const struct plan *plan)
 	}
 }
 
+/* createContainer hooks stand in the root, which is not `/` yet: they are named by paths of the host. */
 int step_hooks(struct context *context, const struct record *record, struct report *report)
 {
 	const char *kind = record->words[1];
 	const char *status = strcmp(kind, "startContainer") == 0 ? "created" : "creating";
+	autoclose int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	return hooks_run(context->plan, kind, context->self, status, report);
+	if (context->root >= 0 && !context->pivoted)
+		TRY(report, fchdir(context->root));
+	int result = hooks_run(context->plan, kind, context->self, status, report);
+	if (here >= 0)
+		(void)!fchdir(here);
+	return result;
 }
 
 int step_run(struct context *context, const struct record *record, struct report *report)

@@ -31,6 +31,21 @@ int step_init(struct context *context, const struct record *record, struct repor
 }
 
 /*
+ * Where the process begins may be closed to it and open to us, who have more rights until `user`; or the other way
+ * around, then step `cwd` tells.
+ */
+void try_cwd(struct context *context)
+{
+	const struct plan *plan = context->plan;
+	struct report ignored;
+
+	report_clear(&ignored);
+	for (int i = plan->first_step; i < plan->first_on_exit; i++)
+		if (record_is(&plan->records[i], "cwd") && plan->records[i].count == 2)
+			context->in_cwd = step_cwd(context, &plan->records[i], &ignored) == 0;
+}
+
+/*
  * No magic link on the way (/proc/self/fd/N would lead to what we have open), and a last look that the directory
  * is beneath our root: the kernel has no path for one that is not.
  */
@@ -40,7 +55,8 @@ int step_cwd(struct context *context, const struct record *record, struct report
 	bool create = record->count > 2 && strcmp(record->words[2], "create") == 0;
 	char where[PATH_MAX];
 
-	(void)context;
+	if (context->in_cwd)
+		return 0;
 	report->word = 1;
 	autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
@@ -111,6 +127,37 @@ static int look_for_command(const struct context *context, struct report *report
 	return 0;
 }
 
+/* We lead a session of our own; twice is as good as once. */
+static int take_terminal(const struct context *context, struct report *report)
+{
+	TRY(report, ioctl(context->console, TIOCSCTTY, 0));
+	for (int fd = 0; fd < 3; fd++)
+		TRY(report, dup2(context->console, fd));
+	return 0;
+}
+
+/*
+ * A created container may wait for long, and whoever made it may read until a pipe's end: what is not for the process
+ * is closed, and with a terminal the streams are its.
+ */
+static int let_go_of_caller(const struct context *context, struct report *report)
+{
+	const struct plan *plan = context->plan;
+	int kept[16] = {context->sync, context->listener, context->root, context->console,
+			context->agent};
+	size_t count = 5;
+
+	for (int i = plan->first_step; i < plan->first_on_exit; i++) {
+		if (!record_is(&plan->records[i], "seccomp"))
+			continue;
+		if (count == sizeof(kept) / sizeof(*kept))
+			return fail_with(report, "seccomp", E2BIG);
+		kept[count++] = (int)number(plan->records[i].words[1]);
+	}
+	close_all_but(3 + plan->settings.preserve_fds, kept, count);
+	return context->console < 0 ? 0 : take_terminal(context, report);
+}
+
 /*
  * The container is created: the parent may go. Nothing of it is needed any more, so the sync socket is closed and
  * reports go to whoever starts us.
@@ -123,7 +170,7 @@ int step_start_wait(struct context *context, const struct record *record, struct
 	(void)record;
 	if (context->listener < 0)
 		return fail_with(report, "start-socket", EINVAL);
-	if (look_for_command(context, report) < 0)
+	if (look_for_command(context, report) < 0 || let_go_of_caller(context, report) < 0)
 		return -1;
 	TRY(report, sync_send(context->sync, SYNC_CREATED, 0, -1, NULL));
 	while (context->starter < 0) {
@@ -138,15 +185,6 @@ int step_start_wait(struct context *context, const struct record *record, struct
 	(void)close(context->listener);
 	(void)close(context->sync);
 	context->listener = context->sync = -1;
-	return 0;
-}
-
-/* We lead a session of our own that has no terminal yet. */
-static int take_terminal(const struct context *context, struct report *report)
-{
-	TRY(report, ioctl(context->console, TIOCSCTTY, 0));
-	for (int fd = 0; fd < 3; fd++)
-		TRY(report, dup2(context->console, fd));
 	return 0;
 }
 

@@ -404,27 +404,16 @@ static void let_go_of_caller(void)
 	(void)!chdir("/");
 }
 
-/* What the monitor needs stays open, in ascending order; all else came from the caller or was for the launch. */
+/* What the monitor needs stays open; all else came from the caller or was for the launch. */
 static void close_others(void)
 {
 	const struct relay *relay = &parent.relay;
-	int kept[] = {relay->terminal,      relay->in,       relay->out,
-		      relay->err,           relay->listener, relay->first_client,
-		      relay->signal_fd,     relay->peer,     relay->log.fd,
-		      parent.user_namespace};
-	unsigned from = 3;
+	const int kept[] = {relay->terminal,      relay->in,       relay->out,
+			    relay->err,           relay->listener, relay->first_client,
+			    relay->signal_fd,     relay->peer,     relay->log.fd,
+			    parent.user_namespace};
 
-	for (;;) {
-		unsigned next = ~0U;
-		for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
-			if (kept[i] >= (int)from && (unsigned)kept[i] < next)
-				next = (unsigned)kept[i];
-		if (next > from)
-			(void)sys_close_range(from, next == ~0U ? next : next - 1, 0);
-		if (next == ~0U)
-			return;
-		from = next + 1;
-	}
+	close_all_but(3, kept, sizeof(kept) / sizeof(*kept));
 }
 
 /* The answer to whoever waits, and then nothing is left of it. */

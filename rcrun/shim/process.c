@@ -280,6 +280,7 @@ int step_user(struct context *context, const struct record *record, struct repor
 	own_streams(context);
 	if (context->console >= 0)
 		(void)!fchown(context->console, context->uid, (gid_t)-1);
+	try_cwd(context);
 	bool kept = record->count == 4 && number(record->words[3]) < 0;
 	if (!kept && setgroups(count, groups) < 0 && !(errno == EPERM && context->groups_stay))
 		return fail(report, "setgroups");

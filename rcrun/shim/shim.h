@@ -146,6 +146,7 @@ struct context {
 	bool groups_stay;  /* setgroups(2) is denied in the user namespace */
 	bool no_devices;   /* mounts are nodev; a device node that works is a mount itself */
 	bool hosts_ids;    /* no user namespace: our ids are the host's */
+	bool in_cwd;       /* the working directory is the process's already */
 	bool dies_with_parent;
 	pid_t self; /* our pid as the parent sees it, for hooks */
 	uid_t uid;
@@ -210,6 +211,8 @@ int step_rename(struct context *, const struct record *, struct report *);
 int step_run(struct context *, const struct record *, struct report *);
 int step_remove_cgroup(struct context *, const struct record *, struct report *);
 int step_sync(struct context *, const struct record *, struct report *);
+
+void try_cwd(struct context *context); /* exec.c */
 
 /* process.c */
 bool setgroups_denied(pid_t pid);
@@ -324,6 +327,7 @@ int sys_mount_setattr(int fd, bool recursive, uint64_t set, uint64_t clear,
 		      uint64_t propagation);                        /* 5.12 */
 int sys_pidfd_open(pid_t pid);                                      /* 5.3 */
 int sys_close_range(unsigned first, unsigned last, unsigned flags); /* 5.9 */
+void close_all_but(unsigned from, const int *kept, size_t count);   /* -1 in kept: none */
 pid_t sys_clone3(uint64_t flags, int exit_signal, int cgroup);      /* 5.3 */
 int sys_execveat(int fd, char *const argv[], char *const env[]);
 int sys_memfd_exec(const char *name); /* MFD_EXEC: 6.3 */

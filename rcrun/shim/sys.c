@@ -128,6 +128,22 @@ int sys_close_range(unsigned first, unsigned last, unsigned flags)
 	return 0;
 }
 
+void close_all_but(unsigned from, const int *kept, size_t count)
+{
+	for (;;) {
+		unsigned next = ~0U; /* the lowest that stays */
+
+		for (size_t i = 0; i < count; i++)
+			if (kept[i] >= (int)from && (unsigned)kept[i] < next)
+				next = (unsigned)kept[i];
+		if (next > from)
+			(void)sys_close_range(from, next == ~0U ? next : next - 1, 0);
+		if (next == ~0U)
+			return;
+		from = next + 1;
+	}
+}
+
 /*
  * As fork(2), with namespaces. With CLONE_PARENT exit_signal is 0. clone(2) is for a seccomp filter around us that
  * says ENOSYS to clone3, whose flags it cannot see.

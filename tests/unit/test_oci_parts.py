@@ -9,7 +9,8 @@ import pytest
 from rcrun.cgroup.delegated import MOUNT
 from rcrun.errors import InvalidInput
 from rcrun.runtime import groups, plan_resources
-from rcrun.runtime.execute import Changes, merged, process_of
+from rcrun.runtime.bundle import merged
+from rcrun.runtime.execute import Changes, process_of
 from rcrun.runtime.state import check_id
 from rcrun_cli.commands_oci.update import from_options
 

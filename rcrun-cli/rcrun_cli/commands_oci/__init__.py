@@ -32,6 +32,8 @@ SECTIONS: dict[str, dict[str, Row]] = {
 }
 
 HIDDEN: dict[str, Row] = {
+    "checkpoint": ("checkpoint", "Not supported: rcrun-oci does not use CRIU"),
+    "restore": ("checkpoint:restore", "Not supported: rcrun-oci does not use CRIU"),
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
     "__start-failed": ("failed:start_failed", "Tell why a start failed (called by the shim)"),
 }

@@ -6,6 +6,10 @@ from rcrun.errors import RcrunError
 from rcrun_cli import oci
 from rcrun_cli.declare import argument, command, option
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 @command(epilog="As crun has it: Usage: crun [OPTION...] delete CONTAINER")
 @option("-f", "--force", is_flag=True, help="Kill it first; a missing container is no error")
@@ -15,11 +19,19 @@ def delete(containers: tuple[str, ...], force: bool, regex: bool) -> int:
     """Remove containers that have stopped, and run their poststop hooks."""
     from rcrun.runtime.lifecycle import delete as delete_container
 
+    def remove(name: str) -> None:
+        for failure in delete_container(oci.container(name), force=force):
+            oci.warn(failure.message)
+
+    return for_each(matching(containers) if regex else list(containers), remove)
+
+
+def for_each(names: list[str], act: Callable[[str], None]) -> int:
+    """Go on after a fault; 1 if there was one."""
     status = 0
-    for name in matching(containers) if regex else containers:
+    for name in names:
         try:
-            for failure in delete_container(oci.container(name), force=force):
-                oci.warn(failure.message)
+            act(name)
         except RcrunError as error:
             oci.complain(error.message, error.hint)
             status = 1
