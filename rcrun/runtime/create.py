@@ -138,8 +138,7 @@ def run(
     try:
         on_exit: list[list[str]] = []
         if not request.keep:
-            hooked = (made.spec.get("hooks") or {}).get("poststop")
-            on_exit = [["run", *after]] if hooked else _removal(made)
+            on_exit = [["run", *after]] if _has_more_to_end(made.spec) else _removal(made)
         plan = _plan(made, host, environ, [["on-failure", *failed], *_client(made)], on_exit)
         for fd in _passed(plan):
             os.set_inheritable(fd, True)
@@ -147,6 +146,14 @@ def run(
     except BaseException:
         container.forget()
         raise
+
+
+def _has_more_to_end(spec: Spec) -> bool:
+    """More than files and a cgroup, which the shim can remove."""
+    return bool(
+        (spec.get("hooks") or {}).get("poststop")
+        or (spec.get("linux") or {}).get("intelRdt") is not None
+    )
 
 
 def _removal(made: Made) -> list[list[str]]:
@@ -191,6 +198,10 @@ def _make(
         record = _record(spec, request, host)
         files.write_json(container.config_path, spec, durable=False)
         files.write_json(container.record_path, record, durable=False)
+        resctrl = _resctrl(spec, container)
+        if resctrl:
+            record["resctrl"] = resctrl
+            files.write_json(container.record_path, record, durable=False)
         record["cgroup"] = cgroup = _cgroup(container, spec, request, host)
         if cgroup:
             files.write_json(container.record_path, record, durable=False)
@@ -207,6 +218,16 @@ def _cgroup(container: Container, spec: Spec, request: Request, host: Host) -> s
     from rcrun.runtime import groups
 
     return groups.make(spec, container.id, request.cgroup_manager, root=not host.rootless)
+
+
+def _resctrl(spec: Spec, container: Container) -> dict[str, list[str]]:
+    asked = (spec.get("linux") or {}).get("intelRdt")
+    if asked is None:
+        return {}
+    from rcrun.cgroup import resctrl
+
+    placed = resctrl.place(resctrl.find(), asked, container.id)
+    return {"made": placed.made, "tasks": placed.tasks}
 
 
 def _check_terminal(spec: Spec, request: Request, *, detached: bool) -> None:
@@ -281,6 +302,7 @@ def _plan(
     ]
     if request.preserve_fds:
         given.append(["preserve-fds", str(request.preserve_fds)])
+    given += container.resctrl_helpers(made.spec)
     fd = filter_fd_of(made.spec)
     try:
         return container_plan(
