@@ -143,6 +143,16 @@ if TYPE_CHECKING:
         secs: int
         nanosecs: int
 
+    class NetDevice(TypedDict, total=False):
+        name: str
+
+    class IntelRdt(TypedDict, total=False):
+        closID: str
+        l3CacheSchema: str
+        memBwSchema: str
+        schemata: list[str]
+        enableMonitoring: bool
+
     class Linux(TypedDict, total=False):
         namespaces: list[Namespace]
         uidMappings: list[IdMapping]
@@ -158,9 +168,9 @@ if TYPE_CHECKING:
         readonlyPaths: list[str]
         mountLabel: str
         personality: Personality
-        intelRdt: dict[str, object]
+        intelRdt: IntelRdt
         memoryPolicy: MemoryPolicy
-        netDevices: dict[str, object]
+        netDevices: dict[str, NetDevice]
 
     class Spec(TypedDict, total=False):
         ociVersion: str
@@ -174,7 +184,7 @@ if TYPE_CHECKING:
         linux: Linux
 
 
-OCI_VERSION = "1.2.0"  # the newest whose fields we know
+OCI_VERSION = "1.3.0"  # the newest whose fields we know
 WRITTEN_VERSION = (
     "1.0.2"  # the oldest that has all that default_spec writes: older runtimes take it too
 )

@@ -143,8 +143,7 @@ def run(
     try:
         on_exit: list[list[str]] = []
         if not request.keep:
-            hooked = (made.spec.get("hooks") or {}).get("poststop")
-            on_exit = [["run", *after]] if hooked else _removal(made)
+            on_exit = [["run", *after]] if _has_more_to_end(made.spec) else _removal(made)
         plan = _plan(made, host, environ, [["on-failure", *failed], *_client(made)], on_exit)
         for fd in _passed(plan):
             os.set_inheritable(fd, True)
@@ -152,6 +151,11 @@ def run(
     except BaseException:
         container.forget()
         raise
+
+
+def _has_more_to_end(spec: Spec) -> bool:
+    """More than files and a cgroup, which the shim can remove."""
+    return bool(hooks_of(spec, "poststop") or (spec.get("linux") or {}).get("intelRdt") is not None)
 
 
 def _removal(made: Made) -> list[list[str]]:
@@ -199,6 +203,10 @@ def _make(
         record = _record(spec, request, host)
         files.write_json(container.config_path, spec, durable=False)
         files.write_json(container.record_path, record, durable=False)
+        resctrl = _resctrl(spec, container)
+        if resctrl:
+            record["resctrl"] = resctrl
+            files.write_json(container.record_path, record, durable=False)
         group = _group(container, spec, request, host, environ)
         if group:
             record["cgroup"] = group.path
@@ -218,7 +226,7 @@ def _write_front(container: Container, spec: Spec, record: Mapping[str, object])
     allowed = ["state", "kill"]
     if not hooks_of(spec, "poststart"):
         allowed.append("start")
-    if not hooks_of(spec, "poststop") and not record.get("scope"):
+    if not _has_more_to_end(spec) and not record.get("scope"):
         allowed.append("delete")
     head, tail = container.state_halves(record)
     lines = ["1", " ".join(allowed), str(record.get("cgroup") or ""), head, tail]
@@ -237,6 +245,16 @@ def _group(
 
     group = groups.make_group(spec, container.id, request.cgroup_manager, host, environ)
     return group if group.path else None
+
+
+def _resctrl(spec: Spec, container: Container) -> dict[str, list[str]]:
+    asked = (spec.get("linux") or {}).get("intelRdt")
+    if asked is None:
+        return {}
+    from rcrun.cgroup import resctrl
+
+    placed = resctrl.place(resctrl.find(), asked, container.id)
+    return {"made": placed.made, "tasks": placed.tasks}
 
 
 def _check_terminal(spec: Spec, request: Request, *, detached: bool) -> None:
@@ -318,6 +336,7 @@ def _plan(
     ]
     if request.preserve_fds:
         given.append(["preserve-fds", str(request.preserve_fds)])
+    given += container.resctrl_helpers(made.spec)
     fd = filter_fd_of(made.spec)
     try:
         return container_plan(

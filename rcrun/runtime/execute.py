@@ -204,7 +204,10 @@ def _plan(
             spec,
             *init,
             host,
-            settings=_settings(container, init[0], session, terminal, failed),
+            settings=[
+                *_settings(container, init[0], session, terminal, failed),
+                *container.resctrl_helpers(spec),
+            ],
             seccomp_fd=filter_fd_of(spec),
             bundle_dir=container.record()["bundle"],
         )

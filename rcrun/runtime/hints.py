@@ -151,7 +151,7 @@ def _words(
     if step == "scope":
         return _scope_words(report)
     if step in ("helper", "helper-else"):
-        return _helper_words(record, report), _helper_hint(report)
+        return _helper_words(record, report), _helper_hint(record, report)
     if step == "exec" and report.errno == errno.ENOENT and "/" not in record[1]:
         return f'"{record[1]}": executable file not found in $PATH', _exec_hint(record, report)
     reason = _reason(step, report)
@@ -243,17 +243,27 @@ def _scope_words(report: Report) -> tuple[str, str | None]:
 
 
 _HELPERS = ("pasta", "slirp4netns")
+# Programs of ours: what they say is the whole sentence.
+_OWN_HELPERS = ("movedevices.py", "resctrl.py")
+
+
+def _is_own(record: Sequence[str]) -> bool:
+    return any(os.path.basename(word) in _OWN_HELPERS for word in record)
 
 
 def _helper_words(record: Sequence[str], report: Report) -> str:
     """Named by the program that matters: for root a shell starts it."""
+    if _is_own(record):
+        return _last_words(report)
     program = next((word for word in record if os.path.basename(word) in _HELPERS), record[2])
     if report.child_status >= 0:
         return f"cannot set up the network: {os.path.basename(program)}: {_last_words(report)}"
     return f'cannot set up the network: cannot run "{program}": {_reason("", report)}'
 
 
-def _helper_hint(report: Report) -> str | None:
+def _helper_hint(record: Sequence[str], report: Report) -> str | None:
+    if _is_own(record):
+        return None
     if "/dev/net/tun" in report.text:
         return "the network needs that device: sudo modprobe tun; sudo chmod 666 /dev/net/tun"
     return "without a network of its own: --network=host or --network=none"

@@ -19,7 +19,6 @@ __all__ = ["Host", "complete", "container_plan", "state_text"]
 
 _ROOT_PROPAGATION = ("shared", "slave", "private", "unbindable")
 _LONGEST_TIMEOUT = 2**31 - 1  # what the shim counts with: 68 years
-_UNSUPPORTED = ("intelRdt", "netDevices")
 
 
 def container_plan(
@@ -64,6 +63,7 @@ def container_plan(
         *plan_process.terminal_records(process),
         *plan_process.agent_records(spec),
         *_hook_settings(spec, bundle_dir, given),
+        *_network_devices(spec, host, namespaces),
         *namespace_records(spec, host),
         ["propagation", _first_propagation(spec)],
         *_network_and_names(spec, namespaces),
@@ -101,10 +101,6 @@ def container_plan(
 
 
 def _refuse_unsupported(spec: Spec) -> None:
-    linux = spec.get("linux") or {}
-    for field in _UNSUPPORTED:
-        if linux.get(field):
-            raise InvalidInput(f'"linux.{field}" is not supported', f'remove "linux.{field}"')
     for platform in ("windows", "solaris", "vm", "zos"):
         if platform in spec:
             raise InvalidInput(f'"{platform}" is not supported: rcrun makes Linux containers')
@@ -143,6 +139,15 @@ def _network_and_names(spec: Spec, namespaces: Namespaces) -> list[list[str]]:
         if value:
             records.append([field, str(value)])
     return records
+
+
+def _network_devices(spec: Spec, host: Host, namespaces: Namespaces) -> list[list[str]]:
+    devices = (spec.get("linux") or {}).get("netDevices")
+    if not devices:
+        return []
+    from rcrun.runtime.plan_netdevices import device_helpers
+
+    return device_helpers(devices, host, namespaces)
 
 
 def _working_directory(spec: Spec) -> list[list[str]]:

@@ -108,6 +108,14 @@ class Container:
         path: str = self.record().get("cgroup") or ""
         return path
 
+    def resctrl_helpers(self, spec: Spec) -> list[list[str]]:
+        """What puts a process into the container's class of service, if it has one."""
+        if (spec.get("linux") or {}).get("intelRdt") is None:
+            return []
+        from rcrun.cgroup import resctrl
+
+        return resctrl.helper_records(self.record()["resctrl"]["tasks"])
+
     def _is_frozen(self) -> bool:
         path = self.cgroup()
         if not path:
@@ -152,7 +160,7 @@ class Container:
         return files.dump_json(before)[:-1] + ",", files.dump_json(after)[1:-1] + ","
 
     def forget(self) -> None:
-        """The cgroup, and all files."""
+        """The cgroup, the class of service, and all files."""
         record = files.read_json_or_none(self.record_path) or {}
         if record.get("cgroup"):
             from rcrun.runtime import groups
@@ -162,6 +170,10 @@ class Container:
             from rcrun.runtime import scopes
 
             scopes.stop(record["scope"], record["cgroup"])
+        if record.get("resctrl"):
+            from rcrun.cgroup import resctrl
+
+            resctrl.remove(record["resctrl"]["made"])
         self.remove()
 
     def remove(self) -> None:
