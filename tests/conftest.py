@@ -19,12 +19,19 @@ from accounts import (
     Account,
     DelegatedAccount,
     Result,
+    SystemdAccount,
     bin_dir,
     store_parent,
 )
+from in_guest import plugins
 from probes import NEVER_REQUIRED, lacking
 
 STRICT = os.environ.get("RCRUN_STRICT") == "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for plugin in plugins(config):
+        config.pluginmanager.register(plugin)
 
 
 def unmet(reason: str, name: str = "") -> None:
@@ -35,6 +42,9 @@ def unmet(reason: str, name: str = "") -> None:
 
 
 # ---- accounts
+
+
+ACCOUNTS = {"delegated": DelegatedAccount, "systemd": SystemdAccount}
 
 
 class Accounts:
@@ -61,10 +71,7 @@ class Accounts:
             if os.geteuid() not in (0, pwd.getpwnam(name).pw_uid):
                 unmet(f"cannot become {name} without root: make test takes sudo for it")
             folder = self.base_dir / kind
-            if kind == "delegated":
-                self.made[kind] = DelegatedAccount(name, folder)
-            else:
-                self.made[kind] = Account(kind, name, folder)
+            self.made[kind] = ACCOUNTS.get(kind, Account)(kind, name, folder)
         return self.made[kind]
 
 
@@ -130,12 +137,14 @@ def single_id_account(accounts: Accounts) -> Account:
     return accounts.get("single")
 
 
-@pytest.fixture
-def delegated_account(accounts: Accounts) -> DelegatedAccount:
-    """The ordinary user in a cgroup v2 subtree of its own, which no test machine has by itself."""
+@pytest.fixture(
+    params=["delegated", pytest.param("systemd", marks=pytest.mark.requires("systemd"))]
+)
+def delegated_account(request: pytest.FixtureRequest, accounts: Accounts) -> DelegatedAccount:
+    """The ordinary user in a cgroup v2 subtree of its own: one that root made, and one of the user's systemd."""
     if os.geteuid() != 0:
         unmet("a cgroup is delegated by root: make test takes sudo for it")
-    account = accounts.get("delegated")
+    account = accounts.get(request.param)
     assert isinstance(account, DelegatedAccount)
     return account
 

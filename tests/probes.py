@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from accounts import CHECKOUT, SINGLE_ID_USER, SYSTEM_PATH, USER, Account
+from in_guest import IN_THE_GUEST, unusable
 
 # What neither the test machines nor their guests have; nothing else may be skipped there.
 NEVER_REQUIRED = {"apparmor", "cpuset", "gpu", "infiniband", "kvm", "precise-clock", "selinux"}
@@ -184,6 +185,9 @@ TOOLS = "busybox crun docker-registry gdb mmdebstrap podman runc script skopeo s
 @functools.cache
 def lacking(name: str, account: Account) -> str | None:
     """Why the host lacks the thing, or None; an unknown name is a fault of the test."""
+    if name in IN_THE_GUEST:
+        reason = IN_THE_GUEST[name]()
+        return f"{reason}; {unusable() or 'it runs in the guest'}" if reason else None
     probe = PROBES.get(name) or (tool(name) if name in TOOLS else None)
     if probe is None:
         raise LookupError(f"requires({name!r}): no such probe in tests/probes.py")
