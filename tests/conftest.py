@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import skips
 from accounts import (
     CHECKOUT,
     SINGLE_ID_USER,
@@ -24,21 +25,13 @@ from accounts import (
     store_parent,
 )
 from in_guest import plugins
-from probes import NEVER_REQUIRED, lacking
-
-STRICT = os.environ.get("RCRUN_STRICT") == "1"
+from probes import lacking
+from skips import unmet
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for plugin in plugins(config):
+    for plugin in (skips, *plugins(config)):
         config.pluginmanager.register(plugin)
-
-
-def unmet(reason: str, name: str = "") -> None:
-    """Skip on a laptop; fail where every test must run."""
-    if STRICT and name not in NEVER_REQUIRED:
-        pytest.fail(f"{reason} (RCRUN_STRICT=1)", pytrace=False)
-    pytest.skip(reason)
 
 
 # ---- accounts

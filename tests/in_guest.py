@@ -130,7 +130,8 @@ class Guest:
     def start(self) -> subprocess.Popen[bytes]:
         reports = self.dir / "reports"
         reports.touch()
-        words = [str(CHECKOUT / "tests/rig/guest"), "--timeout", str(TIME_LIMIT)]
+        words = ["setpriv", "--pdeathsig", "TERM", "--", str(CHECKOUT / "tests/rig/guest")]
+        words += ["--timeout", str(TIME_LIMIT)]
         words += ["--write", str(CHECKOUT), "--write", str(self.dir), "--cwd", str(CHECKOUT)]
         words += ["--", "env", *environment(), f"{REPORTS}={reports}", *pytest_words()]
         with open(self.dir / "output", "wb") as output:

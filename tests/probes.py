@@ -1,7 +1,7 @@
 """What this host allows, found by trying each thing once, as the user who would need it.
 
-A probe returns None when the thing works, else the reason for people. A missing thing skips the test
-on a laptop; under RCRUN_STRICT=1 it fails it, unless no test machine can have the thing.
+A probe returns None when the thing works, else the reason for people. A missing thing skips the test; what that means
+is the matter of tests/skips.py.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from pathlib import Path
 
 from accounts import CHECKOUT, SINGLE_ID_USER, SYSTEM_PATH, USER, Account
 from in_guest import IN_THE_GUEST, unusable
-
-# What neither the test machines nor their guests have; nothing else may be skipped there.
-NEVER_REQUIRED = {"apparmor", "cpuset", "gpu", "infiniband", "kvm", "precise-clock", "selinux"}
 
 
 def said(account: Account, *argv: str) -> str | None:
@@ -194,4 +191,4 @@ def lacking(name: str, account: Account) -> str | None:
     return probe(account)
 
 
-__all__ = ["NEVER_REQUIRED", "SINGLE_ID_USER", "USER", "lacking"]
+__all__ = ["SINGLE_ID_USER", "USER", "lacking"]
