@@ -137,3 +137,19 @@ def test_a_limit_of_what_is_there(bundle: Bundle) -> None:
     bundle.linux(resources={"unified": {name: value}}).args("sleep", "60").started()
     group = f"/sys/fs/cgroup/{bundle.account.group}/rcrun-{bundle.id}.scope"
     assert bundle.account.run("cat", f"{group}/{name}").check().out == f"{value}\n"
+
+
+def test_the_cgroup_namespace_of_another(
+    bundle: Bundle, delegated_account: DelegatedAccount, init_program: Path
+) -> None:
+    """It is entered from within the group: systemd's `nsdelegate` lets nobody in from outside of it."""
+    bundle.args("sleep", "60").started()
+    others = f"/proc/{bundle.state()['pid']}/ns"
+    made = Bundle(delegated_account, init_program)
+    made.config["linux"]["namespaces"] += [
+        {"type": kind, "path": f"{others}/{kind}"} for kind in ("user", "cgroup")
+    ]
+    try:
+        assert f"0::/../rcrun-{made.id}.scope" in made.output("cat", "/proc/self/cgroup")
+    finally:
+        made.runtime("delete", "--force", made.id)
