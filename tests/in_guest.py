@@ -23,7 +23,7 @@ import pytest
 
 from accounts import CHECKOUT, SYSTEM_PATH, USER, bin_dir, user_bus
 
-TIME_LIMIT = 1500
+TIME_LIMIT = 900
 MAKERS = ["linux.uml", "mmdebstrap", "mke2fs"]
 REPORTS = "RCRUN_GUEST_REPORTS"
 

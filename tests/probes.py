@@ -174,6 +174,7 @@ PROBES: dict[str, Callable[[Account], str | None]] = {
     "slirp4netns": slirp4netns,
     "subids": subids,
     "tun": device("/dev/net/tun"),
+    "uml": lambda account: unusable(),
     "userns": userns,
 }
 TOOLS = "busybox crun docker-registry gdb mmdebstrap podman runc script skopeo strace tmux umoci".split()
