@@ -12,12 +12,12 @@ import os
 import sys
 
 try:
-    from pyroute2 import IPRoute, NetlinkError  # noqa: TID253  # run by itself, never imported hot
+    from pyroute2 import IPRoute, NetlinkError  # run by itself, never imported hot
 except ImportError:  # started with -S: it may be where only site looks
     import site
 
     site.main()
-    from pyroute2 import IPRoute, NetlinkError  # noqa: TID253
+    from pyroute2 import IPRoute, NetlinkError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ def _flags(address: Any) -> int:
     return flags
 
 
-def _all_or_none(
-    here: Any, there: Any, devices: Sequence[Device], ours: int, theirs: int
-) -> None:
+def _all_or_none(here: Any, there: Any, devices: Sequence[Device], ours: int, theirs: int) -> None:
     moved: list[Device] = []
     try:
         for device in devices:

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rcrun.formats.spec import Process, Spec
+    from rcrun.formats.spec import Mount, Process, Spec
 
 _PASSWD_BYTES = 1 << 20
 
@@ -57,6 +57,58 @@ def malformed(spec: Spec, error: Exception) -> InvalidInput:
     if isinstance(error, InvalidInput):
         return error
     return InvalidInput(f"config.json is malformed: {type(error).__name__}: {error}")
+
+
+def is_open_file(mount: Mount) -> bool:
+    return (mount.get("source") or "").startswith("/proc/self/fd/")
+
+
+def with_sources(spec: Spec) -> Spec:
+    """With the paths of bind mounts that the caller names by open descriptors.
+
+    A descriptor shows a mount of the caller's mount namespace, which the container's cannot bind. What has no path
+    any more is left: root binds it from outside (rcrun.runtime.outside).
+    """
+    mounts = spec.get("mounts") or []
+    if not any(map(is_open_file, mounts)):
+        return spec
+    return {**spec, "mounts": [{**mount, "source": _path_of(mount)} for mount in mounts]}
+
+
+def _path_of(mount: Mount) -> str:
+    source = mount.get("source") or ""
+    if not is_open_file(mount):
+        return source
+    try:
+        path = os.readlink(source)
+        return path if os.path.samestat(os.stat(path), os.stat(source)) else source
+    except OSError:
+        return source
+
+
+class Inside:
+    """Hooks begin in the bundle, as runc's and crun's do; we come back to where relative paths of our options are.
+
+    It may be gone when the last of them run, and where we are may be closed to us: nobody is stopped by that.
+    """
+
+    __slots__ = ("back", "dir")
+
+    def __init__(self, bundle_dir: str) -> None:
+        self.dir = bundle_dir
+        self.back = -1
+
+    def __enter__(self) -> None:
+        try:
+            self.back = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            os.chdir(self.dir)
+        except OSError:
+            pass
+
+    def __exit__(self, *_: object) -> None:
+        if self.back >= 0:
+            os.fchdir(self.back)
+            os.close(self.back)
 
 
 def rootfs_dir(spec: Spec, bundle_dir: str) -> str:

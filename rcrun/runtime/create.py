@@ -8,15 +8,17 @@ import time
 from rcrun import files, paths
 from rcrun.errors import AlreadyExists, InvalidInput, RcrunError
 from rcrun.kernel import shim
+from rcrun.kernel.identity import held_capabilities
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
 from rcrun.runtime.plan import complete, container_plan
 from rcrun.runtime.plan_mounts import is_idmapped
+from rcrun.runtime.plan_process import capability_warnings
 from rcrun.runtime.state import Container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
     from rcrun.formats.spec import Spec
@@ -29,7 +31,7 @@ class Request:
 
     __slots__ = (
         "bundle_dir", "cgroup_manager", "config_path", "console_socket", "keep", "new_keyring", "no_pivot",
-        "pid_file", "pidfd_socket", "preserve_fds",
+        "pid_file", "pidfd_socket", "preserve_fds", "warn",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +47,7 @@ class Request:
         pid_file: str = "",
         pidfd_socket: str = "",
         preserve_fds: int = 0,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.bundle_dir = os.path.abspath(bundle_dir)
         self.cgroup_manager = cgroup_manager
@@ -56,6 +59,7 @@ class Request:
         self.pidfd_socket = pidfd_socket
         self.pid_file = os.path.abspath(pid_file) if pid_file else ""
         self.preserve_fds = preserve_fds
+        self.warn = warn
 
 
 class Made:
@@ -87,7 +91,8 @@ def create(
     try:
         plan = _plan(made, host, environ, [["start-socket", container.start_socket]])
         files.write_file(container.plan_path, shim.encode_plan(plan), durable=False)
-        report = shim.launch(plan, pass_fds=_passed(plan))
+        with bundle.Inside(request.bundle_dir):
+            report = shim.launch(plan, pass_fds=_passed(plan))
         if report is not None:
             raise error_for(plan, report)
     except BaseException:
@@ -142,7 +147,8 @@ def run(
         plan = _plan(made, host, environ, [["on-failure", *failed], *_client(made)], on_exit)
         for fd in _passed(plan):
             os.set_inheritable(fd, True)
-        shim.replace_process(plan)
+        with bundle.Inside(request.bundle_dir):
+            shim.replace_process(plan)
     except BaseException:
         container.forget()
         raise
@@ -184,7 +190,10 @@ def _make(
     spec = bundle.load(request.bundle_dir, request.config_path)
     try:
         _check_terminal(spec, request, detached=detached)
+        spec = bundle.with_sources(spec)
         spec = complete(bundle.with_environment(spec, request.bundle_dir, environ), host)
+        for text in capability_warnings(spec.get("process") or {}, givable(spec)):
+            request.warn(text)
     except bundle.MISFITS as error:
         raise bundle.malformed(spec, error) from None
     paths.make_private_dir(root_dir)
@@ -210,6 +219,12 @@ def _make(
         lock.release()
         raise
     return Made(container, lock, request, spec, cgroup)
+
+
+def givable(spec: Spec) -> int:
+    """The capabilities that a container can be given: all of them in a user namespace, else our own."""
+    kinds = [namespace["type"] for namespace in (spec.get("linux") or {}).get("namespaces") or []]
+    return -1 if "user" in kinds else held_capabilities()
 
 
 def _cgroup(container: Container, spec: Spec, request: Request, host: Host) -> str:
@@ -303,9 +318,9 @@ def _plan(
     if request.preserve_fds:
         given.append(["preserve-fds", str(request.preserve_fds)])
     given += container.resctrl_helpers(made.spec)
-    fd = filter_fd_of(made.spec)
     try:
-        return container_plan(
+        fd = filter_fd_of(made.spec)
+        plan = container_plan(
             made.spec,
             request.bundle_dir,
             host,
@@ -316,13 +331,20 @@ def _plan(
             pivot=not request.no_pivot,
             trees=_trees(made, host),
         )
+        for record in plan:
+            if any("\0" in word for word in record):
+                raise InvalidInput(f"a NUL character is in a word for {record[0]!r}")
     except bundle.MISFITS as error:
         raise bundle.malformed(made.spec, error) from None
+    return plan
 
 
 def _trees(made: Made, host: Host) -> Mapping[str, int]:
-    maps = (made.spec.get("linux") or {}).get("uidMappings") and host.identity.kind == "root"
-    if not maps and not any(map(is_idmapped, made.spec.get("mounts") or [])):
+    mounts = made.spec.get("mounts") or []
+    is_root = host.identity.kind == "root"
+    maps = is_root and (made.spec.get("linux") or {}).get("uidMappings")
+    held = is_root and any(map(bundle.is_open_file, mounts))
+    if not maps and not held and not any(map(is_idmapped, mounts)):
         return {}
     from rcrun.runtime import outside
 

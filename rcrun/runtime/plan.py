@@ -73,6 +73,7 @@ def container_plan(
         ),
         *_working_directory(spec),
         *([["console"]] if process.get("terminal") else []),
+        *plan_mounts.closing_records(spec),
         ["ready"],
         *_hooks_here(spec, "createContainer"),
         *plan_mounts.mask_records(spec),

@@ -9,7 +9,7 @@ from rcrun.runtime.plan_namespaces import Namespaces, complete
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rcrun.formats.spec import Process, Scheduler, Seccomp, Spec
     from rcrun.runtime.host import Host
@@ -34,10 +34,11 @@ _SCHEDULER_FLAGS = {
     "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
 }
 _LEAST_RUNTIME = 1024
+_MOST_CPUS = 1024  # of a cpu_set_t
 _IO_CLASSES = frozenset(("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"))
 # personality(2)
 _DOMAINS = {"LINUX": "0", "LINUX32": "8"}
-_SECCOMP_FLAGS = {
+SECCOMP_FLAGS = {
     "SECCOMP_FILTER_FLAG_TSYNC": "tsync",
     "SECCOMP_FILTER_FLAG_LOG": "log",
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": "spec_allow",
@@ -117,6 +118,8 @@ def _rlimits(process: Process) -> list[list[str]]:
             raise InvalidInput(f'unknown limit "{name}" in "process.rlimits"')
         if any(record[1] == name for record in records):
             raise InvalidInput(f'limit "{name}" is twice in "process.rlimits"')
+        if soft < -1 or hard < -1:
+            raise InvalidInput(f'limit "{name}": {min(soft, hard)} is less than nothing')
         if soft > hard >= 0:
             raise InvalidInput(
                 f'limit "{name}": the soft limit {soft} is above the hard limit {hard}'
@@ -219,16 +222,38 @@ def _labels(process: Process, host: Host) -> list[list[str]]:
 
 
 def affinity_records(process: Process) -> list[list[str]]:
-    """Of exec only (`execCPUAffinity`); we join the cgroup before any step, so the final word counts."""
-    asked = process.get("execCPUAffinity") or {}
-    cpus = asked.get("final") or asked.get("initial")
+    """Of exec only (`execCPUAffinity`): the final one, in the cgroup; the first one is set before the shim starts."""
+    cpus = (process.get("execCPUAffinity") or {}).get("final") or ""
+    cpus_of(cpus, "final")
     return [["affinity", cpus]] if cpus else []
+
+
+def cpus_of(text: str, which: str) -> set[int]:
+    """Of a list as in `0-3,7`."""
+    found: set[int] = set()
+    for part in text.split(",") if text else []:
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < _MOST_CPUS):
+            raise InvalidInput(
+                f'"{text}" in "process.execCPUAffinity.{which}" is no list of processors as in 0-3,7'
+            )
+        found.update(range(int(first), int(last) + 1))
+    return found
 
 
 def agent_records(spec: Spec) -> list[list[str]]:
     """A setting: the agent is reached by a path of the host."""
-    path = ((spec.get("linux") or {}).get("seccomp") or {}).get("listenerPath")
-    return [["seccomp-agent", path]] if path else []
+    asked = (spec.get("linux") or {}).get("seccomp") or {}
+    path = asked.get("listenerPath")
+    return [["seccomp-agent", path]] if path and _notifies(asked) else []
+
+
+def _notifies(asked: Seccomp) -> bool:
+    """Whether an agent is asked about calls; without that there is nothing for it to listen to."""
+    rules = asked.get("syscalls") or []
+    actions = [asked.get("defaultAction"), *(rule.get("action") for rule in rules)]
+    return "SCMP_ACT_NOTIFY" in actions
 
 
 def agent_text(spec: Spec, container_id: str, bundle_dir: str) -> str:
@@ -313,13 +338,22 @@ def _capability_words(process: Process) -> list[str]:
         sets.get("permitted"),
         sets.get("ambient"),
     )
-    unknown = capability.unknown(word for words in names for word in words or [])
-    if unknown:
-        raise InvalidInput(f'unknown capability "{unknown[0]}" in "process.capabilities"')
     *masks, ambient = [capability.mask(words or []) for words in names]
     _, _, inheritable, permitted = masks
     # Callers ask for ambient ones that are not inheritable (buildah); the kernel knows none such.
     return [f"{mask:x}" for mask in (*masks, ambient & inheritable & permitted)]
+
+
+def capability_warnings(process: Process, held: int) -> list[str]:
+    """What is asked for and not given (config.md): names that are none, and what we do not hold ourselves."""
+    sets: Mapping[str, list[str]] = process.get("capabilities") or {}  # type: ignore[assignment]
+    asked = list(dict.fromkeys(word for words in sets.values() for word in words or []))
+    unknown = capability.unknown(asked)
+    lacking = [word for word in asked if word not in unknown and not capability.mask([word]) & held]
+    return [
+        *(f'unknown capability "{word}" in "process.capabilities" is left out' for word in unknown),
+        *(f"the container cannot have {word}: rcrun does not have it itself" for word in lacking),
+    ]
 
 
 def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str]]:
@@ -329,12 +363,19 @@ def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str
         raise ValueError("the configuration has a seccomp filter and the caller compiled none")
     flags = []
     for flag in asked.get("flags") or []:
-        if flag not in _SECCOMP_FLAGS:
+        if flag not in SECCOMP_FLAGS:
             raise InvalidInput(f'unknown flag "{flag}" in "linux.seccomp.flags"')
-        flags.append(_SECCOMP_FLAGS[flag])
-    if not asked.get("listenerPath"):
-        return [["seccomp", str(fd), ",".join(flags)]]
-    return [["seccomp", str(fd), ",".join([*flags, "new_listener"]), agent]]
+        flags.append(SECCOMP_FLAGS[flag])
+    path = asked.get("listenerPath")
+    if not path and (asked.get("listenerMetadata") or _notifies(asked)):
+        what = "SCMP_ACT_NOTIFY" if _notifies(asked) else '"listenerMetadata"'
+        raise InvalidInput(
+            f'"linux.seccomp": {what} needs a "listenerPath", where an agent answers'
+        )
+    if _notifies(asked):
+        return [["seccomp", str(fd), ",".join([*flags, "new_listener"]), agent]]
+    # how an agent is waited for; the kernel refuses it where there is none
+    return [["seccomp", str(fd), ",".join(word for word in flags if word != "wait_killable_recv")]]
 
 
 def command_records(process: Process, *, init: bool = False) -> list[list[str]]:

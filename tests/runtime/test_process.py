@@ -129,13 +129,6 @@ def test_capabilities_without_ambient_end_with_the_user(bundle: Bundle) -> None:
     assert int(field(status, "CapBnd"), 16) == 1 << 5
 
 
-def test_unknown_capabilities_are_refused(bundle: Bundle, ours: None) -> None:
-    bundle.process(capabilities={"bounding": ["CAP_FLY", "CAP_KILL"]})
-    result = bundle.run()
-    assert result.status == 1
-    assert 'unknown capability "CAP_FLY"' in result.err
-
-
 @pytest.mark.parametrize("value", [True, False])
 def test_no_new_privileges(bundle: Bundle, value: bool) -> None:
     bundle.process(noNewPrivileges=value)

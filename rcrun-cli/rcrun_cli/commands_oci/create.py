@@ -48,6 +48,7 @@ def request_of(options: dict[str, Any], *, keep: bool = False) -> Request:
         pid_file=options["pid_file"] or "",
         pidfd_socket=options["pidfd_socket"] or "",
         preserve_fds=options["preserve_fds"],
+        warn=oci.warn,
     )
 
 

@@ -61,6 +61,7 @@ def exec_(container: str, args: tuple[str, ...], **options: Any) -> None:
         session,
         oci.host(),
         failed=oci.self_command("__failed", ""),
+        warn=oci.warn,
     )
 
 
