@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from rcrun.formats.spec import Process, Scheduler, Seccomp, Spec
+    from rcrun.formats.spec import Process, Seccomp, Spec
     from rcrun.runtime.host import Host
 
 _RLIMITS = frozenset(
@@ -20,22 +20,7 @@ _RLIMITS = frozenset(
     " RLIMIT_RTTIME RLIMIT_SIGPENDING RLIMIT_STACK".split()
 )
 _UNLIMITED = 2**63 - 1  # and above: config.json writes RLIM_INFINITY as 2**64-1
-_POLICIES = frozenset(
-    "SCHED_OTHER SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_ISO SCHED_IDLE SCHED_DEADLINE".split()
-)
-# sched_setattr(2)
-_SCHEDULER_FLAGS = {
-    "SCHED_FLAG_RESET_ON_FORK": 0x01,
-    "SCHED_FLAG_RECLAIM": 0x02,
-    "SCHED_FLAG_DL_OVERRUN": 0x04,
-    "SCHED_FLAG_KEEP_POLICY": 0x08,
-    "SCHED_FLAG_KEEP_PARAMS": 0x10,
-    "SCHED_FLAG_UTIL_CLAMP_MIN": 0x20,
-    "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
-}
-_LEAST_RUNTIME = 1024
 _MOST_CPUS = 1024  # of a cpu_set_t
-_IO_CLASSES = frozenset(("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"))
 # personality(2)
 _DOMAINS = {"LINUX": "0", "LINUX32": "8"}
 SECCOMP_FLAGS = {
@@ -101,7 +86,10 @@ def limit_records(process: Process, spec: Spec, host: Host) -> list[list[str]]:
     umask = (process.get("user") or {}).get("umask")
     records.append(["umask", f"{0o022 if umask is None else umask:o}"])
     records += _personality(spec)
-    records += _scheduling(process)
+    if process.get("scheduler") or process.get("ioPriority"):
+        from rcrun.runtime.plan_scheduling import scheduling_records
+
+        records += scheduling_records(process)
     policy = (spec.get("linux") or {}).get("memoryPolicy")
     if policy is not None:
         from rcrun.runtime.plan_memory import memory_records
@@ -144,61 +132,6 @@ def _personality(spec: Spec) -> list[list[str]]:
     if asked.get("flags"):
         raise InvalidInput('"linux.personality.flags" is reserved and must be empty')
     return [["personality", _DOMAINS[domain]]]
-
-
-def _scheduling(process: Process) -> list[list[str]]:
-    records: list[list[str]] = []
-    scheduler = process.get("scheduler")
-    if scheduler:
-        records.append(["scheduler", *_scheduler_words(process)])
-    priority = process.get("ioPriority")
-    if priority:
-        if priority["class"] not in _IO_CLASSES:
-            raise InvalidInput(f'unknown class "{priority["class"]}" in "process.ioPriority"')
-        records.append(["io-priority", priority["class"], str(priority.get("priority", 0))])
-    return records
-
-
-def _scheduler_words(process: Process) -> list[str]:
-    asked = process["scheduler"]
-    policy = asked.get("policy", "")
-    if policy not in _POLICIES:
-        raise InvalidInput(f'unknown policy "{policy}" in "process.scheduler"')
-    runtime, deadline, period = (
-        asked.get("runtime", 0),
-        asked.get("deadline", 0),
-        asked.get("period", 0),
-    )
-    if policy == "SCHED_DEADLINE":
-        _check_deadline(asked)
-    elif runtime or deadline or period:
-        raise InvalidInput(f"runtime, deadline and period are for SCHED_DEADLINE, not {policy}")
-    flags = 0
-    for flag in asked.get("flags") or []:
-        if flag not in _SCHEDULER_FLAGS:
-            raise InvalidInput(f'unknown flag "{flag}" in "process.scheduler"')
-        flags |= _SCHEDULER_FLAGS[flag]
-    numbers = (asked.get("nice", 0), asked.get("priority", 0), runtime, deadline, period, flags)
-    return [policy, *map(str, numbers)]
-
-
-def _check_deadline(asked: Scheduler) -> None:
-    """What the kernel refuses with one word for all (sched_setattr(2)), told apart; crun's sentences."""
-    what = "sched_setattr: `SCHED_DEADLINE`"
-    for key in ("runtime", "deadline"):
-        if key not in asked:
-            raise InvalidInput(f"{what} requires `{key}`")
-    runtime, deadline, period = asked["runtime"], asked["deadline"], asked.get("period", 0)
-    if runtime == 0:
-        raise InvalidInput(f"{what} runtime must be greater than 0")
-    if not _LEAST_RUNTIME <= runtime <= _UNLIMITED:
-        raise InvalidInput(
-            f"{what} runtime {runtime} must be between {_LEAST_RUNTIME} and {_UNLIMITED} nanoseconds"
-        )
-    if runtime > deadline:
-        raise InvalidInput(f"{what} runtime {runtime} must be <= deadline {deadline}")
-    if period and deadline > period:
-        raise InvalidInput(f"{what} deadline {deadline} must be <= period {period}")
 
 
 def _labels(process: Process, host: Host) -> list[list[str]]:

@@ -217,7 +217,8 @@ def test_clocks(bundle: Bundle, offset: dict[str, int]) -> None:
     bundle.linux(timeOffsets={"boottime": offset, "monotonic": offset})
     text = bundle.output("cat", "/proc/self/timens_offsets")
     rows = {line.split()[0]: [int(word) for word in line.split()[1:]] for line in text.splitlines()}
-    assert rows == {kind: [offset["secs"], offset.get("nanosecs", 0)] for kind in ("monotonic", "boottime")}  # fmt: skip
+    shown = [offset["secs"], offset.get("nanosecs", 0)]
+    assert rows == {"monotonic": shown, "boottime": shown}  # fmt: skip
 
 
 # ---- capabilities that cannot be given
@@ -227,7 +228,7 @@ def test_clocks(bundle: Bundle, offset: dict[str, int]) -> None:
 @pytest.mark.usefixtures("ours")
 def test_capabilities_that_we_do_not_have_are_left_out_with_a_warning(bundle: Bundle) -> None:
     wanted = [*ALL_CAPS, "CAP_WAKE_ALARM"]
-    sets = {name: wanted for name in ("bounding", "effective", "permitted")}
+    sets = {"bounding": wanted, "effective": wanted, "permitted": wanted}
     bundle.process(capabilities=sets).args("true").write()
     outer = ("setpriv", "--bounding-set", "-wake_alarm")
     command = [*outer, *bundle.words(), "run", "-b", str(bundle.dir), bundle.id]
