@@ -8,6 +8,7 @@ from rcrun.engine.config import Built, ImageFacts
 from rcrun.engine.config_mounts import Mounts
 from rcrun.errors import InvalidInput
 from rcrun.formats import envfile, passwd, volume
+from rcrun.runtime.plan_process import capability_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def build_bundle(
     mounts = _mounts(options, facts)
     changed = _changed(options, args, spec, bundle_dir, mounts, facts)
     record = _record(options, changed, facts, mounts)
-    return Built(changed, record, {}, mounts, mounts.warnings)
+    lacking = capability_warnings(changed["process"], facts.held)
+    return Built(changed, record, {}, mounts, [*mounts.warnings, *lacking])
 
 
 def _changed(
