@@ -48,10 +48,10 @@ def malformed(spec: Spec, error: Exception) -> InvalidInput:
     """For a configuration that the plan builder stumbled over: the place of the fault, by the schema."""
     try:
         from rcrun.formats.validate import config_faults
+
+        faults = config_faults(spec)
     except ImportError:  # without jsonschema the builder's own words have to do
         faults = []
-    else:
-        faults = config_faults(spec)
     if faults:
         return InvalidInput(f"config.json: {faults[0]}")
     if isinstance(error, InvalidInput):

@@ -12,7 +12,7 @@ from rcrun.kernel.identity import held_capabilities
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
 from rcrun.runtime.plan import complete, container_plan
-from rcrun.runtime.plan_mounts import is_idmapped
+from rcrun.runtime.plan_mounts import is_idmapped, mount_warnings
 from rcrun.runtime.plan_process import capability_warnings
 from rcrun.runtime.state import Container
 
@@ -192,7 +192,10 @@ def _make(
         _check_terminal(spec, request, detached=detached)
         spec = bundle.with_sources(spec)
         spec = complete(bundle.with_environment(spec, request.bundle_dir, environ), host)
-        for text in capability_warnings(spec.get("process") or {}, givable(spec)):
+        for text in (
+            *capability_warnings(spec.get("process") or {}, givable(spec)),
+            *mount_warnings(spec),
+        ):
             request.warn(text)
     except bundle.MISFITS as error:
         raise bundle.malformed(spec, error) from None

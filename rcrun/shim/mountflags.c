@@ -107,22 +107,23 @@ int mount_flags(const struct record *record, int word, struct mount_flags *flags
 
 /*
  * What an outer user namespace has locked stays: callers write `rw` for whatever they bind, also where it is on a
- * read-only mount of the host's. Bits are cleared one by one then, and only those that are asked for are an error.
+ * read-only mount of the host's. Bits are cleared one by one then. Access times are locked as a whole; they are left as
+ * they are. Only what is to be set beside those is an error.
  */
 static int change(int tree, bool deep, uint64_t set, uint64_t clear)
 {
+	const uint64_t times = ATTR_ATIME | ATTR_NODIRATIME;
+
 	if (!(set | clear) || sys_mount_setattr(tree, deep, set, clear, 0) == 0)
 		return 0;
-	if (errno != EPERM || !clear)
+	if (errno != EPERM || !(clear | (set & times)))
 		return -1;
 	for (uint64_t bit = 1; bit && bit <= clear; bit <<= 1)
-		if (clear & bit & ~(uint64_t)ATTR_ATIME)
+		if (clear & bit & ~times)
 			(void)sys_mount_setattr(tree, deep, 0, bit, 0);
-	clear &= ATTR_ATIME;
-	/* the kernel's numbers: relatime is no bit at all, so nothing is set for it */
-	if (clear && !(set & ATTR_ATIME))
-		(void)sys_mount_setattr(tree, deep, 0, clear, 0);
-	return set ? sys_mount_setattr(tree, deep, set, set & ATTR_ATIME ? clear : 0, 0) : 0;
+	(void)sys_mount_setattr(tree, deep, set & times, clear & times, 0);
+	set &= ~times;
+	return set ? sys_mount_setattr(tree, deep, set, 0, 0) : 0;
 }
 
 int set_attributes(int tree, const struct mount_flags *flags, struct report *report)

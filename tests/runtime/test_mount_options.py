@@ -104,6 +104,15 @@ def test_a_source_that_is_an_open_file(bundle: Bundle, gone: bool) -> None:
         assert result.check().out == "content"
 
 
+@pytest.mark.usefixtures("ours")
+def test_an_option_that_says_nothing_is_a_warning(bundle: Bundle) -> None:
+    bundle.make_dir("data")
+    bundle.mount("/d", "bind", str(bundle.dir / "data"), "bind", "z", "size=1m")
+    result = bundle.run().check()
+    for word in ("z", "size=1m"):
+        assert f'the option \\"{word}\\" of the bind mount' in result.err
+
+
 # ---- within another user namespace
 
 
@@ -122,7 +131,10 @@ LOCKED = ("ro", "nosuid", "nodev", "noexec")
 
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)
-@pytest.mark.parametrize("word", ["ro", "rw", "suid", "dev", "exec", "relatime", "rrw", "nosuid"])
+@pytest.mark.parametrize(
+    "word",
+    ["ro", "rw", "suid", "dev", "exec", "relatime", "rrw", "nosuid", "noatime", "nodiratime"],
+)
 def test_what_an_outer_namespace_has_locked_stays(bundle: Bundle, word: str) -> None:
     """Callers write `rw` for all that they bind: podman does."""
     options = ",".join(LOCKED)
