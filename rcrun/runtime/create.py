@@ -13,7 +13,7 @@ from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
 from rcrun.runtime.plan import complete, container_plan
 from rcrun.runtime.plan_mounts import is_idmapped, mount_warnings
-from rcrun.runtime.plan_process import capability_warnings
+from rcrun.runtime.plan_process import capability_warnings, is_too_low
 from rcrun.runtime.state import Container
 
 TYPE_CHECKING = False
@@ -192,10 +192,7 @@ def _make(
         _check_terminal(spec, request, detached=detached)
         spec = bundle.with_sources(spec)
         spec = complete(bundle.with_environment(spec, request.bundle_dir, environ), host)
-        for text in (
-            *capability_warnings(spec.get("process") or {}, givable(spec)),
-            *mount_warnings(spec),
-        ):
+        for text in _warnings(spec, host):
             request.warn(text)
     except bundle.MISFITS as error:
         raise bundle.malformed(spec, error) from None
@@ -222,6 +219,14 @@ def _make(
         lock.release()
         raise
     return Made(container, lock, request, spec, cgroup)
+
+
+def _warnings(spec: Spec, host: Host) -> list[str]:
+    process = spec.get("process") or {}
+    texts = [*capability_warnings(process, givable(spec)), *mount_warnings(spec)]
+    if is_too_low(process, host):
+        texts.append(f"the OOM score stays {host.oom_score_adj}: a user cannot lower it")
+    return texts
 
 
 def givable(spec: Spec) -> int:

@@ -81,7 +81,7 @@ def limit_records(process: Process, spec: Spec, host: Host) -> list[list[str]]:
     """What the process is given while we may still give it; before the pivot, for the host's /proc."""
     records = _rlimits(process)
     score = process.get("oomScoreAdj")
-    if score is not None and not (host.rootless and score < host.oom_score_adj):
+    if score is not None and not is_too_low(process, host):
         records.append(["oom-score", str(score)])
     umask = (process.get("user") or {}).get("umask")
     records.append(["umask", f"{0o022 if umask is None else umask:o}"])
@@ -96,6 +96,12 @@ def limit_records(process: Process, spec: Spec, host: Host) -> list[list[str]]:
 
         records += memory_records(policy)
     return records
+
+
+def is_too_low(process: Process, host: Host) -> bool:
+    """An OOM score that the kernel lets no user set; it stays as it is then, with a warning."""
+    score = process.get("oomScoreAdj")
+    return score is not None and host.rootless and score < host.oom_score_adj
 
 
 def _rlimits(process: Process) -> list[list[str]]:
@@ -283,9 +289,15 @@ def capability_warnings(process: Process, held: int) -> list[str]:
     asked = list(dict.fromkeys(word for words in sets.values() for word in words or []))
     unknown = capability.unknown(asked)
     lacking = [word for word in asked if word not in unknown and not capability.mask([word]) & held]
+    permitted = sets.get("permitted") or []
+    odd = [word for word in sets.get("effective") or [] if word not in (*permitted, *unknown)]
     return [
         *(f'unknown capability "{word}" in "process.capabilities" is left out' for word in unknown),
         *(f"the container cannot have {word}: rcrun does not have it itself" for word in lacking),
+        *(
+            f"{word} cannot be effective: it is not among the permitted capabilities"
+            for word in odd
+        ),
     ]
 
 

@@ -195,6 +195,7 @@ def test_without_questions_there_is_no_agent() -> None:
         ({"bounding": ["CAP_FLY", "CAP_KILL"], "ambient": ["CAP_FLY"]}, -1, 1),
         ({"bounding": ["CAP_CHOWN", "CAP_KILL"]}, 1, 1),
         ({"effective": None}, 0, 0),
+        ({"effective": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL"]}, -1, 1),
     ],
 )
 def test_capabilities_that_cannot_be_given(sets: Any, held: int, warnings: int) -> None:
