@@ -55,7 +55,7 @@ def test_propagation_of_the_root(bundle: Bundle, word: str, ours: None) -> None:
 
 
 def test_hooks_run_in_the_bundle(bundle: Bundle, ours: None) -> None:
-    kinds = ("prestart", "createRuntime", "createContainer", "poststart", "poststop")
+    kinds = ("prestart", "createRuntime", "poststart", "poststop")
     log = bundle.put("hooks.log", mode=0o666)
     hook = {"path": "/bin/sh", "args": ["sh", "-c", f"pwd >> {log}"]}
     bundle.config["hooks"] = {kind: [hook] for kind in kinds}
