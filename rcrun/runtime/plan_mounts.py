@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from rcrun.formats.idmap import IdMap
     from rcrun.formats.mountopts import MountOptions
     from rcrun.formats.spec import Device, Mount, Spec
     from rcrun.runtime.host import Host
@@ -194,7 +195,7 @@ def _mount(
     elif _is_foreign(kind, host, namespaces):
         record = _host_view(kind, destination, options, host)
     else:
-        record = _new_mount(kind, mount, destination, options, namespaces, label)
+        record = _new_mount(kind, mount, destination, options, _groups(namespaces, host), label)
     if not options.propagation:
         return [record]
     return [record, ["mount-propagation", destination, options.propagation]]
@@ -269,12 +270,12 @@ def _new_mount(
     mount: Mount,
     destination: str,
     options: MountOptions,
-    namespaces: Namespaces,
+    groups: IdMap,
     label: str,
 ) -> list[str]:
     data = options.data
     if kind == "devpts":
-        data = [word for word in data if _group_exists(word, namespaces)]
+        data = [word for word in data if _group_exists(word, groups)]
     if label and kind in ("tmpfs", "devpts", "mqueue", "shm"):
         data = [*data, f'context="{label}"']
     flags = ",".join(options.flags)
@@ -286,12 +287,19 @@ def _new_mount(
     return ["mount", file_system, mount.get("source") or kind, destination, flags, ",".join(data)]
 
 
-def _group_exists(word: str, namespaces: Namespaces) -> bool:
+def _groups(namespaces: Namespaces, host: Host) -> IdMap:
+    """Those that have a number in the container: of its user namespace, or of the one that we are in; empty: unknown."""
+    if "user" in namespaces:
+        return namespaces.gid_map
+    return host.identity.gid_map
+
+
+def _group_exists(word: str, groups: IdMap) -> bool:
     """The tty group that configurations give devpts has no number where few ids are mapped."""
     name, _, value = word.partition("=")
-    if name != "gid" or not value.isdigit() or "user" not in namespaces.new:
+    if name != "gid" or not value.isdigit() or not groups:
         return True
-    return idmap.to_outside(namespaces.gid_map, int(value)) is not None
+    return idmap.to_outside(groups, int(value)) is not None
 
 
 def device_records(
