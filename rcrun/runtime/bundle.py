@@ -7,12 +7,16 @@ import stat
 
 from rcrun import files
 from rcrun.errors import InvalidInput
+from rcrun.kernel.identity import held_capabilities
+from rcrun.runtime.plan_mounts import mount_warnings
+from rcrun.runtime.plan_process import capability_warnings, is_too_low
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rcrun.formats.spec import Mount, Process, Spec
+    from rcrun.runtime.host import Host
 
 _PASSWD_BYTES = 1 << 20
 
@@ -57,6 +61,21 @@ def malformed(spec: Spec, error: Exception) -> InvalidInput:
     if isinstance(error, InvalidInput):
         return error
     return InvalidInput(f"config.json is malformed: {type(error).__name__}: {error}")
+
+
+def warnings(spec: Spec, host: Host) -> list[str]:
+    """What is asked for and not done, where the specification wants no error of it."""
+    process = spec.get("process") or {}
+    texts = [*capability_warnings(process, givable(spec)), *mount_warnings(spec)]
+    if is_too_low(process, host):
+        texts.append(f"the OOM score stays {host.oom_score_adj}: a user cannot lower it")
+    return texts
+
+
+def givable(spec: Spec) -> int:
+    """The capabilities that a container can be given: all of them in a user namespace, else our own."""
+    kinds = [namespace["type"] for namespace in (spec.get("linux") or {}).get("namespaces") or []]
+    return -1 if "user" in kinds else held_capabilities()
 
 
 def is_open_file(mount: Mount) -> bool:

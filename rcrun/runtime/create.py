@@ -8,12 +8,10 @@ import time
 from rcrun import files, paths
 from rcrun.errors import AlreadyExists, InvalidInput, RcrunError
 from rcrun.kernel import shim
-from rcrun.kernel.identity import held_capabilities
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
 from rcrun.runtime.plan import complete, container_plan
-from rcrun.runtime.plan_mounts import is_idmapped, mount_warnings
-from rcrun.runtime.plan_process import capability_warnings, is_too_low
+from rcrun.runtime.plan_mounts import is_idmapped
 from rcrun.runtime.state import Container
 
 TYPE_CHECKING = False
@@ -192,7 +190,7 @@ def _make(
         _check_terminal(spec, request, detached=detached)
         spec = bundle.with_sources(spec)
         spec = complete(bundle.with_environment(spec, request.bundle_dir, environ), host)
-        for text in _warnings(spec, host):
+        for text in bundle.warnings(spec, host):
             request.warn(text)
     except bundle.MISFITS as error:
         raise bundle.malformed(spec, error) from None
@@ -219,20 +217,6 @@ def _make(
         lock.release()
         raise
     return Made(container, lock, request, spec, cgroup)
-
-
-def _warnings(spec: Spec, host: Host) -> list[str]:
-    process = spec.get("process") or {}
-    texts = [*capability_warnings(process, givable(spec)), *mount_warnings(spec)]
-    if is_too_low(process, host):
-        texts.append(f"the OOM score stays {host.oom_score_adj}: a user cannot lower it")
-    return texts
-
-
-def givable(spec: Spec) -> int:
-    """The capabilities that a container can be given: all of them in a user namespace, else our own."""
-    kinds = [namespace["type"] for namespace in (spec.get("linux") or {}).get("namespaces") or []]
-    return -1 if "user" in kinds else held_capabilities()
 
 
 def _cgroup(container: Container, spec: Spec, request: Request, host: Host) -> str:

@@ -9,7 +9,7 @@ from rcrun.formats import capability
 from rcrun.kernel import shim
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
-from rcrun.runtime.create import error_for, givable, preserved_fds
+from rcrun.runtime.create import error_for, preserved_fds
 from rcrun.runtime.plan_process import capability_warnings, exec_plan
 
 TYPE_CHECKING = False
@@ -163,7 +163,7 @@ def execute(
         raise InvalidInput("--pidfd-socket needs --detach", "use --detach")
     session.preserve_fds = preserved_fds(session.preserve_fds)
     _run_on(process)
-    for text in capability_warnings(process, givable(spec)):
+    for text in capability_warnings(process, bundle.givable(spec)):
         warn(text)
     plan = _plan(container, spec, process, session, host, failed)
     fds = [int(record[1]) for record in plan if record[0] == "seccomp"]
