@@ -8,6 +8,8 @@ from rcrun.engine.config import Built, ImageFacts
 from rcrun.engine.config_mounts import Mounts
 from rcrun.errors import InvalidInput
 from rcrun.formats import envfile, passwd, volume
+from rcrun.runtime.plan_mounts import mount_warnings
+from rcrun.runtime.plan_process import capability_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +40,9 @@ def build_bundle(
     mounts = _mounts(options, facts)
     changed = _changed(options, args, spec, bundle_dir, mounts, facts)
     record = _record(options, changed, facts, mounts)
-    return Built(changed, record, {}, mounts, mounts.warnings)
+    lacking = capability_warnings(changed["process"], facts.held)
+    warnings = [*mounts.warnings, *lacking, *mount_warnings(changed)]
+    return Built(changed, record, {}, mounts, warnings)
 
 
 def _changed(

@@ -8,7 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rcrun.formats.spec import Capabilities
 
 # In the kernel's order: the index is the bit.
 NAMES = (
@@ -83,15 +82,3 @@ def names_of(bits: int) -> list[str]:
 def unknown(names: Iterable[str]) -> list[str]:
     """Names that this kernel interface does not have; runtimes ignore them with a warning (config.md)."""
     return [name for name in names if name.upper() not in BITS]
-
-
-def in_vain(sets: Capabilities) -> list[str]:
-    """What of "process.capabilities" cannot be given, for people."""
-    words = [word for names in sets.values() for word in names or []]  # type: ignore[attr-defined]
-    told = {f'the unknown capability "{word}" is ignored': None for word in unknown(words)}
-    held = mask(sets.get("inheritable") or []) & mask(sets.get("permitted") or [])
-    lost = mask(sets.get("ambient") or []) & ~held
-    return [*told] + [
-        f"can't raise ambient capability {name}: it is not both permitted and inheritable"
-        for name in names_of(lost)
-    ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +18,8 @@ PROPAGATION = frozenset(
     "private rprivate slave rslave shared rshared unbindable runbindable".split()
 )
 # Of a superblock; a bind mount has none of its own, so there they are without effect, as in mount(8).
-_SUPERBLOCK = frozenset(("sync", "dirsync", "lazytime"))
-_NO_EFFECT = frozenset(
-    "defaults async nolazytime mand nomand loud silent remount acl noacl iversion noiversion".split()
+_SUPERBLOCK = frozenset(
+    "sync async dirsync lazytime nolazytime iversion noiversion mand nomand acl noacl silent loud".split()
 )
 # Of a bind mount, about links at the end of its paths: crun's words → the plan's.
 _LINKS = {
@@ -37,22 +34,28 @@ KNOWN = (
     | _RECURSIVE
     | PROPAGATION
     | _SUPERBLOCK
-    | _NO_EFFECT
-    | {"bind", "rbind", "tmpcopyup", "idmap", "ridmap"}
+    | {"bind", "defaults", "idmap", "rbind", "remount", "ridmap", "tmpcopyup"}
     | set(_LINKS)
 )
 
 
 class MountOptions:
-    """`flags` are the plan's words for attributes, `data` what belongs to the file system itself."""
+    """`flags` are the plan's words for attributes, `data` what belongs to the file system itself.
 
-    __slots__ = ("bind", "copy_up", "data", "flags", "idmap", "links", "propagation", "recursive")
+    `idmap` is the word, `id_maps` the maps that crun lets follow it.
+    """
+
+    __slots__ = (
+        "bind", "copy_up", "data", "flags", "id_maps", "idmap", "links", "propagation", "recursive", "remount",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.bind = False
         self.recursive = False
         self.copy_up = False
-        self.idmap = ""  # the word
+        self.remount = False
+        self.idmap = ""
+        self.id_maps = ""
         self.links: list[str] = []
         self.flags: list[str] = []
         self.propagation = ""
@@ -86,12 +89,9 @@ def _add(parsed: MountOptions, option: str) -> None:
         parsed.copy_up = True
     elif option in _LINKS:
         parsed.links.append(_LINKS[option])
-    elif option in ("idmap", "ridmap"):
-        parsed.idmap = option
-    elif option.startswith(("idmap=", "ridmap=")):
-        raise InvalidInput(
-            f'the mount option "{option}" is crun\'s own',
-            'write "idmap", and the maps as "uidMappings" and "gidMappings" of the mount',
-        )
-    elif option not in _NO_EFFECT:
+    elif option == "remount":
+        parsed.remount = True
+    elif option.partition("=")[0] in ("idmap", "ridmap"):
+        parsed.idmap, _, parsed.id_maps = option.partition("=")
+    elif option != "defaults":
         parsed.data.append(option)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rcrun.formats.spec import Spec
 
-FORMAT = "1"  # of the cached programs: part of their name
+FORMAT = "2"  # of the cached programs: part of their name
 # libseccomp's constants (seccomp.h)
 _ACTIONS = {
     "SCMP_ACT_KILL": 0x0,
@@ -32,10 +32,39 @@ _ACTIONS = {
     "SCMP_ACT_ALLOW": 0x7FFF0000,
 }
 _WITH_NUMBER = {"SCMP_ACT_ERRNO": 0x50000, "SCMP_ACT_TRACE": 0x7FF00000}
+_MOST_NUMBER = {"SCMP_ACT_ERRNO": 4095, "SCMP_ACT_TRACE": 0xFFFF}  # MAX_ERRNO, SECCOMP_RET_DATA
+# As the specification has them; an older libseccomp knows fewer.
+ARCHITECTURES = tuple(
+    f"SCMP_ARCH_{name}"
+    for name in (
+        "X86 X86_64 X32 ARM AARCH64 MIPS MIPS64 MIPS64N32 MIPSEL MIPSEL64 MIPSEL64N32 PPC PPC64"
+        " PPC64LE S390 S390X PARISC PARISC64 RISCV64 LOONGARCH64 M68K SH SHEB"
+    ).split()
+)
 _OPERATORS = ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ")  # numbered from 1
 _ATTRIBUTE_OPTIMIZE, _BINARY_TREE = 8, 2
 _EPERM, _EEXIST = 1, 17
+_EFAULT = 14
+# seccomp(2); how an agent is waited for goes with the flag for having one (8)
+_FLAG_BITS = {"tsync": 1, "log": 2, "spec_allow": 4, "wait_killable_recv": 32 | 8}
+SYSCALL_NUMBERS = {
+    "x86_64": 317, "aarch64": 277, "riscv64": 277, "loongarch64": 277, "ppc64le": 358, "s390x": 348, "i686": 354,
+    "armv7l": 383,
+}  # fmt: skip
 STRICT = "rcrun.strict"  # a key of ours beside the profile's, so that it counts for the digest
+
+
+def supported_flags(known: Mapping[str, str]) -> list[str]:
+    """Those of the flags (name → the shim's word) that the kernel takes; asked without loading anything (seccomp(2))."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def is_taken(bits: int) -> bool:
+        libc.syscall(SYSCALL_NUMBERS.get(os.uname().machine, -1), 1, bits, None)
+        return ctypes.get_errno() == _EFAULT  # it looked for the filter
+
+    return [name for name, word in known.items() if is_taken(_FLAG_BITS[word])]
 
 
 def filter_fd_of(spec: Spec) -> int | None:
@@ -88,14 +117,21 @@ def compile_filter(profile: Mapping[str, Any]) -> bytes:
 
 def _action(name: object, number: object) -> int:
     if isinstance(name, str) and name in _ACTIONS:
+        if number is not None:
+            raise InvalidInput(f"the seccomp action {name} returns no errno, and {number} is given")
         return _ACTIONS[name]
     if isinstance(name, str) and name in _WITH_NUMBER:
-        return _WITH_NUMBER[name] | (number if isinstance(number, int) else _EPERM) & 0xFFFF
+        value = number if isinstance(number, int) else _EPERM
+        if not 0 <= value <= _MOST_NUMBER[name]:
+            raise InvalidInput(f"the seccomp action {name} cannot return {value}")
+        return _WITH_NUMBER[name] | value
     raise InvalidInput(f'unknown seccomp action "{name}"')
 
 
 def _add_rule(library: _Library, context: int, rule: Mapping[str, Any], default: int) -> None:
     action = _action(rule.get("action"), rule.get("errnoRet"))
+    if not rule.get("names"):
+        raise InvalidInput(f'a seccomp rule with the action {rule.get("action")} has no "names"')
     if action == default:
         return  # the library refuses a rule that says nothing
     conditions = [_condition(argument) for argument in rule.get("args") or []]
@@ -173,7 +209,7 @@ class _Library:
     def add_architecture(self, context: int, name: str) -> None:
         number = self._c.seccomp_arch_resolve_name(name.removeprefix("SCMP_ARCH_").lower().encode())
         if not number:
-            raise InvalidInput(f'unknown seccomp architecture "{name}"')
+            raise InvalidInput(f'unknown seccomp architecture "{name}" (to this libseccomp)')
         result = self._c.seccomp_arch_add(context, number)
         if result not in (0, -_EEXIST):
             raise InvalidInput(

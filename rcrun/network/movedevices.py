@@ -12,12 +12,12 @@ import os
 import sys
 
 try:
-    from pyroute2 import IPRoute, NetlinkError  # noqa: TID253  # run by itself, never imported hot
+    from pyroute2 import IPRoute, NetlinkError  # run by itself, never imported hot
 except ImportError:  # started with -S: it may be where only site looks
     import site
 
     site.main()
-    from pyroute2 import IPRoute, NetlinkError  # noqa: TID253
+    from pyroute2 import IPRoute, NetlinkError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,12 +8,17 @@ import stat
 from rcrun import files
 from rcrun.errors import InvalidInput, RcrunError
 from rcrun.formats.spec import HOOK_KINDS
+from rcrun.kernel.identity import held_capabilities
+from rcrun.runtime.plan_mounts import mount_warnings
+from rcrun.runtime.plan_process import capability_warnings, is_too_low
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
-    from rcrun.formats.spec import Hooks, Process, Spec
+    from rcrun.formats.spec import Hooks, Mount, Process, Spec
+    from rcrun.runtime.host import Host
 
 _PASSWD_BYTES = 1 << 20
 
@@ -52,33 +57,94 @@ MISFITS = (AttributeError, InvalidInput, KeyError, TypeError, ValueError)
 
 def malformed(spec: Spec, error: Exception) -> RcrunError:
     """For a configuration that the plan builder stumbled over: the place of the fault, by the schema and its rules."""
-    try:
-        from rcrun.formats.validate import config_faults
-    except ImportError:  # without jsonschema the builder's own words have to do
-        faults = []
-    else:
-        faults = config_faults(spec)
-    if faults:
-        return InvalidInput(f"config.json: {faults[0]}")
-    if isinstance(error, RcrunError):
-        return error
-    return InvalidInput(f"config.json is malformed: {type(error).__name__}: {error}")
+    return _malformed(spec, error, "config.json: ", "config.json")
 
 
 def malformed_process(process: object, error: Exception) -> RcrunError:
     """The same of the process alone that `exec --process` has read."""
+    whole = {"ociVersion": "1.0.0", "root": {"path": "rootfs"}, "process": process}
+    return _malformed(whole, error, "the process is malformed: ", "the process")
+
+
+def _malformed(document: Any, error: Exception, before: str, what: str) -> RcrunError:
     try:
         from rcrun.formats.validate import config_faults
-    except ImportError:
+
+        faults = config_faults(document)
+    except ImportError:  # without jsonschema the builder's own words have to do
         faults = []
-    else:
-        whole = {"ociVersion": "1.0.0", "root": {"path": "rootfs"}, "process": process}
-        faults = config_faults(whole)
     if faults:
-        return InvalidInput(f"the process is malformed: {faults[0]}")
+        return InvalidInput(f"{before}{faults[0]}")
     if isinstance(error, RcrunError):
         return error
-    return InvalidInput(f"the process is malformed: {type(error).__name__}: {error}")
+    return InvalidInput(f"{what} is malformed: {type(error).__name__}: {error}")
+
+
+def warnings(spec: Spec, host: Host) -> list[str]:
+    """What is asked for and not done, where the specification wants no error of it."""
+    process = spec.get("process") or {}
+    texts = [*capability_warnings(process, givable(spec)), *mount_warnings(spec)]
+    if is_too_low(process, host):
+        texts.append(f"the OOM score stays {host.oom_score_adj}: a user cannot lower it")
+    return texts
+
+
+def givable(spec: Spec) -> int:
+    """The capabilities that a container can be given: all of them in a user namespace, else our own."""
+    kinds = [namespace["type"] for namespace in (spec.get("linux") or {}).get("namespaces") or []]
+    return -1 if "user" in kinds else held_capabilities()
+
+
+def is_open_file(mount: Mount) -> bool:
+    return (mount.get("source") or "").startswith("/proc/self/fd/")
+
+
+def with_sources(spec: Spec) -> Spec:
+    """With the paths of bind mounts that the caller names by open descriptors.
+
+    A descriptor shows a mount of the caller's mount namespace, which the container's cannot bind. What has no path
+    any more is left: root binds it from outside (rcrun.runtime.outside).
+    """
+    mounts = spec.get("mounts") or []
+    if not any(map(is_open_file, mounts)):
+        return spec
+    return {**spec, "mounts": [{**mount, "source": _path_of(mount)} for mount in mounts]}
+
+
+def _path_of(mount: Mount) -> str:
+    source = mount.get("source") or ""
+    if not is_open_file(mount):
+        return source
+    try:
+        path = os.readlink(source)
+        return path if os.path.samestat(os.stat(path), os.stat(source)) else source
+    except OSError:
+        return source
+
+
+class Inside:
+    """Hooks begin in the bundle, as runc's and crun's do; we come back to where relative paths of our options are.
+
+    It may be gone when the last of them run, and where we are may be closed to us: nobody is stopped by that.
+    """
+
+    __slots__ = ("back", "dir")
+
+    def __init__(self, bundle_dir: str) -> None:
+        self.dir = bundle_dir
+        self.back = -1
+
+    def __enter__(self) -> None:
+        try:
+            self.back = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            os.chdir(self.dir)
+        except OSError:
+            pass
+
+    def __exit__(self, *_: object) -> None:
+        if self.back >= 0:
+            os.fchdir(self.back)
+            os.close(self.back)
 
 
 def rootfs_dir(spec: Spec, bundle_dir: str) -> str:

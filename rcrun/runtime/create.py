@@ -7,7 +7,6 @@ import time
 
 from rcrun import files, paths
 from rcrun.errors import AlreadyExists, InvalidInput, RcrunError
-from rcrun.formats.capability import in_vain
 from rcrun.formats.spec import hooks_of
 from rcrun.kernel import shim
 from rcrun.kernel.seccomp import filter_fd_of
@@ -92,7 +91,8 @@ def create(
     try:
         plan = _plan(made, host, environ, [["start-socket", container.start_socket]])
         files.write_file(container.plan_path, shim.encode_plan(plan), durable=False)
-        report = shim.launch(plan, pass_fds=_passed(plan))
+        with bundle.Inside(request.bundle_dir):
+            report = shim.launch(plan, pass_fds=_passed(plan))
         if report is not None:
             raise _worded(made.spec, plan, report)
     except BaseException:
@@ -147,7 +147,8 @@ def run(
         plan = _plan(made, host, environ, [["on-failure", *failed], *_client(made)], on_exit)
         for fd in _passed(plan):
             os.set_inheritable(fd, True)
-        shim.replace_process(plan)
+        with bundle.Inside(request.bundle_dir):
+            shim.replace_process(plan)
     except BaseException:
         container.forget()
         raise
@@ -186,12 +187,13 @@ def _make(
     spec = bundle.load(request.bundle_dir, request.config_path)
     try:
         _check_terminal(spec, request, detached=detached)
+        spec = bundle.with_sources(spec)
         spec = complete(bundle.with_environment(spec, request.bundle_dir, environ), host)
-        vain = in_vain((spec.get("process") or {}).get("capabilities") or {})
+        texts = bundle.warnings(spec, host)
     except bundle.MISFITS as error:
         raise bundle.malformed(spec, error) from None
-    for words in vain:
-        request.warn(words)
+    for text in texts:
+        request.warn(text)
     paths.make_private_dir(root_dir)
     try:
         os.mkdir(container.dir, 0o700)
@@ -337,9 +339,9 @@ def _plan(
     if request.preserve_fds:
         given.append(["preserve-fds", str(request.preserve_fds)])
     given += container.resctrl_helpers(made.spec)
-    fd = filter_fd_of(made.spec)
     try:
-        return container_plan(
+        fd = filter_fd_of(made.spec)
+        plan = container_plan(
             spec,
             request.bundle_dir,
             host,
@@ -350,13 +352,20 @@ def _plan(
             pivot=not request.no_pivot,
             trees=_trees(made, host),
         )
+        for record in plan:
+            if any("\0" in word for word in record):
+                raise InvalidInput(f"a NUL character is in a word for {record[0]!r}")
     except bundle.MISFITS as error:
         raise bundle.malformed(made.spec, error) from None
+    return plan
 
 
 def _trees(made: Made, host: Host) -> Mapping[str, int]:
-    maps = (made.spec.get("linux") or {}).get("uidMappings") and host.identity.kind == "root"
-    if not maps and not any(map(is_idmapped, made.spec.get("mounts") or [])):
+    mounts = made.spec.get("mounts") or []
+    is_root = host.identity.kind == "root"
+    maps = is_root and (made.spec.get("linux") or {}).get("uidMappings")
+    held = is_root and any(map(bundle.is_open_file, mounts))
+    if not maps and not held and not any(map(is_idmapped, mounts)):
         return {}
     from rcrun.runtime import outside
 

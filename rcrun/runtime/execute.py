@@ -9,11 +9,11 @@ from rcrun.kernel import shim
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
 from rcrun.runtime.create import error_for, preserved_fds
-from rcrun.runtime.plan_process import exec_plan
+from rcrun.runtime.plan_process import capability_warnings, exec_plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rcrun.formats.spec import Capabilities, Process, Spec, User
     from rcrun.runtime.host import Host
@@ -159,11 +159,15 @@ def execute(
     host: Host,
     *,
     failed: Sequence[str],
+    warn: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Run it: returns when it is detached, else becomes its parent."""
     if session.pidfd_socket and not session.detach:
         raise InvalidInput("--pidfd-socket needs --detach", "use --detach")
     session.preserve_fds = preserved_fds(session.preserve_fds)
+    _run_on(process)
+    for text in capability_warnings(process, bundle.givable(spec)):
+        warn(text)
     plan = _plan(container, spec, process, session, host, failed)
     fds = [int(record[1]) for record in plan if record[0] in ("scope", "seccomp")]
     if session.detach:
@@ -178,6 +182,22 @@ def execute(
     for fd in fds:
         os.set_inheritable(fd, True)
     shim.replace_process(plan)
+
+
+def _run_on(process: Process) -> None:
+    """`execCPUAffinity.initial`: ours, and so the shim's, until the process is in the container's cgroup."""
+    initial = (process.get("execCPUAffinity") or {}).get("initial")
+    if not initial:
+        return
+    from rcrun.runtime.plan_process import cpus_of
+
+    try:
+        os.sched_setaffinity(0, cpus_of(initial, "initial"))
+    except OSError as error:
+        raise HostLacks(
+            f'cannot run on the processors "{initial}" of "process.execCPUAffinity": {error.strerror}',
+            "see which there are: nproc; taskset -cp $$",
+        ) from error
 
 
 def _plan(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rcrun.formats import capability, mountopts
 from rcrun.formats.spec import HOOK_KINDS, NAMESPACES, OCI_VERSION
+from rcrun.kernel import seccomp
+from rcrun.runtime import plan_memory
+from rcrun.runtime.plan_process import SECCOMP_FLAGS
 from rcrun.version import VERSION
 
 TYPE_CHECKING = False
@@ -30,8 +33,10 @@ def features() -> dict[str, Any]:
             "seccomp": _seccomp(),
             "apparmor": {"enabled": True},
             "selinux": {"enabled": True},
-            "intelRdt": {"enabled": False},
+            "memoryPolicy": {"modes": list(plan_memory.MODES), "flags": list(plan_memory.FLAGS)},
+            "intelRdt": {"enabled": True, "schemata": True, "monitoring": True},
             "mountExtensions": {"idmap": {"enabled": True}},
+            "netDevices": {"enabled": True},
         },
         "annotations": {"dev.rcrun.version": VERSION, "run.oci.checkpoint.enabled": "false"},
         "potentiallyUnsafeConfigAnnotations": ["run.oci."],
@@ -48,10 +53,7 @@ def _seccomp() -> dict[str, Any]:
             )
         ],
         "operators": [f"SCMP_CMP_{word}" for word in ("EQ", "GE", "GT", "LE", "LT", "MASKED_EQ", "NE")],
-        "knownFlags": [
-            "SECCOMP_FILTER_FLAG_TSYNC",
-            "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-            "SECCOMP_FILTER_FLAG_LOG",
-            "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-        ],
+        "archs": sorted(seccomp.ARCHITECTURES),
+        "knownFlags": list(SECCOMP_FLAGS),
+        "supportedFlags": seccomp.supported_flags(SECCOMP_FLAGS),
     }  # fmt: skip

@@ -44,6 +44,7 @@ _WORDS = {
     "tmpfs-copyup": 'cannot mount tmpfs on "{1}"',
     "bind": 'cannot bind mount "{1}" on "{2}"',
     "bind-fd": 'cannot bind mount "{2}" on "{3}"',
+    "remount": 'cannot change the mount on "{1}"',
     "mount-propagation": 'cannot make the mount on "{1}" {2}',
     "device": 'cannot make the device "{1}"',
     "symlink": 'cannot link "{2}" to "{1}"',
@@ -140,8 +141,8 @@ def _words(
     step = record[0]
     if report.call == "plan" and 0 < report.word < len(record):
         # numbers are handed on as config.json has them; for bundles the schema words it (bundle.malformed)
-        value = record[report.word]
-        return f'"{value}" cannot be a value of {step}', "check it: rcrun-oci validate BUNDLE"
+        what = f'in "{_FIELDS[step]}"' if step in _FIELDS else f"a value of {step}"
+        return f'"{record[report.word]}" cannot be {what}', "check it: rcrun-oci validate BUNDLE"
     if report.call == "plan":
         return f"this is a bug in rcrun: the shim refuses the record {' '.join(record)!r}", None
     if is_of_client(report):
@@ -160,6 +161,22 @@ def _words(
     message = f"{_sentence(record, report)}: {reason}"
     return message, _hint(record, plan, report, facts)
 
+
+# Numbers of config.json that are out of range are found by the shim, which reads them.
+_FIELDS = {
+    "terminal": "process.consoleSize",
+    "hook": "hooks",
+    "uidmap": "linux.uidMappings",
+    "gidmap": "linux.gidMappings",
+    "time-offset": "linux.timeOffsets",
+    "device": "linux.devices",
+    "rlimit": "process.rlimits",
+    "oom-score": "process.oomScoreAdj",
+    "umask": "process.user.umask",
+    "scheduler": "process.scheduler",
+    "io-priority": "process.ioPriority",
+    "user": "process.user",
+}
 
 # What went wrong for the attach client, by the call: the container had started.
 _CLIENT_WORDS = {
@@ -283,10 +300,25 @@ def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -
         return facts.apparmor_hint()
     if step in ("exec", "cwd"):
         return _exec_hint(record, report)
+    if (step, error) == ("mount", errno.EPERM) and record[1] in _OVER_ALL:
+        return _covered_hint(record, plan)
     if (step, error) == ("user", errno.EINVAL):
         more = facts.subids_command()
         return f"the id is not mapped in the container's user namespace; to map more: {more}"
     return _HINTS.get((step, error)) or _HINTS.get((step, 0))
+
+
+# Who mounts one sees all of it, so the kernel wants to see all of one in the mounts that are there.
+_OVER_ALL = {"proc": "pid", "sysfs": "network"}
+
+
+def _covered_hint(record: Sequence[str], plan: Plan) -> str:
+    if _OVER_ALL[record[1]] not in _unshared(plan):
+        return _HINTS["mount", errno.EPERM]
+    return (
+        f"a container around us covers parts of its /{record[1].removesuffix('fs')}; "
+        "start that one with --security-opt unmask=ALL (docker: systempaths=unconfined)"
+    )
 
 
 def _unshared(plan: Plan) -> list[str]:
@@ -344,10 +376,20 @@ _HINTS = {
     ("mount", errno.EPERM): "the namespace that it shows must belong to the container",
     ("mount", errno.ENODEV): "this kernel does not have that file system",
     ("mount", errno.EBUSY): "something is mounted there already",
+    ("remount", errno.EINVAL): "nothing is mounted exactly there",
     ("rlimit", errno.EPERM): "a user cannot raise a hard limit; see: ulimit -Ha",
     ("sysctl", errno.ENOENT): "this kernel does not have it",
     ("sysctl", errno.EXDEV): 'the container needs a proc mount on "/proc"',
+    ("oom-score", errno.EINVAL): "it is from -1000 to 1000",
+    ("io-priority", errno.EINVAL): "the priority is from 0 to 7",
+    ("affinity", errno.EINVAL): "this host, or the container's cgroup, has none of these processors",
+    ("time-offset", errno.ERANGE): "neither clock may be set before the start of the host, or beyond 146 years; nanosecs is below 1000000000",
+    ("time-offset", errno.EINVAL): "nanosecs is below 1000000000",
+    ("join", errno.EINVAL): "that file is no namespace of this type",
+    ("join", errno.ENOENT): "the process that it is of has ended, or nothing holds the namespace any more",
+    ("join", errno.EPERM): "the namespace belongs to somebody else, whom this process is not root of",
     ("oom-score", errno.EACCES): "a user cannot lower it",
+    ("scheduler", errno.EINVAL): "this kernel lacks the policy or a flag, or does not take them with these numbers",
     ("scheduler", errno.EPERM): "real-time policies need CAP_SYS_NICE on the host",
     ("io-priority", errno.EPERM): "real-time I/O needs CAP_SYS_NICE on the host",
     ("memory-policy", errno.EINVAL): "the kernel does not know that mode with these flags, or none of the nodes; see: numactl -H",

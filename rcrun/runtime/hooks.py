@@ -8,6 +8,7 @@ import select
 from rcrun.errors import StepFailed
 from rcrun.files import dump_json, write_all
 from rcrun.formats.spec import hook_outputs, hooks_of
+from rcrun.runtime.bundle import Inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def failures(spec: Spec, kind: str, state: Mapping[str, Any]) -> list[StepFailed
     """Run every hook of the kind, also after one failed; what went wrong."""
     failed = []
     for index, hook in enumerate(hooks_of(spec, kind)):
-        why = _run(kind, hook, dump_json(dict(state)), hook_outputs(spec))
+        with Inside(state["bundle"]):
+            why = _run(kind, hook, dump_json(dict(state)), hook_outputs(spec))
         if why:
             failed.append(
                 StepFailed(

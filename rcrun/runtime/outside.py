@@ -7,8 +7,9 @@ import os
 import stat
 
 from rcrun.errors import HostLacks, InvalidInput
-from rcrun.formats import mountopts
+from rcrun.formats import idmap, mountopts
 from rcrun.runtime import plan_mounts
+from rcrun.runtime.bundle import is_open_file
 from rcrun.runtime.plan_namespaces import Namespaces, ids_of
 
 TYPE_CHECKING = False
@@ -31,7 +32,9 @@ def trees_of(spec: Spec, bundle_dir: str, host: Host) -> dict[str, int]:
             destination = plan_mounts.inside(mount["destination"])
             if plan_mounts.is_idmapped(mount):
                 trees[destination] = _idmapped(mount, destination, bundle_dir, namespaces)
-            elif for_stranger and plan_mounts.is_bind(mount) and _is_hidden(mount, bundle_dir):
+            elif plan_mounts.is_bind(mount) and (
+                is_open_file(mount) or (for_stranger and _is_hidden(mount, bundle_dir))
+            ):
                 trees[destination] = _copy(mount, destination, bundle_dir)
         if for_stranger:
             for device in (spec.get("linux") or {}).get("devices") or []:
@@ -99,17 +102,57 @@ def _user_namespace(mount: Mount, destination: str, namespaces: Namespaces) -> i
     """Of the mount's own maps, else the container's."""
     from rcrun.kernel import trees
 
-    uids = ids_of(mount.get("uidMappings")) or namespaces.uid_map
-    gids = ids_of(mount.get("gidMappings")) or namespaces.gid_map
+    uids, gids = own_maps(mount, destination, namespaces)
     joined = namespaces.joined.get("user")
-    if joined and not mount.get("uidMappings"):
+    if joined and not uids:
         return os.open(joined, os.O_RDONLY | os.O_CLOEXEC)
+    uids, gids = uids or namespaces.uid_map, gids or namespaces.gid_map
     if not uids or not gids:
         raise InvalidInput(
             f'mount "{destination}": "idmap" needs "uidMappings" and "gidMappings", '
             "its own or the container's"
         )
     return trees.user_namespace(uids, gids)
+
+
+def own_maps(mount: Mount, destination: str, namespaces: Namespaces) -> tuple[IdMap, IdMap]:
+    """Both or none (config.md); crun's words after `idmap=` count where there are none."""
+    uids, gids = ids_of(mount.get("uidMappings")), ids_of(mount.get("gidMappings"))
+    words = mountopts.parse(mount.get("options") or []).id_maps
+    if not uids and not gids and words:
+        uids, gids = _maps_of_words(words, destination, namespaces)
+    if bool(uids) != bool(gids):
+        raise InvalidInput(
+            f'mount "{destination}": "uidMappings" and "gidMappings" go together; one is missing'
+        )
+    return uids, gids
+
+
+def _maps_of_words(words: str, destination: str, namespaces: Namespaces) -> tuple[IdMap, IdMap]:
+    """`uids=0-1000-10#@10-5-1;gids=…`: rows of source, host, count; after @ the container's id instead of the host's."""
+    found: dict[str, IdMap] = {"uids": [], "gids": []}
+    for part in words.split(";"):
+        name, _, rows = part.partition("=")
+        whole = namespaces.uid_map if name == "uids" else namespaces.gid_map
+        if name not in found:
+            raise InvalidInput(f'mount "{destination}": unknown word "{part}" after "idmap="')
+        found[name] = [_row(row, destination, whole) for row in rows.split("#")]
+    return found["uids"], found["gids"]
+
+
+def _row(text: str, destination: str, whole: IdMap) -> tuple[int, int, int]:
+    numbers = text.removeprefix("@").split("-")
+    if len(numbers) != 3 or not all(word.isascii() and word.isdigit() for word in numbers):
+        raise InvalidInput(f'mount "{destination}": "{text}" is no mapping as in 0-100000-10')
+    source, host, count = map(int, numbers)
+    if text.startswith("@"):
+        found = idmap.to_outside(whole, host)
+        if found is None:
+            raise InvalidInput(
+                f'mount "{destination}": the container has no id {host} for the mapping "{text}"'
+            )
+        host = found
+    return source, host, count
 
 
 def _no_idmap(destination: str, source: str, error: OSError) -> HostLacks:
@@ -137,7 +180,5 @@ def _device(device: Device, namespaces: Namespaces) -> int:
 
 
 def _outside(number: int, ids: IdMap) -> int:
-    from rcrun.formats import idmap
-
     found = idmap.to_outside(ids, number) if ids else number
     return number if found is None else found

@@ -43,10 +43,10 @@ def container_plan(
     command; `keyring` names a new session keyring; without `pivot` the root is moved, for hosts that run from an initramfs.
     """
     spec = complete(spec, host)
-    _refuse_unsupported(spec)
+    given = [list(record) for record in settings]
+    _refuse_unsupported(spec, given)
     namespaces = Namespaces(spec)
     process = spec.get("process") or {}
-    given = [list(record) for record in settings]
     resources = (spec.get("linux") or {}).get("resources")
     if resources and not any(record[0] == "cgroup" for record in given):
         from rcrun.runtime.plan_resources import refuse_without_cgroup
@@ -74,6 +74,7 @@ def container_plan(
         ),
         *_working_directory(spec),
         *([["console"]] if process.get("terminal") else []),
+        *plan_mounts.closing_records(spec),
         ["ready"],
         *_hooks_here(spec, "createContainer"),
         *plan_mounts.mask_records(spec),
@@ -100,7 +101,13 @@ def container_plan(
     ]
 
 
-def _refuse_unsupported(spec: Spec) -> None:
+def _refuse_unsupported(spec: Spec, given: list[list[str]]) -> None:
+    linux = spec.get("linux") or {}
+    # who makes the class of service gives us the helper that puts the init into it
+    if linux.get("intelRdt") is not None and not any(row[0] == "helper" for row in given):
+        raise InvalidInput(
+            '"linux.intelRdt" is not supported here', "run the bundle with rcrun-oci"
+        )
     for platform in ("windows", "solaris", "vm", "zos"):
         if platform in spec:
             raise InvalidInput(f'"{platform}" is not supported: rcrun makes Linux containers')

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rcrun.formats.spec import MemoryPolicy
 
 # set_mempolicy(2)
-_MODES = {
+MODES = {
     "MPOL_DEFAULT": 0,
     "MPOL_PREFERRED": 1,
     "MPOL_BIND": 2,
@@ -18,7 +18,7 @@ _MODES = {
     "MPOL_PREFERRED_MANY": 5,
     "MPOL_WEIGHTED_INTERLEAVE": 6,
 }
-_FLAGS = {
+FLAGS = {
     "MPOL_F_NUMA_BALANCING": 1 << 13,
     "MPOL_F_RELATIVE_NODES": 1 << 14,
     "MPOL_F_STATIC_NODES": 1 << 15,
@@ -29,26 +29,26 @@ _MOST_NODES = 1024  # of the largest kernels
 
 def memory_records(policy: MemoryPolicy) -> list[list[str]]:
     mode, nodes = policy.get("mode", ""), policy.get("nodes") or ""
-    if mode not in _MODES:
+    if mode not in MODES:
         raise InvalidInput(
-            f'unknown mode "{mode}" in "linux.memoryPolicy"', f"one of {', '.join(_MODES)}"
+            f'unknown mode "{mode}" in "linux.memoryPolicy"', f"one of {', '.join(MODES)}"
         )
     if mode in _WITHOUT_NODES and nodes:
         raise InvalidInput(f'"linux.memoryPolicy": {mode} takes no "nodes"')
     if mode not in (*_WITHOUT_NODES, "MPOL_PREFERRED") and not nodes:
         raise InvalidInput(f'"linux.memoryPolicy": {mode} needs "nodes"')
     _check_nodes(nodes)
-    return [["memory-policy", str(_MODES[mode] | _flags(policy.get("flags") or [])), nodes]]
+    return [["memory-policy", str(MODES[mode] | _flags(policy.get("flags") or [])), nodes]]
 
 
 def _flags(words: list[str]) -> int:
     number = 0
     for word in words:
-        if word not in _FLAGS:
+        if word not in FLAGS:
             raise InvalidInput(
-                f'unknown flag "{word}" in "linux.memoryPolicy"', f"one of {', '.join(_FLAGS)}"
+                f'unknown flag "{word}" in "linux.memoryPolicy"', f"one of {', '.join(FLAGS)}"
             )
-        number |= _FLAGS[word]
+        number |= FLAGS[word]
     if {"MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"} <= set(words):
         raise InvalidInput(
             '"linux.memoryPolicy": MPOL_F_RELATIVE_NODES and MPOL_F_STATIC_NODES exclude each other'

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from rcrun.formats.idmap import IdMap
     from rcrun.formats.mountopts import MountOptions
     from rcrun.formats.spec import Device, Mount, Spec
     from rcrun.runtime.host import Host
@@ -97,7 +98,11 @@ def mount_records(
     closed = opens_no_devices(spec, host, namespaces)
     has_more = closed and _allows_more(spec)
     records: list[list[str]] = [["root-nodev"]] if closed else []
-    for mount in spec.get("mounts") or []:
+    late = closed_late(spec)
+    for number, mount in enumerate(spec.get("mounts") or []):
+        if number in late:
+            options = mount.get("options") or []
+            mount = {**mount, "options": [word for word in options if word not in _READONLY]}
         if closed and not (has_more and _is_dev(mount)):
             mount = _without_devices(mount)
         made = _mount(mount, bundle_dir, host, namespaces, label, trees)
@@ -109,6 +114,47 @@ def mount_records(
             )
         records += made
     return records
+
+
+_READONLY = {"ro": "bind,ro", "rro": "bind,rro"}
+
+
+def closed_late(spec: Spec) -> dict[int, str]:
+    """Read-only mounts in which something else has its place, which may have to be made: by number, how they are closed."""
+    mounts = spec.get("mounts") or []
+    places = [inside(mount["destination"]) for mount in mounts]
+    nodes = [inside(device["path"]) for device in (spec.get("linux") or {}).get("devices") or []]
+    if not _dev_is_bound(spec):
+        nodes += [path for path, _, _ in DEFAULT_DEVICES]
+    found: dict[int, str] = {}
+    for number, mount in enumerate(mounts):
+        if mount.get("type") in _WITHOUT_DEVICES:
+            continue  # nothing can be made in those
+        words = [word for word in mount.get("options") or [] if word in ("rw", *_READONLY)]
+        beneath = [
+            path for path in [*places[number + 1 :], *nodes] if _is_beneath(path, places[number])
+        ]
+        if (
+            words
+            and words[-1] in _READONLY
+            and beneath
+            and places[number] not in places[number + 1 :]
+        ):
+            found[number] = _READONLY[words[-1]]
+    return found
+
+
+def _is_beneath(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder}/")
+
+
+def closing_records(spec: Spec) -> list[list[str]]:
+    """Once all is in its place."""
+    mounts = spec.get("mounts") or []
+    return [
+        ["remount", inside(mounts[number]["destination"]), flags, ""]
+        for number, flags in closed_late(spec).items()
+    ]
 
 
 # File systems on which the kernel opens no devices; the terminals of a devpts are devices.
@@ -135,7 +181,9 @@ def _mount(
     destination = inside(mount["destination"])
     options = mountopts.parse(mount.get("options") or [])
     kind = mount.get("type") or ("bind" if options.bind else "")
-    if options.bind or kind in ("bind", "rbind"):
+    if options.remount:
+        record = _remount(destination, options)
+    elif options.bind or kind in ("bind", "rbind"):
         options.recursive |= kind == "rbind"
         record = _bind(mount, destination, options, bundle_dir)
         if destination in trees:
@@ -147,10 +195,18 @@ def _mount(
     elif _is_foreign(kind, host, namespaces):
         record = _host_view(kind, destination, options, host)
     else:
-        record = _new_mount(kind, mount, destination, options, namespaces, label)
+        record = _new_mount(kind, mount, destination, options, _groups(namespaces, host), label)
     if not options.propagation:
         return [record]
     return [record, ["mount-propagation", destination, options.propagation]]
+
+
+def _remount(destination: str, options: MountOptions) -> list[str]:
+    """mount(2): beside `bind` the mount alone changes, else its file system too."""
+    flags = ["bind", *options.flags] if options.bind else options.flags
+    if options.bind and options.data:
+        raise InvalidInput(f'mount "{destination}": unknown option "{options.data[0]}"')
+    return ["remount", destination, ",".join(flags), ",".join(options.data)]
 
 
 def inside(path: str) -> str:
@@ -170,13 +226,21 @@ def _bind(mount: Mount, destination: str, options: MountOptions, bundle_dir: str
     source = mount.get("source") or ""
     if not source:
         raise InvalidInput(f'bind mount "{destination}" has no "source"')
-    unknown = options.data
-    if unknown or options.copy_up:
-        word = unknown[0] if unknown else "tmpcopyup"
-        raise InvalidInput(f'bind mount "{destination}": unknown option "{word}"')
+    if options.copy_up:
+        raise InvalidInput(f'bind mount "{destination}": "tmpcopyup" is only for tmpfs')
     flags = ["rec"] if options.recursive else []
     flags += options.flags + options.links
     return ["bind", absolute(source, bundle_dir), destination, ",".join(flags)]
+
+
+def mount_warnings(spec: Spec) -> list[str]:
+    """Options that say nothing: a bind mount has no file system of its own that could take them."""
+    return [
+        f'the option "{word}" of the bind mount "{mount["destination"]}" has no effect'
+        for mount in spec.get("mounts") or []
+        if is_bind(mount)
+        for word in mountopts.parse(mount.get("options") or []).data
+    ]
 
 
 def absolute(source: str, bundle_dir: str) -> str:
@@ -206,12 +270,12 @@ def _new_mount(
     mount: Mount,
     destination: str,
     options: MountOptions,
-    namespaces: Namespaces,
+    groups: IdMap,
     label: str,
 ) -> list[str]:
     data = options.data
     if kind == "devpts":
-        data = [word for word in data if _group_exists(word, namespaces)]
+        data = [word for word in data if _group_exists(word, groups)]
     if label and kind in ("tmpfs", "devpts", "mqueue", "shm"):
         data = [*data, f'context="{label}"']
     flags = ",".join(options.flags)
@@ -223,12 +287,19 @@ def _new_mount(
     return ["mount", file_system, mount.get("source") or kind, destination, flags, ",".join(data)]
 
 
-def _group_exists(word: str, namespaces: Namespaces) -> bool:
+def _groups(namespaces: Namespaces, host: Host) -> IdMap:
+    """Those that have a number in the container: of its user namespace, or of the one that we are in; empty: unknown."""
+    if "user" in namespaces:
+        return namespaces.gid_map
+    return host.identity.gid_map
+
+
+def _group_exists(word: str, groups: IdMap) -> bool:
     """The tty group that configurations give devpts has no number where few ids are mapped."""
     name, _, value = word.partition("=")
-    if name != "gid" or not value.isdigit() or "user" not in namespaces.new:
+    if name != "gid" or not value.isdigit() or not groups:
         return True
-    return idmap.to_outside(namespaces.gid_map, int(value)) is not None
+    return idmap.to_outside(groups, int(value)) is not None
 
 
 def device_records(
@@ -263,12 +334,13 @@ def _is_dev(mount: Mount) -> bool:
 def is_idmapped(mount: Mount) -> bool:
     if mount.get("uidMappings") or mount.get("gidMappings"):
         return True
-    options = mount.get("options") or []
-    return "idmap" in options or "ridmap" in options
+    return any(word.partition("=")[0] in ("idmap", "ridmap") for word in mount.get("options") or [])
 
 
 def is_bind(mount: Mount) -> bool:
     options = mount.get("options") or []
+    if "remount" in options:
+        return False
     return mount.get("type") in ("bind", "rbind") or "bind" in options or "rbind" in options
 
 

@@ -89,6 +89,8 @@ class Namespaces:
         if kind in self:
             raise InvalidInput(f'namespace type "{kind}" is twice in "linux.namespaces"')
         if path:
+            if not path.startswith("/"):
+                raise InvalidInput(f'the path "{path}" of the {kind} namespace is not absolute')
             self.joined[kind] = path
         else:
             self.new.append(kind)
@@ -130,9 +132,10 @@ def _refuse_misfits(spec: Spec, namespaces: Namespaces) -> None:
             '"linux.namespaces": a container needs a mount namespace of its own',
             'add {"type": "mount"} to "linux.namespaces"',
         )
-    if "user" not in namespaces.new and (namespaces.uid_map or namespaces.gid_map):
+    # of one that is joined they say what it has, as callers of pods write it
+    if "user" not in namespaces and (namespaces.uid_map or namespaces.gid_map):
         raise InvalidInput(
-            '"linux.uidMappings" and "linux.gidMappings" need a new user namespace',
+            '"linux.uidMappings" and "linux.gidMappings" need a user namespace',
             'add {"type": "user"} to "linux.namespaces"',
         )
     for field in ("hostname", "domainname"):

@@ -9,9 +9,9 @@ from rcrun.runtime.plan_namespaces import Namespaces, complete
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from rcrun.formats.spec import Process, Scheduler, Seccomp, Spec
+    from rcrun.formats.spec import Process, Seccomp, Spec
     from rcrun.runtime.host import Host
 
 _RLIMITS = frozenset(
@@ -20,24 +20,10 @@ _RLIMITS = frozenset(
     " RLIMIT_RTTIME RLIMIT_SIGPENDING RLIMIT_STACK".split()
 )
 _UNLIMITED = 2**63 - 1  # and above: config.json writes RLIM_INFINITY as 2**64-1
-_POLICIES = frozenset(
-    "SCHED_OTHER SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_ISO SCHED_IDLE SCHED_DEADLINE".split()
-)
-# sched_setattr(2)
-_SCHEDULER_FLAGS = {
-    "SCHED_FLAG_RESET_ON_FORK": 0x01,
-    "SCHED_FLAG_RECLAIM": 0x02,
-    "SCHED_FLAG_DL_OVERRUN": 0x04,
-    "SCHED_FLAG_KEEP_POLICY": 0x08,
-    "SCHED_FLAG_KEEP_PARAMS": 0x10,
-    "SCHED_FLAG_UTIL_CLAMP_MIN": 0x20,
-    "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
-}
-_LEAST_RUNTIME = 1024
-_IO_CLASSES = frozenset(("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"))
+_MOST_CPUS = 1024  # of a cpu_set_t
 # personality(2)
 _DOMAINS = {"LINUX": "0", "LINUX32": "8"}
-_SECCOMP_FLAGS = {
+SECCOMP_FLAGS = {
     "SECCOMP_FILTER_FLAG_TSYNC": "tsync",
     "SECCOMP_FILTER_FLAG_LOG": "log",
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": "spec_allow",
@@ -95,18 +81,27 @@ def limit_records(process: Process, spec: Spec, host: Host) -> list[list[str]]:
     """What the process is given while we may still give it; before the pivot, for the host's /proc."""
     records = _rlimits(process)
     score = process.get("oomScoreAdj")
-    if score is not None and not (host.rootless and score < host.oom_score_adj):
+    if score is not None and not is_too_low(process, host):
         records.append(["oom-score", str(score)])
     umask = (process.get("user") or {}).get("umask")
     records.append(["umask", f"{0o022 if umask is None else umask:o}"])
     records += _personality(spec)
-    records += _scheduling(process)
+    if process.get("scheduler") or process.get("ioPriority"):
+        from rcrun.runtime.plan_scheduling import scheduling_records
+
+        records += scheduling_records(process)
     policy = (spec.get("linux") or {}).get("memoryPolicy")
     if policy is not None:
         from rcrun.runtime.plan_memory import memory_records
 
         records += memory_records(policy)
     return records
+
+
+def is_too_low(process: Process, host: Host) -> bool:
+    """An OOM score that the kernel lets no user set; it stays as it is then, with a warning."""
+    score = process.get("oomScoreAdj")
+    return score is not None and host.rootless and score < host.oom_score_adj
 
 
 def _rlimits(process: Process) -> list[list[str]]:
@@ -117,6 +112,8 @@ def _rlimits(process: Process) -> list[list[str]]:
             raise InvalidInput(f'unknown limit "{name}" in "process.rlimits"')
         if any(record[1] == name for record in records):
             raise InvalidInput(f'limit "{name}" is twice in "process.rlimits"')
+        if soft < -1 or hard < -1:
+            raise InvalidInput(f'limit "{name}": {min(soft, hard)} is less than nothing')
         if soft > hard >= 0:
             raise InvalidInput(
                 f'limit "{name}": the soft limit {soft} is above the hard limit {hard}'
@@ -143,61 +140,6 @@ def _personality(spec: Spec) -> list[list[str]]:
     return [["personality", _DOMAINS[domain]]]
 
 
-def _scheduling(process: Process) -> list[list[str]]:
-    records: list[list[str]] = []
-    scheduler = process.get("scheduler")
-    if scheduler:
-        records.append(["scheduler", *_scheduler_words(process)])
-    priority = process.get("ioPriority")
-    if priority:
-        if priority["class"] not in _IO_CLASSES:
-            raise InvalidInput(f'unknown class "{priority["class"]}" in "process.ioPriority"')
-        records.append(["io-priority", priority["class"], str(priority.get("priority", 0))])
-    return records
-
-
-def _scheduler_words(process: Process) -> list[str]:
-    asked = process["scheduler"]
-    policy = asked.get("policy", "")
-    if policy not in _POLICIES:
-        raise InvalidInput(f'unknown policy "{policy}" in "process.scheduler"')
-    runtime, deadline, period = (
-        asked.get("runtime", 0),
-        asked.get("deadline", 0),
-        asked.get("period", 0),
-    )
-    if policy == "SCHED_DEADLINE":
-        _check_deadline(asked)
-    elif runtime or deadline or period:
-        raise InvalidInput(f"runtime, deadline and period are for SCHED_DEADLINE, not {policy}")
-    flags = 0
-    for flag in asked.get("flags") or []:
-        if flag not in _SCHEDULER_FLAGS:
-            raise InvalidInput(f'unknown flag "{flag}" in "process.scheduler"')
-        flags |= _SCHEDULER_FLAGS[flag]
-    numbers = (asked.get("nice", 0), asked.get("priority", 0), runtime, deadline, period, flags)
-    return [policy, *map(str, numbers)]
-
-
-def _check_deadline(asked: Scheduler) -> None:
-    """What the kernel refuses with one word for all (sched_setattr(2)), told apart; crun's sentences."""
-    what = "sched_setattr: `SCHED_DEADLINE`"
-    for key in ("runtime", "deadline"):
-        if key not in asked:
-            raise InvalidInput(f"{what} requires `{key}`")
-    runtime, deadline, period = asked["runtime"], asked["deadline"], asked.get("period", 0)
-    if runtime == 0:
-        raise InvalidInput(f"{what} runtime must be greater than 0")
-    if not _LEAST_RUNTIME <= runtime <= _UNLIMITED:
-        raise InvalidInput(
-            f"{what} runtime {runtime} must be between {_LEAST_RUNTIME} and {_UNLIMITED} nanoseconds"
-        )
-    if runtime > deadline:
-        raise InvalidInput(f"{what} runtime {runtime} must be <= deadline {deadline}")
-    if period and deadline > period:
-        raise InvalidInput(f"{what} deadline {deadline} must be <= period {period}")
-
-
 def _labels(process: Process, host: Host) -> list[list[str]]:
     records = []
     label, profile = process.get("selinuxLabel"), process.get("apparmorProfile")
@@ -219,16 +161,38 @@ def _labels(process: Process, host: Host) -> list[list[str]]:
 
 
 def affinity_records(process: Process) -> list[list[str]]:
-    """Of exec only (`execCPUAffinity`); we join the cgroup before any step, so the final word counts."""
-    asked = process.get("execCPUAffinity") or {}
-    cpus = asked.get("final") or asked.get("initial")
+    """Of exec only (`execCPUAffinity`): the final one, in the cgroup; the first one is set before the shim starts."""
+    cpus = (process.get("execCPUAffinity") or {}).get("final") or ""
+    cpus_of(cpus, "final")
     return [["affinity", cpus]] if cpus else []
+
+
+def cpus_of(text: str, which: str) -> set[int]:
+    """Of a list as in `0-3,7`."""
+    found: set[int] = set()
+    for part in text.split(",") if text else []:
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < _MOST_CPUS):
+            raise InvalidInput(
+                f'"{text}" in "process.execCPUAffinity.{which}" is no list of processors as in 0-3,7'
+            )
+        found.update(range(int(first), int(last) + 1))
+    return found
 
 
 def agent_records(spec: Spec) -> list[list[str]]:
     """A setting: the agent is reached by a path of the host."""
-    path = ((spec.get("linux") or {}).get("seccomp") or {}).get("listenerPath")
-    return [["seccomp-agent", path]] if path else []
+    asked = (spec.get("linux") or {}).get("seccomp") or {}
+    path = asked.get("listenerPath")
+    return [["seccomp-agent", path]] if path and _notifies(asked) else []
+
+
+def _notifies(asked: Seccomp) -> bool:
+    """Whether an agent is asked about calls; without that there is nothing for it to listen to."""
+    rules = asked.get("syscalls") or []
+    actions = [asked.get("defaultAction"), *(rule.get("action") for rule in rules)]
+    return "SCMP_ACT_NOTIFY" in actions
 
 
 def agent_text(spec: Spec, container_id: str, bundle_dir: str) -> str:
@@ -315,8 +279,32 @@ def _capability_words(process: Process) -> list[str]:
     )
     *masks, ambient = [capability.mask(words or []) for words in names]
     _, _, inheritable, permitted = masks
-    # What cannot be given is left out (config.md); `capability.in_vain` tells.
+    # What cannot be given is left out (config.md); `capability_warnings` tells.
     return [f"{mask:x}" for mask in (*masks, ambient & inheritable & permitted)]
+
+
+def capability_warnings(process: Process, held: int) -> list[str]:
+    """What is asked for and not given (config.md): names that are none, and what we do not hold ourselves."""
+    sets: Mapping[str, list[str]] = process.get("capabilities") or {}  # type: ignore[assignment]
+    asked = list(dict.fromkeys(word for words in sets.values() for word in words or []))
+    unknown = capability.unknown(asked)
+    lacking = [word for word in asked if word not in unknown and not capability.mask([word]) & held]
+    permitted = sets.get("permitted") or []
+    raised = {*permitted} & {*(sets.get("inheritable") or [])}
+    lost = [word for word in sets.get("ambient") or [] if word not in (*raised, *unknown)]
+    odd = [word for word in sets.get("effective") or [] if word not in (*permitted, *unknown)]
+    return [
+        *(f'unknown capability "{word}" in "process.capabilities" is left out' for word in unknown),
+        *(f"the container cannot have {word}: rcrun does not have it itself" for word in lacking),
+        *(
+            f"{word} cannot be effective: it is not among the permitted capabilities"
+            for word in odd
+        ),
+        *(
+            f"can't raise ambient capability {word}: it is not both permitted and inheritable"
+            for word in lost
+        ),
+    ]
 
 
 def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str]]:
@@ -326,12 +314,19 @@ def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str
         raise ValueError("the configuration has a seccomp filter and the caller compiled none")
     flags = []
     for flag in asked.get("flags") or []:
-        if flag not in _SECCOMP_FLAGS:
+        if flag not in SECCOMP_FLAGS:
             raise InvalidInput(f'unknown flag "{flag}" in "linux.seccomp.flags"')
-        flags.append(_SECCOMP_FLAGS[flag])
-    if not asked.get("listenerPath"):
-        return [["seccomp", str(fd), ",".join(flags)]]
-    return [["seccomp", str(fd), ",".join([*flags, "new_listener"]), agent]]
+        flags.append(SECCOMP_FLAGS[flag])
+    path = asked.get("listenerPath")
+    if not path and (asked.get("listenerMetadata") or _notifies(asked)):
+        what = "SCMP_ACT_NOTIFY" if _notifies(asked) else '"listenerMetadata"'
+        raise InvalidInput(
+            f'"linux.seccomp": {what} needs a "listenerPath", where an agent answers'
+        )
+    if _notifies(asked):
+        return [["seccomp", str(fd), ",".join([*flags, "new_listener"]), agent]]
+    # how an agent is waited for; the kernel refuses it where there is none
+    return [["seccomp", str(fd), ",".join(word for word in flags if word != "wait_killable_recv")]]
 
 
 def command_records(process: Process, *, init: bool = False) -> list[list[str]]:

@@ -15,101 +15,6 @@
 enum { PROC_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572 };
 enum { DATA_SIZE = 4096 }; /* the kernel reads one page */
 
-struct flags {
-	uint64_t set, clear;           /* attributes of the mount */
-	uint64_t deep_set, deep_clear; /* of it and of all beneath */
-	unsigned long classic;         /* the same and more, as mount(2) takes them */
-	bool recursive, optional, nofollow, plain_end, copy_link, nocreate;
-};
-
-enum { ATIMES = MS_NOATIME | MS_RELATIME | MS_STRICTATIME };
-
-/* As in mount(8) the last word about something counts: each clears what the words before it said. */
-static const struct {
-	const char *word;
-	uint64_t set, clear;
-	unsigned long classic, classic_clear;
-} attributes[] = {
-	{"ro", ATTR_RDONLY, 0, MS_RDONLY, 0},
-	{"rw", 0, ATTR_RDONLY, 0, MS_RDONLY},
-	{"nosuid", ATTR_NOSUID, 0, MS_NOSUID, 0},
-	{"suid", 0, ATTR_NOSUID, 0, MS_NOSUID},
-	{"nodev", ATTR_NODEV, 0, MS_NODEV, 0},
-	{"dev", 0, ATTR_NODEV, 0, MS_NODEV},
-	{"noexec", ATTR_NOEXEC, 0, MS_NOEXEC, 0},
-	{"exec", 0, ATTR_NOEXEC, 0, MS_NOEXEC},
-	/* the kernel takes all atime bits at once, and none of them for "relatime" */
-	{"noatime", ATTR_NOATIME, ATTR_ATIME, MS_NOATIME, ATIMES},
-	{"relatime", 0, ATTR_ATIME, MS_RELATIME, ATIMES},
-	{"atime", 0, ATTR_ATIME, 0, ATIMES},
-	{"strictatime", ATTR_STRICTATIME, ATTR_ATIME, MS_STRICTATIME, ATIMES},
-	{"nodiratime", ATTR_NODIRATIME, 0, MS_NODIRATIME, 0},
-	{"diratime", 0, ATTR_NODIRATIME, 0, MS_NODIRATIME},
-	{"nosymfollow", ATTR_NOSYMFOLLOW, 0, 256, 0},
-	{"symfollow", 0, ATTR_NOSYMFOLLOW, 0, 256},
-	{"sync", 0, 0, MS_SYNCHRONOUS, 0},
-	{"dirsync", 0, 0, MS_DIRSYNC, 0},
-	{"lazytime", 0, 0, MS_LAZYTIME, 0},
-};
-
-static bool word_is(const char *text, size_t length, const char *word)
-{
-	return strlen(word) == length && strncmp(text, word, length) == 0;
-}
-
-static bool take_attribute(struct flags *flags, const char *text, size_t length, bool deep)
-{
-	for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++) {
-		if (!word_is(text, length, attributes[i].word))
-			continue;
-		uint64_t *set = deep ? &flags->deep_set : &flags->set;
-		uint64_t *clear = deep ? &flags->deep_clear : &flags->clear;
-		*set = (*set & ~attributes[i].clear) | attributes[i].set;
-		*clear = (*clear & ~attributes[i].set) | attributes[i].clear;
-		flags->classic = (flags->classic & ~attributes[i].classic_clear) |
-				 attributes[i].classic;
-		return true;
-	}
-	return false;
-}
-
-static bool take_word(struct flags *flags, const char *text, size_t length)
-{
-	const struct {
-		const char *word;
-		bool *flag;
-	} words[] = {
-		{"rec", &flags->recursive},       {"optional", &flags->optional},
-		{"nofollow", &flags->nofollow},   {"dest-nofollow", &flags->plain_end},
-		{"copy-link", &flags->copy_link}, {"nocreate", &flags->nocreate},
-	};
-
-	if (take_attribute(flags, text, length, false))
-		return true;
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (word_is(text, length, words[i].word))
-			return *words[i].flag = true;
-	return *text == 'r' && take_attribute(flags, text + 1, length - 1, true);
-}
-
-static int parse_flags(const struct record *record, int word, struct flags *flags,
-		       struct report *report)
-{
-	const char *text = record->words[word];
-
-	*flags = (struct flags){0};
-	while (*text) {
-		size_t length = strcspn(text, ",");
-
-		if (length && !take_word(flags, text, length)) {
-			report->word = word;
-			return fail_with(report, "mount flags", EINVAL);
-		}
-		text += length + (text[length] == ',');
-	}
-	return 0;
-}
-
 static int destination(const struct context *context, const struct record *record, int word,
 		       bool directory, struct report *report)
 {
@@ -167,10 +72,10 @@ static const char *tmpfs_data(const struct context *context, const struct record
 int step_mount(struct context *context, const struct record *record, struct report *report)
 {
 	const char *type = record->words[1];
-	struct flags flags;
+	struct mount_flags flags;
 	char path[32], buffer[DATA_SIZE];
 
-	if (parse_flags(record, 4, &flags, report) < 0)
+	if (mount_flags(record, 4, &flags, report) < 0)
 		return -1;
 	const char *data = tmpfs_data(context, record, buffer);
 	bool plain = strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
@@ -187,10 +92,10 @@ int step_mount(struct context *context, const struct record *record, struct repo
 
 int step_tmpfs_copyup(struct context *context, const struct record *record, struct report *report)
 {
-	struct flags flags;
+	struct mount_flags flags;
 	char path[32];
 
-	if (parse_flags(record, 2, &flags, report) < 0)
+	if (mount_flags(record, 2, &flags, report) < 0)
 		return -1;
 	autoclose int old = destination(context, record, 1, true, report);
 	if (old < 0)
@@ -210,16 +115,7 @@ int step_tmpfs_copyup(struct context *context, const struct record *record, stru
 	return 0;
 }
 
-static int set_attributes(int tree, const struct flags *flags, struct report *report)
-{
-	if (flags->set | flags->clear)
-		TRY(report, sys_mount_setattr(tree, false, flags->set, flags->clear, 0));
-	if (flags->deep_set | flags->deep_clear)
-		TRY(report, sys_mount_setattr(tree, true, flags->deep_set, flags->deep_clear, 0));
-	return 0;
-}
-
-static int bind_source(const struct record *record, const struct flags *flags)
+static int bind_source(const struct record *record, const struct mount_flags *flags)
 {
 	unsigned how = O_CLOEXEC | TREE_CLONE | (flags->recursive ? TREE_RECURSIVE : 0) |
 		       (flags->nofollow ? TREE_NOFOLLOW : 0);
@@ -263,7 +159,7 @@ static int copy_link(const struct context *context, const struct record *record,
 
 /* Where the tree goes. What shows the kernel has one place; so has a link that is mounted on instead of followed. */
 static int bind_target(const struct context *context, const struct record *record, int word,
-		       const struct flags *flags, int tree, struct report *report)
+		       const struct mount_flags *flags, int tree, struct report *report)
 {
 	const char *path = record->words[word];
 	struct stat status;
@@ -295,7 +191,7 @@ static int bind_target(const struct context *context, const struct record *recor
 }
 
 static int place_tree(const struct context *context, const struct record *record, int word,
-		      const struct flags *flags, int tree, struct report *report)
+		      const struct mount_flags *flags, int tree, struct report *report)
 {
 	autoclose int target = bind_target(context, record, word, flags, tree, report);
 
@@ -310,9 +206,9 @@ static int place_tree(const struct context *context, const struct record *record
 
 int step_bind(struct context *context, const struct record *record, struct report *report)
 {
-	struct flags flags;
+	struct mount_flags flags;
 
-	if (parse_flags(record, 3, &flags, report) < 0)
+	if (mount_flags(record, 3, &flags, report) < 0)
 		return -1;
 	if (flags.copy_link && is_link(record->words[1]))
 		return copy_link(context, record, report);
@@ -329,12 +225,39 @@ int step_bind(struct context *context, const struct record *record, struct repor
 /* A tree that was made outside, for what only the host's root may do to one. */
 int step_bind_fd(struct context *context, const struct record *record, struct report *report)
 {
-	struct flags flags;
+	struct mount_flags flags;
 	autoclose int tree = (int)number(record->words[1]);
 
-	if (parse_flags(record, 4, &flags, report) < 0)
+	if (mount_flags(record, 4, &flags, report) < 0)
 		return -1;
 	return place_tree(context, record, 3, &flags, tree, report);
+}
+
+/*
+ * What is mounted there already: its file system as well, or, with `bind`, this mount alone. Neither touches what the
+ * flags do not speak of, but for the attributes of a file system's own mount, which remount(2) sets as a whole.
+ */
+int step_remount(struct context *context, const struct record *record, struct report *report)
+{
+	struct mount_flags flags;
+	char path[32];
+
+	if (mount_flags(record, 2, &flags, report) < 0)
+		return -1;
+	report->word = 1;
+	autoclose int target = open_inside(context->root, record->words[1], O_PATH);
+	if (target < 0)
+		return fail(report, "openat2");
+	if (flags.bind) {
+		if (set_attributes(target, &flags, report) < 0)
+			return -1;
+	} else {
+		fd_path(target, path);
+		TRY(report, mount(NULL, path, NULL, MS_REMOUNT | flags.classic,
+				  *record->words[3] ? record->words[3] : NULL));
+	}
+	report->word = 0;
+	return 0;
 }
 
 int step_mount_propagation(struct context *context, const struct record *record,
@@ -387,6 +310,21 @@ static int mount_on_itself(int parent, const char *name, struct report *report)
 	return 0;
 }
 
+/*
+ * What has the name of a device already: 1: the node that is wanted, 0: something that a node can be bound on, as a run
+ * in a user namespace leaves it; -1: another node, which is the image's to have and not ours to hide (config-linux.md).
+ */
+static int compare_node(int parent, const char *name, mode_t type, dev_t device)
+{
+	struct stat status;
+
+	if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if ((status.st_mode & S_IFMT) == type && (type == S_IFIFO || status.st_rdev == device))
+		return 1;
+	return S_ISREG(status.st_mode) || S_ISLNK(status.st_mode) ? 0 : -1;
+}
+
 static mode_t device_type(const char *word)
 {
 	switch (*word) {
@@ -414,9 +352,16 @@ int step_device(struct context *context, const struct record *record, struct rep
 	report->word = 0;
 	/* the step `umask` comes later; until then it is 0 */
 	if (mknodat(parent, name, type | mode, type == S_IFIFO ? 0 : device) < 0) {
-		if ((errno == EPERM || errno == EEXIST) && type != S_IFIFO)
-			return bind_device(context, record, type, device, report);
-		return fail(report, "mknodat");
+		if (errno != EPERM && errno != EEXIST)
+			return fail(report, "mknodat");
+		int there = errno == EEXIST ? compare_node(parent, name, type, device) : 0;
+		if (there < 0)
+			return fail_with(report, "mknodat", EEXIST);
+		if (type == S_IFIFO)
+			return there > 0 ? 0 : fail_with(report, "mknodat", EPERM);
+		if (there > 0 && context->hosts_ids)
+			return context->no_devices ? mount_on_itself(parent, name, report) : 0;
+		return bind_device(context, record, type, device, report);
 	}
 	TRY(report, fchownat(parent, name, (uid_t)number(record->words[6]),
 			     (gid_t)number(record->words[7]), AT_SYMLINK_NOFOLLOW));

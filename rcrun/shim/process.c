@@ -5,9 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/openat2.h>
-#include <linux/seccomp.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,6 +293,17 @@ int step_user(struct context *context, const struct record *record, struct repor
 	return 0;
 }
 
+static uint64_t held_capabilities(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return ~(uint64_t)0;
+	return (uint64_t)data[1].permitted << 32 | data[0].permitted;
+}
+
+/* What we lack we cannot give: whoever made the plan has said so (config.md, "Linux Process"). */
 int step_capabilities(struct context *context, const struct record *record, struct report *report)
 {
 	uint64_t bounding = hex(record->words[1]), effective = hex(record->words[2]),
@@ -312,97 +321,14 @@ int step_capabilities(struct context *context, const struct record *record, stru
 			return fail_with(report, "prctl", error);
 	}
 	TRY(report, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
-	if (set_capabilities(effective, permitted, inheritable) < 0)
+	uint64_t held = held_capabilities();
+	permitted &= held;
+	inheritable &= held;
+	ambient &= permitted & inheritable;
+	if (set_capabilities(effective & permitted, permitted, inheritable) < 0)
 		return fail(report, "capset");
 	for (unsigned long capability = 0; capability < 64; capability++)
 		if (ambient >> capability & 1)
 			TRY(report, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0));
 	return 0;
-}
-
-static unsigned seccomp_flags(const char *words)
-{
-	static const struct {
-		const char *word;
-		unsigned flag;
-	} known[] = {{"tsync", 1},
-		     {"log", 2},
-		     {"spec_allow", 4},
-		     {"new_listener", 8},
-		     {"wait_killable_recv", 32}};
-	unsigned flags = 0;
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (strstr(words, known[i].word))
-			flags |= known[i].flag;
-	return flags;
-}
-
-/* The listener goes to the agent with the specification's container process state, where @PID@ stands for our pid. */
-static int send_listener(const struct context *context, const char *state, int listener)
-{
-	static char text[65536];
-	size_t used = 0;
-
-	for (const char *mark; (mark = strstr(state, "@PID@")); state = mark + 5) {
-		int more = snprintf(text + used, sizeof(text) - used, "%.*s%d", (int)(mark - state),
-				    state, (int)context->self);
-		used += (size_t)more;
-		if (used >= sizeof(text))
-			break;
-	}
-	if (used + strlen(state) >= sizeof(text)) {
-		errno = E2BIG;
-		return -1;
-	}
-	memcpy(text + used, state, strlen(state));
-	return send_fd(context->agent, text, used + strlen(state), listener);
-}
-
-static int load_filter(struct context *context, const struct record *record, struct report *report)
-{
-	static struct sock_filter filter[BPF_MAXINSNS + 1];
-	unsigned flags = seccomp_flags(record->words[2]);
-	int fd = (int)number(record->words[1]);
-	ssize_t length;
-
-	TRY(report, length = pread(fd, filter, sizeof(filter), 0));
-	if (length == 0 || length % (ssize_t)sizeof(*filter))
-		return fail_with(report, "pread", EINVAL);
-	if (length == (ssize_t)sizeof(filter))
-		return fail_with(report, "pread", E2BIG);
-	(void)close(fd);
-	struct sock_fprog program = {(unsigned short)((size_t)length / sizeof(*filter)), filter};
-	long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
-	if (result < 0)
-		return fail(report, "seccomp");
-	if (flags & 8) {
-		autoclose int listener = (int)result;
-		if (record->count < 4 || context->agent < 0)
-			return fail_with(report, "seccomp", EINVAL);
-		TRY(report, send_listener(context, record->words[3], listener));
-		(void)close(context->agent);
-		context->agent = -1;
-	}
-	return 0;
-}
-
-/* A filter may forbid what we still have to do. Without new privileges it is loaded by anybody, so at the very last. */
-int step_seccomp(struct context *context, const struct record *record, struct report *report)
-{
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
-		return load_filter(context, record, report);
-	context->late_filter = record;
-	return 0;
-}
-
-int load_late_filter(struct context *context, struct report *report)
-{
-	const struct record *record = context->late_filter;
-
-	context->late_filter = NULL;
-	if (!record || load_filter(context, record, report) == 0)
-		return 0;
-	report->step = record->index;
-	return -1;
 }

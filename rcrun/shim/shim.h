@@ -167,6 +167,7 @@ int step_mount(struct context *, const struct record *, struct report *);
 int step_tmpfs_copyup(struct context *, const struct record *, struct report *);
 int step_bind(struct context *, const struct record *, struct report *);
 int step_bind_fd(struct context *, const struct record *, struct report *);
+int step_remount(struct context *, const struct record *, struct report *);
 int step_mount_propagation(struct context *, const struct record *, struct report *);
 int step_device(struct context *, const struct record *, struct report *);
 int step_symlink(struct context *, const struct record *, struct report *);

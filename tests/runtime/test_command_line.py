@@ -48,6 +48,22 @@ def test_features(bundle: Bundle) -> None:
     assert "CAP_SYS_ADMIN" in features["linux"]["capabilities"]
 
 
+def test_features_of_the_newest_specification(bundle: Bundle, ours: None) -> None:
+    """Each is true: the tests of its field run it."""
+    features = json.loads(bundle.runtime("features").check().out)
+    linux = features["linux"]
+    assert features["ociVersionMax"] == "1.3.0"
+    assert len(features["hooks"]) == 6
+    assert linux["intelRdt"] == {"enabled": True, "schemata": True, "monitoring": True}
+    assert linux["netDevices"] == {"enabled": True}
+    assert linux["mountExtensions"] == {"idmap": {"enabled": True}}
+    assert "MPOL_WEIGHTED_INTERLEAVE" in linux["memoryPolicy"]["modes"]
+    assert "MPOL_F_STATIC_NODES" in linux["memoryPolicy"]["flags"]
+    assert "SCMP_ARCH_RISCV64" in linux["seccomp"]["archs"]
+    assert set(linux["seccomp"]["supportedFlags"]) <= set(linux["seccomp"]["knownFlags"])
+    assert "SECCOMP_FILTER_FLAG_LOG" in linux["seccomp"]["supportedFlags"]
+
+
 @pytest.mark.parametrize("options", [[], ["--rootless"]])
 def test_spec_writes_what_runs(bundle: Bundle, options: list[str]) -> None:
     bundle.runtime("spec", "-b", str(bundle.dir), *options).check()

@@ -107,13 +107,13 @@ def test_a_class_that_exists_is_as_asked_or_an_error(tree: Path, asked: dict, fi
         placed = resctrl.place(str(tree), {"closID": "gold", **asked}, "box")
         assert placed.tasks == [f"{tree}/gold/tasks"]
         return
-    with pytest.raises(InvalidInput, match='"gold" of "linux.intelRdt" exists and has another'):
+    with pytest.raises(InvalidInput, match=r'"gold" of "linux.intelRdt" exists and has another'):
         resctrl.place(str(tree), {"closID": "gold", **asked}, "box")
     assert (tree / "gold/schemata").read_text() == DEFAULT
 
 
 def test_a_class_that_is_only_named_must_exist(tree: Path) -> None:
-    with pytest.raises(InvalidInput, match='"gold" of "linux.intelRdt" does not exist'):
+    with pytest.raises(InvalidInput, match=r'"gold" of "linux.intelRdt" does not exist'):
         resctrl.place(str(tree), {"closID": "gold"}, "box")
     group(tree / "gold")
     assert resctrl.place(str(tree), {"closID": "gold"}, "box").tasks == [f"{tree}/gold/tasks"]
@@ -151,7 +151,7 @@ def test_nothing_is_left_where_monitoring_is_not_to_be_had(
     gone: list[str] = []
     monkeypatch.setattr(resctrl.os, "mkdir", mkdir)
     monkeypatch.setattr(resctrl, "remove", gone.extend)
-    with pytest.raises(HostLacks, match="mon_groups/box.*No space left") as caught:
+    with pytest.raises(HostLacks, match=r"mon_groups/box.*No space left") as caught:
         resctrl.place(str(tree), {"enableMonitoring": True}, "box")
     assert "monitoring groups" in str(caught.value.hint)
     assert gone == [f"{tree}/box"]
@@ -190,7 +190,7 @@ def test_the_kernels_own_words_for_a_schema_that_it_refuses(
 
     group(tree / "gold", DEFAULT)
     monkeypatch.setattr(resctrl, "_write", refuse)
-    with pytest.raises(InvalidInput, match='"L2:9=f" .*: Unknown domain id 9'):
+    with pytest.raises(InvalidInput, match=r'"L2:9=f" .*: Unknown domain id 9'):
         resctrl.place(str(tree), {"closID": "gold", "schemata": ["L2:9=f"]}, "box")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from rcrun.errors import InvalidInput
 from rcrun.formats.mountopts import KNOWN, parse
 
 
@@ -43,9 +42,19 @@ def test_idmapped_mounts(option: str) -> None:
     assert parse(["bind", option]).idmap == option
 
 
-def test_maps_within_an_option_are_not_taken_for_data() -> None:
-    with pytest.raises(InvalidInput, match="crun's own"):
-        parse(["bind", "idmap=uids=0-1-10"])
+@pytest.mark.parametrize("option", ["idmap", "ridmap"])
+def test_maps_within_an_option(option: str) -> None:
+    parsed = parse(["bind", f"{option}=uids=0-1-10;gids=0-1-10"])
+    assert (parsed.idmap, parsed.id_maps) == (option, "uids=0-1-10;gids=0-1-10")
+
+
+def test_what_undoes_another_word_is_passed_on() -> None:
+    words = ["sync", "async", "lazytime", "nolazytime", "iversion", "noiversion", "silent", "loud"]
+    assert parse(words).flags == words
+
+
+def test_a_remount() -> None:
+    assert parse(["remount", "bind", "ro"]).remount
 
 
 def test_no_known_option_ends_in_the_data_of_the_file_system() -> None:

@@ -273,3 +273,11 @@ def test_exec_joins_what_the_container_has() -> None:
         ["env"],
         ["exec", "sh"],
     ]
+
+
+def test_a_class_of_service_is_never_forgotten() -> None:
+    spec = spec_of(linux__intelRdt={"closID": "gold"})
+    with pytest.raises(InvalidInput, match="intelRdt"):
+        plan_of(spec)
+    helper = ["helper", "/dev/null", "python3", "resctrl.py", "@PID@", "/sys/fs/resctrl/gold/tasks"]
+    assert helper in plan_of(spec, settings=[helper])

@@ -313,3 +313,54 @@ def test_sysctls_of_the_host_are_refused(name: str, message: str) -> None:
     spec["linux"]["namespaces"] = [{"type": "mount"}]
     with pytest.raises(InvalidInput, match=message):
         plan_of(spec)
+
+
+# ---- what is mounted already
+
+
+@pytest.mark.parametrize(
+    ("options", "record"),
+    [
+        (["remount", "size=2m"], ["remount", "/t", "", "size=2m"]),
+        (["remount", "ro", "nosuid"], ["remount", "/t", "ro,nosuid", ""]),
+        (["bind", "remount", "rro"], ["remount", "/t", "bind,rro", ""]),
+    ],
+)
+def test_a_remount(options: list[str], record: list[str]) -> None:
+    spec = spec_of(mounts=[{"destination": "/t", "type": "tmpfs", "options": options}])
+    assert record in plan_of(spec)
+
+
+def test_a_remount_of_dev_does_not_make_it_the_hosts() -> None:
+    mounts = [{"destination": "/dev", "options": ["bind", "remount", "nosuid"]}]
+    assert records(plan_of(spec_of(mounts=mounts)), "device")
+
+
+@pytest.mark.parametrize(
+    ("mounts", "closed"),
+    [
+        ([("/t", ["ro"])], []),
+        ([("/t", ["ro"]), ("/t/deep", [])], [["remount", "/t", "bind,ro", ""]]),
+        ([("/t", ["bind", "rro"]), ("/t/deep", ["ro"])], [["remount", "/t", "bind,rro", ""]]),
+        ([("/t", ["ro", "rw"]), ("/t/deep", [])], []),
+        ([("/t", ["ro"]), ("/tea", [])], []),
+        ([("/t/deep", []), ("/t", ["ro"])], []),
+        ([("/t", ["ro"]), ("/t", []), ("/t/deep", [])], []),
+        ([("/dev", ["ro"])], [["remount", "/dev", "bind,ro", ""]]),
+    ],
+)
+def test_a_readonly_mount_is_closed_once_what_is_in_it_has_its_place(
+    mounts: list[tuple[str, list[str]]], closed: list[list[str]]
+) -> None:
+    spec = spec_of(
+        mounts=[
+            {"destination": path, "type": "tmpfs", "source": "/s", "options": options}
+            for path, options in mounts
+        ]
+    )
+    plan = plan_of(spec)
+    assert records(plan, "remount") == closed
+    if closed:
+        assert before(plan, "symlink", "remount")
+        assert before(plan, "remount", "ready")
+        assert "ro" not in records(plan, "mount", "bind")[0][-2].split(",")

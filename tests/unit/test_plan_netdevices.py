@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rcrun.errors import HostLacks, InvalidInput
-from rcrun.runtime.hints import error_for
 from rcrun.kernel.shim import Report
+from rcrun.runtime.hints import error_for
 from unit.plans import before, plan_of, records, root_host, single_host, spec_of, user_host
 
 
@@ -27,7 +27,7 @@ def test_none() -> None:
 
 @pytest.mark.parametrize("host", [user_host(), single_host()])
 def test_a_user_cannot(host: Any) -> None:
-    with pytest.raises(HostLacks, match='"linux.netDevices" needs root'):
+    with pytest.raises(HostLacks, match=r'"linux.netDevices" needs root'):
         plan_of(spec_of(linux__netDevices={"eth1": {}}), host)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rcrun.errors import HostLacks, InvalidInput
+from rcrun.runtime.plan_process import capability_warnings, cpus_of
 from unit.plans import before, plan_of, records, root_host, spec_of, user_host
 
 # ---- the process
@@ -56,13 +57,11 @@ def test_a_user_cannot_lower_his_oom_score_so_it_is_left() -> None:
         ({"process__rlimits": [{"type": "RLIMIT_CPU", "soft": 1, "hard": 1}] * 2}, "twice"),
         ({"process__scheduler": {"policy": "SCHED_X"}}, "unknown policy"),
         ({"process__scheduler": {"policy": "SCHED_OTHER", "runtime": 1}}, "SCHED_DEADLINE"),
-        ({"process__capabilities": {"ambient": ["CAP_FLY"]}}, 'unknown capability "CAP_FLY"'),
         ({"process__ioPriority": {"class": "X"}}, "unknown class"),
         ({"linux__personality": {"domain": "BSD"}}, "unknown domain"),
         ({"linux__personality": {"domain": "LINUX", "flags": ["x"]}}, "reserved"),
         ({"process__args": []}, "no command"),
         ({"process__cwd": "srv"}, "not absolute"),
-        ({"linux__intelRdt": {"closID": "x"}}, "intelRdt"),
         ({"vm": {}}, '"vm" is not supported'),
         ({"hooks": {"prestart": [{"path": "x"}]}}, "not absolute"),
     ],
@@ -145,7 +144,9 @@ def test_without_it_the_filter_needs_the_capabilities() -> None:
 
 
 def test_a_listener_is_passed() -> None:
+    rule = {"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}
     asked = {**FILTER, "listenerPath": "/agent", "listenerMetadata": "m", "flags": []}
+    asked["syscalls"] = [rule]
     plan = plan_of(spec_of(linux__seccomp=asked), seccomp_fd=9, settings=[["id", "c"]])
     assert records(plan, "seccomp-agent") == [["seccomp-agent", "/agent"]]
     [record] = records(plan, "seccomp")
@@ -177,3 +178,39 @@ def test_ambient_capabilities_are_held_and_inheritable() -> None:
     sets["inheritable"] = ["CAP_KILL"]
     [record] = records(plan_of(spec_of(process__capabilities=sets)), "capabilities")
     assert record[-1] == f"{1 << 5:x}"
+
+
+def test_without_questions_there_is_no_agent() -> None:
+    asked = {**FILTER, "listenerPath": "/agent", "listenerMetadata": "m"}
+    asked["flags"] = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_FILTER_FLAG_LOG"]
+    plan = plan_of(spec_of(linux__seccomp=asked), seccomp_fd=9)
+    assert records(plan, "seccomp-agent") == []
+    assert records(plan, "seccomp") == [["seccomp", "9", "log"]]
+
+
+@pytest.mark.parametrize(
+    ("sets", "held", "warnings"),
+    [
+        ({"bounding": ["CAP_KILL"]}, -1, 0),
+        ({"bounding": ["CAP_FLY", "CAP_KILL"], "ambient": ["CAP_FLY"]}, -1, 1),
+        ({"bounding": ["CAP_CHOWN", "CAP_KILL"]}, 1, 1),
+        ({"effective": None}, 0, 0),
+        ({"effective": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL"]}, -1, 1),
+    ],
+)
+def test_capabilities_that_cannot_be_given(sets: Any, held: int, warnings: int) -> None:
+    assert len(capability_warnings({"capabilities": sets}, held)) == warnings
+    assert records(plan_of(spec_of(process__capabilities=sets)), "capabilities")
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"), [("", set()), ("0", {0}), ("0-2,7", {0, 1, 2, 7}), ("3, 5", {3, 5})]
+)
+def test_lists_of_processors(text: str, cpus: set[int]) -> None:
+    assert cpus_of(text, "final") == cpus
+
+
+@pytest.mark.parametrize("text", ["x", "1-", "3-1", "0,,1", "1024", "-1", "0-3-5"])
+def test_lists_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r'"process.execCPUAffinity.final" is no list'):
+        cpus_of(text, "final")

@@ -13,7 +13,7 @@ import pytest
 
 from rcrun.errors import InvalidInput
 from rcrun.formats.seccomp_default import default_profile
-from rcrun.kernel.seccomp import compile_filter, filter_fd_of
+from rcrun.kernel.seccomp import ARCHITECTURES, compile_filter, filter_fd_of
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 X86 = os.uname().machine == "x86_64"
@@ -127,3 +127,85 @@ def test_an_annotation_makes_unknown_calls_an_error(
             continue
         with pytest.raises(InvalidInput, match='unknown system call "no_such_call"'):
             filter_fd_of(spec)
+
+
+def rule(action: str, **more: Any) -> dict[str, Any]:
+    return {"names": ["close"], "action": f"SCMP_ACT_{action}", **more}
+
+
+def profile_of(*rules: Any, **more: Any) -> dict[str, Any]:
+    return {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": list(rules), **more}
+
+
+@pytest.mark.skipif(not X86, reason="call numbers of x86_64")
+@pytest.mark.parametrize(
+    ("operator", "value", "refused", "allowed"),
+    [
+        ("EQ", 1000, 1000, 1001),
+        ("NE", 1000, 1001, 1000),
+        ("LT", 1000, 999, 1000),
+        ("LE", 1000, 1000, 1001),
+        ("GT", 1000, 1001, 1000),
+        ("GE", 1000, 1000, 999),
+        ("EQ", 2**63 + 999, 2**63 + 999, 999),
+        ("EQ", 2**64 - 1, -1, 2**32 - 1),
+    ],
+)
+def test_operators(operator: str, value: int, refused: int, allowed: int) -> None:
+    argument = {"index": 0, "value": value, "op": f"SCMP_CMP_{operator}"}
+    profile = profile_of(rule("ERRNO", errnoRet=71, args=[argument]))
+    assert errno_of_call(profile, 3, refused) == 71
+    assert errno_of_call(profile, 3, allowed) == errno.EBADF
+
+
+@pytest.mark.skipif(not X86, reason="call numbers of x86_64")
+def test_a_mask() -> None:
+    argument = {"index": 0, "value": 0xF0, "valueTwo": 0x50, "op": "SCMP_CMP_MASKED_EQ"}
+    profile = profile_of(rule("ERRNO", errnoRet=71, args=[argument]))
+    assert errno_of_call(profile, 3, 0x4005F) == 71
+    assert errno_of_call(profile, 3, 0x4006F) == errno.EBADF
+
+
+@pytest.mark.skipif(not X86, reason="call numbers of x86_64")
+@pytest.mark.parametrize("number", [None, 0, 38, 4095 & 0xFF])
+def test_the_errno_of_the_default(number: int | None) -> None:
+    names = ["write", "exit_group", "munmap", "close", "mprotect"]
+    allow = {"names": names, "action": "SCMP_ACT_ALLOW"}
+    profile = {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [allow]}
+    if number is not None:
+        profile["defaultErrnoRet"] = number
+    assert errno_of_call(profile, 999) == (errno.EPERM if number is None else number)
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        (profile_of(rule("ALLOW", errnoRet=1)), "SCMP_ACT_ALLOW returns no errno"),
+        (profile_of(rule("KILL", errnoRet=1)), "SCMP_ACT_KILL returns no errno"),
+        (profile_of(defaultErrnoRet=1), "SCMP_ACT_ALLOW returns no errno"),
+        (profile_of(rule("ERRNO", errnoRet=4096)), "SCMP_ACT_ERRNO cannot return 4096"),
+        (profile_of(rule("ERRNO", errnoRet=-1)), "SCMP_ACT_ERRNO cannot return -1"),
+        (profile_of(rule("TRACE", errnoRet=65536)), "SCMP_ACT_TRACE cannot return 65536"),
+        (profile_of({"names": [], "action": "SCMP_ACT_ERRNO"}), 'has no "names"'),
+    ],
+)
+def test_profiles_that_say_what_cannot_be(profile: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        compile_filter(profile)
+
+
+def test_a_null_is_no_errno() -> None:
+    assert compile_filter(profile_of(rule("KILL", errnoRet=None), defaultErrnoRet=None))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_architectures(name: str) -> None:
+    profile = profile_of(rule("ERRNO"), architectures=[name])
+    known = ctypes.CDLL("libseccomp.so.2").seccomp_arch_resolve_name(
+        name.removeprefix("SCMP_ARCH_").lower().encode()
+    )
+    if known:
+        assert compile_filter(profile)
+        return
+    with pytest.raises(InvalidInput, match=f'unknown seccomp architecture "{name}"'):
+        compile_filter(profile)

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 @argument("args", nargs=-1, metavar="[COMMAND]...")
 def exec_(container: str, args: tuple[str, ...], **options: Any) -> None:
     """Run a process in a running container; in the foreground, end with its exit status."""
-    from rcrun.formats.capability import in_vain
     from rcrun.runtime import execute
 
     found = oci.container(container)
@@ -55,16 +54,14 @@ def exec_(container: str, args: tuple[str, ...], **options: Any) -> None:
         cgroup=options["cgroup"],
         ignore_paused=options["ignore_paused"],
     )
-    wanted = process(spec, args, options)
-    for words in in_vain(wanted.get("capabilities") or {}):
-        oci.warn(words)
     execute.execute(
         found,
         spec,
-        wanted,
+        process(spec, args, options),
         session,
         oci.host(),
         failed=oci.self_command("__failed", ""),
+        warn=oci.warn,
     )
 
 
