@@ -194,9 +194,11 @@ def _make(
         record["cgroup"] = cgroup = _cgroup(container, spec, request, host)
         if cgroup:
             files.write_json(container.record_path, record, durable=False)
-    except BaseException:
+    except BaseException as error:
         container.forget()
         lock.release()
+        if isinstance(error, bundle.MISFITS):
+            raise bundle.malformed(spec, error) from None
         raise
     return Made(container, lock, request, spec, cgroup)
 
@@ -281,19 +283,20 @@ def _plan(
     ]
     if request.preserve_fds:
         given.append(["preserve-fds", str(request.preserve_fds)])
-    fd = filter_fd_of(made.spec)
     try:
-        return container_plan(
+        plan = container_plan(
             made.spec,
             request.bundle_dir,
             host,
             settings=given,
             on_exit=on_exit or [],
-            seccomp_fd=fd,
+            seccomp_fd=filter_fd_of(made.spec),
             keyring=container.id if request.new_keyring else "",
             pivot=not request.no_pivot,
             trees=_trees(made, host),
         )
+        shim.encode_plan(plan)  # a word that is no text is the configuration's fault
+        return plan
     except bundle.MISFITS as error:
         raise bundle.malformed(made.spec, error) from None
 
