@@ -216,9 +216,11 @@ def _make(
                 record["scope"] = group.scope.record()
             files.write_json(container.record_path, record, durable=False)
         _write_front(container, spec, record)
-    except BaseException:
+    except BaseException as error:
         container.forget()
         lock.release()
+        if isinstance(error, bundle.MISFITS):
+            raise bundle.malformed(spec, error) from None
         raise
     return Made(container, lock, request, spec, group)
 
@@ -347,17 +349,15 @@ def _plan(
             host,
             settings=given,
             on_exit=on_exit or [],
-            seccomp_fd=fd,
+            seccomp_fd=filter_fd_of(made.spec),
             keyring=container.id if request.new_keyring else "",
             pivot=not request.no_pivot,
             trees=_trees(made, host),
         )
-        for record in plan:
-            if any("\0" in word for word in record):
-                raise InvalidInput(f"a NUL character is in a word for {record[0]!r}")
+        shim.encode_plan(plan)  # a word that is no text is the configuration's fault
+        return plan
     except bundle.MISFITS as error:
         raise bundle.malformed(made.spec, error) from None
-    return plan
 
 
 def _trees(made: Made, host: Host) -> Mapping[str, int]:

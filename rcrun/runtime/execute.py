@@ -219,7 +219,7 @@ def _plan(
         raise InvalidInput("use --console-socket with --detach when a terminal is used")
     try:
         process = with_home(process, init[0])
-        return exec_plan(
+        plan = exec_plan(
             process,
             spec,
             *init,
@@ -231,6 +231,8 @@ def _plan(
             seccomp_fd=filter_fd_of(spec),
             bundle_dir=container.record()["bundle"],
         )
+        shim.encode_plan(plan)  # a word that is no text is the process's fault
+        return plan
     except bundle.MISFITS as error:
         raise bundle.malformed_process(process, error) from None
 

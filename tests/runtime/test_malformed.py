@@ -15,7 +15,7 @@ from runtime.conftest import Bundle
 from unit.mutations import mutate, rich_config
 from unit.test_malformed import PLACE
 
-ROUNDS = 25
+ROUNDS = 20
 # What a valid but odd configuration meets on this host: a step that the kernel or a program refuses.
 OF_THE_HOST = re.compile(
     r"cannot |failed|not found|not exist|no such|hook|permission denied|not allowed|is not supported|needs ", re.I
@@ -50,7 +50,6 @@ def test_random_changes_of_a_bundle_end_in_one_error_or_a_container(
     dice = random.Random(seed)
     for number in range(ROUNDS):
         bundle.config = mutate(rich_config(), dice)
-        print(json.dumps(bundle.config))
         bundle.id = f"mutated-{number}"
         created = bundle.create()
         if created.status == 0:
