@@ -47,6 +47,22 @@ def map_of(own: int, ranges: Iterable[tuple[int, int]]) -> IdMap:
     return ids
 
 
+def option_maps(text: str) -> dict[str, list[tuple[Range, bool]]]:
+    """The maps in crun's mount option, `uids=FIRST-HOST_FIRST-COUNT#…;gids=…`; ValueError for any other text.
+
+    True with a range after `@`: its host ids are the container's own.
+    """
+    maps: dict[str, list[tuple[Range, bool]]] = {"uids": [], "gids": []}
+    for part in text.split(";"):
+        name, _, rows = part.partition("=")
+        if name not in maps:
+            raise ValueError(name)
+        for row in rows.split("#"):
+            inside, outside, count = (int(word) for word in row.removeprefix("@").split("-"))
+            maps[name].append(((inside, outside, count), row.startswith("@")))
+    return maps
+
+
 def to_outside(ids: Sequence[Range], inside: int) -> int | None:
     for first, outside, count in ids:
         if first <= inside < first + count:

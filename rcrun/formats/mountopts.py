@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rcrun.formats.idmap import Range
+
 # Attributes of a mount; each also as r… for the whole subtree (config.md, "Linux mount options").
 ATTRIBUTES = frozenset(
     "ro rw nosuid suid nodev dev noexec exec noatime atime relatime norelatime strictatime"
@@ -46,13 +48,16 @@ KNOWN = (
 class MountOptions:
     """`flags` are the plan's words for attributes, `data` what belongs to the file system itself."""
 
-    __slots__ = ("bind", "copy_up", "data", "flags", "idmap", "links", "propagation", "recursive")
+    __slots__ = (
+        "bind", "copy_up", "data", "flags", "id_maps", "idmap", "links", "propagation", "recursive",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.bind = False
         self.recursive = False
         self.copy_up = False
         self.idmap = ""  # the word
+        self.id_maps: dict[str, list[tuple[Range, bool]]] = {}  # what follows it
         self.links: list[str] = []
         self.flags: list[str] = []
         self.propagation = ""
@@ -86,12 +91,22 @@ def _add(parsed: MountOptions, option: str) -> None:
         parsed.copy_up = True
     elif option in _LINKS:
         parsed.links.append(_LINKS[option])
-    elif option in ("idmap", "ridmap"):
-        parsed.idmap = option
-    elif option.startswith(("idmap=", "ridmap=")):
-        raise InvalidInput(
-            f'the mount option "{option}" is crun\'s own',
-            'write "idmap", and the maps as "uidMappings" and "gidMappings" of the mount',
-        )
+    elif option.partition("=")[0] in ("idmap", "ridmap"):
+        _add_idmap(parsed, option)
     elif option not in _NO_EFFECT:
         parsed.data.append(option)
+
+
+def _add_idmap(parsed: MountOptions, option: str) -> None:
+    parsed.idmap, equals, text = option.partition("=")
+    if not equals:
+        return
+    from rcrun.formats.idmap import option_maps
+
+    try:
+        parsed.id_maps = option_maps(text)
+    except ValueError:
+        raise InvalidInput(
+            f'the maps of the mount option "{option}" cannot be read',
+            f"write {parsed.idmap}=uids=0-100000-65536;gids=0-100000-65536",
+        ) from None

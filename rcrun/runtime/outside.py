@@ -13,7 +13,7 @@ from rcrun.runtime.plan_namespaces import Namespaces, ids_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rcrun.formats.idmap import IdMap
+    from rcrun.formats.idmap import IdMap, Range
     from rcrun.formats.spec import Device, Mount, Spec
     from rcrun.runtime.host import Host
 
@@ -99,17 +99,39 @@ def _user_namespace(mount: Mount, destination: str, namespaces: Namespaces) -> i
     """Of the mount's own maps, else the container's."""
     from rcrun.kernel import trees
 
-    uids = ids_of(mount.get("uidMappings")) or namespaces.uid_map
-    gids = ids_of(mount.get("gidMappings")) or namespaces.gid_map
+    uids, gids = _own_maps(mount, destination, namespaces)
     joined = namespaces.joined.get("user")
-    if joined and not mount.get("uidMappings"):
+    if joined and not uids:
         return os.open(joined, os.O_RDONLY | os.O_CLOEXEC)
+    uids, gids = uids or namespaces.uid_map, gids or namespaces.gid_map
     if not uids or not gids:
         raise InvalidInput(
             f'mount "{destination}": "idmap" needs "uidMappings" and "gidMappings", '
             "its own or the container's"
         )
     return trees.user_namespace(uids, gids)
+
+
+def _own_maps(mount: Mount, destination: str, namespaces: Namespaces) -> tuple[IdMap, IdMap]:
+    """Those of its fields, else those within its option."""
+    uids, gids = ids_of(mount.get("uidMappings")), ids_of(mount.get("gidMappings"))
+    maps = mountopts.parse(mount.get("options") or []).id_maps
+    if uids or gids or not maps:
+        return uids, gids
+    return (
+        [_on_host(*row, namespaces.uid_map, destination) for row in maps["uids"]],
+        [_on_host(*row, namespaces.gid_map, destination) for row in maps["gids"]],
+    )
+
+
+def _on_host(ids: Range, is_relative: bool, container: IdMap, destination: str) -> Range:
+    from rcrun.formats import idmap
+
+    inside, outside, count = ids
+    found = idmap.to_outside(container, outside) if is_relative else outside
+    if found is None:
+        raise InvalidInput(f'mount "{destination}": the container does not map the id {outside}')
+    return inside, found, count
 
 
 def _no_idmap(destination: str, source: str, error: OSError) -> HostLacks:

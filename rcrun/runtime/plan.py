@@ -75,6 +75,7 @@ def container_plan(
         *([["console"]] if process.get("terminal") else []),
         ["ready"],
         *_hooks_here(spec, "createContainer"),
+        *plan_mounts.late_records(spec),
         *plan_mounts.mask_records(spec),
         *plan_process.limit_records(process, spec, host),
         ["pivot" if pivot else "move-root"],

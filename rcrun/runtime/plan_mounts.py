@@ -219,6 +219,9 @@ def _new_mount(
         if kind != "tmpfs":
             raise InvalidInput(f'mount "{destination}": "tmpcopyup" is only for tmpfs')
         return ["tmpfs-copyup", destination, flags, ",".join(data)]
+    if kind == "tmpfs":
+        options.flags = [flag for flag in options.flags if flag not in _READONLY]
+        flags = ",".join(options.flags)
     file_system = "cgroup2" if kind == "cgroup" else kind
     return ["mount", file_system, mount.get("source") or kind, destination, flags, ",".join(data)]
 
@@ -263,8 +266,9 @@ def _is_dev(mount: Mount) -> bool:
 def is_idmapped(mount: Mount) -> bool:
     if mount.get("uidMappings") or mount.get("gidMappings"):
         return True
-    options = mount.get("options") or []
-    return "idmap" in options or "ridmap" in options
+    return any(
+        option.partition("=")[0] in ("idmap", "ridmap") for option in mount.get("options") or []
+    )
 
 
 def is_bind(mount: Mount) -> bool:
@@ -290,6 +294,20 @@ def _device(device: Device, trees: Mapping[str, int]) -> list[str]:
         str(device.get("uid", 0)),
         str(device.get("gid", 0)),
     ]
+
+
+# Of a tmpfs these come when everything is made in it: see `late_records`.
+_READONLY = frozenset(("ro", "rro"))
+
+
+def late_records(spec: Spec) -> list[list[str]]:
+    """A read-only tmpfs, /dev above all, gets its mount points, nodes and links first."""
+    late: dict[str, bool] = {}
+    for mount in spec.get("mounts") or []:
+        options = mountopts.parse(mount.get("options") or [])
+        is_new = mount.get("type") == "tmpfs" and not options.copy_up
+        late[inside(mount["destination"])] = is_new and options.is_readonly
+    return [["mount-flags", destination, "ro"] for destination, is_late in late.items() if is_late]
 
 
 def mask_records(spec: Spec) -> list[list[str]]:

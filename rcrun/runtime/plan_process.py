@@ -330,8 +330,19 @@ def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str
             raise InvalidInput(f'unknown flag "{flag}" in "linux.seccomp.flags"')
         flags.append(_SECCOMP_FLAGS[flag])
     if not asked.get("listenerPath"):
+        _refuse_notify(asked)
         return [["seccomp", str(fd), ",".join(flags)]]
     return [["seccomp", str(fd), ",".join([*flags, "new_listener"]), agent]]
+
+
+def _refuse_notify(asked: Seccomp) -> None:
+    """Nobody would answer: the first call with this action would wait for ever."""
+    rules = asked.get("syscalls") or []
+    if any(rule.get("action") == "SCMP_ACT_NOTIFY" for rule in rules):
+        raise InvalidInput(
+            'SCMP_ACT_NOTIFY needs an agent: "linux.seccomp.listenerPath" is empty',
+            "name the agent's socket there",
+        )
 
 
 def command_records(process: Process, *, init: bool = False) -> list[list[str]]:

@@ -90,12 +90,32 @@ static int join_process(const struct record *record, struct report *report)
 	if (process_start(pid) != (unsigned long long)number(record->words[2]))
 		return fail_with(report, "pidfd_open", ESRCH);
 	uint64_t flags = other_namespaces(pid, record->words[3]);
-	if (flags)
-		TRY(report, setns(process, (int)flags));
+	if (!flags || setns(process, (int)flags) == 0)
+		return 0;
+	if (errno != EPERM || !(flags & CLONE_NEWUSER))
+		return fail(report, "setns");
+	/* one is not the user namespace's own: what we have rights over now comes before them */
+	for (uint64_t flag = 1; flag <= flags; flag <<= 1)
+		if (flag & flags && flag != CLONE_NEWUSER && setns(process, (int)flag) == 0)
+			flags &= ~flag;
+	TRY(report, setns(process, (int)flags));
 	return 0;
 }
 
 enum { MOST_JOINS = 8 };
+enum turn { BEFORE, USER, AFTER };
+
+/* Closes the descriptor of a namespace that was entered. */
+static int take_turn(enum turn turn, int *fd, uint64_t flag)
+{
+	if (*fd < 0 || (turn == USER) != (flag == CLONE_NEWUSER))
+		return 0;
+	if (setns(*fd, (int)flag) == 0)
+		close_cleaner(fd);
+	else if (turn != BEFORE || errno != EPERM)
+		return -1;
+	return 0;
+}
 
 /* All are opened before one is entered: afterwards the paths may show something else. */
 static int join_paths(const struct plan *plan, struct report *report)
@@ -114,17 +134,13 @@ static int join_paths(const struct plan *plan, struct report *report)
 		if (fds[count++] < 0)
 			return fail(report, "open");
 	}
-	/* the user namespace first: it gives the rights over the others */
-	for (int user = 1; user >= 0; user--)
+	/* those that we have rights over, the user namespace, and those that it gives the rights over */
+	for (enum turn turn = BEFORE; turn <= AFTER; turn++)
 		for (int i = 0; i < count; i++) {
-			uint64_t flag = namespace_flags(joins[i]->words[1]);
-			if ((flag == CLONE_NEWUSER) != (user == 1))
-				continue;
 			report->step = joins[i]->index;
-			TRY(report, setns(fds[i], (int)flag));
+			if (take_turn(turn, &fds[i], namespace_flags(joins[i]->words[1])) < 0)
+				return fail(report, "setns");
 		}
-	for (int i = 0; i < count; i++)
-		(void)close(fds[i]);
 	report->step = -1;
 	report->word = 0;
 	return count;
@@ -291,6 +307,7 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent)
 		.plan = plan,
 		.sync = sync,
 		.root = -1,
+		.empty = -1,
 		.console = -1,
 		.listener = listener,
 		.agent = agent,

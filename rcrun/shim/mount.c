@@ -352,6 +352,19 @@ int step_mount_propagation(struct context *context, const struct record *record,
 	return 0;
 }
 
+/* Of a mount that is there, when all has been made on it. */
+int step_mount_flags(struct context *context, const struct record *record, struct report *report)
+{
+	struct flags flags;
+
+	if (parse_flags(record, 2, &flags, report) < 0)
+		return -1;
+	autoclose int target = open_inside(context->root, record->words[1], O_PATH);
+	if (target < 0)
+		return fail(report, "openat2");
+	return set_attributes(target, &flags, report);
+}
+
 /* A user namespace may not make device nodes: the host's is bound instead, after a look at what it is. */
 static int bind_device(const struct context *context, const struct record *record, mode_t type,
 		       dev_t number_, struct report *report)

@@ -76,6 +76,7 @@ const struct step steps[] = {
 	{"tmpfs-copyup", "pww", step_tmpfs_copyup},
 	{"bind", "ppw?p", step_bind},
 	{"bind-fd", "fppw", step_bind_fd},
+	{"mount-flags", "pw", step_mount_flags},
 	{"mount-propagation", "pp", step_mount_propagation},
 	{"device", "ppuuouu?p", step_device},
 	{"symlink", "pp", step_symlink},

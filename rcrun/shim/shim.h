@@ -134,6 +134,7 @@ struct context {
 	const struct plan *plan;
 	int sync;          /* to the parent, -1 in on-exit steps */
 	int root;          /* O_PATH descriptor of the root, -1 before it is made */
+	int empty;         /* of a masked directory, -1 before there is one */
 	int console;       /* slave of the terminal, -1: none */
 	int listener;      /* the start socket, listening */
 	int starter;       /* connection of who started us */
@@ -165,6 +166,7 @@ int step_mount(struct context *, const struct record *, struct report *);
 int step_tmpfs_copyup(struct context *, const struct record *, struct report *);
 int step_bind(struct context *, const struct record *, struct report *);
 int step_bind_fd(struct context *, const struct record *, struct report *);
+int step_mount_flags(struct context *, const struct record *, struct report *);
 int step_mount_propagation(struct context *, const struct record *, struct report *);
 int step_device(struct context *, const struct record *, struct report *);
 int step_symlink(struct context *, const struct record *, struct report *);
