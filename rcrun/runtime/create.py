@@ -157,12 +157,18 @@ def _removal(made: Made) -> list[list[str]]:
     return [*cgroup, ["remove-tree", made.container.dir]]
 
 
+# Newlines as runc's: whoever is no terminal gets them as they were written.
+FOREGROUND_TERMINAL = (
+    ["monitor"], ["foreground", "io"], ["sig-proxy"], ["stdin"], ["plain-newlines"],
+)  # fmt: skip
+
+
 def _client(made: Made) -> list[list[str]]:
     """Streams are the caller's own; only a terminal needs somebody between."""
     terminal = (made.spec.get("process") or {}).get("terminal")
     if not terminal or made.request.console_socket:
         return []
-    return [["monitor"], ["foreground", "io"], ["sig-proxy"], ["stdin"]]
+    return [*FOREGROUND_TERMINAL]
 
 
 def _make(

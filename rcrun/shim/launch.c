@@ -110,10 +110,10 @@ static int take_turn(enum turn turn, int *fd, uint64_t flag)
 {
 	if (*fd < 0 || (turn == USER) != (flag == CLONE_NEWUSER))
 		return 0;
-	if (setns(*fd, (int)flag) == 0)
-		close_cleaner(fd);
-	else if (turn != BEFORE || errno != EPERM)
-		return -1;
+	if (setns(*fd, (int)flag) < 0)
+		return turn == BEFORE && errno == EPERM ? 0 : -1;
+	(void)close(*fd);
+	*fd = -1;
 	return 0;
 }
 

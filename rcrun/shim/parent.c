@@ -231,6 +231,8 @@ static int on_console(int master, struct report *report)
 		(void)ioctl(fd, TIOCGWINSZ, &size);
 	if (size.ws_row && size.ws_col)
 		(void)ioctl(master, TIOCSWINSZ, &size);
+	if (settings->console_socket || settings->plain_newlines)
+		plain_newlines(master);
 	if (!settings->console_socket) {
 		parent.relay.terminal = master;
 		return 0;
@@ -239,7 +241,6 @@ static int on_console(int master, struct report *report)
 	autoclose int agent = connect_stream(settings->console_socket);
 	if (agent < 0)
 		return fail_setting(report, "console-socket", "connect");
-	plain_newlines(console);
 	TRY(report, send_fd(agent, "/dev/ptmx", 9, console));
 	return 0;
 }
