@@ -322,6 +322,8 @@ def _capability_words(process: Process) -> list[str]:
 def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str]]:
     if not asked:
         return []
+    if not asked.get("listenerPath"):
+        _refuse_notify(asked)
     if fd is None:
         raise ValueError("the configuration has a seccomp filter and the caller compiled none")
     flags = []
@@ -330,7 +332,6 @@ def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str
             raise InvalidInput(f'unknown flag "{flag}" in "linux.seccomp.flags"')
         flags.append(_SECCOMP_FLAGS[flag])
     if not asked.get("listenerPath"):
-        _refuse_notify(asked)
         return [["seccomp", str(fd), ",".join(flags)]]
     return [["seccomp", str(fd), ",".join([*flags, "new_listener"]), agent]]
 

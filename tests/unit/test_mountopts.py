@@ -43,9 +43,19 @@ def test_idmapped_mounts(option: str) -> None:
     assert parse(["bind", option]).idmap == option
 
 
-def test_maps_within_an_option_are_not_taken_for_data() -> None:
-    with pytest.raises(InvalidInput, match="crun's own"):
-        parse(["bind", "idmap=uids=0-1-10"])
+def test_maps_within_an_option() -> None:
+    options = parse(["bind", "ridmap=uids=0-1-10#@10-2-3;gids=4-5-6"])
+    assert (options.idmap, options.data) == ("ridmap", [])
+    assert options.id_maps == {
+        "uids": [((0, 1, 10), False), ((10, 2, 3), True)],
+        "gids": [((4, 5, 6), False)],
+    }
+
+
+@pytest.mark.parametrize("text", ["", "uids", "uids=", "uids=1-2", "uids=a-b-c", "pids=0-1-1"])
+def test_maps_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        parse(["bind", f"idmap={text}"])
 
 
 def test_no_known_option_ends_in_the_data_of_the_file_system() -> None:

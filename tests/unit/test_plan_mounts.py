@@ -314,3 +314,28 @@ def test_sysctls_of_the_host_are_refused(name: str, message: str) -> None:
     spec["linux"]["namespaces"] = [{"type": "mount"}]
     with pytest.raises(InvalidInput, match=message):
         plan_of(spec)
+
+
+def test_a_readonly_tmpfs_is_filled_first() -> None:
+    dev = {"destination": "/dev", "type": "tmpfs", "source": "t", "options": ["nosuid", "ro"]}
+    over = {"destination": "/t", "type": "tmpfs", "source": "t", "options": ["ro"]}
+    plan = plan_of(spec_of(mounts=[dev, over, {**over, "options": ["rw"]}]))
+    assert records(plan, "mount-flags") == [["mount-flags", "/dev", "ro"]]
+    assert [row[4] for row in records(plan, "mount") if row[3] == "/dev"] == ["nosuid"]
+    names = [row[0] for row in plan]
+    assert names.index("symlink") < names.index("mount-flags") < names.index("pivot")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("kernel.hostname", "x", 'use the field "hostname"'),
+        ("kernel/domainname", "x", '"domainname" differ'),
+    ],
+)
+def test_names_that_two_fields_give(name: str, value: str, message: str) -> None:
+    spec = spec_of(domainname="y")
+    spec["linux"]["sysctl"] = {name: value}
+    with pytest.raises(InvalidInput) as caught:
+        plan_of(spec)
+    assert message in f"{caught.value.message} {caught.value.hint}"

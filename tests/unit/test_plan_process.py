@@ -56,7 +56,10 @@ def test_a_user_cannot_lower_his_oom_score_so_it_is_left() -> None:
         ({"process__rlimits": [{"type": "RLIMIT_CPU", "soft": 1, "hard": 1}] * 2}, "twice"),
         ({"process__scheduler": {"policy": "SCHED_X"}}, "unknown policy"),
         ({"process__scheduler": {"policy": "SCHED_OTHER", "runtime": 1}}, "SCHED_DEADLINE"),
-        ({"process__capabilities": {"ambient": ["CAP_FLY"]}}, 'unknown capability "CAP_FLY"'),
+        (
+            {"linux__seccomp": {"syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}},
+            "SCMP_ACT_NOTIFY needs an agent",
+        ),
         ({"process__ioPriority": {"class": "X"}}, "unknown class"),
         ({"linux__personality": {"domain": "BSD"}}, "unknown domain"),
         ({"linux__personality": {"domain": "LINUX", "flags": ["x"]}}, "reserved"),
