@@ -55,10 +55,10 @@ def _refuse(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def dump_json(value: object) -> str:
-    """Compact JSON with sorted keys, non-ASCII characters as they are; the same value gives the same text."""
+def dump_json(value: object, *, ordered: bool = True) -> str:
+    """Compact JSON, non-ASCII characters as they are; with sorted keys the same value gives the same text."""
     encode = _json.make_encoder(
-        {}, _refuse, _json.encode_basestring, None, ":", ",", True, False, False
+        {}, _refuse, _json.encode_basestring, None, ":", ",", ordered, False, False
     )
     return "".join(encode(value, 0))
 

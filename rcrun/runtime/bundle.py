@@ -152,7 +152,7 @@ def rootfs_dir(spec: Spec, bundle_dir: str) -> str:
 
 
 def with_environment(spec: Spec, bundle_dir: str, environ: Mapping[str, str]) -> Spec:
-    """HOME as the container's passwd has it, and socket activation handed through (sd_listen_fds(3))."""
+    """HOME as the container's passwd has it; socket activation and readiness of systemd handed through."""
     process: Process = {**(spec.get("process") or {})}
     env = merged(process.get("env") or [])
     if not _value(env, "HOME"):
@@ -166,11 +166,23 @@ def with_environment(spec: Spec, bundle_dir: str, environ: Mapping[str, str]) ->
             if name in environ
         ]
         env.append("LISTEN_PID=1")
+    socket = environ.get("NOTIFY_SOCKET", "")
+    if socket.startswith("/"):
+        env = merged([*env, f"NOTIFY_SOCKET={socket}/notify"])
     process["env"] = env
     changed: Spec = {**spec, "process": process}
+    if socket.startswith("/"):
+        changed["mounts"] = [*(spec.get("mounts") or []), _notify_mount(socket)]
     if spec.get("hooks"):
         changed["hooks"] = _with_env(spec["hooks"], env, environ)
     return changed
+
+
+def _notify_mount(socket: str) -> Mount:
+    """Where the process says that it is ready (sd_notify(3)): a file in a directory, as with crun."""
+    source = socket if os.path.exists(socket) else "/dev/null"
+    options = ["bind", "nosuid", "noexec", "nodev"]
+    return {"destination": f"{socket}/notify", "source": source, "options": options}
 
 
 def _with_env(hooks: Hooks, env: list[str], environ: Mapping[str, str]) -> Hooks:

@@ -164,12 +164,18 @@ def _removal(made: Made) -> list[list[str]]:
     return [*cgroup, ["remove-tree", made.container.dir]]
 
 
+# Newlines as runc's: whoever is no terminal gets them as they were written.
+FOREGROUND_TERMINAL = (
+    ["monitor"], ["foreground", "io"], ["sig-proxy"], ["stdin"], ["plain-newlines"],
+)  # fmt: skip
+
+
 def _client(made: Made) -> list[list[str]]:
     """Streams are the caller's own; only a terminal needs somebody between."""
     terminal = (made.spec.get("process") or {}).get("terminal")
     if not terminal or made.request.console_socket:
         return []
-    return [["monitor"], ["foreground", "io"], ["sig-proxy"], ["stdin"]]
+    return [*FOREGROUND_TERMINAL]
 
 
 def _make(
@@ -342,7 +348,6 @@ def _plan(
         given.append(["preserve-fds", str(request.preserve_fds)])
     given += container.resctrl_helpers(made.spec)
     try:
-        fd = filter_fd_of(made.spec)
         plan = container_plan(
             spec,
             request.bundle_dir,

@@ -8,7 +8,7 @@ from rcrun.errors import HostLacks, InvalidInput, WrongState
 from rcrun.kernel import shim
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
-from rcrun.runtime.create import error_for, preserved_fds
+from rcrun.runtime.create import FOREGROUND_TERMINAL, error_for, preserved_fds
 from rcrun.runtime.plan_process import capability_warnings, exec_plan
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def process_of(spec: Spec, changes: Changes) -> Process:
     """The container's process with the changes. Pure."""
     process: Process = {**(spec.get("process") or {})}
     # no_new_privs is for each process to ask for, as with crun
-    for key in ("consoleSize", "scheduler", "ioPriority", "noNewPrivileges"):
+    for key in ("consoleSize", "noNewPrivileges"):
         process.pop(key, None)  # type: ignore[misc]
     if not changes.args:
         raise InvalidInput("no command to run in the container")
@@ -267,7 +267,7 @@ def _settings(
     else:
         settings.append(["on-failure", *failed])
         if terminal and not session.console_socket:
-            settings += [["monitor"], ["foreground", "io"], ["sig-proxy"], ["stdin"]]
+            settings += FOREGROUND_TERMINAL
     if session.console_socket:
         settings.append(["console-socket", session.console_socket])
     if session.pid_file:

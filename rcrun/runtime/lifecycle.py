@@ -14,6 +14,7 @@ from rcrun.kernel import shim
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rcrun.errors import StepFailed
+    from rcrun.formats.spec import Spec
     from rcrun.kernel.shim import Report
     from rcrun.runtime.state import Container
 
@@ -79,7 +80,11 @@ def kill(container: Container, signal: int, *, everyone: bool = False) -> None:
     """Send a signal to the init, or to every process of the container."""
     container.record()
     init = container.init()
+    if signal == SIGKILL and _kill_all(container, init):
+        return
     if init is None:
+        if everyone:
+            return  # nobody is left, which is no error: as with runc
         raise WrongState(f'cannot signal container "{container.id}": container not running')
     if everyone:
         _signal_everyone(container, signal)
@@ -95,6 +100,21 @@ def kill(container: Container, signal: int, *, everyone: bool = False) -> None:
         ) from None
     finally:
         os.close(pidfd)
+
+
+def _kill_all(container: Container, init: tuple[int, int] | None) -> bool:
+    """Without a pid namespace of its own the others outlive the init: the cgroup has them, also when it has gone."""
+    cgroup = container.cgroup()
+    if not cgroup or (init and _has_pid_namespace(container.config())):
+        return False
+    from rcrun.runtime import groups
+
+    return bool(groups.members(cgroup)) and groups.kill(cgroup)
+
+
+def _has_pid_namespace(spec: Spec) -> bool:
+    namespaces = (spec.get("linux") or {}).get("namespaces") or []
+    return any(one["type"] == "pid" and not one.get("path") for one in namespaces)
 
 
 def _signal_everyone(container: Container, signal: int) -> None:

@@ -55,11 +55,10 @@ def _parent(pid: int) -> int:
         return -1
 
 
-def table(container: Container, args: list[str]) -> str:
-    """ps(1) with the caller's arguments, its header and the lines of the container's processes."""
+def table(pids: list[int], args: list[str]) -> str:
+    """ps(1) with the caller's arguments, its header and the lines of these processes."""
     import subprocess
 
-    pids = members(container)
     try:
         result = subprocess.run(
             ["ps", *(args or ["-ef"])], check=True, stdout=subprocess.PIPE, text=True

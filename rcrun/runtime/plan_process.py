@@ -310,6 +310,8 @@ def capability_warnings(process: Process, held: int) -> list[str]:
 def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str]]:
     if not asked:
         return []
+    if not asked.get("listenerPath"):
+        _refuse_notify(asked)
     if fd is None:
         raise ValueError("the configuration has a seccomp filter and the caller compiled none")
     flags = []
@@ -327,6 +329,16 @@ def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str
         return [["seccomp", str(fd), ",".join([*flags, "new_listener"]), agent]]
     # how an agent is waited for; the kernel refuses it where there is none
     return [["seccomp", str(fd), ",".join(word for word in flags if word != "wait_killable_recv")]]
+
+
+def _refuse_notify(asked: Seccomp) -> None:
+    """Nobody would answer: the first call with this action would wait for ever."""
+    rules = asked.get("syscalls") or []
+    if any(rule.get("action") == "SCMP_ACT_NOTIFY" for rule in rules):
+        raise InvalidInput(
+            'SCMP_ACT_NOTIFY needs an agent: "linux.seccomp.listenerPath" is empty',
+            "name the agent's socket there",
+        )
 
 
 def command_records(process: Process, *, init: bool = False) -> list[list[str]]:

@@ -438,6 +438,7 @@ static int begin(struct client *client, int socket, const struct client_options 
 	client->in = open_port(STDIN_FILENO, O_RDONLY);
 	client->out = open_port(STDOUT_FILENO, O_WRONLY);
 	client->err = open_port(STDERR_FILENO, O_WRONLY);
+	client->tty.adds_returns = options->adds_returns;
 	client->input_open = options->in;
 	client->input_closed = !options->in;
 	client->input_taken = true;

@@ -136,6 +136,22 @@ static int take_terminal(const struct context *context, struct report *report)
 	return 0;
 }
 
+/* Nobody has work to save yet. */
+static void end(int signal_number)
+{
+	_exit(128 + signal_number);
+}
+
+/* The kernel spares pid 1 of a namespace the signals for which it has no handler. */
+static void end_by_signals(void)
+{
+	static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	struct sigaction action = {.sa_handler = end};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		(void)sigaction(ends[i], &action, NULL);
+}
+
 /*
  * A created container may wait for long, and whoever made it may read until a pipe's end: what is not for the process
  * is closed, and with a terminal the streams are its.
@@ -172,6 +188,7 @@ int step_start_wait(struct context *context, const struct record *record, struct
 		return fail_with(report, "start-socket", EINVAL);
 	if (look_for_command(context, report) < 0 || let_go_of_caller(context, report) < 0)
 		return -1;
+	end_by_signals();
 	TRY(report, sync_send(context->sync, SYNC_CREATED, 0, -1, NULL));
 	while (context->starter < 0) {
 		TRY(report, TEMP_FAILURE_RETRY(poll(&waiting, 1, -1)));

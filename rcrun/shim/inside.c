@@ -143,8 +143,11 @@ int make_plain_inside(int root, const char *path)
 {
 	autoclose int made = make_directory(root, path, 0755, 0);
 
-	if (made < 0)
+	if (made < 0) {
+		if (errno == ENOENT)
+			errno = ELOOP; /* a link that leads nowhere is no less a link */
 		return -1;
+	}
 	return sys_openat2(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
 			   RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 }

@@ -14,6 +14,8 @@ void tty_raw(struct tty *tty)
 		return;
 	struct termios raw = tty->saved;
 	cfmakeraw(&raw);
+	if (tty->adds_returns)
+		raw.c_oflag = tty->saved.c_oflag;
 	tty->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 

@@ -94,8 +94,16 @@ static int join_process(struct context *context, const struct record *record, st
 	if (process_start(pid) != (unsigned long long)number(record->words[2]))
 		return fail_with(report, "pidfd_open", ESRCH);
 	uint64_t flags = other_namespaces(pid, record->words[3]);
-	if (flags & ~(uint64_t)CLONE_NEWCGROUP)
-		TRY(report, setns(process, (int)(flags & ~(uint64_t)CLONE_NEWCGROUP)));
+	uint64_t now = flags & ~(uint64_t)CLONE_NEWCGROUP;
+	if (now && setns(process, (int)now) < 0) {
+		if (errno != EPERM || !(now & CLONE_NEWUSER))
+			return fail(report, "setns");
+		/* one is not the user namespace's own: what we have rights over now comes before them */
+		for (uint64_t flag = 1; flag <= now; flag <<= 1)
+			if (flag & now && flag != CLONE_NEWUSER && setns(process, (int)flag) == 0)
+				now &= ~flag;
+		TRY(report, setns(process, (int)now));
+	}
 	if (flags & CLONE_NEWCGROUP) {
 		context->cgroup_join = record;
 		context->cgroup_ns = steal_fd(&process);
@@ -104,6 +112,19 @@ static int join_process(struct context *context, const struct record *record, st
 }
 
 enum { MOST_JOINS = 8 };
+enum turn { BEFORE, USER, AFTER };
+
+/* Closes the descriptor of a namespace that was entered; only a cgroup namespace's is left in the end. */
+static int take_turn(enum turn turn, int *fd, uint64_t flag)
+{
+	if (*fd < 0 || flag == CLONE_NEWCGROUP || (turn == USER) != (flag == CLONE_NEWUSER))
+		return 0;
+	if (setns(*fd, (int)flag) < 0)
+		return turn == BEFORE && errno == EPERM ? 0 : -1;
+	(void)close(*fd);
+	*fd = -1;
+	return 0;
+}
 
 /* All are opened before one is entered: afterwards the paths may show something else. */
 static int join_paths(struct context *context, struct report *report)
@@ -123,21 +144,17 @@ static int join_paths(struct context *context, struct report *report)
 		if (fds[count++] < 0)
 			return fail(report, "open");
 	}
-	/* the user namespace first: it gives the rights over the others */
-	for (int user = 1; user >= 0; user--)
+	/* those that we have rights over, the user namespace, and those that it gives the rights over */
+	for (enum turn turn = BEFORE; turn <= AFTER; turn++)
 		for (int i = 0; i < count; i++) {
-			uint64_t flag = namespace_flags(joins[i]->words[1]);
-			if ((flag == CLONE_NEWUSER) != (user == 1) || flag == CLONE_NEWCGROUP)
-				continue;
 			report->step = joins[i]->index;
-			TRY(report, setns(fds[i], (int)flag));
+			if (take_turn(turn, &fds[i], namespace_flags(joins[i]->words[1])) < 0)
+				return fail(report, "setns");
 		}
 	for (int i = 0; i < count; i++)
-		if (namespace_flags(joins[i]->words[1]) == CLONE_NEWCGROUP) {
+		if (fds[i] >= 0) {
 			context->cgroup_join = joins[i];
 			context->cgroup_ns = fds[i];
-		} else {
-			(void)close(fds[i]);
 		}
 	report->step = -1;
 	report->word = 0;
@@ -312,6 +329,7 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent)
 		.plan = plan,
 		.sync = sync,
 		.root = -1,
+		.empty = -1,
 		.console = -1,
 		.listener = listener,
 		.agent = agent,

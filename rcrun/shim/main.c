@@ -37,6 +37,7 @@ static int be_client(const struct plan *plan, int socket)
 		.err = strchr(settings->streams, 'e'),
 		.sig_proxy = settings->sig_proxy,
 		.terminal = settings->terminal,
+		.adds_returns = settings->plain_newlines,
 		.redraw = settings->session == SESSION_ATTACH,
 		.detach_keys = keys,
 		.detach_key_count = detach_keys(settings->detach_keys, keys),

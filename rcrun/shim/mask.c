@@ -39,6 +39,17 @@ static int mask_file(int target, struct report *report)
 	return 0;
 }
 
+/* One empty file system for all: each would cost the kernel a superblock. */
+static int cover(const struct context *context, int target, struct report *report)
+{
+	autoclose int tree = sys_open_tree(context->empty, "", O_CLOEXEC | TREE_CLONE | TREE_EMPTY);
+
+	if (tree < 0)
+		return fail(report, "open_tree");
+	TRY(report, sys_move_mount(tree, target));
+	return 0;
+}
+
 int step_mask(struct context *context, const struct record *record, struct report *report)
 {
 	struct stat status;
@@ -50,8 +61,11 @@ int step_mask(struct context *context, const struct record *record, struct repor
 	TRY(report, fstat(target, &status));
 	if (!S_ISDIR(status.st_mode))
 		return mask_file(target, report);
+	if (context->empty >= 0)
+		return cover(context, target, report);
 	fd_path(target, path);
 	TRY(report,
 	    mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0k"));
-	return 0;
+	context->empty = open_inside(context->root, record->words[1], O_PATH);
+	return context->empty < 0 ? fail(report, "openat2") : 0;
 }

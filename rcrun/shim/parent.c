@@ -234,6 +234,8 @@ static int on_console(int master, struct report *report)
 		(void)ioctl(fd, TIOCGWINSZ, &size);
 	if (size.ws_row && size.ws_col)
 		(void)ioctl(master, TIOCSWINSZ, &size);
+	if (settings->console_socket || settings->plain_newlines)
+		plain_newlines(master);
 	if (!settings->console_socket) {
 		parent.relay.terminal = master;
 		return 0;
@@ -242,7 +244,6 @@ static int on_console(int master, struct report *report)
 	autoclose int agent = connect_stream(settings->console_socket);
 	if (agent < 0)
 		return fail_setting(report, "console-socket", "connect");
-	plain_newlines(console);
 	TRY(report, send_fd(agent, "/dev/ptmx", 9, console));
 	return 0;
 }
@@ -337,8 +338,13 @@ static int launch(struct report *report)
 static void run_on_exit(bool trees)
 {
 	const struct plan *plan = parent.plan;
-	struct context context = {
-		.plan = plan, .root = -1, .sync = -1, .console = -1, .listener = -1, .starter = -1};
+	struct context context = {.plan = plan,
+				  .root = -1,
+				  .empty = -1,
+				  .sync = -1,
+				  .console = -1,
+				  .listener = -1,
+				  .starter = -1};
 	struct report report;
 
 	for (int i = plan->first_on_exit; i < plan->count; i++) {

@@ -160,6 +160,7 @@ void signal_init(const struct relay *relay, int number);
 
 struct tty {
 	bool raw;
+	bool adds_returns; /* to newlines, since the container's terminal does not */
 	struct termios saved;
 };
 
@@ -185,9 +186,10 @@ size_t detach_release(struct detach *detach, char *out);
 
 struct client_options {
 	bool in, out, err;
-	bool sig_proxy; /* signals are the container's; else they act on the client */
-	bool terminal;  /* the container has a terminal: raw mode, sizes, detach keys */
-	bool redraw;    /* what runs there is to show itself again */
+	bool sig_proxy;    /* signals are the container's; else they act on the client */
+	bool terminal;     /* the container has a terminal: raw mode, sizes, detach keys */
+	bool adds_returns; /* our own terminal, before newlines */
+	bool redraw;       /* what runs there is to show itself again */
 	const unsigned char *detach_keys;
 	size_t detach_key_count; /* 0: none; at most DETACH_KEYS_MAX */
 };

@@ -1,15 +1,15 @@
 /* Steps that make the root and make it the root. */
 
+#include "mount.h"
 #include "shim.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
-
-enum { ATTR_RDONLY = 1, ATTR_NODEV = 4 };
 
 uint64_t propagation_of(const char *word, bool *recursive)
 {
@@ -206,9 +206,78 @@ int step_pivot(struct context *context, const struct record *record, struct repo
 	return 0;
 }
 
+/* Paths in mountinfo have spaces and the like as three octal digits. */
+static void unescape(char *path)
+{
+	char *to = path;
+
+	for (const char *from = path; *from; to++) {
+		if (*from == '\\' && from[1] && from[2] && from[3]) {
+			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+/* The path of a procfs or sysfs that is not the container's, or NULL. Changes the line. */
+static char *hosts_view(char *line, const char *root)
+{
+	char *type = strstr(line, " - "), *path = line;
+	size_t length = strlen(root);
+
+	for (int field = 1; path && field < 5; field++)
+		if ((path = strchr(path, ' ')))
+			path++;
+	if (!type || !path || path > type)
+		return NULL;
+	if (strncmp(type, " - proc ", 8) != 0 && strncmp(type, " - sysfs ", 9) != 0)
+		return NULL;
+	path[strcspn(path, " ")] = '\0';
+	unescape(path);
+	bool inside = strncmp(path, root, length) == 0 && (path[length] == '/' || !path[length]);
+	return inside ? NULL : path;
+}
+
+/*
+ * Without pivot_root what was mounted before stays, beneath the root and out of reach. As long as there is a whole
+ * procfs or sysfs among it, the kernel lets a user namespace inside mount a new one, without what is masked.
+ */
+static int hide_the_kernel(const struct context *context, struct report *report)
+{
+	static char mounts[1 << 20];
+	char root[PATH_MAX], link[32], *rest = mounts, *line;
+	size_t used = 0;
+	ssize_t got;
+
+	fd_path(context->root, link);
+	ssize_t length = readlink(link, root, sizeof(root) - 1);
+	autoclose int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (length < 0 || fd < 0)
+		return fail(report, "open");
+	root[length] = '\0';
+	while ((got = TEMP_FAILURE_RETRY(read(fd, mounts + used, sizeof(mounts) - 1 - used))) > 0)
+		used += (size_t)got;
+	if (got < 0 || used == sizeof(mounts) - 1)
+		return fail_with(report, "read", got < 0 ? errno : E2BIG);
+	while ((line = strsep(&rest, "\n"))) {
+		const char *path = hosts_view(line, root);
+
+		if (!path || umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == ENOENT)
+			continue;
+		/* it came along from a namespace of more rights: covered it is as good as gone */
+		TRY(report, mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0k"));
+	}
+	return 0;
+}
+
 int step_move_root(struct context *context, const struct record *record, struct report *report)
 {
 	(void)record;
+	if (hide_the_kernel(context, report) < 0)
+		return -1;
 	TRY(report, fchdir(context->root));
 	TRY(report, mount(".", "/", NULL, MS_MOVE, NULL));
 	TRY(report, chroot("."));

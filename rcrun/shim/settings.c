@@ -38,6 +38,12 @@ static void set_sig_proxy(struct settings *s, const struct record *r)
 	(void)r;
 	s->sig_proxy = true;
 }
+static void set_plain_newlines(struct settings *s, const struct record *r)
+{
+	(void)r;
+	s->plain_newlines = true;
+}
+
 static void set_stdin(struct settings *s, const struct record *r)
 {
 	(void)r;
@@ -172,6 +178,7 @@ const struct setting settings_table[] = {
 	{"on-failure", "pw*", set_on_failure},
 	{"terminal", "nn", set_terminal},
 	{"console-socket", "p", set_console_socket},
+	{"plain-newlines", "", set_plain_newlines},
 	{"stdin", "", set_stdin},
 	{"log", "pdn", set_log},
 	{"attach", "p", set_attach},

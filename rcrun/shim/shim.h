@@ -89,6 +89,7 @@ struct settings {
 	const char *id;
 	int report_fd, lock_fd, scope_fd;
 	bool monitor, detach, foreground, sig_proxy, terminal, open_stdin, await_helpers;
+	bool plain_newlines;
 	const char *streams, *detach_keys;
 	unsigned short rows, columns;
 	const char *console_socket, *log_path, *attach_path, *state_path, *exit_path, *pid_path;
@@ -134,6 +135,7 @@ struct context {
 	const struct plan *plan;
 	int sync;          /* to the parent, -1 in on-exit steps */
 	int root;          /* O_PATH descriptor of the root, -1 before it is made */
+	int empty;         /* of a masked directory, -1 before there is one */
 	int console;       /* slave of the terminal, -1: none */
 	int listener;      /* the start socket, listening */
 	int starter;       /* connection of who started us */

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,48 @@ def test_every_command_has_help(bundle: Bundle, command: str) -> None:
 
 def test_help_of_the_whole(bundle: Bundle) -> None:
     assert "create" in bundle.runtime("--help").check().out
+
+
+# Every option of runc and crun, by command; what other engines' callers may write.
+OPTIONS = {
+    "": "--root=DIR --log=F --log-format=json --log-level=debug --debug --systemd-cgroup "
+    "--cgroup-manager=cgroupfs --rootless=auto --criu=PATH -v -V --version",
+    "create": "-b=D --bundle=D -f=F --config=F --console-socket=S --pid-file=F --pidfd-socket=S "
+    "--preserve-fds=1 --no-pivot --no-new-keyring --no-subreaper",
+    "run": "-b=D --bundle=D -f=F --config=F --console-socket=S --pid-file=F --pidfd-socket=S "
+    "--preserve-fds=1 --no-pivot --no-new-keyring --no-subreaper --keep -d --detach",
+    "exec": "--console-socket=S --pidfd-socket=S --cwd=D -e=A=1 --env=A=1 -t --tty --tty=true "
+    "-u=1:2 --user=1 -g=3 --additional-gids=3 -p=F --process=F -d --detach --pid-file=F "
+    "--process-label=L --apparmor=P --no-new-privs -c=CAP_KILL --cap=CAP_KILL "
+    "--preserve-fds=1 --cgroup=/x --ignore-paused",
+    "kill": "-a --all -r --regex",
+    "delete": "-f --force -r --regex",
+    "list": "-f=json --format=json -q --quiet",
+    "ps": "-f=json --format=table",
+    "spec": "-b=D --bundle=D -f=F --file=F --rootless",
+}
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_every_option_is_understood(command: str) -> None:
+    """By the parser that is asked first, or by click: none is an unknown option to both."""
+    from rcrun_cli import oci
+
+    program = oci.program()
+    row = program.row(command)
+    known = (program.load(row) if row else oci.rcrun_oci).table()
+    for word in OPTIONS[command].split():
+        name, equals, _ = word.partition("=")
+        assert name in known, f"{command} {name}"
+        assert known[name].is_flag == (not equals or word == "--tty=true"), word
+
+
+@pytest.mark.parametrize("command", ["checkpoint", "restore"])
+def test_checkpoints_are_refused_with_the_reason(bundle: Bundle, command: str) -> None:
+    result = bundle.runtime(command, "--image-path", "x", "--leave-running", bundle.id)
+    assert (result.status, result.out) == (1, "")
+    assert f"cannot {command} a container: rcrun-oci does not support checkpoint" in result.err
+    assert "hint: " in result.err
 
 
 @pytest.mark.parametrize(
@@ -136,6 +180,32 @@ def test_the_log_in_json(bundle: Bundle) -> None:
     assert entry["level"] == "error"
     assert entry["msg"] == 'container "nothing" does not exist'
     assert entry["time"].endswith("Z")
+
+
+def test_the_log_in_a_named_file(bundle: Bundle) -> None:
+    bundle.runtime("--log", f"file:{bundle.dir}/log", "state", "nothing")
+    assert "level=error" in (bundle.dir / "log").read_text(encoding="utf-8")
+
+
+def test_an_unknown_place_for_the_log(bundle: Bundle) -> None:
+    result = bundle.runtime("--log=smoke:/signals", "list")
+    assert (result.status, result.out) == (1, "")
+    assert 'unknown log destination "smoke:/signals"\nhint: write [file:]PATH' in result.err
+
+
+def test_the_log_in_the_journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from rcrun_cli import oci_log
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(tmp_path / "journal"))
+        monkeypatch.setattr(oci_log, "_JOURNAL", str(tmp_path / "journal"))
+        monkeypatch.setattr(oci_log, "_SYSLOG", str(tmp_path / "journal"))
+        oci_log.write("journald:box", "error", "two\nlines", "")
+        head, _, field = journal.recv(4096).partition(b"MESSAGE\n")
+        assert head == b"PRIORITY=3\nSYSLOG_IDENTIFIER=box\n"
+        assert field == b"\x09\0\0\0\0\0\0\0two\nlines\n"
+        oci_log.write("syslog:box", "warning", "words", "")
+        assert journal.recv(4096) == b"<12>box: words"
 
 
 def test_the_log_as_text(bundle: Bundle) -> None:

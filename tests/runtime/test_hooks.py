@@ -123,14 +123,32 @@ def test_a_failure_of_start_container(bundle: Bundle, ours: None) -> None:
     assert bundle.said() == ""
 
 
-def test_a_failure_of_poststart_stops_the_container(bundle: Bundle, ours: None) -> None:
+def test_a_failure_of_poststart_deletes_the_container(bundle: Bundle, ours: None) -> None:
     add_hook(bundle, "poststart", "exit 3")
     bundle.args("sleep", "30")
     assert bundle.create().status == 0
     result = bundle.runtime("start", bundle.id)
     assert result.status == 1
     assert "error running poststart hook #0:" in result.err
-    bundle.status_soon("stopped")
+    assert bundle.runtime("state", bundle.id).status == 1
+
+
+def test_without_an_environment_they_have_ours(bundle: Bundle, ours: None) -> None:
+    log = log_of(bundle)
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", f'echo "$OUTSIDE:$A" >> {log}']}
+    inside = {"path": "/init", "args": ["init", "env"]}
+    bundle.config["hooks"] = {"createRuntime": [hook], "startContainer": [inside]}
+    bundle.process(env=["A=1", "PATH=/"]).args("true")
+    bundle.write()
+    result = bundle.runtime("run", "-b", str(bundle.dir), bundle.id, env={"OUTSIDE": "2"})
+    assert result.check().err == ""
+    assert log.read_text(encoding="utf-8") == "2:\n"
+
+
+def test_create_container_stands_in_the_root(bundle: Bundle) -> None:
+    add_hook(bundle, "createContainer", "echo x > ./made-here")
+    bundle.run().check()
+    assert (bundle.dir / "rootfs/made-here").exists()
 
 
 def test_a_failure_of_poststop_is_a_warning(bundle: Bundle, ours: None) -> None:

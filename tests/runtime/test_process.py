@@ -130,6 +130,24 @@ def test_capabilities_without_ambient_end_with_the_user(bundle: Bundle) -> None:
     assert int(field(status, "CapBnd"), 16) == 1 << 5
 
 
+def test_what_cannot_be_given_is_told(bundle: Bundle, ours: None) -> None:
+    wanted = {"bounding": ["CAP_FLY", "CAP_KILL"], "ambient": ["CAP_CHOWN"]}
+    bundle.process(capabilities=wanted).args("cat", "/proc/self/status")
+    result = bundle.run().check()
+    assert int(field(result.out, "CapBnd"), 16) == 1 << 5
+    unknown, lost = result.err.splitlines()
+    assert 'level=warning msg="unknown capability \\"CAP_FLY\\"' in unknown
+    assert "can't raise ambient capability CAP_CHOWN: " in lost
+    quiet = bundle.runtime("--log-level=error", "run", "-b", str(bundle.dir), bundle.id).check()
+    assert quiet.err == ""
+
+
+def test_a_variable_is_there_once(bundle: Bundle) -> None:
+    bundle.process(env=["A=1", "PATH=/", "A=2"])
+    assert "A=2" in bundle.output("env").splitlines()
+    assert "A=1" not in bundle.output("env").splitlines()
+
+
 @pytest.mark.parametrize("value", [True, False])
 def test_no_new_privileges(bundle: Bundle, value: bool) -> None:
     bundle.process(noNewPrivileges=value)

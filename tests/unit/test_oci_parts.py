@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from rcrun.cgroup.delegated import MOUNT
 from rcrun.errors import InvalidInput
 from rcrun.runtime import groups, plan_resources
-from rcrun.runtime.bundle import merged
+from rcrun.runtime.bundle import merged, with_environment
 from rcrun.runtime.execute import Changes, process_of
 from rcrun.runtime.state import check_id
 from rcrun_cli.commands_oci.update import from_options
@@ -149,3 +150,41 @@ def test_options_of_an_update() -> None:
         "cpu": {"cpus": "0-1"},
         "pids": {"limit": 0},
     }
+
+
+def test_an_exec_is_scheduled_as_the_container() -> None:
+    spec: Any = {"process": {**SPEC["process"], "scheduler": {"policy": "SCHED_BATCH"}}}
+    process = process_of(spec, Changes(["x"]))
+    assert process["scheduler"] == {"policy": "SCHED_BATCH"}
+    assert "noNewPrivileges" not in process
+
+
+def test_a_capability_of_an_exec_is_ambient_where_it_is_inherited() -> None:
+    sets = {"inheritable": ["CAP_KILL"], "ambient": ["CAP_CHOWN"]}
+    spec: Any = {"process": {**SPEC["process"], "capabilities": sets}}
+    given = process_of(spec, Changes(["x"], capabilities=["kill", "CAP_FLY"]))["capabilities"]
+    assert given["bounding"] == ["CAP_KILL", "CAP_FLY"]
+    assert given["ambient"] == ["CAP_CHOWN", "CAP_KILL"]
+
+
+def test_readiness_is_told_to_the_hosts_socket(tmp_path: Path) -> None:
+    socket = tmp_path / "notify.sock"
+    socket.touch()
+    spec: Any = {"process": {"env": ["HOME=/"]}, "root": {"path": "r"}}
+    made = with_environment(spec, str(tmp_path), {"NOTIFY_SOCKET": str(socket)})
+    assert made["process"]["env"] == ["HOME=/", f"NOTIFY_SOCKET={socket}/notify"]
+    [mount] = made["mounts"]
+    assert (mount["source"], mount["destination"]) == (str(socket), f"{socket}/notify")
+    assert "mounts" not in with_environment(spec, str(tmp_path), {"NOTIFY_SOCKET": "@abstract"})
+
+
+def test_the_environment_of_hooks(tmp_path: Path) -> None:
+    hooks = {
+        "prestart": [{"path": "/a"}, {"path": "/b", "env": []}],
+        "startContainer": [{"path": "/c"}],
+    }
+    spec: Any = {"process": {"env": ["HOME=/"]}, "root": {"path": "r"}, "hooks": hooks}
+    made = with_environment(spec, str(tmp_path), {"X": "1"})["hooks"]
+    assert [hook["env"] for hook in made["prestart"]] == [["X=1"], []]
+    assert [hook["env"] for hook in made["startContainer"]] == [["HOME=/"]]
+    assert "env" not in spec["hooks"]["prestart"][0]

@@ -364,3 +364,18 @@ def test_a_readonly_mount_is_closed_once_what_is_in_it_has_its_place(
         assert before(plan, "symlink", "remount")
         assert before(plan, "remount", "ready")
         assert "ro" not in records(plan, "mount", "bind")[0][-2].split(",")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("kernel.hostname", "x", 'use the field "hostname"'),
+        ("kernel/domainname", "x", '"domainname" differ'),
+    ],
+)
+def test_names_that_two_fields_give(name: str, value: str, message: str) -> None:
+    spec = spec_of(domainname="y")
+    spec["linux"]["sysctl"] = {name: value}
+    with pytest.raises(InvalidInput) as caught:
+        plan_of(spec)
+    assert message in f"{caught.value.message} {caught.value.hint}"

@@ -16,7 +16,7 @@ def kill(container: str, signal: str, everyone: bool, regex: bool) -> int:
     from rcrun.formats.signals import parse
     from rcrun.runtime.lifecycle import kill as kill_container
 
-    number = parse(signal)
+    number = parse(signal) if signal.strip("0") else 0  # 0 only asks whether it runs, as kill(2)
     if not regex:
         kill_container(oci.container(container), number, everyone=everyone)
         return 0

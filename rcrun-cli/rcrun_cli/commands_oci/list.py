@@ -29,7 +29,7 @@ def list_(quiet: bool, form: str) -> None:
         except NotFound:
             continue  # deleted meanwhile
     if form == "json":
-        sys.stdout.write(dump_json(states) + "\n")
+        sys.stdout.write(dump_json(states, ordered=False) + "\n")
         return
     rows = [HEADER, *(tuple(str(state[key.lower()]) for key in HEADER) for state in states)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]

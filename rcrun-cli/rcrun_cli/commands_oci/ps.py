@@ -18,8 +18,8 @@ def ps(container: str, args: tuple[str, ...], form: str) -> None:
     from rcrun.runtime.members import members, table
 
     found = oci.container(container)
-    found.record()
+    pids = members(found) if found.status() != "stopped" else []
     if form == "json":
-        sys.stdout.write(dump_json(members(found)) + "\n")
+        sys.stdout.write(dump_json(pids) + "\n")
     else:
-        sys.stdout.write(table(found, list(args)))
+        sys.stdout.write(table(pids, list(args)))

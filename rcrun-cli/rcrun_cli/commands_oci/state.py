@@ -20,7 +20,7 @@ def state(container: str) -> None:
     """Print the state of a container as JSON."""
     from rcrun.files import dump_json
 
-    sys.stdout.write(dump_json(settled(oci.container(container))) + "\n")
+    sys.stdout.write(dump_json(settled(oci.container(container)), ordered=False) + "\n")
 
 
 def settled(container: Container) -> dict[str, Any]:
