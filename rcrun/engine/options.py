@@ -79,8 +79,17 @@ def pairs(words: Iterable[str], flag: str, *, bare: bool = True) -> dict[str, st
         key, equals, value = word.partition("=")
         if not key or not (equals or bare):
             raise InvalidInput(f'invalid {flag} "{word}"', "write KEY=VALUE")
+        _check_text(word, flag)
         found[key] = value
     return found
+
+
+def _check_text(word: str, flag: str) -> None:
+    """It goes into JSON, which has no other bytes."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f'invalid {flag} "{word}": it is not UTF-8') from None
 
 
 def strings(value: object, what: str) -> list[str]:

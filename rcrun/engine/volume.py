@@ -143,14 +143,14 @@ def _has_driver(store: Store, record: Record, used: Users, value: str) -> bool:
 
 
 def _is_dangling(store: Store, record: Record, used: Users, value: str) -> bool:
-    return (record["name"] not in used) == _truth("dangling", value)
+    return (record["name"] not in used) == truth("dangling", value)
 
 
 def _is_anonymous(store: Store, record: Record, used: Users, value: str) -> bool:
-    return bool(record["anonymous"]) == _truth("anonymous", value)
+    return bool(record["anonymous"]) == truth("anonymous", value)
 
 
-def _truth(key: str, value: str) -> bool:
+def truth(key: str, value: str) -> bool:
     if value.lower() not in ("true", "1", "t", "false", "0", "f"):
         raise InvalidInput(f'invalid filter "{key}={value}": it is true or false')
     return value.lower() in ("true", "1", "t")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rcrun.storage.containers import Container
 
 
+PRUNE_FILTERS = ("label", "label!", "until", "anonymous")
+
+
 class VolumeRemoval:
     """Takes volumes one by one; `finish` then removes the files of all of them in one go."""
 
@@ -78,17 +81,16 @@ def prune(
 ) -> tuple[list[str], int]:
     """Unused volumes, without `everything` the anonymous ones: the names of what went, and how many bytes they had."""
     from rcrun.engine.ps import tree_size
-    from rcrun.engine.volume import matching
+    from rcrun.engine.volume import matching, truth
 
-    words = [word for word in filters if word not in ("all=1", "all=true", "all")]
-    everything = everything or len(words) < len(filters)
+    words = [word for word in filters if not word.startswith("all=")]
+    for word in filters:
+        if word.startswith("all="):
+            everything = truth("all", word[4:]) or everything
     found = matching(context.store, words, known=PRUNE_FILTERS)
     names = [str(each["name"]) for each in found if everything or each["anonymous"]]
     # What a container is being made with is not unused: nobody waits for that.
     taken = volumes.take_unused(context.store, names, wait=False)
-    size = sum(tree_size(path) for path in taken.values())
+    size = sum(tree_size(f"{path}/_data") for path in taken.values())
     remove_trees(context, list(taken.values()))
     return sorted(taken), size
-
-
-PRUNE_FILTERS = ("label", "label!", "until", "anonymous")

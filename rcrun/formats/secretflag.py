@@ -26,7 +26,11 @@ class SecretRequest:
 
 def check_name(name: str) -> str:
     """As podman has it; a name becomes a directory of the store."""
-    if not 0 < len(name.encode("utf-8", "surrogateescape")) <= LONGEST_NAME:
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("invalid secret name: it is not UTF-8") from None
+    if not 0 < length <= LONGEST_NAME:
         raise InvalidInput(
             f'invalid secret name "{name[:40]}": it has 1 to {LONGEST_NAME} characters'
         )

@@ -105,7 +105,7 @@ def _write(store: Store, record: Record) -> None:
     scratch = Scratch(store, "secret")
     scratch.make_file(0o600)
     try:
-        write_all(scratch.fd, (dump_json(record) + "\n").encode("utf-8", "surrogateescape"))
+        write_all(scratch.fd, (dump_json(record) + "\n").encode())
         os.fdatasync(scratch.fd)
         scratch.move_to(path_of(store, record["name"]))
     except BaseException:

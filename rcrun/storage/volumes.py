@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 BATCH = 200  # volumes that are locked at once: each takes a descriptor
+MOST_SWEEPS = 100
 
 
 def data_dir(store: Store, name: str) -> str:
@@ -40,12 +41,16 @@ def find(store: Store, name: str) -> Record | None:
         return None
     folder = store.volume_dir(name)
     try:
-        record: Record | None = read_json_or_none(f"{folder}/volume.json")
+        record = read_json_or_none(f"{folder}/volume.json")
     except ValueError:
         record = None  # damaged: the files are there all the same
-    if isinstance(record, dict) or os.path.isdir(f"{folder}/_data"):
-        return {**_bare_record(folder, name), **(record or {}), "name": name}
-    return None
+    if not isinstance(record, dict) and not os.path.isdir(f"{folder}/_data"):
+        return None
+    try:
+        bare = _bare_record(folder, name)
+    except FileNotFoundError:
+        return None  # removed while we looked
+    return {**bare, **record, "name": name} if isinstance(record, dict) else bare
 
 
 def _bare_record(folder: str, name: str) -> Record:
@@ -79,15 +84,8 @@ def save(store: Store, record: Record) -> None:
 
 def every(store: Store) -> list[Record]:
     """Sorted by name."""
-    found = [_find_or_gone(store, name) for name in subdirectories(store.path("volumes"))]
+    found = [find(store, name) for name in subdirectories(store.path("volumes"))]
     return sorted((record for record in found if record is not None), key=lambda r: str(r["name"]))
-
-
-def _find_or_gone(store: Store, name: str) -> Record | None:
-    try:
-        return find(store, name)
-    except FileNotFoundError:
-        return None  # removed while we looked
 
 
 def make(
@@ -245,8 +243,14 @@ def discard(lock: VolumeLock, trash_dir: str = "") -> str:
     """Into the trash, or a directory of its own in it; what is to be removed. The caller holds the lock alone."""
     store = lock.store
     folder = trash_dir or store.trash_dir()
-    make_private_dir(folder)
     # A name of its own: the volume's can be used again before the files of the last one are gone.
     trashed = f"{folder}/volume.{os.urandom(6).hex()}"
-    os.rename(store.volume_dir(lock.name), trashed)
+    for attempt in range(MOST_SWEEPS):
+        make_private_dir(folder)
+        try:
+            os.rename(store.volume_dir(lock.name), trashed)
+            break
+        except FileNotFoundError:
+            if attempt == MOST_SWEEPS - 1:
+                raise  # else somebody sweeps the trash, and took the directory
     return trashed

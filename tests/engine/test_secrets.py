@@ -51,8 +51,7 @@ def test_create_list_inspect(rcrun: Any) -> None:
         == "pw file b\n"
     )
     assert (
-        "Name:            pw\nLabels:\n - a=b\n"
-        in rcrun("secret", "inspect", "--pretty", "pw").out
+        "Name:            pw\nLabels:\n - a=b\n" in rcrun("secret", "inspect", "--pretty", "pw").out
     )
 
 

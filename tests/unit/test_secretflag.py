@@ -67,7 +67,7 @@ def test_names(name: str) -> None:
     assert secretflag.check_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a,b", "a=b", "a\0b", "a" * 254])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a,b", "a=b", "a\0b", "a" * 254, "\udcff"])
 def test_no_names(name: str) -> None:
     with pytest.raises(InvalidInput, match="invalid secret name"):
         secretflag.check_name(name)
