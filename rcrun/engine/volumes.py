@@ -139,7 +139,14 @@ def _begins(record: volumes.Record, use: VolumeUse, lowers: Sequence[str]) -> bo
         return True
     if not _is_empty(use.place):
         return False
-    return bool(record["needs_copy_up"] or list_dir(lowers, use.destination))
+    return bool(record["needs_copy_up"]) or _has_files(lowers, use.destination)
+
+
+def _has_files(lowers: Sequence[str], path: str) -> bool:
+    try:
+        return bool(list_dir(lowers, path))
+    except PermissionError:
+        return True  # closed to us, but not to the container's root: whoever fills will see
 
 
 def _is_empty(path: str) -> bool:
