@@ -55,7 +55,6 @@ ABSENT: dict[str, str] = {
     "save": _COPY_OUT,
     "scout": "",
     "search": "search with a browser",
-    "secret": "give a file: -v FILE:/run/secrets/NAME:ro",
     "service": "",
     "stack": "",
     "stats": "see rcrun top NAME",
@@ -65,7 +64,10 @@ ABSENT: dict[str, str] = {
     "system prune": "see rcrun container prune, and rcrun rmi NAME",
     "trust": "",
     "update": "",
-    "volume": "volumes are made by run -v NAME:/PLACE; they are folders below ~/.local/share/rcrun/volumes",
+    "volume mount": "the files are in the folder that rcrun volume inspect -f {{.Mountpoint}} NAME prints",
+    "volume reload": "",
+    "volume unmount": "",
+    "volume update": "",
 }
 
 

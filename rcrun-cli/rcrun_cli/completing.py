@@ -1,4 +1,4 @@
-"""What the shell offers for an argument: names of containers and images, by what the argument is called."""
+"""What the shell offers for an argument: names of containers, images, volumes and secrets, by what the argument is called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def completer(argument: str) -> Completer | None:
     """None: the shell offers files."""
-    names = {"container": containers, "image": images}.get(argument.removesuffix("s"))
+    kinds = {"container": containers, "image": images, "secret": secrets, "volume": volumes}
+    names = kinds.get(argument.removesuffix("s"))
     if names is None:
         return None
 
@@ -43,6 +44,18 @@ def images(store: Store) -> list[str]:
 
     names = [name_of(entry) for entry in references(store)]
     return [familiar(parse(name)) for name in names if name]
+
+
+def volumes(store: Store) -> list[str]:
+    from rcrun.storage.volumes import every
+
+    return [record["name"] for record in every(store)]
+
+
+def secrets(store: Store) -> list[str]:
+    from rcrun.storage.secrets import every
+
+    return [record["name"] for record in every(store)]
 
 
 def _store(ctx: click.Context) -> Store:

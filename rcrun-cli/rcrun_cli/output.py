@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from rcrun.formats.template import Template
 
 # How the names that rcrun answers to differ. `error`: how a line on stderr begins; `failure_status`: of
-# commands that name none; `slash`: names in inspect begin with one; `pull_on_stdout`: progress of pull.
+# commands that name none; `slash`: names in inspect begin with one; `pull_on_stdout`: progress of pull;
+# `existing_volume`: to create a volume that is there is no error.
 PERSONALITIES: dict[str, dict[str, Any]] = {
     "rcrun": {
         "error": "rcrun: error: ", "failure_status": 1, "slash": True, "pull_on_stdout": False,
-        "json_lines": True,
+        "json_lines": True, "existing_volume": True,
     },
     "docker": {
         "error": "docker: ", "failure_status": 1, "slash": True, "pull_on_stdout": True,
-        "json_lines": True,
+        "json_lines": True, "existing_volume": True,
     },
     "podman": {
         "error": "Error: ", "failure_status": 125, "slash": False, "pull_on_stdout": False,
-        "json_lines": False,
+        "json_lines": False, "existing_volume": False,
     },
 }  # fmt: skip
 
@@ -41,7 +42,7 @@ def complain(message: str, hint: str | None = None) -> None:
     """An error, on stderr."""
     before = trait("error")
     if settings.personality == "docker" and message.startswith(
-        ("no such container", "no such image")
+        ("no such container", "no such image", "no such volume")
     ):
         before, message = "Error response from daemon: ", f"N{message[1:]}"  # what scripts look for
     tell(f"{before}{message}" + (f"\nhint: {hint}" if hint else ""))
@@ -219,6 +220,17 @@ def ago(seconds: float) -> str:
     from rcrun.formats.duration import words_of
 
     return f"{words_of(max(0.0, seconds))} ago"
+
+
+def confirmed(warning: str) -> bool:
+    """Ask on the terminal, as docker does; where there is none nobody can be asked."""
+    if not is_terminal(0):
+        from rcrun.errors import InvalidInput
+
+        raise InvalidInput("nobody can be asked: standard input is no terminal", "add --force")
+    sys.stderr.write(f"WARNING! {warning}\nAre you sure you want to continue? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def short_id(container_id: str, *, whole: bool = False) -> str:

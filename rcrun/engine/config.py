@@ -171,6 +171,7 @@ def _asked_records(options: Options, image: ContainerConfig) -> dict[str, Any]:
         "user": str(image.get("User") or "" if user is None else user),
         "exposed": sorted(_exposed(options, image)),
         "userns": options.get("userns") or "",
+        "volumes_from": list(options.get("volumes_from") or ()),
     }
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # What shapes the root, the namespaces or the mounts, which are the bundle's to say.
 _NOT_WITH_BUNDLE = (
     "device", "dns", "dns_option", "dns_search", "add_host", "group_add", "ipc", "pid", "platform",
-    "privileged", "publish", "publish_all", "read_only", "security_opt", "shm_size", "sysctl", "tz",
+    "privileged", "publish", "publish_all", "read_only", "secret", "security_opt", "shm_size", "sysctl", "tz",
     "ulimit", "userns", "uts", "cgroupns", "entrypoint", "memory", "cpus", "pids_limit", "umask",
 )  # fmt: skip
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from rcrun.engine.config_secrets import SecretUse
+    from rcrun.engine.config_volumes import VolumeUse
     from rcrun.engine.facts import Facts
     from rcrun.engine.options import Options
     from rcrun.formats import spec
@@ -30,30 +32,17 @@ BOUND_FILES = {
 }
 
 
-class VolumeUse:
-    """A volume that a container needs; it is made, and filled from the image, if it does not exist."""
-
-    __slots__ = ("anonymous", "chown", "copy_up", "destination", "labels", "name")
-
-    def __init__(
-        self, name: str, mount: Mount, *, anonymous: bool, chown: tuple[int, int] | None
-    ) -> None:
-        self.name = name
-        self.destination = mount.destination
-        self.anonymous = anonymous
-        self.copy_up = mount.decided.get("copy") != "nocopy"
-        self.labels = mount.labels
-        self.chown = chown
-
-
 class Mounts:
     """`documents` for config.json, `records` for container.json; the rest is to be made before the start."""
 
-    __slots__ = ("chowns", "documents", "make_dirs", "records", "volumes", "warnings")
+    __slots__ = (
+        "chowns", "documents", "make_dirs", "records", "secrets", "volumes", "warnings",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.documents: list[spec.Mount] = []
         self.records: list[dict[str, Any]] = []
+        self.secrets: list[SecretUse] = []
         self.volumes: list[VolumeUse] = []
         self.make_dirs: list[str] = []
         self.chowns: list[tuple[str, int, int]] = []
@@ -72,7 +61,11 @@ def mounts(
     wanted = asked(options, image, facts)
     for mount in wanted:
         add(result, mount, facts, user)
-    taken = {mount.destination for mount in wanted}
+    if options.get("secret"):
+        from rcrun.engine.config_secrets import add_secrets
+
+        add_secrets(result, options["secret"], facts, {mount.destination for mount in wanted})
+    taken = {entry["destination"] for entry in result.documents}
     ours = [entry for entry in _defaults(options, facts) if not _is_covered(entry, taken)]
     bound = [
         _mount(BOUND_FILES[name], "bind", f"{facts.container_dir}/{name}", ["bind", "rprivate"])
@@ -155,11 +148,14 @@ def _ipc(options: Options, facts: Facts) -> list[spec.Mount]:
 
 
 # The options that bring a mount.
-_ASKING = ("volume", "mount", "tmpfs", "tz", "read_only_tmpfs")
+_ASKING = ("volume", "mount", "tmpfs", "tz", "read_only_tmpfs", "volumes_from")
 
 
 def asked(options: Options, image: ContainerConfig, facts: Facts) -> list[Mount]:
-    """Every mount that the user or the image wants; the same destination twice is an error."""
+    """Every mount that the user or the image wants; the same destination typed twice is an error.
+
+    As with docker, what is typed covers what comes from other containers, and the image's VOLUMEs come last.
+    """
     if not image.get("Volumes") and not any(options.get(key) for key in _ASKING):
         return []
     from rcrun.formats import volume
@@ -169,6 +165,11 @@ def asked(options: Options, image: ContainerConfig, facts: Facts) -> list[Mount]
         if mount.destination in found:
             raise InvalidInput(f'two mounts have the destination "{mount.destination}"')
         found[mount.destination] = mount
+    if options.get("volumes_from"):
+        from rcrun.engine.config_volumes import borrowed
+
+        for mount in borrowed(options["volumes_from"], facts).values():
+            _add_once(found, mount)
     if options.get("tz"):
         _add_once(found, _time_zone(str(options["tz"]), facts))
     if options.get("read_only") and options.get("read_only_tmpfs"):
@@ -208,25 +209,23 @@ def _time_zone(zone: str, facts: Facts) -> Mount:
 
 
 def add(result: Mounts, mount: Mount, facts: Facts, user: User) -> None:
-    if mount.decided.get("overlay"):
-        raise InvalidInput(f'the volume option "O" of "{mount.destination}" is not supported yet')
-    if mount.subpath:
-        # Its path goes through a directory that a container may be changing: the shim must resolve it.
-        raise InvalidInput(f'the volume-subpath of "{mount.destination}" is not supported yet')
     if mount.kind == "tmpfs":
-        _record(result, mount, "tmpfs", "", mount.data)
-        document = _mount(mount.destination, "tmpfs", "tmpfs", list(mount.data))
-        result.documents.append(document)
+        record(result, mount, "tmpfs", "", mount.data)
+        made = _mount(mount.destination, "tmpfs", "tmpfs", list(mount.data))
+        result.documents.append(made)
         return
-    source = _volume(result, mount, facts, user) if mount.kind == "volume" else mount.source
-    if mount.kind == "bind" and not _bind_source(result, mount, facts, user):
+    if mount.kind == "volume" or "overlay" in mount.decided:
+        from rcrun.engine.config_volumes import add as add_volume
+
+        add_volume(result, mount, facts, user)
         return
-    words = _bind_options(mount, facts)
-    result.documents.append(_mount(mount.destination, "bind", source, words))
-    _record(result, mount, mount.kind, source, words)
+    if has_source(result, mount, facts, user):
+        words = bind_options(mount, facts)
+        result.documents.append(_mount(mount.destination, "bind", mount.source, words))
+        record(result, mount, "bind", mount.source, words)
 
 
-def _bind_options(mount: Mount, facts: Facts) -> list[str]:
+def bind_options(mount: Mount, facts: Facts) -> list[str]:
     """As docker has it since 25, read-only means all that lies below, too, where the kernel can."""
     words = mount.options()
     if (
@@ -239,16 +238,7 @@ def _bind_options(mount: Mount, facts: Facts) -> list[str]:
     return words
 
 
-def _volume(result: Mounts, mount: Mount, facts: Facts, user: User) -> str:
-    anonymous = not mount.source
-    name = mount.source or facts.new_id()
-    chown = (user.uid, user.gid) if "chown" in mount.decided else None
-    result.volumes.append(VolumeUse(name, mount, anonymous=anonymous, chown=chown))
-    mount.source = name
-    return f"{facts.store_dir}/volumes/{name}/_data"
-
-
-def _bind_source(result: Mounts, mount: Mount, facts: Facts, user: User) -> bool:
+def has_source(result: Mounts, mount: Mount, facts: Facts, user: User) -> bool:
     """Whether the mount can be made: a source that is missing is made for -v, as docker does."""
     if facts.stat(mount.source) is None:
         if mount.source.rpartition("/")[2] == "docker.sock":
@@ -266,18 +256,20 @@ def _bind_source(result: Mounts, mount: Mount, facts: Facts, user: User) -> bool
     return True
 
 
-def _record(result: Mounts, mount: Mount, kind: str, source: str, options: Sequence[str]) -> None:
-    """For inspect and rm."""
-    record: dict[str, Any] = {
+def record(
+    result: Mounts, mount: Mount, kind: str, source: str, options: Sequence[str]
+) -> dict[str, Any]:
+    """For inspect and rm; whoever knows more about the mount adds it."""
+    made: dict[str, Any] = {
         "type": kind,
         "source": source,
         "destination": mount.destination,
         "name": mount.source if kind == "volume" else "",
         "options": list(options),
+        "mode": mount.mode,
         "rw": not mount.read_only,
     }
-    if kind == "volume" and any(
-        use.anonymous and use.name == mount.source for use in result.volumes
-    ):
-        record["anonymous"] = True
-    result.records.append(record)
+    if mount.is_anonymous:
+        made["anonymous"] = True
+    result.records.append(made)
+    return made

@@ -102,7 +102,7 @@ def process_of(
         user = _find_user(container, str(options["user"]))
         _become(process, user)
         changes.setdefault("HOME", user.home)
-    process["env"] = envfile.merge(_with_term(process, options), changes)
+    process["env"] = envfile.merge(_with_term(process, options) + _secrets(container), changes)
     if options.get("workdir"):
         process["cwd"] = options["workdir"]
     if options.get("privileged"):
@@ -116,6 +116,15 @@ def _with_term(process: Process, options: Mapping[str, Any]) -> list[str]:
     if options.get("tty") and not any(word.startswith("TERM=") for word in env):
         return [*env, "TERM=xterm"]
     return env
+
+
+def _secrets(container: Container) -> list[str]:
+    """Those of the environment, which config.json does not have."""
+    if not container.record.get("secrets"):
+        return []
+    from rcrun.engine.secrets import environment
+
+    return environment(container)
 
 
 def _environment_changes(context: Context, options: Mapping[str, Any]) -> dict[str, str | None]:

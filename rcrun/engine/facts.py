@@ -11,8 +11,10 @@ from rcrun.paths import find_program
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from rcrun.kernel.identity import Identity
+    from rcrun.paths import Store
 
 
 class Facts:
@@ -20,13 +22,14 @@ class Facts:
 
     `find_program` gives a path or an empty text, `hard_limit` the caller's limit of an RLIMIT_ name, -1
     for none, `host_address` where containers reach the host. `passwd` and `group` are the texts of the
-    image's files. `held` are our own capabilities.
+    image's files. `held` are our own capabilities. Of the store: `volume` gives the record of one that is
+    there, `mounts_of` the records of a container's mounts, `secret` the record of a secret; the last two raise NotFound.
     """
 
     __slots__ = (
         "container_dir", "container_id", "created", "cwd", "environ", "find_program", "group",
         "hard_limit", "held", "host_address", "hostname", "identity", "kernel", "lowers", "machine",
-        "name", "new_id", "passwd", "read", "stat", "store_dir",
+        "mounts_of", "name", "new_id", "passwd", "read", "secret", "stat", "store_dir", "volume",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +56,9 @@ class Facts:
         kernel: tuple[int, int] = (6, 0),
         machine: str = "x86_64",
         lowers: list[str] | None = None,
+        volume: Callable[[str], dict[str, Any] | None] = lambda name: None,
+        mounts_of: Callable[[str], list[dict[str, Any]]] = lambda name: [],
+        secret: Callable[[str], dict[str, Any]] = lambda name: {},
     ) -> None:
         self.identity = identity
         self.container_id = container_id
@@ -75,6 +81,9 @@ class Facts:
         self.kernel = kernel
         self.machine = machine
         self.lowers = lowers or []
+        self.volume = volume
+        self.mounts_of = mounts_of
+        self.secret = secret
 
     @property
     def rootless(self) -> bool:
@@ -87,7 +96,7 @@ def gather(
     *,
     container_id: str,
     name: str,
-    store_dir: str,
+    store: Store,
     created: str,
     passwd: bytes | None,
     group: bytes | None,
@@ -99,8 +108,8 @@ def gather(
         identity,
         container_id=container_id,
         name=name,
-        store_dir=store_dir,
-        container_dir=f"{store_dir}/containers/{container_id}",
+        store_dir=store.root_dir,
+        container_dir=store.container_dir(container_id),
         created=created,
         stat=_stat,
         read=_read,
@@ -117,7 +126,29 @@ def gather(
         kernel=_kernel(host.release),
         machine=host.machine,
         lowers=lowers,
+        volume=lambda name: _volume(store, name),
+        mounts_of=lambda name: _mounts_of(store, name),
+        secret=lambda name: _secret(store, name),
     )
+
+
+def _volume(store: Store, name: str) -> dict[str, Any] | None:
+    from rcrun.storage import volumes
+
+    return volumes.find(store, name)
+
+
+def _mounts_of(store: Store, name: str) -> list[dict[str, Any]]:
+    from rcrun.storage.containers import find
+
+    found: list[dict[str, Any]] = find(store, name).record.get("mounts") or []
+    return found
+
+
+def _secret(store: Store, name: str) -> dict[str, Any]:
+    from rcrun.storage import secrets
+
+    return secrets.load(store, name)
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -7,6 +7,7 @@ import os
 from rcrun.engine import ps
 from rcrun.engine.network import is_lost
 from rcrun.errors import NotFound, RcrunError
+from rcrun.formats.mountopts import PROPAGATION as PROPAGATIONS
 from rcrun.formats.signals import name_of
 from rcrun.storage.containers import HOST_WENT_DOWN, find, status, time_text
 
@@ -51,18 +52,10 @@ def _image(context: Context, text: str, size: bool) -> Object:
 
 
 def _volume(context: Context, text: str, size: bool) -> Object:
+    from rcrun.engine.volume import inspect_object
     from rcrun.storage import volumes
 
-    record = volumes.load(context.store, text)
-    return {
-        "CreatedAt": record["created"],
-        "Driver": "local",
-        "Labels": record["labels"],
-        "Mountpoint": volumes.data_dir(context.store, text),
-        "Name": text,
-        "Options": None,
-        "Scope": "local",
-    }
+    return inspect_object(context.store, volumes.load(context.store, text))
 
 
 _INSPECTORS = {"container": _container, "image": _image, "volume": _volume}
@@ -174,17 +167,29 @@ def _graph_driver(container: Container) -> Object:
 
 
 def _mount(mount: Mapping[str, Any]) -> Object:
+    """Docker's fields, and podman's list of options; the mode is what was typed."""
+    options = list(mount.get("options") or [])
+    propagation = [word for word in options if word in PROPAGATIONS]
     found: Object = {
         "Type": mount["type"],
         "Source": mount.get("source") or "",
         "Destination": mount["destination"],
-        "Mode": ",".join(mount.get("options") or []),
+        "Mode": mount.get("mode", ""),
+        "Options": options,
         "RW": bool(mount.get("rw", True)),
-        "Propagation": "rprivate" if mount["type"] == "bind" else "",
+        "Propagation": propagation[-1] if propagation and mount["type"] == "bind" else "",
     }
     if mount["type"] == "volume":
         found = {"Type": "volume", "Name": mount["name"], "Driver": "local", **found}
+    if mount.get("subpath"):
+        found["SubPath"] = mount["subpath"]
     return found
+
+
+def _secret(secret: Mapping[str, Any]) -> Object:
+    """As podman has them; the content is in no object."""
+    numbers = {key.upper(): secret[key] for key in ("uid", "gid")}
+    return {"Name": secret["name"], "ID": secret["id"], **numbers, "Mode": secret["mode"]}
 
 
 def _config(container: Container, spec: Mapping[str, Any]) -> Object:
@@ -210,6 +215,7 @@ def _config(container: Container, spec: Mapping[str, Any]) -> Object:
         "Labels": dict(sorted((record.get("labels") or {}).items())),
         "StopSignal": name_of(record.get("stop_signal") or 15),
         "StopTimeout": record.get("stop_timeout", 10),
+        "Secrets": [_secret(secret) for secret in record.get("secrets") or []],
     }
 
 
@@ -228,7 +234,7 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "AutoRemove": bool(record.get("auto_remove")),
         "VolumeDriver": "",
-        "VolumesFrom": None,
+        "VolumesFrom": record.get("volumes_from") or None,
         "CapAdd": record.get("cap_add") or None,
         "CapDrop": record.get("cap_drop") or None,
         "CgroupnsMode": "private",

@@ -60,6 +60,10 @@ def launch(
     In the foreground this does not return: the process becomes the shim.
     """
     spec = spec or container.config()
+    if container.record.get("secrets"):
+        from rcrun.engine.secrets import with_environment
+
+        spec = with_environment(container, spec)
     try:
         if foreground is None:
             _launch_detached(context, container, spec)
@@ -132,6 +136,7 @@ def _plan(
     from rcrun.runtime.plan import container_plan
 
     record = container.record
+    trees = _made_anew(context, container)
     seccomp_fd = filter_fd_of(spec)
     cgroup = _cgroup(context, container, spec)
     settings = [*settings, *([["cgroup", cgroup]] if cgroup else [])]
@@ -142,15 +147,30 @@ def _plan(
             context.host,
             root=root_records(context, container),
             settings=[*settings, *_file_settings(container), *_helpers(context, container)],
-            on_exit=_on_exit(container, cgroup),
+            on_exit=_on_exit(context, container, cgroup),
             seccomp_fd=seccomp_fd,
             init=bool(record.get("init")),
+            trees=trees,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         from rcrun.runtime.bundle import malformed
 
         raise malformed(spec, error) from error  # a bundle's config.json is as its author wrote it
-    return plan, [] if seccomp_fd is None else [seccomp_fd]
+    return plan, [*trees.values(), *([] if seccomp_fd is None else [seccomp_fd])]
+
+
+def _made_anew(context: Context, container: Container) -> dict[str, int]:
+    """What a start makes of the mounts: upper directories of overlays, and parts of volumes, by destination."""
+    mounts = container.record.get("mounts") or []
+    if any("overlay" in mount for mount in mounts):
+        from rcrun.engine.overlays import renew_overlays
+
+        renew_overlays(context, mounts)
+    if any(mount.get("subpath") for mount in mounts):
+        from rcrun.engine.subpaths import open_subpaths
+
+        return open_subpaths(context, mounts)
+    return {}
 
 
 def _file_settings(container: Container) -> Records:
@@ -233,22 +253,29 @@ def remove_cgroup(container: Container) -> None:
         remove(container)
 
 
-def _on_exit(container: Container, cgroup: str) -> Records:
+def _on_exit(context: Context, container: Container, cgroup: str) -> Records:
     records = [["remove-cgroup", cgroup]] if cgroup else []
-    return [*records, *_removal_records(container)] if container.record["auto_remove"] else records
+    if not container.record["auto_remove"]:
+        return records
+    return [*records, *_removal_records(context, container)]
 
 
-def _removal_records(container: Container) -> Records:
+def _removal_records(context: Context, container: Container) -> Records:
     """What the monitor does for --rm: as rm does it, and in its order."""
     make_private_dir(container.store.trash_dir())
     trashed = f"{container.store.trash_dir()}/{container.id}"
-    trees = [trashed, container.live_dir, *anonymous_volumes(container)]
-    return [
+    records = [
         ["unlink", container.path("container.json")],
         ["unlink", container.store.name_path(container.name), container.id],
         ["rename", container.dir, trashed],
-        *[["remove-tree", path] for path in trees],
     ]
+    trees = [trashed, container.live_dir]
+    names = anonymous_volumes(container)
+    if names:
+        # Another container may have come to use them: that takes a look at all of them.
+        trees.append(f"{trashed}.volumes")
+        records.append(["run", *context.launcher, "__volumes", trees[-1], *names])
+    return [*records, *[["remove-tree", path] for path in trees]]
 
 
 def root_records(context: Context, container: Container) -> Records:
@@ -289,7 +316,11 @@ def launch_failed(context: Context, container: Container, error: RcrunError) -> 
         from rcrun.engine.rm import remove_trees
         from rcrun.storage.claims import discard
 
-        trees = [discard(container), container.live_dir, *anonymous_volumes(container)]
-        remove_trees(context, trees)
+        remove_trees(context, [discard(container), container.live_dir])
+        names = anonymous_volumes(container)
+        if names:
+            from rcrun.engine.volumerm import remove_unused
+
+            remove_unused(context, names)
     else:
         note_failure(container, error.message)

@@ -16,8 +16,8 @@ NOT_YET = (
     "blkio_weight", "blkio_weight_device", "cgroup_parent", "cpu_rt_period", "cpu_rt_runtime",
     "device_cgroup_rule", "device_read_bps", "device_read_iops", "device_write_bps",
     "device_write_iops", "gidmap", "gpus", "health_cmd", "health_interval", "health_retries",
-    "health_start_period", "health_timeout", "ip", "ip6", "link", "mac_address", "pod", "secret",
-    "storage_opt", "uidmap", "volume_driver", "volumes_from",
+    "health_start_period", "health_timeout", "ip", "ip6", "link", "mac_address", "pod",
+    "storage_opt", "uidmap",
 )  # fmt: skip
 # Docker accepts them and they change nothing here.
 WITHOUT_EFFECT = (
@@ -34,6 +34,10 @@ def check(options: Options) -> None:
         if options.get(key):
             raise InvalidInput(f"--{key.replace('_', '-')} is not supported yet")
     _check_pairs(options)
+    if options.get("volume_driver"):
+        from rcrun.formats.volumeoptions import check_driver
+
+        check_driver(str(options["volume_driver"]))
     _check_restart(str(options.get("restart") or "no"), bool(options.get("rm")))
     for stream in options.get("attach") or ():
         if stream.lower() not in ("stdin", "stdout", "stderr"):
@@ -75,8 +79,17 @@ def pairs(words: Iterable[str], flag: str, *, bare: bool = True) -> dict[str, st
         key, equals, value = word.partition("=")
         if not key or not (equals or bare):
             raise InvalidInput(f'invalid {flag} "{word}"', "write KEY=VALUE")
+        _check_text(word, flag)
         found[key] = value
     return found
+
+
+def _check_text(word: str, flag: str) -> None:
+    """It goes into JSON, which has no other bytes."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f'invalid {flag} "{word}": it is not UTF-8') from None
 
 
 def strings(value: object, what: str) -> list[str]:

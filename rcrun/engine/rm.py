@@ -20,13 +20,14 @@ SECONDS_FOR_THE_MONITOR = 10
 class Removal:
     """Takes containers out one by one; `finish` then removes the files of all of them in one go."""
 
-    __slots__ = ("context", "force", "killed", "trees", "volumes")
+    __slots__ = ("anonymous", "context", "force", "killed", "trees", "volumes")
 
     def __init__(self, context: Context, *, force: bool = False, volumes: bool = False) -> None:
         self.context = context
         self.force = force
         self.volumes = volumes
         self.trees: list[str] = []
+        self.anonymous: list[str] = []  # names of volumes
         self.killed: set[str] = (
             set()
         )  # as typed; a --rm container may be gone before its turn comes
@@ -84,12 +85,17 @@ class Removal:
 
             remove(container)
         if self.volumes or container.record.get("auto_remove"):
-            self.trees += anonymous_volumes(container)
+            self.anonymous += anonymous_volumes(container)
         self.trees += [discard(container), container.live_dir]
 
     def finish(self) -> None:
         from rcrun.storage.sweep import sweep
 
+        if self.anonymous:
+            from rcrun.storage.volumes import take_unused
+
+            self.trees += take_unused(self.context.store, self.anonymous).values()
+            self.anonymous = []
         remove_trees(self.context, [*self.trees, *sweep(self.context.store)])
         self.trees = []
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rcrun.engine.pull import Progress
     from rcrun.formats.spec import Spec
     from rcrun.storage.images import Image
+    from rcrun.storage.volumes import VolumeLock
 
 LARGEST_PASSWD = 1 << 20
 
@@ -96,7 +97,7 @@ def foreground_of(options: Options) -> Foreground:
 class Making:
     """A container being made, with everything that goes when it fails: its directory, name, cidfile."""
 
-    __slots__ = ("cidfile", "claim", "context", "gate", "options")
+    __slots__ = ("cidfile", "claim", "context", "gate", "options", "volume_locks")
 
     def __init__(self, context: Context, options: Options) -> None:
         self.context = context
@@ -104,6 +105,7 @@ class Making:
         self.cidfile = ""  # the one that was written
         self.gate = layers.gate(context.store)
         self.claim: Claim = claim(context.store)
+        self.volume_locks: dict[str, VolumeLock] = {}  # held until the record names the volumes
 
     def make(self, text: str, args: Sequence[str], progress: Progress | None) -> Spec:
         """All of it but container.json, whose writing makes it a container; its config.json."""
@@ -116,7 +118,7 @@ class Making:
             self.context.environ,
             container_id=container.id,
             name=container.name,
-            store_dir=self.context.store.root_dir,
+            store=self.context.store,
             created=now_text(),
             passwd=layered.read_file(root.lowers, "/etc/passwd", LARGEST_PASSWD),
             group=layered.read_file(root.lowers, "/etc/group", LARGEST_PASSWD),
@@ -214,12 +216,24 @@ class Making:
             container.record["bundle"] = root.bundle_dir
         else:
             self._make_upper(root)
-        if built.mounts.volumes or built.mounts.make_dirs or built.mounts.chowns:
-            from rcrun.engine.volumes import prepare
-
-            prepare(self.context, built.mounts, root.lowers, built.config)
+        self._prepare_mounts(built, root)
         config = (dump_json(built.config) + "\n").encode()
         write_new(container.path("config.json"), config, durable=durable)
+
+    def _prepare_mounts(self, built: Built, root: Root) -> None:
+        mounts = built.mounts
+        if mounts.volumes or mounts.make_dirs or mounts.chowns:
+            from rcrun.engine.volumes import prepare
+
+            prepare(self.context, mounts, root.lowers, built.config, self.volume_locks)
+        if any("overlay" in record for record in mounts.records):
+            from rcrun.engine.overlays import require_overlay
+
+            require_overlay(self.context)
+        if mounts.secrets:
+            from rcrun.engine.secrets import copy_secrets
+
+            copy_secrets(self.context, self.claim.container, mounts.secrets, built.config)
 
     def _make_upper(self, root: Root) -> None:
         """The root directory's mode is the upper's; its owner is the container's root, which we are."""
@@ -264,14 +278,20 @@ class Making:
                     unlink_if_there(self.cidfile)
                 self._remove_volumes()
             self.claim.__exit__(None, None, None)
+        self._release_volumes()
+
+    def _release_volumes(self) -> None:
+        for lock in self.volume_locks.values():
+            lock.release()
 
     def _remove_volumes(self) -> None:
         """Those that were made for the container that was not."""
+        self._release_volumes()
         made = anonymous_volumes(self.claim.container)
         if made:
-            from rcrun.engine.rm import remove_trees
+            from rcrun.engine.volumerm import remove_unused
 
-            remove_trees(self.context, made)
+            remove_unused(self.context, made)
 
 
 def _with_tag(text: str) -> str:

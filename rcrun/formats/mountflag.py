@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rcrun.errors import InvalidInput
-from rcrun.formats import names, size, volume
+from rcrun.formats import names, size, volume, volumeoptions
 from rcrun.formats.volume import Mount
 
 _TYPES = ("bind", "volume", "tmpfs")
@@ -34,6 +34,7 @@ _KEYS = {
     "volume-nocopy": ("volume",),
     "volume-label": ("volume",),
     "volume-driver": ("volume",),
+    "volume-opt": ("volume",),
     "tmpfs-size": ("tmpfs",),
     "tmpfs-mode": ("tmpfs",),
     "tmpcopyup": ("tmpfs",),
@@ -47,13 +48,13 @@ _KEYS = {
     "suid": _TYPES,
     "nosuid": _TYPES,
 }
-_NOT_YET = ("volume-opt", "idmap", "image-subpath", "no-dereference")
+_NOT_YET = ("idmap", "image-subpath", "no-dereference")
 _TRUE = ("", "true", "1")
 _FALSE = ("false", "0")
 
 
 def parse_mount(text: str, cwd: str = "/") -> Mount:
-    fields, labels = _fields(text)
+    fields, pairs = _fields(text)
     kind = fields.get("type", "volume")
     if kind in ("image", "devpts", "glob", "ramfs", "artifact", "npipe", "cluster"):
         raise InvalidInput(f'--mount "{text}": mounts of type "{kind}" are not supported yet')
@@ -70,13 +71,13 @@ def parse_mount(text: str, cwd: str = "/") -> Mount:
         return _tmpfs(destination, fields, decided, text)
     if kind == "bind":
         return _bind(destination, fields, decided, text, cwd)
-    return _volume(destination, fields, decided, labels, text)
+    return _volume(destination, fields, decided, pairs, text)
 
 
-def _fields(text: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The keys in their first spelling, and the volume-label fields by themselves."""
+def _fields(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The keys in their first spelling, and those that may come several times as maps by themselves."""
     fields: dict[str, str] = {}
-    labels: dict[str, str] = {}
+    pairs: dict[str, dict[str, str]] = {"volume-label": {}, "volume-opt": {}}
     for word in _split_csv(text):
         key, equals, value = word.partition("=")
         key = _ALIASES.get(key, key)
@@ -86,12 +87,11 @@ def _fields(text: str) -> tuple[dict[str, str], dict[str, str]]:
             raise InvalidInput(f'invalid --mount "{text}": unknown key "{key}"')
         if not equals and key in ("type", "source", "target"):
             raise InvalidInput(f'invalid --mount "{text}": "{key}" needs a value')
-        if key == "volume-label":
-            name, _, label = value.partition("=")
-            labels[name] = label
-        else:
-            fields[key] = value
-    return fields, labels
+        if key in pairs:
+            name, _, content = value.partition("=")
+            pairs[key][name] = content
+        fields[key] = value
+    return fields, pairs
 
 
 def _split_csv(text: str) -> list[str]:
@@ -171,7 +171,7 @@ def _volume(
     destination: str,
     fields: dict[str, str],
     decided: dict[str, str],
-    labels: dict[str, str],
+    pairs: dict[str, dict[str, str]],
     text: str,
 ) -> Mount:
     name = fields.get("source", "")
@@ -180,16 +180,22 @@ def _volume(
             f'invalid --mount "{text}": "{name}" is not a volume name',
             "for a directory of the host write type=bind",
         )
-    if fields.get("volume-driver", "local") != "local":
-        raise InvalidInput(
-            f'--mount "{text}": volume drivers other than local are not supported yet'
-        )
+    volumeoptions.check_driver(fields.get("volume-driver", ""))
+    volumeoptions.parse(pairs["volume-opt"])
     subpath = fields.get("volume-subpath", "")
     if subpath.startswith("/") or ".." in subpath.split("/"):
         raise InvalidInput(f'invalid --mount "{text}": the subpath must stay inside of the volume')
     if _flag(fields, "volume-nocopy", text):
         decided["copy"] = "nocopy"
-    return Mount("volume", name, destination, decided, labels=labels, subpath=subpath)
+    return Mount(
+        "volume",
+        name,
+        destination,
+        decided,
+        labels=pairs["volume-label"],
+        driver_options=pairs["volume-opt"],
+        subpath=volume.normal(subpath).strip("/"),
+    )
 
 
 def _tmpfs(destination: str, fields: dict[str, str], decided: dict[str, str], text: str) -> Mount:

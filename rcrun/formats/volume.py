@@ -5,6 +5,11 @@ from __future__ import annotations
 from rcrun.errors import InvalidInput
 from rcrun.formats import names
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 # A word of -v, and what it decides; two words that decide the same contradict each other.
 _WORDS = {
     "ro": "access",
@@ -36,29 +41,35 @@ _WORDS = {
     "U": "chown",
     "O": "overlay",
 }
+_OVERLAY_DIRS = ("upperdir", "workdir")
 PROPAGATIONS = frozenset(word for word, what in _WORDS.items() if what == "propagation")
 _FLAGS = ("exec", "dev", "suid", "atime")
 TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
-_TMPFS_WORDS = frozenset(
+TMPFS_WORDS = frozenset(
     "ro rw exec noexec suid nosuid dev nodev atime noatime relatime norelatime diratime nodiratime "
     "strictatime nostrictatime sync async noswap tmpcopyup notmpcopyup".split()
 )
-_TMPFS_KEYS = frozenset("size mode uid gid nr_inodes nr_blocks mpol huge".split())
+TMPFS_KEYS = frozenset("size mode uid gid nr_inodes nr_blocks mpol huge".split())
 
 
 class Mount:
     """`kind` is bind, volume or tmpfs; the source is a host path or a volume's name (empty: anonymous).
 
-    `decided` maps what the user decided (access, propagation, recursion, exec …) to the word.
+    `decided` maps what the user decided (access, propagation, recursion, exec …) to the word. `borrowed` is a mount
+    of another container, of whose volume `is_anonymous` tells. `mode` are the options as they were typed.
     """
 
     __slots__ = (
+        "borrowed",
         "create_source",
         "data",
         "decided",
         "destination",
+        "driver_options",
+        "is_anonymous",
         "kind",
         "labels",
+        "mode",
         "source",
         "subpath",
     )
@@ -73,7 +84,9 @@ class Mount:
         create_source: bool = False,
         data: list[str] | None = None,
         labels: dict[str, str] | None = None,
+        driver_options: dict[str, str] | None = None,
         subpath: str = "",
+        mode: str = "",
     ) -> None:
         self.kind = kind
         self.source = source
@@ -82,7 +95,11 @@ class Mount:
         self.create_source = create_source
         self.data = data or []
         self.labels = labels or {}
+        self.driver_options = driver_options or {}
         self.subpath = subpath
+        self.mode = mode
+        self.borrowed = False
+        self.is_anonymous = kind == "volume" and not source
 
     @property
     def read_only(self) -> bool:
@@ -103,13 +120,14 @@ def parse_volume(text: str, cwd: str = "/") -> Mount:
         raise InvalidInput(f'invalid --volume "{text}"', "write [SOURCE:]DESTINATION[:OPTIONS]")
     source = parts[0] if len(parts) > 1 else ""
     destination = check_destination(parts[min(len(parts) - 1, 1)], f'--volume "{text}"')
-    decided = _decisions(parts[2], text) if len(parts) == 3 else {}
+    mode = parts[2] if len(parts) == 3 else ""
+    decided = _decisions(mode, text) if mode else {}
     if source[:1] in ("/", "."):
         path = absolute(source, cwd)
-        return Mount("bind", path, destination, decided, create_source=True)
+        return Mount("bind", path, destination, decided, create_source=True, mode=mode)
     if source:
         _check_volume_name(source, text)
-    return Mount("volume", source, destination, decided)
+    return Mount("volume", source, destination, decided, mode=mode)
 
 
 def _check_volume_name(name: str, text: str) -> None:
@@ -139,15 +157,51 @@ def split_colons(text: str) -> list[str]:
 def _decisions(words: str, text: str) -> dict[str, str]:
     decided: dict[str, str] = {}
     for word in words.split(","):
-        what = _WORDS.get(word)
+        key, equals, path = word.partition("=")
+        what = key if equals and key in _OVERLAY_DIRS else _WORDS.get(word)
         if what is None:
             raise InvalidInput(f'invalid --volume "{text}": unknown option "{word}"')
+        word = path if equals else word
         if decided.get(what, word) != word:
             raise InvalidInput(
                 f'invalid --volume "{text}": "{decided[what]}" and "{word}" contradict'
             )
         decided[what] = word
+    _check_overlay(decided, text)
     return decided
+
+
+def _check_overlay(decided: dict[str, str], text: str) -> None:
+    """Both directories, or neither, which then live as long as a run."""
+    given = [key for key in _OVERLAY_DIRS if key in decided]
+    if given and (len(given) == 1 or "overlay" not in decided):
+        raise InvalidInput(
+            f'invalid --volume "{text}": upperdir and workdir go together, and with O'
+        )
+    for key in given:
+        if not decided[key].startswith("/"):
+            raise InvalidInput(f'invalid --volume "{text}": {key} is not an absolute path')
+
+
+def of_record(record: Mapping[str, Any], mode: str, flag: str) -> Mount:
+    """A mount of another container, as its record has it; `mode` changes what --volumes-from may change."""
+    kind = record["type"]
+    words = [word if word not in ("rro", "rrw") else word[1:] for word in record["options"]]
+    decided = {_WORDS[word]: word for word in words if word in _WORDS}
+    for word in filter(None, mode.split(",")):
+        if word not in ("ro", "rw", "z", "Z"):
+            raise InvalidInput(f'invalid --volumes-from "{flag}": unknown option "{word}"')
+        decided[_WORDS[word]] = word
+    if record.get("overlay"):
+        decided["overlay"] = "O"
+    if not record.get("rw", True):
+        decided["access"] = "ro"  # what the other one may not write stays so
+    source = record["name"] if kind == "volume" else record["source"]
+    mount = Mount(kind, source, record["destination"], decided, mode=mode)
+    mount.subpath = record.get("subpath") or ""
+    mount.is_anonymous = bool(record.get("anonymous"))
+    mount.borrowed = True
+    return mount
 
 
 def check_destination(path: str, where: str) -> str:
@@ -182,7 +236,7 @@ def parse_tmpfs(text: str) -> Mount:
     data: list[str] = []
     for word in filter(None, options.split(",")):
         key, equals, value = word.partition("=")
-        known = key in _TMPFS_KEYS and value if equals else word in _TMPFS_WORDS
+        known = key in TMPFS_KEYS and value if equals else word in TMPFS_WORDS
         if not known:
             raise InvalidInput(f'invalid --tmpfs "{text}": unknown option "{word}"')
         data.append(word)

@@ -307,12 +307,9 @@ def _exited(container: Container, state: Record | None, ended: Record) -> Status
 
 
 def anonymous_volumes(container: Container) -> list[str]:
-    """Those that were made for this container alone."""
-    return [
-        container.store.volume_dir(mount["name"])
-        for mount in container.record.get("mounts", [])
-        if mount.get("anonymous")
-    ]
+    """Those without a name of their own, which go with the last container that has them."""
+    mounts = container.record.get("mounts") or []
+    return [str(mount["name"]) for mount in mounts if mount.get("anonymous")]
 
 
 def prepare_launch(container: Container) -> None:

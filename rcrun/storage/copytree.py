@@ -3,6 +3,7 @@
 `python -IS copytree.py fill ROOT PATH TARGET`: the content of PATH inside of ROOT becomes TARGET's.
 `python -IS copytree.py merge TARGET LAYER…`: TARGET becomes what overlayfs would show of the layers, top first.
 `python -IS copytree.py own PATH UID GID`: PATH and all that is in it belong to these from now on.
+`python -IS copytree.py look PATH TARGET`: owner, mode and times of PATH become TARGET's, as far as they can.
 """
 
 from __future__ import annotations
@@ -191,6 +192,17 @@ def own(path: str, uid: int, gid: int) -> None:
             os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
 
 
+def look(path: str, target: str) -> None:
+    """A directory of ids that are not ours shows as nobody's, and stays ours."""
+    source_fd, target_fd = os.open(path, OPEN_DIR & ~os.O_NOFOLLOW), os.open(target, OPEN_DIR)
+    try:
+        _copy_looks(source_fd, target_fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EPERM):
+            raise
+        os.fchmod(target_fd, stat.S_IMODE(os.fstat(source_fd).st_mode))
+
+
 def main(words: Sequence[str]) -> int:
     os.umask(0)
     try:
@@ -198,6 +210,8 @@ def main(words: Sequence[str]) -> int:
             fill(*words[1:])
         elif words[0] == "own":
             own(words[1], int(words[2]), int(words[3]))
+        elif words[0] == "look":
+            look(*words[1:])
         else:
             merge(words[1], words[2:])
     except OSError as error:

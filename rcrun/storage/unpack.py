@@ -47,8 +47,11 @@ class Unpacker:
     """Fills an empty directory; `size`, `owners` and `implied` tell about it afterwards.
 
     `implied` are directories that the archive did not describe: they look as in the layer below.
+    Without `whiteouts` the names that hide something in a layer are names like any other.
     The process's umask must be 0.
     """
+
+    whiteouts = True
 
     def __init__(self, root_fd: int, uids: Ids, gids: Ids, *, trusted: bool = False) -> None:
         self.root_fd = root_fd
@@ -104,7 +107,7 @@ class Unpacker:
             return
         if parent_name != self._parent_name:
             self._enter(parent_name, member)
-        if base.startswith(WHITEOUT):
+        if self.whiteouts and base.startswith(WHITEOUT):
             self._whiteout(parent_name, base, member)
         else:
             self._makers[member.kind](member, name, base, reader)

@@ -43,12 +43,25 @@ class CannotWork(StepFailed):
 
 
 class Workers:
-    """Worker processes that run at once; a context manager that leaves none behind."""
+    """Worker processes that run at once; a context manager that leaves none behind.
 
-    __slots__ = ("_identity", "_pids", "_plan", "_reader", "_reports", "_writer", "statuses")
+    With `mount` each has a mount namespace of its own, where a user may copy mounts.
+    """
 
-    def __init__(self, identity: Identity) -> None:
+    __slots__ = (
+        "_identity",
+        "_mount",
+        "_pids",
+        "_plan",
+        "_reader",
+        "_reports",
+        "_writer",
+        "statuses",
+    )
+
+    def __init__(self, identity: Identity, *, mount: bool = False) -> None:
         self._identity = identity
+        self._mount = mount
         self._pids: dict[int, int] = {}  # to pidfds
         self._plan: Plan = []
         self._reports: list[int] = []
@@ -57,11 +70,11 @@ class Workers:
 
     def start(self, words: Sequence[str], *, stdin_fd: int = -1) -> None:
         command = [sys.executable or "/usr/bin/python3", "-IS", WORKER, *words]
-        actions: list[Any] = [(os.POSIX_SPAWN_DUP2, self._writer, 1)]
+        # In this order: the worker's standard input may be our standard output.
+        actions: list[Any] = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
         if stdin_fd >= 0:
-            actions.append((os.POSIX_SPAWN_DUP2, stdin_fd, 0))
-        else:
-            actions.append((os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0))
+            actions = [(os.POSIX_SPAWN_DUP2, stdin_fd, 0)]
+        actions.append((os.POSIX_SPAWN_DUP2, self._writer, 1))
         if self._identity.kind == "root":
             pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
             self._pids[pid] = os.pidfd_open(pid)
@@ -75,7 +88,7 @@ class Workers:
             ["plan", "1"],
             ["session", "work"],
             *namespace_records(self._identity),
-            ["unshare", "user"],
+            ["unshare", "user,mount" if self._mount else "user"],
             ["env", *(f"{name}={value}" for name, value in os.environ.items())],
             ["exec", *command],
         ]

@@ -62,11 +62,40 @@ def sweep(words: Sequence[str]) -> None:
             continue
 
 
+def subtree(words: Sequence[str]) -> None:
+    """ROOT PATH…: for each a mount that shows what PATH is inside of ROOT, sent through the socket 0."""
+    from rcrun.storage.subtree import send
+
+    send(0, words[0], words[1:])
+
+
+def export_volume(words: Sequence[str]) -> None:
+    """DIR: its files as a tar, to the file 0."""
+    from rcrun.storage.volumetar import export_tree
+
+    try:
+        say({"skipped": export_tree(words[0], 0)})
+    except BrokenPipeError:
+        say({"reader_gone": True})
+    except OSError as error:
+        raise RcrunError(f"cannot write the archive: {os_error_text(error)}") from error
+
+
+def import_volume(words: Sequence[str]) -> None:
+    """DIR: the files of the tar that comes from the file 0, into it."""
+    from rcrun.storage.volumetar import import_tree
+
+    say({"skipped": import_tree(words[0], 0)})
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "unpack": unpack,
     "settle": settle,
     "remove": remove,
     "sweep": sweep,
+    "subtree": subtree,
+    "export-volume": export_volume,
+    "import-volume": import_volume,
 }
 
 

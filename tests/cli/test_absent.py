@@ -14,7 +14,7 @@ from rcrun_cli.program import program
     [
         (["build", "."], 'rcrun: error: there is no command "build" yet\nhint: build with another tool'),
         (["system", "df"], 'rcrun: error: there is no command "system df" yet\nhint: see rcrun ps -as'),
-        (["volume", "ls"], 'rcrun: error: there is no command "volume" yet\nhint: volumes are made by'),
+        (["volume", "mount", "x"], 'rcrun: error: there is no command "volume mount" yet\nhint: the files are in'),
         (["commit", "web", "x"], 'rcrun: error: there is no command "commit" yet\nhint: see rcrun --help'),
         (["container", "cp", "a:b", "c"], 'rcrun: error: there is no command "container cp" yet\nhint: through tar'),
         (["container", "nope"], 'rcrun: error: there is no command "nope"\nhint: see rcrun container --help'),

@@ -10,7 +10,7 @@ import pytest
 
 from accounts import CHECKOUT
 from rcrun.paths import Store
-from rcrun.storage import blobs, layout
+from rcrun.storage import blobs, layout, secrets, volumes
 
 LAUNCHER = CHECKOUT / "rcrun-cli/bin/rcrun"
 
@@ -47,6 +47,16 @@ def test_commands_groups_and_options(root: Path) -> None:
 def test_names_of_images(root: Path) -> None:
     assert complete(root, "rmi", "") == ["debian:bookworm", "quay.io/a/b:1"]
     assert complete(root, "run", "quay") == ["quay.io/a/b:1"]
+
+
+def test_names_of_volumes_and_secrets(root: Path) -> None:
+    store = Store(str(root), str(root / "live"))
+    for name in ("data", "site"):
+        volumes.make(store, name, "2026-01-01T00:00:00Z")
+        secrets.create(store, f"{name}-key", b"x", "2026-01-01T00:00:00Z")
+    assert complete(root, "volume", "rm", "") == ["data", "site"]
+    assert complete(root, "volume", "export", "si") == ["site"]
+    assert complete(root, "secret", "inspect", "d") == ["data-key"]
 
 
 def test_a_store_that_is_not_there_offers_nothing(tmp_path: Path) -> None:

@@ -125,11 +125,6 @@ def test_volumes() -> None:
     assert record[0]["source"] == "/store/volumes/db/_data"
 
 
-def test_a_part_of_a_volume_is_refused_by_name() -> None:
-    with pytest.raises(InvalidInput, match='volume-subpath of "/d" is not supported yet'):
-        mounts({"mount": ("src=db,dst=/d,volume-subpath=a/b",)})
-
-
 def test_the_users_mounts_replace_ours() -> None:
     known = facts(files={"/h": b"", "/dev": b""})
     found = mounts({"volume": ("/h:/etc/hosts",), "tmpfs": ("/dev/shm:size=1m",)}, known=known)

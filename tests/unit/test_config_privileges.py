@@ -182,7 +182,18 @@ def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> 
         ({"add_host": ("x",)}, "invalid --add-host"),
         ({"add_host": ("x:host-gateway",), "network": "none"}, "cannot be reached"),
         ({"tmpfs": ("/a",), "volume": ("/x:/a",)}, 'two mounts have the destination "/a"'),
-        ({"volume": ("/x:/a:O",)}, "not supported yet"),
+        ({"mount": ("src=v,dst=/a,image-subpath=x",)}, "not supported yet"),
+        ({"volume": ("vv:/a:O,U",)}, "the option U does not go with the option O"),
+        ({"volume_driver": "nfs"}, 'unknown volume driver "nfs"'),
+        (
+            {"mount": ("src=vv,dst=/a,volume-opt=type=nfs",)},
+            'volumes of type "nfs" are not supported',
+        ),
+        (
+            {"volume": ("/x:/a:upperdir=/u,workdir=/w",)},
+            "upperdir and workdir go together, and with O",
+        ),
+        ({"volumes_from": (":ro",)}, 'invalid --volumes-from ":ro"'),
     ],
 )
 def test_refusals(options: dict[str, Any], message: str) -> None:

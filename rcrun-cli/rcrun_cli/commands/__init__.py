@@ -52,6 +52,10 @@ SECTIONS: dict[str, dict[str, Row]] = {
 
 HIDDEN: dict[str, Row] = {
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
+    "__volumes": (
+        "volumetar:drop_volumes",
+        "Take away volumes without a name (called by the shim)",
+    ),
 }
 
 GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
@@ -101,5 +105,30 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "validate": ("validate", "Check images, image layouts and their documents"),
         },
     ),
+    "secret": (
+        "Work with secrets",
+        {
+            "create": ("secret:create_secret", "Keep a secret for containers"),
+            "exists": ("secret:exists_secret", "Tell by the exit status whether a secret is here"),
+            "inspect": ("secret:inspect_secret", "Print what is known of secrets"),
+            "list": ("secret:list_secrets", "List secrets"),
+            "ls": ("secret:list_secrets", "List secrets"),
+            "rm": ("secret:remove_secrets", "Remove secrets"),
+        },
+    ),
     "system": ("Work with rcrun itself", {"info": "info"}),
+    "volume": (
+        "Work with volumes",
+        {
+            "create": ("volume:create_volume", "Make a volume"),
+            "exists": ("volume:exists_volume", "Tell by the exit status whether a volume is here"),
+            "export": ("volumetar:export_volume", "Write the files of a volume as a tar"),
+            "import": ("volumetar:import_volume", "Unpack a tar into a volume"),
+            "inspect": ("volume:inspect_volume", "Print all that is known of volumes"),
+            "list": ("volume:list_volumes", "List volumes"),
+            "ls": ("volume:list_volumes", "List volumes"),
+            "prune": ("volume:prune_volumes", "Remove volumes that no container uses"),
+            "rm": ("volume:remove_volumes", "Remove volumes"),
+        },
+    ),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput
 from rcrun_cli import context, output
 from rcrun_cli.declare import command, option
 
@@ -21,7 +20,7 @@ def prune_containers(filters: tuple[str, ...], force: bool) -> int:
     from rcrun.engine.prune import prune
     from rcrun.formats.size import decimal
 
-    if not force and not _confirmed():
+    if not force and not output.confirmed("This will remove all stopped containers."):
         return 0
     removed, size = prune(context.engine(), filters)
     if removed:
@@ -31,15 +30,3 @@ def prune_containers(filters: tuple[str, ...], force: bool) -> int:
         output.put("")
     output.put(f"Total reclaimed space: {decimal(size, 4)}")
     return 0
-
-
-def _confirmed() -> bool:
-    import sys
-
-    if not output.is_terminal(0):
-        raise InvalidInput("nobody can be asked: standard input is no terminal", "add --force")
-    sys.stderr.write(
-        "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] "
-    )
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

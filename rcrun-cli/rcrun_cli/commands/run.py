@@ -57,6 +57,19 @@ _FILES = (
         metavar="KEY=VALUE,…",
         help="Mount, by keys such as type, source and target",
     ),
+    option(
+        "--volumes-from",
+        multiple=True,
+        metavar="CONTAINER[:ro]",
+        help="Mount the volumes and directories of another container",
+    ),
+    option("--volume-driver", metavar="DRIVER", help="Only `local`"),
+    option(
+        "--secret",
+        multiple=True,
+        metavar="NAME[,KEY=VALUE]",
+        help="Give it a secret, as a file in /run/secrets or with type=env in the environment",
+    ),
     option("--tmpfs", multiple=True, metavar="PATH[:OPTIONS]", help="Mount a new tmpfs"),
     option(
         "--device", multiple=True, metavar="HOST[:CONTAINER]", help="Give it a device of the host"

@@ -1,0 +1,77 @@
+"""Parts of a volume as mounts: a container may be changing the volume, so the kernel resolves the path, beneath it."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import struct
+
+from rcrun.errors import InvalidInput, NotFound, RcrunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rcrun.kernel.identity import Identity
+
+MOST = 100  # descriptors in a message; the kernel takes 253
+_NUMBER = struct.Struct("i")
+
+
+def open_parts(identity: Identity, root: str, paths: Sequence[str]) -> list[int]:
+    """A descriptor for each path: a mount that is nowhere yet; the caller closes them."""
+    from rcrun.storage.work import Workers
+
+    if len(paths) > MOST:
+        raise InvalidInput(f'more than {MOST} parts of the volume "{root}" are mounted')
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        with Workers(identity, mount=True) as workers:
+            workers.start(["subtree", root, *paths], stdin_fd=theirs.fileno())
+            theirs.close()
+            for _ in workers.events():
+                pass
+        return _receive(ours)
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def _receive(connection: _socket.socket) -> list[int]:
+    room = _socket.CMSG_SPACE(MOST * _NUMBER.size)
+    _, messages, _, _ = connection.recvmsg(1, room, _socket.MSG_CMSG_CLOEXEC)
+    found = [
+        number
+        for level, kind, data in messages
+        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
+        for (number,) in _NUMBER.iter_unpack(data)
+    ]
+    if not found:
+        raise RcrunError("the worker of the store sent no mount")
+    return found
+
+
+def send(socket_fd: int, root: str, paths: Sequence[str]) -> None:
+    """The worker's part, as root of our ids and in a mount namespace of its own."""
+    from rcrun.kernel import trees
+
+    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    made = [_part(root_fd, path) for path in paths]
+    copies = [trees.copy(f"/proc/self/fd/{fd}", recursive=True) for fd in made]
+    data = b"".join([_NUMBER.pack(fd) for fd in copies])
+    connection = _socket.socket(fileno=socket_fd)
+    connection.sendmsg([b"\0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, data)])
+
+
+def _part(root_fd: int, path: str) -> int:
+    from rcrun.kernel.syscalls import open_in_root
+
+    try:
+        return open_in_root(root_fd, os.fsencode(path), os.O_PATH)
+    except FileNotFoundError:
+        raise NotFound(
+            f'the volume has no "{path}": no such file or directory', "make it in the volume first"
+        ) from None
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise InvalidInput(f'cannot mount "{path}" of the volume: {reason}') from error
