@@ -30,8 +30,7 @@ def limit(path: str, resources: Mapping[str, Any], mount: str = MOUNT) -> None:
     missing = [name for name in wanted if name not in given]
     if missing:
         raise lacks(missing, root=os.geteuid() == 0)
-    if (resources.get("memory") or {}).get("checkBeforeUpdate"):
-        _fits(path, resources["memory"])
+    check(path, resources)
     for setting in settings:
         write(path, setting)
 
@@ -86,8 +85,11 @@ _REASONS = {
 }
 
 
-def _fits(path: str, memory: Mapping[str, Any]) -> None:
+def check(path: str, resources: Mapping[str, Any]) -> None:
     """`checkBeforeUpdate`: an error instead of the OOM killer (config-linux.md, "Memory")."""
+    memory = resources.get("memory") or {}
+    if not memory.get("checkBeforeUpdate"):
+        return
     limit_, swap = memory.get("limit") or 0, limits.swap_of(memory)
     if limit_ <= 0:
         return

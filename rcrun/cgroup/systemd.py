@@ -14,7 +14,7 @@ from rcrun.kernel import dbus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from rcrun.cgroup.properties import Place, Property
@@ -70,8 +70,13 @@ class Manager:
         root = self._property("ControlGroup").rstrip("/")
         return f"{MOUNT}{root}{properties.expand_slice(place.slice)}/{place.unit}"
 
-    def start(self, place: Place, pid: int, rows: Iterable[Property]) -> None:
-        """A scope with this process in it. A failed one that was left over gives way."""
+    def start(
+        self, place: Place, pid: int, rows: Sequence[Property], asked: Iterable[Property]
+    ) -> None:
+        """A scope with this process in it. A failed one that was left over gives way.
+
+        `rows` are limits, which an older systemd may not know; `asked` are properties by name, which it must.
+        """
         fixed: list[Property] = [
             ("Description", "s", "rcrun container"),
             ("Slice", "s", place.slice),
@@ -81,10 +86,10 @@ class Manager:
             ("CollectMode", "s", "inactive-or-failed"),
             *((f"{name}Accounting", "b", True) for name in ("CPU", "Memory", "IO", "Tasks")),
         ]
-        given = [*fixed, *rows]
+        fixed += asked
         for last in (False, True):
             try:
-                self._start(place.unit, given)
+                self._start(place.unit, fixed, rows)
                 return
             except dbus.DBusError as error:
                 if not error.name.endswith(".UnitExists"):
@@ -96,21 +101,20 @@ class Manager:
                     ) from None
                 self.reset(place.unit)
 
-    def _start(self, unit: str, rows: list[Property]) -> None:
-        def call(known: list[Property]) -> None:
-            wire = [(name, (signature, value)) for name, signature, value in known]
+    def _start(self, unit: str, fixed: Sequence[Property], rows: Sequence[Property]) -> None:
+        def call(known: Sequence[Property]) -> None:
+            wire = _wire([*fixed, *known])
             self._job(
                 "make", unit, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", wire, []
             )
 
         _with_known(call, rows)
 
-    def set(self, unit: str, rows: list[Property]) -> None:
+    def set(self, unit: str, rows: Sequence[Property]) -> None:
         """Until the unit ends; systemd keeps them over a daemon-reload."""
 
-        def call(known: list[Property]) -> None:
-            wire = [(name, (signature, value)) for name, signature, value in known]
-            self._call("SetUnitProperties", "sba(sv)", unit, True, wire)
+        def call(known: Sequence[Property]) -> None:
+            self._call("SetUnitProperties", "sba(sv)", unit, True, _wire(known))
 
         if rows:
             _with_known(call, rows)
@@ -145,7 +149,11 @@ class Manager:
         return self._bus.fileno()
 
 
-def _with_known(call: Any, rows: list[Property]) -> None:
+def _wire(rows: Iterable[Property]) -> list[tuple[str, tuple[str, Any]]]:
+    return [(name, (signature, value)) for name, signature, value in rows]
+
+
+def _with_known(call: Callable[[Sequence[Property]], None], rows: Sequence[Property]) -> None:
     """Without the properties that an older systemd does not know: the files of the group have the same."""
     given = list(rows)
     while True:

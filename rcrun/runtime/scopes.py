@@ -33,7 +33,7 @@ SUBGROUP = "run.oci.systemd.subgroup"  # crun's annotation; empty: the scope its
 class Scope:
     """One that is to be made. `dir` is its own group, `path` the container's, in it."""
 
-    __slots__ = ("_manager", "devices", "dir", "owner", "path", "place", "rows", "spec")
+    __slots__ = ("_manager", "asked", "devices", "dir", "owner", "path", "place", "rows", "spec")
 
     def __init__(self, manager: Manager, spec: Spec, container_id: str, devices: Devices) -> None:
         linux = spec.get("linux") or {}
@@ -47,10 +47,8 @@ class Scope:
         self.place = properties.place_of(
             linux.get("cgroupsPath") or "", container_id, user=manager.user
         )
-        self.rows = [
-            *properties.properties_for(resources, version=manager.version()),
-            *properties.of_annotations(annotations),
-        ]
+        self.rows = properties.properties_for(resources, version=manager.version())
+        self.asked = properties.of_annotations(annotations)
         self.dir = manager.directory(self.place)
         self.path = f"{self.dir}/{_subgroup(annotations)}".rstrip("/")
 
@@ -64,7 +62,7 @@ class Scope:
 
     def _make(self, pid: int) -> None:
         resources = (self.spec.get("linux") or {}).get("resources") or {}
-        self._manager.start(self.place, pid, self.rows)
+        self._manager.start(self.place, pid, self.rows, self.asked)
         found = groups.of_process(pid)
         if found != self.dir:
             raise HostLacks(
@@ -118,6 +116,7 @@ def joining(scope: Mapping[str, Any], path: str) -> int:
 
 
 def update(scope: Mapping[str, Any], path: str, resources: Mapping[str, Any]) -> None:
+    controllers.check(path, resources)
     try:
         manager = systemd.again(scope["manager"])
         rows = properties.properties_for(resources, controllers.current(path), manager.version())

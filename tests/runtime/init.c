@@ -22,6 +22,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -236,6 +237,53 @@ static int cmd_fork(char **args)
 	return cmd_sleep(args);
 }
 
+/* Takes so many MiB and says so. */
+static int cmd_hog(char **args)
+{
+	size_t size = (size_t)atoi(args[0]) << 20;
+	char *memory = malloc(size);
+
+	for (size_t at = 0; memory && at < size; at += 4096)
+		memory[at] = 1;
+	printf("held %d\n", memory ? memory[0] : -1);
+	return 0;
+}
+
+/* So many children at once; says how many there could be. */
+static int cmd_forks(char **args)
+{
+	int made = 0;
+
+	for (int i = 0; i < atoi(args[0]); i++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			return cmd_sleep(args + 1);
+		made += pid > 0;
+	}
+	printf("%d\n", made);
+	return 0;
+}
+
+static double now(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Busy for so many seconds; says what part of them it was given. */
+static int cmd_spin(char **args)
+{
+	double seconds = atof(args[0]), start = now(CLOCK_MONOTONIC);
+
+	while (now(CLOCK_MONOTONIC) - start < seconds)
+		for (volatile int i = 0; i < 10000; i++)
+			;
+	printf("%.4f\n", now(CLOCK_PROCESS_CPUTIME_ID) / (now(CLOCK_MONOTONIC) - start));
+	return 0;
+}
+
 /* A call that a seccomp filter may refuse. */
 static int cmd_getpgid(char **args)
 {
@@ -264,6 +312,7 @@ static const struct {
 	{"stat", cmd_stat},   {"fds", cmd_fds},         {"limit", cmd_limit},
 	{"uname", cmd_uname}, {"umask", cmd_umask},     {"tty", cmd_tty},
 	{"fork", cmd_fork},   {"getpgid", cmd_getpgid}, {"session", cmd_session},
+	{"hog", cmd_hog},     {"forks", cmd_forks},     {"spin", cmd_spin},
 };
 
 int main(int argc, char **argv)

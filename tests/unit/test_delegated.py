@@ -1,4 +1,4 @@
-"""Which cgroup is ours to make others in, and what is written into one; over ordinary directories."""
+"""Which cgroup is ours to make others in; over ordinary directories."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from rcrun.cgroup import delegated
-from rcrun.errors import HostLacks
 
 
 @pytest.fixture
@@ -57,28 +56,3 @@ def test_who_may_enter(mount: Path) -> None:
     assert delegated.may_enter(theirs, str(mount), OWN)
     # from another login session: what they have in common is root's
     assert not delegated.may_enter(theirs, str(mount), "/user.slice/session-2.scope")
-
-
-def test_a_missing_controller_is_named(mount: Path) -> None:
-    group = mount / "user.slice/app.slice/term.scope"
-    (group / "cgroup.controllers").write_text("pids\n", encoding="ascii")
-    with pytest.raises(HostLacks) as caught:
-        delegated.limit(str(group), {"memory": {"limit": 1 << 20}, "cpu": {"shares": 512}})
-    assert caught.value.message == (
-        "cannot set the limits asked for: no delegation of the cgroup controllers "
-        '"cpu" and "memory" to this user'
-    )
-    assert caught.value.hint is not None
-    assert "Delegate=cpu cpuset io memory pids" in caught.value.hint
-
-
-def test_limits_are_written(mount: Path) -> None:
-    group = mount / "user.slice/app.slice/term.scope"
-    (group / "cgroup.controllers").write_text("cpu memory pids\n", encoding="ascii")
-    limits = {"memory": {"limit": 64 << 20, "swap": 96 << 20}, "pids": {"limit": 20}}
-    delegated.limit(str(group), limits)
-    assert (group / "memory.max").read_text(encoding="ascii") == "67108864"
-    assert (group / "memory.swap.max").read_text(encoding="ascii") == "33554432"
-    assert (group / "pids.max").read_text(encoding="ascii") == "20"
-    above = (mount / "user.slice/app.slice/cgroup.subtree_control").read_text(encoding="ascii")
-    assert above == "+pids"  # each is written by itself

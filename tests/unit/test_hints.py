@@ -101,6 +101,20 @@ def told(
             "systemd-run --user --scope -p Delegate=yes",
         ),
         (
+            ["scope", "7"],
+            errno.EREMOTEIO,
+            {"call": "scope", "said": "systemd refuses it: no\nlog in"},
+            "systemd refuses it: no",
+            "log in",
+        ),
+        (
+            ["scope", "7"],
+            errno.ECONNRESET,
+            {"call": "recv"},
+            "cannot put the container into a scope of systemd: connection reset by peer",
+            None,
+        ),
+        (
             ["rlimit", "RLIMIT_NOFILE", "5", "1048576"],
             errno.EPERM,
             {"call": "setrlimit", "word": 1},
