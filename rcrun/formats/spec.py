@@ -217,6 +217,12 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 _CAPABILITIES = ("CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE")
 
 
+def has_new_pid_namespace(spec: Spec) -> bool:
+    """Then the kernel ends everybody in it with the init."""
+    namespaces = (spec.get("linux") or {}).get("namespaces") or []
+    return any(one["type"] == "pid" and not one.get("path") for one in namespaces)
+
+
 def hooks_of(spec: Spec, kind: str) -> list[Hook]:
     hooks: list[Hook] = (spec.get("hooks") or {}).get(kind) or []  # type: ignore[assignment]
     return hooks

@@ -8,7 +8,8 @@ from rcrun.errors import HostLacks, InvalidInput, WrongState
 from rcrun.kernel import shim
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
-from rcrun.runtime.create import FOREGROUND_TERMINAL, error_for, preserved_fds
+from rcrun.runtime.create import FOREGROUND_TERMINAL, error_for
+from rcrun.runtime.making import preserved_fds
 from rcrun.runtime.plan_process import capability_warnings, exec_plan
 
 TYPE_CHECKING = False

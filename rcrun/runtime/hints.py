@@ -1,6 +1,6 @@
 """The shim's report in words: what failed, why, and what to do about it.
 
-`_WORDS` has one sentence a record, with the record's own words in it; `_HINTS` the known causes, first
+WORDS has one sentence a record, with the record's own words in it; `_HINTS` the known causes, first
 match wins. What the host forbids is in hints_host.py, and its facts are an argument.
 """
 
@@ -10,6 +10,7 @@ import errno
 import os
 
 from rcrun.errors import CannotInvoke, CommandNotFound, HasEnded, StepFailed
+from rcrun.runtime.hints_words import FIELDS, WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,70 +19,6 @@ if TYPE_CHECKING:
     from rcrun.kernel.shim import Plan, Report
     from rcrun.runtime.hints_host import HostFacts
 
-_WORDS = {
-    "plan": "cannot start the container",
-    "session": "cannot start the container",
-    "console-socket": 'cannot use the console socket "{1}"',
-    "seccomp-agent": 'failed to connect with seccomp agent "{1}"',
-    "start-socket": 'cannot listen on "{1}"',
-    "attach": 'cannot use the attach socket "{1}"',
-    "state": 'cannot write "{1}"',
-    "exit": 'cannot write "{1}"',
-    "pid-file": 'cannot write the pid file "{1}"',
-    "log": 'cannot write the log "{1}"',
-    "terminal": "cannot make a terminal",
-    "cgroup": 'cannot enter the cgroup "{1}"',
-    "uidmap": "cannot map user ids",
-    "gidmap": "cannot map group ids",
-    "join": 'cannot enter the {1} namespace "{2}"',
-    "join-pid": "cannot enter the namespaces of process {1}",
-    "unshare": "cannot make the namespaces {1}",
-    "time-offset": "cannot set the {1} clock of the time namespace",
-    "propagation": "cannot make the mounts {1}",
-    "root-bind": 'cannot use "{1}" as root file system',
-    "root-overlay": "cannot mount the overlay that makes the root file system",
-    "root-fuse": 'cannot mount the root file system with "{2}"',
-    "mount": 'cannot mount {1} on "{3}"',
-    "tmpfs-copyup": 'cannot mount tmpfs on "{1}"',
-    "bind": 'cannot bind mount "{1}" on "{2}"',
-    "bind-fd": 'cannot bind mount "{2}" on "{3}"',
-    "remount": 'cannot change the mount on "{1}"',
-    "mount-propagation": 'cannot make the mount on "{1}" {2}',
-    "device": 'cannot make the device "{1}"',
-    "symlink": 'cannot link "{2}" to "{1}"',
-    "mkdir": 'cannot make the directory "{1}"',
-    "mask": 'cannot mask "{1}"',
-    "readonly": 'cannot make "{1}" read-only',
-    "console": "cannot bind the terminal on /dev/console",
-    "pivot": "cannot make the root file system the root",
-    "move-root": "cannot make the root file system the root",
-    "root-readonly": "cannot make the root file system read-only",
-    "root-propagation": "cannot make the root mount {1}",
-    "loopback": "cannot bring the loopback interface up",
-    "hostname": 'cannot set the host name "{1}"',
-    "domainname": 'cannot set the domain name "{1}"',
-    "sysctl": 'cannot set the sysctl "{1}" to "{2}"',
-    "rlimit": "cannot set {1} to {2}:{3}",
-    "oom-score": "cannot set the OOM score to {1}",
-    "personality": "cannot set the personality",
-    "scheduler": "cannot set the scheduler {1}",
-    "io-priority": "cannot set the I/O priority {1} {2}",
-    "affinity": "cannot bind to the processors {1}",
-    "memory-policy": 'cannot set the memory policy for the nodes "{2}"',
-    "keyring": "cannot make a session keyring",
-    "label": 'cannot set the SELinux label "{2}"',
-    "apparmor": 'cannot use the AppArmor profile "{1}"',
-    "user": "cannot become user {1}, group {2}",
-    "capabilities": "cannot set the capabilities",
-    "seccomp": "cannot load the seccomp filter",
-    "cwd": 'cannot change to the working directory "{1}"',
-    "exec": 'cannot run "{1}"',
-    "remove-tree": 'cannot remove "{1}"',
-    "unlink": 'cannot remove "{1}"',
-    "rename": 'cannot rename "{1}" to "{2}"',
-    "run": 'cannot run "{1}"',
-    "sync": 'cannot sync "{1}"',
-}
 # The C library's own spelling where callers of a runtime search for it.
 _VERBATIM = frozenset(("exec", "cwd", "mount"))
 _MAY_BE_APPARMOR = frozenset(
@@ -142,7 +79,7 @@ def _words(
     step = record[0]
     if report.call == "plan" and 0 < report.word < len(record):
         # numbers are handed on as config.json has them; for bundles the schema words it (bundle.malformed)
-        what = f'in "{_FIELDS[step]}"' if step in _FIELDS else f"a value of {step}"
+        what = f'in "{FIELDS[step]}"' if step in FIELDS else f"a value of {step}"
         return f'"{record[report.word]}" cannot be {what}', "check it: rcrun-oci validate BUNDLE"
     if report.call == "plan":
         return f"this is a bug in rcrun: the shim refuses the record {' '.join(record)!r}", None
@@ -163,24 +100,8 @@ def _words(
     return message, _hint(record, plan, report, facts)
 
 
-# Numbers of config.json that are out of range are found by the shim, which reads them.
-_FIELDS = {
-    "terminal": "process.consoleSize",
-    "hook": "hooks",
-    "uidmap": "linux.uidMappings",
-    "gidmap": "linux.gidMappings",
-    "time-offset": "linux.timeOffsets",
-    "device": "linux.devices",
-    "rlimit": "process.rlimits",
-    "oom-score": "process.oomScoreAdj",
-    "umask": "process.user.umask",
-    "scheduler": "process.scheduler",
-    "io-priority": "process.ioPriority",
-    "user": "process.user",
-}
-
 # What went wrong for the attach client, by the call: the container had started.
-_CLIENT_WORDS = {
+_CLIENTWORDS = {
     "monitor": (
         "the container's monitor was killed, and the container with it",
         "see what it wrote: rcrun logs",
@@ -197,16 +118,16 @@ def _cloned(plan: Plan, report: Report) -> list[str]:
 
 def is_of_client(report: Report) -> bool:
     """Whether it came from the attach client, about what happened after the launch."""
-    return report.step < 0 and report.call in _CLIENT_WORDS
+    return report.step < 0 and report.call in _CLIENTWORDS
 
 
 def _client_words(report: Report) -> tuple[str, str]:
-    message, hint = _CLIENT_WORDS[report.call]
+    message, hint = _CLIENTWORDS[report.call]
     return message.format(text=report.text, reason=_reason("", report)), hint
 
 
 def _sentence(record: Sequence[str], report: Report) -> str:
-    template = _WORDS.get(record[0], "cannot start the container")
+    template = WORDS.get(record[0], "cannot start the container")
     sentence = template.format(*record, *[""] * 4)
     named = record[report.word] if 0 < report.word < len(record) else ""
     if named and f"{{{report.word}}}" not in template:

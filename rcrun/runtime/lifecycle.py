@@ -7,14 +7,13 @@ import os
 import select
 
 from rcrun.errors import InUse, NotFound, RcrunError, WrongState
-from rcrun.formats.spec import hooks_of
+from rcrun.formats.spec import has_new_pid_namespace, hooks_of
 from rcrun.kernel import process as processes
 from rcrun.kernel import shim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rcrun.errors import StepFailed
-    from rcrun.formats.spec import Spec
     from rcrun.kernel.shim import Report
     from rcrun.runtime.state import Container
 
@@ -105,16 +104,11 @@ def kill(container: Container, signal: int, *, everyone: bool = False) -> None:
 def _kill_all(container: Container, init: tuple[int, int] | None) -> bool:
     """Without a pid namespace of its own the others outlive the init: the cgroup has them, also when it has gone."""
     cgroup = container.cgroup()
-    if not cgroup or (init and _has_pid_namespace(container.config())):
+    if not cgroup or (init and has_new_pid_namespace(container.config())):
         return False
     from rcrun.runtime import groups
 
     return bool(groups.members(cgroup)) and groups.kill(cgroup)
-
-
-def _has_pid_namespace(spec: Spec) -> bool:
-    namespaces = (spec.get("linux") or {}).get("namespaces") or []
-    return any(one["type"] == "pid" and not one.get("path") for one in namespaces)
 
 
 def _signal_everyone(container: Container, signal: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 from rcrun.cgroup import resctrl
 from rcrun.errors import HostLacks, InvalidInput
 from rcrun.kernel.process import is_alive
-from rcrun.runtime import create, execute, lifecycle
+from rcrun.runtime import create, execute, lifecycle, making
 from rcrun.runtime.host import current
 from rcrun.runtime.state import Container
 from runtime.conftest import Bundle
@@ -221,7 +221,7 @@ def test_the_processes_of_a_container_are_in_it(
     bundle.args("sleep", "30").linux(intelRdt={"l3CacheSchema": "L3:0=f", "enableMonitoring": True})
     bundle.write()
     host, environ = current(dict(os.environ)), dict(os.environ)
-    made = create.create(bundle.root, bundle.id, create.Request(str(bundle.dir)), host, environ)
+    made = create.create(bundle.root, bundle.id, making.Request(str(bundle.dir)), host, environ)
     [pid, _] = made.init() or [0, 0]
     files = [tree / bundle.id / "tasks", tree / bundle.id / "mon_groups" / bundle.id / "tasks"]
     assert [file.read_text() for file in files] == [str(pid)] * 2

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from rcrun.runtime.create import Request
+    from rcrun.runtime.making import Request
     from rcrun_cli.declare import Handler
 
 
@@ -35,7 +35,7 @@ def launch_options(handler: Handler) -> Handler:
 
 
 def request_of(options: dict[str, Any], *, keep: bool = False) -> Request:
-    from rcrun.runtime.create import Request
+    from rcrun.runtime.making import Request
 
     return Request(
         options["bundle"],
