@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ from skips import unmet
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts us in the background has these ignored, and so would have every command of the tests.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     for plugin in (skips, *plugins(config)):
         config.pluginmanager.register(plugin)
 

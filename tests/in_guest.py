@@ -133,6 +133,10 @@ class Guest:
         words = ["setpriv", "--pdeathsig", "TERM", "--", str(CHECKOUT / "tests/rig/guest")]
         words += ["--timeout", str(TIME_LIMIT)]
         words += ["--write", str(CHECKOUT), "--write", str(self.dir), "--cwd", str(CHECKOUT)]
+        if not bin_dir().is_relative_to(CHECKOUT):
+            words += ["--share", str(bin_dir().parents[1])]
+        if sys.prefix != sys.base_prefix and not Path(sys.prefix).is_relative_to(CHECKOUT):
+            words += ["--share", sys.prefix]
         words += ["--", "env", *environment(), f"{REPORTS}={reports}", *pytest_words()]
         with open(self.dir / "output", "wb") as output:
             process = subprocess.Popen([*words, f"@{self.dir}/ids"], stdout=output, stderr=output)
