@@ -170,7 +170,6 @@ _FIELDS = {
     "oom-score": "process.oomScoreAdj",
     "umask": "process.user.umask",
     "scheduler": "process.scheduler",
-    "io-priority": "process.ioPriority",
     "user": "process.user",
 }
 
@@ -369,7 +368,6 @@ _HINTS = {
     ("sysctl", errno.ENOENT): "this kernel does not have it",
     ("sysctl", errno.EXDEV): 'the container needs a proc mount on "/proc"',
     ("oom-score", errno.EINVAL): "it is from -1000 to 1000",
-    ("io-priority", errno.EINVAL): "the priority is from 0 to 7",
     ("affinity", errno.EINVAL): "this host, or the container's cgroup, has none of these processors",
     ("time-offset", errno.ERANGE): "neither clock may be set before the start of the host, or beyond 146 years; nanosecs is below 1000000000",
     ("time-offset", errno.EINVAL): "nanosecs is below 1000000000",

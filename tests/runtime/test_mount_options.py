@@ -104,15 +104,6 @@ def test_a_source_that_is_an_open_file(bundle: Bundle, gone: bool) -> None:
         assert result.check().out == "content"
 
 
-@pytest.mark.usefixtures("ours")
-def test_an_option_that_says_nothing_is_a_warning(bundle: Bundle) -> None:
-    bundle.make_dir("data")
-    bundle.mount("/d", "bind", str(bundle.dir / "data"), "bind", "z", "size=1m")
-    result = bundle.run().check()
-    for word in ("z", "size=1m"):
-        assert f'the option \\"{word}\\" of the bind mount' in result.err
-
-
 # ---- within another user namespace
 
 
