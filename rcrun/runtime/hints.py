@@ -22,6 +22,7 @@ _WORDS = {
     "plan": "cannot start the container",
     "session": "cannot start the container",
     "console-socket": 'cannot use the console socket "{1}"',
+    "seccomp-agent": 'failed to connect with seccomp agent "{1}"',
     "start-socket": 'cannot listen on "{1}"',
     "attach": 'cannot use the attach socket "{1}"',
     "state": 'cannot write "{1}"',
