@@ -8,7 +8,6 @@ from rcrun.engine.config import Built, ImageFacts
 from rcrun.engine.config_mounts import Mounts
 from rcrun.errors import InvalidInput
 from rcrun.formats import envfile, passwd, volume
-from rcrun.runtime.plan_mounts import mount_warnings
 from rcrun.runtime.plan_process import capability_warnings
 
 TYPE_CHECKING = False
@@ -41,8 +40,7 @@ def build_bundle(
     changed = _changed(options, args, spec, bundle_dir, mounts, facts)
     record = _record(options, changed, facts, mounts)
     lacking = capability_warnings(changed["process"], facts.held)
-    warnings = [*mounts.warnings, *lacking, *mount_warnings(changed)]
-    return Built(changed, record, {}, mounts, warnings)
+    return Built(changed, record, {}, mounts, [*mounts.warnings, *lacking])
 
 
 def _changed(

@@ -43,7 +43,7 @@ ARCHITECTURES = tuple(
 )
 _OPERATORS = ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ")  # numbered from 1
 _ATTRIBUTE_OPTIMIZE, _BINARY_TREE = 8, 2
-_EPERM, _EEXIST = 1, 17
+_EPERM, _EEXIST, _EDOM = 1, 17, 33
 _EFAULT = 14
 # seccomp(2); how an agent is waited for goes with the flag for having one (8)
 _FLAG_BITS = {"tsync": 1, "log": 2, "spec_allow": 4, "wait_killable_recv": 32 | 8}
@@ -211,6 +211,10 @@ class _Library:
         if not number:
             raise InvalidInput(f'unknown seccomp architecture "{name}" (to this libseccomp)')
         result = self._c.seccomp_arch_add(context, number)
+        if result == -_EDOM:
+            raise InvalidInput(
+                f'the seccomp architecture "{name}" has another byte order than this machine'
+            )
         if result not in (0, -_EEXIST):
             raise InvalidInput(
                 f'cannot add the seccomp architecture "{name}": {os.strerror(-result)}'

@@ -9,7 +9,6 @@ from rcrun import files
 from rcrun.errors import InvalidInput, RcrunError
 from rcrun.formats.spec import HOOK_KINDS
 from rcrun.kernel.identity import held_capabilities
-from rcrun.runtime.plan_mounts import mount_warnings
 from rcrun.runtime.plan_process import capability_warnings, is_too_low
 
 TYPE_CHECKING = False
@@ -83,7 +82,7 @@ def _malformed(document: Any, error: Exception, before: str, what: str) -> Rcrun
 def warnings(spec: Spec, host: Host) -> list[str]:
     """What is asked for and not done, where the specification wants no error of it."""
     process = spec.get("process") or {}
-    texts = [*capability_warnings(process, givable(spec)), *mount_warnings(spec)]
+    texts = capability_warnings(process, givable(spec))
     if is_too_low(process, host):
         texts.append(f"the OOM score stays {host.oom_score_adj}: a user cannot lower it")
     return texts

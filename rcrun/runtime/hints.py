@@ -101,7 +101,7 @@ def _words(
 
 
 # What went wrong for the attach client, by the call: the container had started.
-_CLIENTWORDS = {
+_CLIENT_WORDS = {
     "monitor": (
         "the container's monitor was killed, and the container with it",
         "see what it wrote: rcrun logs",
@@ -118,11 +118,11 @@ def _cloned(plan: Plan, report: Report) -> list[str]:
 
 def is_of_client(report: Report) -> bool:
     """Whether it came from the attach client, about what happened after the launch."""
-    return report.step < 0 and report.call in _CLIENTWORDS
+    return report.step < 0 and report.call in _CLIENT_WORDS
 
 
 def _client_words(report: Report) -> tuple[str, str]:
-    message, hint = _CLIENTWORDS[report.call]
+    message, hint = _CLIENT_WORDS[report.call]
     return message.format(text=report.text, reason=_reason("", report)), hint
 
 
@@ -303,7 +303,6 @@ _HINTS = {
     ("sysctl", errno.ENOENT): "this kernel does not have it",
     ("sysctl", errno.EXDEV): 'the container needs a proc mount on "/proc"',
     ("oom-score", errno.EINVAL): "it is from -1000 to 1000",
-    ("io-priority", errno.EINVAL): "the priority is from 0 to 7",
     ("affinity", errno.EINVAL): "this host, or the container's cgroup, has none of these processors",
     ("time-offset", errno.ERANGE): "neither clock may be set before the start of the host, or beyond 146 years; nanosecs is below 1000000000",
     ("time-offset", errno.EINVAL): "nanosecs is below 1000000000",

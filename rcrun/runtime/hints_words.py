@@ -79,6 +79,5 @@ FIELDS = {
     "oom-score": "process.oomScoreAdj",
     "umask": "process.user.umask",
     "scheduler": "process.scheduler",
-    "io-priority": "process.ioPriority",
     "user": "process.user",
 }

@@ -226,21 +226,13 @@ def _bind(mount: Mount, destination: str, options: MountOptions, bundle_dir: str
     source = mount.get("source") or ""
     if not source:
         raise InvalidInput(f'bind mount "{destination}" has no "source"')
-    if options.copy_up:
-        raise InvalidInput(f'bind mount "{destination}": "tmpcopyup" is only for tmpfs')
+    unknown = options.data
+    if unknown or options.copy_up:
+        word = unknown[0] if unknown else "tmpcopyup"
+        raise InvalidInput(f'bind mount "{destination}": unknown option "{word}"')
     flags = ["rec"] if options.recursive else []
     flags += options.flags + options.links
     return ["bind", absolute(source, bundle_dir), destination, ",".join(flags)]
-
-
-def mount_warnings(spec: Spec) -> list[str]:
-    """Options that say nothing: a bind mount has no file system of its own that could take them."""
-    return [
-        f'the option "{word}" of the bind mount "{mount["destination"]}" has no effect'
-        for mount in spec.get("mounts") or []
-        if is_bind(mount)
-        for word in mountopts.parse(mount.get("options") or []).data
-    ]
 
 
 def absolute(source: str, bundle_dir: str) -> str:

@@ -23,6 +23,7 @@ _SCHEDULER_FLAGS = {
 }
 _LEAST_RUNTIME = 1024
 _IO_CLASSES = frozenset(("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"))
+_LEAST_URGENT = 7
 _MOST_NANOSECONDS = 2**63 - 1
 
 
@@ -35,7 +36,13 @@ def scheduling_records(process: Process) -> list[list[str]]:
     if priority:
         if priority["class"] not in _IO_CLASSES:
             raise InvalidInput(f'unknown class "{priority["class"]}" in "process.ioPriority"')
-        records.append(["io-priority", priority["class"], str(priority.get("priority", 0))])
+        level = priority.get("priority", 0)
+        if not 0 <= level <= _LEAST_URGENT:
+            # newer kernels read more than a priority from a larger number
+            raise InvalidInput(
+                f'the priority {level} of "process.ioPriority" is not from 0 to {_LEAST_URGENT}'
+            )
+        records.append(["io-priority", priority["class"], str(level)])
     return records
 
 

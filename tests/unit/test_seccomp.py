@@ -16,6 +16,7 @@ from rcrun.formats.seccomp_default import default_profile
 from rcrun.kernel.seccomp import ARCHITECTURES, compile_filter, filter_fd_of
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+LITTLE_ENDIAN = 0x40000000  # of AUDIT_ARCH_…
 X86 = os.uname().machine == "x86_64"
 
 
@@ -201,11 +202,11 @@ def test_a_null_is_no_errno() -> None:
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_architectures(name: str) -> None:
     profile = profile_of(rule("ERRNO"), architectures=[name])
-    known = ctypes.CDLL("libseccomp.so.2").seccomp_arch_resolve_name(
-        name.removeprefix("SCMP_ARCH_").lower().encode()
-    )
-    if known:
+    library = ctypes.CDLL("libseccomp.so.2")
+    known = library.seccomp_arch_resolve_name(name.removeprefix("SCMP_ARCH_").lower().encode())
+    if known and (known & LITTLE_ENDIAN) == (library.seccomp_arch_native() & LITTLE_ENDIAN):
         assert compile_filter(profile)
         return
-    with pytest.raises(InvalidInput, match=f'unknown seccomp architecture "{name}"'):
+    message = "another byte order" if known else "unknown seccomp architecture"
+    with pytest.raises(InvalidInput, match=message):
         compile_filter(profile)
