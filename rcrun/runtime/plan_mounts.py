@@ -132,7 +132,7 @@ def _mount(
     label: str,
     trees: Mapping[str, int],
 ) -> list[list[str]]:
-    destination = inside(mount["destination"])
+    destination = inside(mount["destination"], or_root=True)
     options = mountopts.parse(mount.get("options") or [])
     kind = mount.get("type") or ("bind" if options.bind else "")
     if options.bind or kind in ("bind", "rbind"):
@@ -153,7 +153,7 @@ def _mount(
     return [record, ["mount-propagation", destination, options.propagation]]
 
 
-def inside(path: str) -> str:
+def inside(path: str, *, or_root: bool = False) -> str:
     """A path of the container, absolute and without dots; older configurations leave the first slash out."""
     parts: list[str] = []
     for part in path.split("/"):
@@ -161,7 +161,7 @@ def inside(path: str) -> str:
             parts = parts[:-1]
         elif part not in ("", "."):
             parts.append(part)
-    if not parts:
+    if not parts and not or_root:
         raise InvalidInput(f'nothing can be mounted on "{path}" of the container')
     return "/" + "/".join(parts)
 
@@ -195,8 +195,10 @@ def _is_foreign(kind: str, host: Host, namespaces: Namespaces) -> bool:
 
 def _host_view(kind: str, destination: str, options: MountOptions, host: Host) -> list[str]:
     flags = ["rec", *options.flags]
-    if kind in ("cgroup", "cgroup2") and not host.unified and "rro" not in flags:
-        # Version 1 hierarchies have no namespace boundary: root inside could write the whole host's.
+    # Version 1 hierarchies have no namespace boundary: root inside could write the whole host's.
+    is_v1 = kind in ("cgroup", "cgroup2") and not host.unified
+    # What the host has mounted on it (its cgroups on /sys) comes along, and is no less read-only.
+    if (is_v1 or options.is_readonly) and "rro" not in flags:
         flags.append("rro")
     return ["bind", _VIEWS[kind][1], destination, ",".join(flags)]
 
@@ -306,7 +308,7 @@ def late_records(spec: Spec) -> list[list[str]]:
     for mount in spec.get("mounts") or []:
         options = mountopts.parse(mount.get("options") or [])
         is_new = mount.get("type") == "tmpfs" and not options.copy_up
-        late[inside(mount["destination"])] = is_new and options.is_readonly
+        late[inside(mount["destination"], or_root=True)] = is_new and options.is_readonly
     return [["mount-flags", destination, "ro"] for destination, is_late in late.items() if is_late]
 
 

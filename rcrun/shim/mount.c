@@ -123,6 +123,12 @@ static int destination(const struct context *context, const struct record *recor
 	return fd;
 }
 
+/* After a mount on DEST. */
+static int mounted_on(struct context *context, const char *path, struct report *report)
+{
+	return path[strspn(path, "/")] ? 0 : reopen_root(context, report);
+}
+
 /*
  * procfs and sysfs are mounted where their name says and nowhere else: by that name masked and read-only paths are
  * looked for, sysctls and labels are written.
@@ -182,7 +188,7 @@ int step_mount(struct context *context, const struct record *record, struct repo
 	report->word = 3;
 	TRY(report, mount(record->words[2], path, type, flags.classic, *data ? data : NULL));
 	report->word = 0;
-	return 0;
+	return mounted_on(context, record->words[3], report);
 }
 
 int step_tmpfs_copyup(struct context *context, const struct record *record, struct report *report)
@@ -201,6 +207,8 @@ int step_tmpfs_copyup(struct context *context, const struct record *record, stru
 	fd_path(old, path);
 	TRY(report, mount("tmpfs", path, "tmpfs", flags.classic & ~(unsigned long)MS_RDONLY,
 			  record->words[3]));
+	if (mounted_on(context, record->words[1], report) < 0)
+		return -1;
 	autoclose int new = open_inside(context->root, record->words[1], O_RDONLY | O_DIRECTORY);
 	if (new < 0)
 		return fail(report, "openat2");
@@ -294,7 +302,7 @@ static int bind_target(const struct context *context, const struct record *recor
 	return target;
 }
 
-static int place_tree(const struct context *context, const struct record *record, int word,
+static int place_tree(struct context *context, const struct record *record, int word,
 		      const struct flags *flags, int tree, struct report *report)
 {
 	autoclose int target = bind_target(context, record, word, flags, tree, report);
@@ -304,6 +312,8 @@ static int place_tree(const struct context *context, const struct record *record
 	report->word = word;
 	TRY(report, sys_move_mount(tree, target));
 	report->word = 0;
+	if (mounted_on(context, record->words[word], report) < 0)
+		return -1;
 	/* an older kernel changes only what is attached; nobody but us is in this namespace yet */
 	return set_attributes(tree, flags, report);
 }

@@ -91,6 +91,20 @@ def test_a_readonly_dev_has_its_devices(bundle: Bundle) -> None:
     assert "ro" in dev[5].split(",")
 
 
+@pytest.mark.parametrize("options", [["bind"], ["rbind", "ro"]])
+def test_a_bind_mount_on_the_root(bundle: Bundle, options: list[str]) -> None:
+    bundle.put("other/init", (bundle.dir / "rootfs/init").read_bytes(), 0o755)
+    bundle.put("other/only-here")
+    source = str(bundle.dir / "other")
+    bundle.config["mounts"].insert(
+        0, {"destination": "/", "type": "bind", "source": source, "options": options}
+    )
+    for name in ("proc", "dev"):
+        bundle.make_dir(f"other/{name}")
+    assert "only-here" in bundle.output("ls", "/").split()
+    assert not (bundle.dir / "rootfs/only-here").exists()
+
+
 def test_masked_directories_are_one_file_system(bundle: Bundle) -> None:
     for name in ("one", "two"):
         bundle.put(f"rootfs/{name}/file")

@@ -327,3 +327,22 @@ def test_mask_and_readonly(shim: Shim) -> None:
         before=records,
     )
     assert outcome.out.split() == ["0", "masked", "ro"]
+
+
+def test_flags_of_a_mount_that_is_there(shim: Shim) -> None:
+    own = ["mount", "tmpfs", "tmpfs", "/mnt", "", ""]
+    inner = ["mkdir", "/mnt/inner", "755"]
+    seen = options(mountinfo(shim, own, inner, ["mount-flags", "/mnt", "ro,noexec"]), "/mnt")
+    assert {"ro", "noexec"} <= seen
+    assert shim.fails(["mount-flags", "/none", "ro"])[:2] == ("openat2", "ENOENT")
+    assert shim.fails(["mount-flags", "/etc", "strange"])[:2] == ("mount", "EINVAL")
+
+
+def test_a_mount_on_the_root_is_the_root(shim: Shim, source: Path) -> None:
+    records = [["mount", "tmpfs", "tmpfs", "/", "", ""], ["bind", str(source), "/there", ""]]
+    copied = ["tmpfs-copyup", "/", "", ""]
+    outcome = shim.sh("ls / | wc -l; cat /etc/motd", before=[copied])
+    assert outcome.status == 0
+    plan = shim.plan(before=records)
+    assert shim.run(plan).failure[1:3] == ("execve", "ENOENT")  # it is empty but for that
+    assert not (shim.root / "there").exists()
