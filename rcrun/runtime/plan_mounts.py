@@ -132,7 +132,7 @@ def _mount(
     label: str,
     trees: Mapping[str, int],
 ) -> list[list[str]]:
-    destination = inside(mount["destination"], or_root=True)
+    destination = mount_point(mount["destination"])
     options = mountopts.parse(mount.get("options") or [])
     kind = mount.get("type") or ("bind" if options.bind else "")
     if options.bind or kind in ("bind", "rbind"):
@@ -153,7 +153,7 @@ def _mount(
     return [record, ["mount-propagation", destination, options.propagation]]
 
 
-def inside(path: str, *, or_root: bool = False) -> str:
+def inside(path: str) -> str:
     """A path of the container, absolute and without dots; older configurations leave the first slash out."""
     parts: list[str] = []
     for part in path.split("/"):
@@ -161,7 +161,7 @@ def inside(path: str, *, or_root: bool = False) -> str:
             parts = parts[:-1]
         elif part not in ("", "."):
             parts.append(part)
-    if not parts and not or_root:
+    if not parts:
         raise InvalidInput(f'nothing can be mounted on "{path}" of the container')
     return "/" + "/".join(parts)
 
@@ -177,6 +177,14 @@ def _bind(mount: Mount, destination: str, options: MountOptions, bundle_dir: str
     flags = ["rec"] if options.recursive else []
     flags += options.flags + options.links
     return ["bind", absolute(source, bundle_dir), destination, ",".join(flags)]
+
+
+def mount_point(path: str) -> str:
+    """As `inside`, and the root itself: what is mounted there is the root from then on."""
+    try:
+        return inside(path)
+    except InvalidInput:
+        return "/"
 
 
 def absolute(source: str, bundle_dir: str) -> str:
@@ -308,7 +316,7 @@ def late_records(spec: Spec) -> list[list[str]]:
     for mount in spec.get("mounts") or []:
         options = mountopts.parse(mount.get("options") or [])
         is_new = mount.get("type") == "tmpfs" and not options.copy_up
-        late[inside(mount["destination"], or_root=True)] = is_new and options.is_readonly
+        late[mount_point(mount["destination"])] = is_new and options.is_readonly
     return [["mount-flags", destination, "ro"] for destination, is_late in late.items() if is_late]
 
 

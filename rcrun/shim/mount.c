@@ -302,7 +302,7 @@ static int bind_target(const struct context *context, const struct record *recor
 	return target;
 }
 
-static int place_tree(struct context *context, const struct record *record, int word,
+static int place_tree(const struct context *context, const struct record *record, int word,
 		      const struct flags *flags, int tree, struct report *report)
 {
 	autoclose int target = bind_target(context, record, word, flags, tree, report);
@@ -312,8 +312,6 @@ static int place_tree(struct context *context, const struct record *record, int 
 	report->word = word;
 	TRY(report, sys_move_mount(tree, target));
 	report->word = 0;
-	if (mounted_on(context, record->words[word], report) < 0)
-		return -1;
 	/* an older kernel changes only what is attached; nobody but us is in this namespace yet */
 	return set_attributes(tree, flags, report);
 }
@@ -333,7 +331,9 @@ int step_bind(struct context *context, const struct record *record, struct repor
 	if (tree < 0)
 		return fail(report, "open_tree");
 	report->word = 0;
-	return place_tree(context, record, 2, &flags, tree, report);
+	if (place_tree(context, record, 2, &flags, tree, report) < 0)
+		return -1;
+	return mounted_on(context, record->words[2], report);
 }
 
 /* A tree that was made outside, for what only the host's root may do to one. */
@@ -344,7 +344,9 @@ int step_bind_fd(struct context *context, const struct record *record, struct re
 
 	if (parse_flags(record, 4, &flags, report) < 0)
 		return -1;
-	return place_tree(context, record, 3, &flags, tree, report);
+	if (place_tree(context, record, 3, &flags, tree, report) < 0)
+		return -1;
+	return mounted_on(context, record->words[3], report);
 }
 
 int step_mount_propagation(struct context *context, const struct record *record,

@@ -133,27 +133,27 @@ extern const struct step steps[];
 
 struct context {
 	const struct plan *plan;
-	int sync;              /* to the parent, -1 in on-exit steps */
-	int root;              /* O_PATH descriptor of the root, -1 before it is made */
-	const char *root_path; /* of the host */
-	int empty;             /* of a masked directory, -1 before there is one */
-	int console;           /* slave of the terminal, -1: none */
-	int listener;          /* the start socket, listening */
-	int starter;           /* connection of who started us */
-	int agent;             /* connection to the seccomp agent */
-	char **env;            /* NULL-terminated */
-	bool pivoted;          /* the root is the root */
-	bool stay_as_init;     /* step `init` */
-	bool own_streams;      /* 0, 1, 2 are pipes that the monitor made */
-	bool groups_stay;      /* setgroups(2) is denied in the user namespace */
-	bool no_devices;       /* mounts are nodev; a device node that works is a mount itself */
-	bool hosts_ids;        /* no user namespace: our ids are the host's */
-	bool in_cwd;           /* the working directory is the process's already */
+	int sync;          /* to the parent, -1 in on-exit steps */
+	int root;          /* O_PATH descriptor of the root, -1 before it is made */
+	int empty;         /* of a masked directory, -1 before there is one */
+	int console;       /* slave of the terminal, -1: none */
+	int listener;      /* the start socket, listening */
+	int starter;       /* connection of who started us */
+	int agent;         /* connection to the seccomp agent */
+	char **env;        /* NULL-terminated */
+	bool pivoted;      /* the root is the root */
+	bool stay_as_init; /* step `init` */
+	bool own_streams;  /* 0, 1, 2 are pipes that the monitor made */
+	bool groups_stay;  /* setgroups(2) is denied in the user namespace */
+	bool no_devices;   /* mounts are nodev; a device node that works is a mount itself */
+	bool hosts_ids;    /* no user namespace: our ids are the host's */
+	bool in_cwd;       /* the working directory is the process's already */
 	bool dies_with_parent;
 	pid_t self; /* our pid as the parent sees it, for hooks */
 	uid_t uid;
 	gid_t gid;
 
+	const char *root_path;            /* of the host: the root by name */
 	const struct record *late_filter; /* seccomp, to be loaded just before exec */
 };
 
