@@ -28,7 +28,7 @@ def trees_of(spec: Spec, bundle_dir: str, host: Host) -> dict[str, int]:
     trees: dict[str, int] = {}
     try:
         for mount in spec.get("mounts") or []:
-            destination = plan_mounts.mount_point(mount["destination"])
+            destination = plan_mounts.inside(mount["destination"])
             if plan_mounts.is_idmapped(mount):
                 trees[destination] = _idmapped(mount, destination, bundle_dir, namespaces)
             elif for_stranger and plan_mounts.is_bind(mount) and _is_hidden(mount, bundle_dir):

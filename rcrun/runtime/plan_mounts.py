@@ -132,7 +132,7 @@ def _mount(
     label: str,
     trees: Mapping[str, int],
 ) -> list[list[str]]:
-    destination = mount_point(mount["destination"])
+    destination = inside(mount["destination"])
     options = mountopts.parse(mount.get("options") or [])
     kind = mount.get("type") or ("bind" if options.bind else "")
     if options.bind or kind in ("bind", "rbind"):
@@ -161,8 +161,6 @@ def inside(path: str) -> str:
             parts = parts[:-1]
         elif part not in ("", "."):
             parts.append(part)
-    if not parts:
-        raise InvalidInput(f'nothing can be mounted on "{path}" of the container')
     return "/" + "/".join(parts)
 
 
@@ -177,14 +175,6 @@ def _bind(mount: Mount, destination: str, options: MountOptions, bundle_dir: str
     flags = ["rec"] if options.recursive else []
     flags += options.flags + options.links
     return ["bind", absolute(source, bundle_dir), destination, ",".join(flags)]
-
-
-def mount_point(path: str) -> str:
-    """As `inside`, and the root itself: what is mounted there is the root from then on."""
-    try:
-        return inside(path)
-    except InvalidInput:
-        return "/"
 
 
 def absolute(source: str, bundle_dir: str) -> str:
@@ -316,13 +306,16 @@ def late_records(spec: Spec) -> list[list[str]]:
     for mount in spec.get("mounts") or []:
         options = mountopts.parse(mount.get("options") or [])
         is_new = mount.get("type") == "tmpfs" and not options.copy_up
-        late[mount_point(mount["destination"])] = is_new and options.is_readonly
+        late[inside(mount["destination"])] = is_new and options.is_readonly
     return [["mount-flags", destination, "ro"] for destination, is_late in late.items() if is_late]
 
 
 def mask_records(spec: Spec) -> list[list[str]]:
     """Before the pivot: a masked file is covered by the host's /dev/null, never by the image's."""
     paths = (spec.get("linux") or {}).get("maskedPaths") or []
+    for path in paths:
+        if inside(path) == "/":
+            raise InvalidInput(f'"linux.maskedPaths" has "{path}", which is the root itself')
     return [["mask", inside(path)] for path in paths]
 
 
