@@ -329,15 +329,6 @@ def test_mask_and_readonly(shim: Shim) -> None:
     assert outcome.out.split() == ["0", "masked", "ro"]
 
 
-def test_flags_of_a_mount_that_is_there(shim: Shim) -> None:
-    own = ["mount", "tmpfs", "tmpfs", "/mnt", "", ""]
-    inner = ["mkdir", "/mnt/inner", "755"]
-    seen = options(mountinfo(shim, own, inner, ["mount-flags", "/mnt", "ro,noexec"]), "/mnt")
-    assert {"ro", "noexec"} <= seen
-    assert shim.fails(["mount-flags", "/none", "ro"])[:2] == ("openat2", "ENOENT")
-    assert shim.fails(["mount-flags", "/etc", "strange"])[:2] == ("mount", "EINVAL")
-
-
 def test_a_mount_on_the_root_is_the_root(shim: Shim, source: Path) -> None:
     records = [["mount", "tmpfs", "tmpfs", "/", "", ""], ["bind", str(source), "/there", ""]]
     copied = ["tmpfs-copyup", "/", "", ""]
