@@ -75,12 +75,11 @@ def test_ps_of_one_that_has_stopped(bundle: Bundle) -> None:
     assert len(bundle.runtime("ps", bundle.id).check().out.splitlines()) == 1
 
 
-def test_fields_come_in_runcs_order(bundle: Bundle) -> None:
+def test_a_list_has_runcs_fields_in_its_order(bundle: Bundle) -> None:
     bundle.args("sleep", "30").started()
     [state] = json.loads(bundle.runtime("list", "--format", "json").check().out)
     expected = ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "owner"]
     assert list(state) == expected
-    assert list(bundle.state()) == expected
 
 
 def test_a_readonly_dev_has_its_devices(bundle: Bundle) -> None:
