@@ -251,7 +251,9 @@ def device_records(
         for path, major, minor in DEFAULT_DEVICES
         if path not in given
     ]
-    records += [_device(device, trees) for device in asked]
+    # The host's node of /dev/ptmx would open the host's terminals: that name is a link.
+    links = () if is_bound else [link for _, link in DEV_LINKS]
+    records += [_device(device, trees) for device in asked if device["path"] not in links]
     return records if is_bound else records + [["symlink", *link] for link in DEV_LINKS]
 
 

@@ -341,3 +341,11 @@ def test_names_that_two_fields_give(name: str, value: str, message: str) -> None
     with pytest.raises(InvalidInput) as caught:
         plan_of(spec)
     assert message in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_device_where_a_link_belongs_is_left_out() -> None:
+    spec = spec_of()
+    spec["linux"]["devices"] = [{"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2}]
+    plan = plan_of(spec)
+    assert "/dev/ptmx" not in [row[1] for row in records(plan, "device")]
+    assert ["symlink", "pts/ptmx", "/dev/ptmx"] in records(plan, "symlink")
