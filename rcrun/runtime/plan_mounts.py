@@ -217,8 +217,6 @@ def inside(path: str) -> str:
             parts = parts[:-1]
         elif part not in ("", "."):
             parts.append(part)
-    if not parts:
-        raise InvalidInput(f'nothing can be mounted on "{path}" of the container')
     return "/" + "/".join(parts)
 
 
@@ -251,8 +249,10 @@ def _is_foreign(kind: str, host: Host, namespaces: Namespaces) -> bool:
 
 def _host_view(kind: str, destination: str, options: MountOptions, host: Host) -> list[str]:
     flags = ["rec", *options.flags]
-    if kind in ("cgroup", "cgroup2") and not host.unified and "rro" not in flags:
-        # Version 1 hierarchies have no namespace boundary: root inside could write the whole host's.
+    # Version 1 hierarchies have no namespace boundary: root inside could write the whole host's.
+    is_v1 = kind in ("cgroup", "cgroup2") and not host.unified
+    # What the host has mounted on it (its cgroups on /sys) comes along, and is no less read-only.
+    if (is_v1 or options.is_readonly) and "rro" not in flags:
         flags.append("rro")
     return ["bind", _VIEWS[kind][1], destination, ",".join(flags)]
 
@@ -311,7 +311,9 @@ def device_records(
         for path, major, minor in DEFAULT_DEVICES
         if path not in given
     ]
-    records += [_device(device, trees) for device in asked]
+    # The host's node of /dev/ptmx would open the host's terminals: that name is a link.
+    links = () if is_bound else [link for _, link in DEV_LINKS]
+    records += [_device(device, trees) for device in asked if device["path"] not in links]
     return records if is_bound else records + [["symlink", *link] for link in DEV_LINKS]
 
 
@@ -360,6 +362,9 @@ def _device(device: Device, trees: Mapping[str, int]) -> list[str]:
 def mask_records(spec: Spec) -> list[list[str]]:
     """Before the pivot: a masked file is covered by the host's /dev/null, never by the image's."""
     paths = (spec.get("linux") or {}).get("maskedPaths") or []
+    for path in paths:
+        if inside(path) == "/":
+            raise InvalidInput(f'"linux.maskedPaths" has "{path}", which is the root itself')
     return [["mask", inside(path)] for path in paths]
 
 

@@ -28,6 +28,12 @@ static int destination(const struct context *context, const struct record *recor
 	return fd;
 }
 
+/* After a mount on DEST. */
+static int mounted_on(struct context *context, const char *path, struct report *report)
+{
+	return path[strspn(path, "/")] ? 0 : reopen_root(context, report);
+}
+
 /*
  * procfs and sysfs are mounted where their name says and nowhere else: by that name masked and read-only paths are
  * looked for, sysctls and labels are written.
@@ -87,7 +93,7 @@ int step_mount(struct context *context, const struct record *record, struct repo
 	report->word = 3;
 	TRY(report, mount(record->words[2], path, type, flags.classic, *data ? data : NULL));
 	report->word = 0;
-	return 0;
+	return mounted_on(context, record->words[3], report);
 }
 
 int step_tmpfs_copyup(struct context *context, const struct record *record, struct report *report)
@@ -106,6 +112,8 @@ int step_tmpfs_copyup(struct context *context, const struct record *record, stru
 	fd_path(old, path);
 	TRY(report, mount("tmpfs", path, "tmpfs", flags.classic & ~(unsigned long)MS_RDONLY,
 			  record->words[3]));
+	if (mounted_on(context, record->words[1], report) < 0)
+		return -1;
 	autoclose int new = open_inside(context->root, record->words[1], O_RDONLY | O_DIRECTORY);
 	if (new < 0)
 		return fail(report, "openat2");
@@ -219,7 +227,9 @@ int step_bind(struct context *context, const struct record *record, struct repor
 	if (tree < 0)
 		return fail(report, "open_tree");
 	report->word = 0;
-	return place_tree(context, record, 2, &flags, tree, report);
+	if (place_tree(context, record, 2, &flags, tree, report) < 0)
+		return -1;
+	return mounted_on(context, record->words[2], report);
 }
 
 /* A tree that was made outside, for what only the host's root may do to one. */
@@ -230,7 +240,9 @@ int step_bind_fd(struct context *context, const struct record *record, struct re
 
 	if (mount_flags(record, 4, &flags, report) < 0)
 		return -1;
-	return place_tree(context, record, 3, &flags, tree, report);
+	if (place_tree(context, record, 3, &flags, tree, report) < 0)
+		return -1;
+	return mounted_on(context, record->words[3], report);
 }
 
 /*

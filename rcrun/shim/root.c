@@ -46,7 +46,17 @@ int step_propagation(struct context *context, const struct record *record, struc
 static int open_root(struct context *context, const char *path, struct report *report)
 {
 	context->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	context->root_path = path;
 	return context->root < 0 ? fail(report, "open") : 0;
+}
+
+/* Something was mounted on the root itself: that is the root from now on. */
+int reopen_root(struct context *context, struct report *report)
+{
+	autoclose int old = context->root;
+
+	return old < 0 || !context->root_path ? fail_with(report, "open", EINVAL)
+					      : open_root(context, context->root_path, report);
 }
 
 int step_root_bind(struct context *context, const struct record *record, struct report *report)

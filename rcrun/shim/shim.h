@@ -154,6 +154,7 @@ struct context {
 	uid_t uid;
 	gid_t gid;
 
+	const char *root_path;            /* of the host: the root by name */
 	const struct record *late_filter; /* seccomp, to be loaded just before exec */
 	const struct record *cgroup_join; /* who asked for cgroup_ns */
 };
@@ -161,6 +162,7 @@ struct context {
 int run_steps(struct context *context, int from, int to, struct report *report);
 
 int step_propagation(struct context *, const struct record *, struct report *);
+int reopen_root(struct context *context, struct report *report);
 int step_root_bind(struct context *, const struct record *, struct report *);
 int step_root_overlay(struct context *, const struct record *, struct report *);
 int step_root_fuse(struct context *, const struct record *, struct report *);

@@ -327,3 +327,13 @@ def test_mask_and_readonly(shim: Shim) -> None:
         before=records,
     )
     assert outcome.out.split() == ["0", "masked", "ro"]
+
+
+def test_a_mount_on_the_root_is_the_root(shim: Shim, source: Path) -> None:
+    records = [["mount", "tmpfs", "tmpfs", "/", "", ""], ["bind", str(source), "/there", ""]]
+    copied = ["tmpfs-copyup", "/", "", ""]
+    outcome = shim.sh("ls / | wc -l; cat /etc/motd", before=[copied])
+    assert outcome.status == 0
+    plan = shim.plan(before=records)
+    assert shim.run(plan).failure[1:3] == ("execve", "ENOENT")  # it is empty but for that
+    assert not (shim.root / "there").exists()

@@ -33,14 +33,3 @@ def test_spellings(name: str) -> None:
 def test_a_typo_is_refused() -> None:
     with pytest.raises(InvalidInput, match='unknown capability "net_amin"'):
         capability.normalise("net_amin")
-
-
-def test_what_is_asked_for_in_vain() -> None:
-    full = {name: ["CAP_KILL"] for name in ("bounding", "permitted", "inheritable", "ambient")}
-    assert capability.in_vain(full) == []  # type: ignore[arg-type]
-    assert capability.in_vain({"bounding": ["X", "CAP_KILL"], "effective": ["X"]}) == [
-        'the unknown capability "X" is ignored'
-    ]
-    assert capability.in_vain({"ambient": ["CAP_KILL"], "permitted": ["CAP_KILL"]}) == [
-        "can't raise ambient capability CAP_KILL: it is not both permitted and inheritable"
-    ]

@@ -7,7 +7,17 @@ import sys
 from rcrun_cli import oci
 from rcrun_cli.declare import command, option
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# What runc writes, and in its order: scripts cut it out with less than a JSON parser.
+FIELDS = ("ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "owner")
 HEADER = ("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER")
+
+
+def in_order(state: dict[str, Any]) -> dict[str, Any]:
+    return {**{name: state[name] for name in FIELDS}, **state}
 
 
 @command("list")
@@ -25,7 +35,7 @@ def list_(quiet: bool, form: str) -> None:
     states = []
     for found in containers(oci.settings.root):
         try:
-            states.append(found.oci_state())
+            states.append(in_order(found.oci_state()))
         except NotFound:
             continue  # deleted meanwhile
     if form == "json":
