@@ -7,7 +7,7 @@ import resource
 
 import pytest
 
-from runtime.conftest import ALL_CAPS, Bundle
+from runtime.conftest import ALL_CAPS, Bundle, not_on
 
 pytestmark = pytest.mark.requires("userns")
 
@@ -217,6 +217,7 @@ def test_every_set_is_kept_for_root(bundle: Bundle) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/numa_maps"), reason="a kernel without NUMA")
+@not_on("crun", "1.8 is older than linux.memoryPolicy, and ignores it")
 def test_a_memory_policy(bundle: Bundle) -> None:
     bundle.linux(memoryPolicy={"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]})
     assert " bind=static:0 " in bundle.output("cat", "/proc/self/numa_maps")
