@@ -26,7 +26,7 @@ def log_of(bundle: Bundle) -> Path:
     return bundle.put("hooks.log", mode=0o666)
 
 
-def test_the_order(bundle: Bundle, ours: None) -> None:
+def test_the_order(bundle: Bundle) -> None:
     """startContainer runs a program of the container; the others, of the host."""
     log = log_of(bundle)
     for kind in KINDS:

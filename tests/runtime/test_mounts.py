@@ -129,7 +129,7 @@ def test_propagation(bundle: Bundle, word: str) -> None:
     assert not [field for field in optional if field.startswith("shared")]
 
 
-def test_propagation_of_the_root(bundle: Bundle, ours: None) -> None:
+def test_propagation_of_the_root(bundle: Bundle) -> None:
     bundle.linux(rootfsPropagation="shared")
     assert [field for field in mounts(bundle)["/"].optional if field.startswith("shared:")]
 
@@ -201,7 +201,7 @@ def test_hostname_and_domainname(bundle: Bundle) -> None:
     assert bundle.output("uname").split()[:2] == ["inside", "example.org"]
 
 
-def test_sysfs_and_cgroups(bundle: Bundle, ours: None) -> None:
+def test_sysfs_and_cgroups(bundle: Bundle) -> None:
     closed = ("nosuid", "noexec", "nodev", "ro")
     bundle.mount("/sys", "sysfs", "sysfs", *closed)
     bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", *closed)
@@ -214,7 +214,7 @@ def test_sysfs_and_cgroups(bundle: Bundle, ours: None) -> None:
     assert all("ro" in mount.options for mount in beneath)
 
 
-def test_the_hosts_network_and_sysfs(bundle: Bundle, ours: None) -> None:
+def test_the_hosts_network_and_sysfs(bundle: Bundle) -> None:
     bundle.without_namespace("network").mount(
         "/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", "ro"
     )
@@ -255,14 +255,14 @@ def test_an_absolute_link_is_of_the_root(bundle: Bundle) -> None:
     assert bundle.output("cat", "/real/file") == "content"
 
 
-def test_a_linked_dev(bundle: Bundle, ours: None) -> None:
+def test_a_linked_dev(bundle: Bundle) -> None:
     target = bundle.make_dir("outside")
     (bundle.dir / "rootfs/dev").symlink_to(target)
     bundle.run()
     assert list(target.iterdir()) == []
 
 
-def test_a_masked_path_that_is_a_link(bundle: Bundle, ours: None) -> None:
+def test_a_masked_path_that_is_a_link(bundle: Bundle) -> None:
     secret = bundle.put("secret", "text")
     (bundle.dir / "rootfs/masked").symlink_to(secret)
     bundle.linux(maskedPaths=["/masked"], readonlyPaths=["/masked"])

@@ -32,7 +32,7 @@ def test_home_of_somebody_unknown(bundle: Bundle) -> None:
     assert "HOME=/" in bundle.output("env").splitlines()
 
 
-def test_a_linked_passwd_is_not_followed(bundle: Bundle, ours: None) -> None:
+def test_a_linked_passwd_is_not_followed(bundle: Bundle) -> None:
     secret = bundle.put("secret", "root:x:0:0:root:/stolen:/bin/sh\n")
     bundle.make_dir("rootfs/etc")
     (bundle.dir / "rootfs/etc/passwd").symlink_to(secret)
@@ -161,7 +161,7 @@ def test_oom_score(bundle: Bundle) -> None:
     assert bundle.output("cat", "/proc/self/oom_score_adj") == "500"
 
 
-def test_the_io_priority(bundle: Bundle, ours: None) -> None:
+def test_the_io_priority(bundle: Bundle) -> None:
     bundle.process(ioPriority={"class": "IOPRIO_CLASS_IDLE", "priority": 0})
     bundle.run().check()
 
