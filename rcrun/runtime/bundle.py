@@ -50,34 +50,36 @@ MISFITS = (AttributeError, InvalidInput, KeyError, TypeError, ValueError)
 
 
 def malformed(spec: Spec, error: Exception) -> RcrunError:
-    """For a configuration that the plan builder stumbled over: the place of the fault, by the schema and its rules."""
-    try:
-        from rcrun.formats.validate import config_faults
-    except ImportError:  # without jsonschema the builder's own words have to do
-        faults = []
-    else:
-        faults = config_faults(spec)
-    if faults:
-        return InvalidInput(f"config.json: {faults[0]}")
-    if isinstance(error, RcrunError):
-        return error
-    return InvalidInput(f"config.json is malformed: {type(error).__name__}: {error}")
+    """For a configuration that the plan builder stumbled over: the place of the fault."""
+    return _told(spec, error, "config.json")
 
 
 def malformed_process(process: object, error: Exception) -> RcrunError:
     """The same of the process alone that `exec --process` has read."""
+    whole = {"ociVersion": "1.0.0", "root": {"path": "rootfs"}, "process": process}
+    return _told(whole, error, "the process")
+
+
+def _told(document: object, error: Exception, which: str) -> RcrunError:
+    """By the schema; then in the builder's own words, with the places that are against a rule; then by the rules."""
     try:
-        from rcrun.formats.validate import config_faults
-    except ImportError:
-        faults = []
+        from rcrun.formats.validate import rule_faults, shape_faults
+    except ImportError:  # without jsonschema the builder's own words have to do
+        shape, rules = [], []
     else:
-        whole = {"ociVersion": "1.0.0", "root": {"path": "rootfs"}, "process": process}
-        faults = config_faults(whole)
-    if faults:
-        return InvalidInput(f"the process is malformed: {faults[0]}")
+        shape, rules = shape_faults(document, "config"), rule_faults(document, "config")
+    if shape:
+        return InvalidInput(f"{which}: {shape[0]}")
+    if isinstance(error, InvalidInput):
+        places = [fault.partition(": ")[0] for fault in rules[:3]]
+        if not places or any(place in error.message for place in places):
+            return error
+        return InvalidInput(f"{error.message} ({which}: {', '.join(places)})", error.hint)
+    if rules:
+        return InvalidInput(f"{which}: {rules[0]}")
     if isinstance(error, RcrunError):
         return error
-    return InvalidInput(f"the process is malformed: {type(error).__name__}: {error}")
+    return InvalidInput(f"{which} is malformed: {type(error).__name__}: {error}")
 
 
 def rootfs_dir(spec: Spec, bundle_dir: str) -> str:
