@@ -1,6 +1,6 @@
 # What a person types; the work is in ci/, each script says what it does at its top.
 
-.PHONY: demo test test-guest test-asan fuzz lint shim asan bench clean
+.PHONY: demo test test-guest test-asan test-crun fuzz lint shim asan bench clean
 
 demo:
 	@ci/demo
@@ -16,6 +16,10 @@ test-guest:
 # What attacks the shim or drives it most, with a shim that has address and undefined behaviour sanitizers.
 test-asan:
 	@RCRUN_SANITIZE=1 ci/test tests/shim tests/runtime tests/hostile $(ARGS)
+
+# The tests of the runtime on the reference: what fails there is a wrong test, or says why (not_on).
+test-crun:
+	@ci/reference $(ARGS)
 
 # make fuzz SECONDS=60: what the shim reads, under libFuzzer; an hour if nothing is said.
 fuzz:

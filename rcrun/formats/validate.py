@@ -32,11 +32,22 @@ def worded(found: Iterable[Fault]) -> list[str]:
 
 def faults(document: object, kind: str) -> list[str]:
     """What is wrong with a document of one of KINDS, in the document's order; empty: nothing."""
-    validator = _validator(_schema(kind))
-    found = [
-        (tuple(error.absolute_path), _words(error)) for error in validator.iter_errors(document)
-    ]
-    return worded([*found, *_rules(document, kind)])
+    return worded([*_misfits(document, kind), *_rules(document, kind)])
+
+
+def shape_faults(document: object, kind: str) -> list[str]:
+    """What the schema alone says."""
+    return worded(_misfits(document, kind))
+
+
+def rule_faults(document: object, kind: str) -> list[str]:
+    """What it cannot say."""
+    return worded(_rules(document, kind))
+
+
+def _misfits(document: object, kind: str) -> Iterator[Fault]:
+    for error in _validator(_schema(kind)).iter_errors(document):
+        yield tuple(error.absolute_path), _words(error)
 
 
 def _rules(document: object, kind: str) -> Iterator[Fault]:

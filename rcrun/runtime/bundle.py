@@ -14,7 +14,6 @@ from rcrun.runtime.plan_process import capability_warnings, is_too_low
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from rcrun.formats.spec import Hooks, Mount, Process, Spec
     from rcrun.runtime.host import Host
@@ -55,28 +54,36 @@ MISFITS = (AttributeError, InvalidInput, KeyError, TypeError, ValueError)
 
 
 def malformed(spec: Spec, error: Exception) -> RcrunError:
-    """For a configuration that the plan builder stumbled over: the place of the fault, by the schema and its rules."""
-    return _malformed(spec, error, "config.json: ", "config.json")
+    """For a configuration that the plan builder stumbled over: the place of the fault."""
+    return _told(spec, error, "config.json")
 
 
 def malformed_process(process: object, error: Exception) -> RcrunError:
     """The same of the process alone that `exec --process` has read."""
     whole = {"ociVersion": "1.0.0", "root": {"path": "rootfs"}, "process": process}
-    return _malformed(whole, error, "the process is malformed: ", "the process")
+    return _told(whole, error, "the process")
 
 
-def _malformed(document: Any, error: Exception, before: str, what: str) -> RcrunError:
+def _told(document: object, error: Exception, which: str) -> RcrunError:
+    """By the schema; then in the builder's own words, with the places that are against a rule; then by the rules."""
     try:
-        from rcrun.formats.validate import config_faults
+        from rcrun.formats.validate import rule_faults, shape_faults
 
-        faults = config_faults(document)
+        shape, rules = shape_faults(document, "config"), rule_faults(document, "config")
     except ImportError:  # without jsonschema the builder's own words have to do
-        faults = []
-    if faults:
-        return InvalidInput(f"{before}{faults[0]}")
+        shape, rules = [], []
+    if shape:
+        return InvalidInput(f"{which}: {shape[0]}")
+    if isinstance(error, InvalidInput):
+        places = [fault.partition(": ")[0] for fault in rules[:3]]
+        if not places or any(place in error.message for place in places):
+            return error
+        return InvalidInput(f"{error.message} ({which}: {', '.join(places)})", error.hint)
+    if rules:
+        return InvalidInput(f"{which}: {rules[0]}")
     if isinstance(error, RcrunError):
         return error
-    return InvalidInput(f"{what} is malformed: {type(error).__name__}: {error}")
+    return InvalidInput(f"{which} is malformed: {type(error).__name__}: {error}")
 
 
 def warnings(spec: Spec, host: Host) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from accounts import CHECKOUT, Account, Result, bin_dir
+from runtime.conftest import not_on
 
 pytestmark = pytest.mark.requires("userns", "bundles")
 
@@ -104,6 +105,9 @@ def without_status(text: str) -> list[str]:
     return [re.sub(r" is creat(ed|ing)$", "", line) for line in text.splitlines()]
 
 
+@not_on(
+    "crun", "1.8 runs poststart hooks while startContainer hooks may still run, 1.28 fails there"
+)
 def test_hooks(bundle: Callable[[str], Bundle]) -> None:
     hooks = bundle("hooks")
     hooks.account.run("rm", "-f", str(hooks.dir / "log/hooks.log")).check()

@@ -44,6 +44,11 @@ BASE: dict[str, Any] = {
 }  # fmt: skip
 
 
+def not_on(runtime: str, reason: str) -> pytest.MarkDecorator:
+    """For a test that fails on another runtime (OCI_RUNTIME) by that one's own doing: `crun 1.8 does …`."""
+    return pytest.mark.skipif(Path(RUNTIME).name == runtime, reason=reason)
+
+
 @pytest.fixture(scope="session")
 def init_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The static program, compiled once."""

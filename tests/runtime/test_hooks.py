@@ -15,6 +15,9 @@ KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "post
 
 
 def add_hook(bundle: Bundle, kind: str, script: str, **more: object) -> None:
+    """One that reads the state that it is given: crun fails where nobody does."""
+    if "cat" not in script:
+        script = f"cat >/dev/null; {script}"
     hook = {"path": "/bin/sh", "args": ["sh", "-c", script], **more}
     bundle.config.setdefault("hooks", {}).setdefault(kind, []).append(hook)
 
@@ -23,7 +26,7 @@ def log_of(bundle: Bundle) -> Path:
     return bundle.put("hooks.log", mode=0o666)
 
 
-def test_the_order(bundle: Bundle, ours: None) -> None:
+def test_the_order(bundle: Bundle) -> None:
     """startContainer runs a program of the container; the others, of the host."""
     log = log_of(bundle)
     for kind in KINDS:

@@ -85,7 +85,7 @@ def test_a_malformed_process_of_exec_is_told_by_its_place(bundle: Bundle, ours: 
     process: dict[str, Any] = {"cwd": "/", "args": ["/init", "true"], "rlimits": [{"type": "X"}]}
     path = bundle.put("process.json", json.dumps(process))
     message = refusal(bundle, "exec", "--process", str(path), bundle.id)
-    assert "the process is malformed: process.rlimits[0]: " in message
+    assert "the process: process.rlimits[0]: " in message
 
 
 # ---- validate

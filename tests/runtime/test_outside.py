@@ -61,7 +61,12 @@ def test_a_mount_has_ids_where_there_is_no_user_namespace(bundle: Bundle) -> Non
     assert owner(bundle) == "1000 1000"
 
 
-def test_a_mount_without_any_maps(bundle: Bundle) -> None:
+def test_a_mount_without_any_maps_is_an_error(bundle: Bundle) -> None:
+    add(bundle, "idmap")
+    assert bundle.run().status != 0
+
+
+def test_a_mount_without_any_maps_is_told_what_it_needs(bundle: Bundle, ours: None) -> None:
     add(bundle, "idmap")
     assert '"idmap" needs "uidMappings"' in bundle.run().err
 

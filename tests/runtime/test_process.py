@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.conftest import ALL_CAPS, Bundle
+from runtime.conftest import ALL_CAPS, Bundle, not_on
 
 pytestmark = pytest.mark.requires("userns")
 
@@ -33,7 +33,7 @@ def test_home_of_somebody_unknown(bundle: Bundle) -> None:
     assert "HOME=/" in bundle.output("env").splitlines()
 
 
-def test_a_linked_passwd_is_not_followed(bundle: Bundle, ours: None) -> None:
+def test_a_linked_passwd_is_not_followed(bundle: Bundle) -> None:
     secret = bundle.put("secret", "root:x:0:0:root:/stolen:/bin/sh\n")
     bundle.make_dir("rootfs/etc")
     (bundle.dir / "rootfs/etc/passwd").symlink_to(secret)
@@ -182,7 +182,7 @@ def test_an_oom_score_that_a_user_cannot_have(bundle: Bundle, ours: None) -> Non
     assert f"the OOM score stays {own.strip()}" in result.err
 
 
-def test_the_io_priority(bundle: Bundle, ours: None) -> None:
+def test_the_io_priority(bundle: Bundle) -> None:
     bundle.process(ioPriority={"class": "IOPRIO_CLASS_IDLE", "priority": 0})
     bundle.run().check()
 
@@ -238,6 +238,9 @@ def test_every_set_is_kept_for_root(bundle: Bundle) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/numa_maps"), reason="a kernel without NUMA")
+@not_on(
+    "crun", "1.8 is older than linux.memoryPolicy, and ignores it; 1.28 does not say which nodes"
+)
 def test_a_memory_policy(bundle: Bundle) -> None:
     bundle.linux(memoryPolicy={"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]})
     assert " bind=static:0 " in bundle.output("cat", "/proc/self/numa_maps")

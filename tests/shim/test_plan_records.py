@@ -50,6 +50,7 @@ def with_setting(*words: str) -> list[list[str]]:
         (["log", "", "0", "0"], 1),
         (["log", "/x", "many", "0"], 2),
         (["preserve-fds", "-1"], 1),
+        (["preserve-fds", "1048577"], 1),
         (["preserve-fds", LONG], 1),
         (["preserve-fds", " 1"], 1),
         (["preserve-fds", "+1"], 1),

@@ -197,6 +197,13 @@ def told(
             None,
         ),
         (
+            ["oom-score", "1.5"],
+            errno.EINVAL,
+            {"call": "plan", "word": 1},
+            '"1.5" cannot be a value of oom-score',
+            "check it: rcrun-oci validate BUNDLE",
+        ),
+        (
             ["console-socket", "/c.sock"],
             errno.ECONNREFUSED,
             {"call": "connect"},
