@@ -1,6 +1,6 @@
 # What a person types; the work is in ci/, each script says what it does at its top.
 
-.PHONY: demo test test-asan lint shim asan bench clean
+.PHONY: demo test test-guest test-asan lint shim asan bench clean
 
 demo:
 	@ci/demo
@@ -8,6 +8,10 @@ demo:
 # make test ARGS='tests/unit -k reference'
 test:
 	@ci/test $(ARGS)
+
+# In a guest with systemd and cgroup v2: what needs one, or ARGS='tests/cgroup -k pause'
+test-guest:
+	@ci/test-guest $(ARGS)
 
 # What attacks the shim or drives it most, with a shim that has address and undefined behaviour sanitizers.
 test-asan:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -182,13 +183,13 @@ class Account:
 
 
 class DelegatedAccount(Account):
-    """The user with a cgroup v2 subtree of its own, as systemd gives a login session; made by root.
+    """The user with a cgroup v2 subtree of its own, made by root.
 
     Where the host has the v1 or hybrid layout, a mount namespace shows its commands the v2 hierarchy alone; that
     one has hardly a controller there, but groups, freezing and killing.
     """
 
-    SCRIPT = """
+    VIEW = """
         test -e /sys/fs/cgroup/cgroup.controllers || mount -t cgroup2 none /sys/fs/cgroup
         for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
             echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control || :
@@ -199,22 +200,28 @@ class DelegatedAccount(Account):
         for name in procs subtree_control threads; do
             chown "$1:$2" "$group/cgroup.$name" "$group/leaf/cgroup.$name"
         done
-        echo $$ >"$group/leaf/cgroup.procs"
+    """
+    ENTER = """
+        echo $$ >"/sys/fs/cgroup/$0/leaf/cgroup.procs"
         uid=$1 gid=$2
         shift 2
         exec setpriv --reuid "$uid" --regid "$gid" --clear-groups -- "$@"
     """
 
-    def __init__(self, name: str, base_dir: Path) -> None:
-        super().__init__("delegated", name, base_dir)
+    def __init__(self, kind: str, name: str, base_dir: Path) -> None:
+        super().__init__(kind, name, base_dir)
         self.group = f"rcrun-tests-{os.getpid()}"
+
+    def entering(self) -> list[str]:
+        """What root runs, with the command behind it."""
+        script = self.VIEW + self.ENTER
+        return ["unshare", "-m", "--propagation", "slave", "sh", "-eu", "-c", script]
 
     def popen(self, *argv: str | os.PathLike[str], **options: object) -> subprocess.Popen[bytes]:
         environ = {**self.environ, **(options.pop("env", None) or {})}  # type: ignore[dict-item]
-        words = ["unshare", "-m", "--propagation", "slave", "sh", "-eu", "-c", self.SCRIPT]
-        words += [self.group, str(self.uid), str(self.gid), *map(os.fspath, argv)]
+        words = [*self.entering(), self.group, str(self.uid), str(self.gid)]
         options.setdefault("cwd", self.home)
-        return subprocess.Popen(words, env=environ, **options)  # type: ignore[call-overload]
+        return subprocess.Popen([*words, *map(os.fspath, argv)], env=environ, **options)  # type: ignore[call-overload]
 
     def groups_left(self) -> list[str]:
         """The groups that containers left in the subtree."""
@@ -226,3 +233,47 @@ class DelegatedAccount(Account):
         script = f'{mount}; cd "/sys/fs/cgroup/$0" && rmdir leaf && cd .. && rmdir "$0"'
         subprocess.run(["unshare", "-m", "sh", "-c", script, self.group], check=False)
         super().remove()
+
+
+class SystemdAccount(DelegatedAccount):
+    """The same, in a unit that the user's own systemd delegates; its commands can talk to that systemd.
+
+    The unit only holds the subtree: root puts each command into it, so that streams, descriptors, signals and exit
+    status are the command's own.
+    """
+
+    PREPARE = """
+        cd "/sys/fs/cgroup/$0"
+        mkdir leaf
+        chown "$1:$2" leaf leaf/cgroup.procs leaf/cgroup.subtree_control leaf/cgroup.threads
+        for pid in $(cat cgroup.procs); do echo "$pid" >leaf/cgroup.procs; done
+    """
+
+    def __init__(self, kind: str, name: str, base_dir: Path) -> None:
+        super().__init__(kind, name, base_dir)
+        self.unit = f"{self.group}.service"
+        self.environ["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={user_bus(self.uid)}"
+        hold = ("-p", "Delegate=yes", "-p", "Type=exec", "--", "sleep", "infinity")
+        self.manager("systemd-run", "--user", "--quiet", "--collect", "--unit", self.unit, *hold)
+        show = ("show", "--property", "ControlGroup", "--value", self.unit)
+        self.group = self.manager("systemctl", "--user", *show).strip().lstrip("/")
+        self.prepare("sh", "-eu", "-c", self.PREPARE, self.group, str(self.uid), str(self.gid))
+
+    def manager(self, *argv: str) -> str:
+        environ = {"PATH": SYSTEM_PATH, "XDG_RUNTIME_DIR": str(user_bus(self.uid).parent)}
+        owner: dict[str, Any] = {"user": self.uid, "group": self.gid, "extra_groups": []}
+        return subprocess.run(
+            argv, env=environ, check=True, stdout=subprocess.PIPE, text=True, **owner
+        ).stdout
+
+    def entering(self) -> list[str]:
+        return ["sh", "-eu", "-c", self.ENTER]
+
+    def remove(self) -> None:
+        self.manager("systemctl", "--user", "stop", self.unit)
+        Account.remove(self)
+
+
+def user_bus(uid: int) -> Path:
+    """Where the systemd of a user listens."""
+    return Path(f"/run/user/{uid}/bus")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import skips
 from accounts import (
     CHECKOUT,
     SINGLE_ID_USER,
@@ -19,22 +21,27 @@ from accounts import (
     Account,
     DelegatedAccount,
     Result,
+    SystemdAccount,
     bin_dir,
     store_parent,
 )
-from probes import NEVER_REQUIRED, lacking
+from in_guest import plugins
+from probes import lacking
+from skips import unmet
 
-STRICT = os.environ.get("RCRUN_STRICT") == "1"
 
-
-def unmet(reason: str, name: str = "") -> None:
-    """Skip on a laptop; fail where every test must run."""
-    if STRICT and name not in NEVER_REQUIRED:
-        pytest.fail(f"{reason} (RCRUN_STRICT=1)", pytrace=False)
-    pytest.skip(reason)
+def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts us in the background has these ignored, and so would have every command of the tests.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    for plugin in (skips, *plugins(config)):
+        config.pluginmanager.register(plugin)
 
 
 # ---- accounts
+
+
+ACCOUNTS = {"delegated": DelegatedAccount, "systemd": SystemdAccount}
 
 
 class Accounts:
@@ -61,10 +68,7 @@ class Accounts:
             if os.geteuid() not in (0, pwd.getpwnam(name).pw_uid):
                 unmet(f"cannot become {name} without root: make test takes sudo for it")
             folder = self.base_dir / kind
-            if kind == "delegated":
-                self.made[kind] = DelegatedAccount(name, folder)
-            else:
-                self.made[kind] = Account(kind, name, folder)
+            self.made[kind] = ACCOUNTS.get(kind, Account)(kind, name, folder)
         return self.made[kind]
 
 
@@ -130,12 +134,14 @@ def single_id_account(accounts: Accounts) -> Account:
     return accounts.get("single")
 
 
-@pytest.fixture
-def delegated_account(accounts: Accounts) -> DelegatedAccount:
-    """The ordinary user in a cgroup v2 subtree of its own, which no test machine has by itself."""
+@pytest.fixture(
+    params=["delegated", pytest.param("systemd", marks=pytest.mark.requires("systemd"))]
+)
+def delegated_account(request: pytest.FixtureRequest, accounts: Accounts) -> DelegatedAccount:
+    """The ordinary user in a cgroup v2 subtree of its own: one that root made, and one of the user's systemd."""
     if os.geteuid() != 0:
         unmet("a cgroup is delegated by root: make test takes sudo for it")
-    account = accounts.get("delegated")
+    account = accounts.get(request.param)
     assert isinstance(account, DelegatedAccount)
     return account
 

@@ -1,7 +1,7 @@
 """What this host allows, found by trying each thing once, as the user who would need it.
 
-A probe returns None when the thing works, else the reason for people. A missing thing skips the test
-on a laptop; under RCRUN_STRICT=1 it fails it, unless no test machine can have the thing.
+A probe returns None when the thing works, else the reason for people. A missing thing skips the test; what that means
+is the matter of tests/skips.py.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from accounts import CHECKOUT, SINGLE_ID_USER, SYSTEM_PATH, USER, Account
-
-# What neither the test machines nor their guests have; nothing else may be skipped there.
-NEVER_REQUIRED = {"apparmor", "cpuset", "gpu", "infiniband", "kvm", "precise-clock", "selinux"}
+from in_guest import IN_THE_GUEST, unusable
 
 
 def said(account: Account, *argv: str) -> str | None:
@@ -176,6 +174,7 @@ PROBES: dict[str, Callable[[Account], str | None]] = {
     "slirp4netns": slirp4netns,
     "subids": subids,
     "tun": device("/dev/net/tun"),
+    "uml": lambda account: unusable(),
     "userns": userns,
 }
 TOOLS = "busybox crun docker-registry gdb mmdebstrap podman runc script skopeo strace tmux umoci".split()
@@ -184,10 +183,13 @@ TOOLS = "busybox crun docker-registry gdb mmdebstrap podman runc script skopeo s
 @functools.cache
 def lacking(name: str, account: Account) -> str | None:
     """Why the host lacks the thing, or None; an unknown name is a fault of the test."""
+    if name in IN_THE_GUEST:
+        reason = IN_THE_GUEST[name]()
+        return f"{reason}; {unusable() or 'it runs in the guest'}" if reason else None
     probe = PROBES.get(name) or (tool(name) if name in TOOLS else None)
     if probe is None:
         raise LookupError(f"requires({name!r}): no such probe in tests/probes.py")
     return probe(account)
 
 
-__all__ = ["NEVER_REQUIRED", "SINGLE_ID_USER", "USER", "lacking"]
+__all__ = ["SINGLE_ID_USER", "USER", "lacking"]

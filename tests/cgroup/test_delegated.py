@@ -147,12 +147,8 @@ def test_a_paused_container_stops_and_goes(rcrun, start) -> None:
     rcrun("rm", "-f", going).check()
 
 
+@pytest.mark.requires("cgroup-limits")
 def test_limits_are_set_before_the_start(rcrun, start, delegated_account: DelegatedAccount) -> None:
-    """Where the host has the controllers: the test machine has them in v1, a systemd of today does."""
-    controllers = Path("/sys/fs/cgroup/cgroup.subtree_control")
-    given = controllers.read_text(encoding="ascii").split() if controllers.exists() else []
-    if not {"cpu", "memory", "pids"} <= set(given):
-        pytest.skip("no cgroup v2 with cpu, memory and pids")
     limits = ("--memory", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--pids-limit", "20")
     name = start(*limits, "busybox", "sleep", "60")
     group = Path(f"/sys/fs/cgroup/{delegated_account.group}/rcrun-{name}.scope")
@@ -171,11 +167,14 @@ def test_limits_are_set_before_the_start(rcrun, start, delegated_account: Delega
 def test_a_limit_that_cannot_be_set_names_the_controller(
     rcrun, delegated_account: DelegatedAccount
 ) -> None:
-    controllers = Path("/sys/fs/cgroup/cgroup.controllers")
-    if controllers.exists() and "memory" in controllers.read_text(encoding="ascii"):
-        pytest.skip("the host has cgroup v2 with that controller")
-    got = rcrun("run", "--rm", *NO_NETWORK, "--memory", "64m", "busybox", "true")
+    script = 'cat "/sys/fs/cgroup/$0/cgroup.controllers"'
+    given = delegated_account.run("sh", "-c", script, delegated_account.group).check().out.split()
+    limits = {"memory": ("--memory", "64m"), "cpuset": ("--cpuset-cpus", "0")}
+    lacking = [name for name in limits if name not in given]
+    if not lacking:
+        pytest.skip("the host has every controller")
+    got = rcrun("run", "--rm", *NO_NETWORK, *limits[lacking[0]], "busybox", "true")
     assert got.status == 125
-    assert "controller `memory` is not available" in got.err
+    assert f"controller `{lacking[0]}` is not available" in got.err
     assert delegated_account.groups_left() == []
     assert rcrun("ps", "-aq").out == ""

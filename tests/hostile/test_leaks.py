@@ -182,7 +182,7 @@ def test_environment_of_an_image_takes_nothing_from_the_caller(rcrun, make_image
 
 @pytest.mark.skipif(
     os.environ.get("RCRUN_SANITIZE") == "1",
-    reason="terabytes of shadow memory are searched in vain",
+    reason="with sanitizers: terabytes of shadow memory are searched in vain",
 )
 def test_environment_and_memory_of_the_init(rcrun, attack, secret):
     """The plan, with the host's paths, was in the memory of the process that is pid 1 with --init."""

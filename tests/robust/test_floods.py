@@ -32,7 +32,9 @@ def memory(pid):
 
 
 @only_user
-@pytest.mark.skipif(os.environ.get("RCRUN_SANITIZE") == "1", reason="sanitizers take memory")
+@pytest.mark.skipif(
+    os.environ.get("RCRUN_SANITIZE") == "1", reason="with sanitizers: they take memory"
+)
 def test_a_gibibyte_with_a_slow_reader(rcrun):
     """The reader takes a quarter of it slowly and then the rest; the monitor stays as small as it was."""
     words = (

@@ -132,15 +132,28 @@ def test_a_controller_that_is_not_there(bundle: Bundle) -> None:
 
 
 def test_a_limit_of_what_is_there(bundle: Bundle) -> None:
-    """hugetlb is the one controller that the test machines have in v2."""
+    """hugetlb is the one controller that the test machines have in v2; a host of today has pids."""
     here = bundle.account.run("cat", "/sys/fs/cgroup/cgroup.controllers").check().out.split()
-    if "hugetlb" not in here:
-        pytest.skip("no hugetlb controller")
-    bundle.linux(resources={"unified": {"hugetlb.2MB.max": "2097152"}}).args("sleep", "60")
-    status = bundle.create()
-    if "no delegation" in bundle.said():
-        pytest.skip("the controller is not delegated to the subtree of the tests")
-    assert status.status == 0, bundle.said()
+    name, value = ("pids.max", "20") if "pids" in here else ("hugetlb.2MB.max", "2097152")
+    bundle.linux(resources={"unified": {name: value}}).args("sleep", "60").started()
+    group = f"/sys/fs/cgroup/{bundle.account.group}/rcrun-{bundle.id}.scope"
+    assert bundle.account.run("cat", f"{group}/{name}").check().out == f"{value}\n"
+
+
+def test_the_cgroup_namespace_of_another(
+    bundle: Bundle, delegated_account: DelegatedAccount, init_program: Path
+) -> None:
+    """It is entered from within the group: systemd's `nsdelegate` lets nobody in from outside of it."""
+    bundle.args("sleep", "60").started()
+    others = f"/proc/{bundle.state()['pid']}/ns"
+    made = Bundle(delegated_account, init_program)
+    made.config["linux"]["namespaces"] += [
+        {"type": kind, "path": f"{others}/{kind}"} for kind in ("user", "cgroup")
+    ]
+    try:
+        assert f"0::/../rcrun-{made.id}.scope" in made.output("cat", "/proc/self/cgroup")
+    finally:
+        made.runtime("delete", "--force", made.id)
 
 
 def test_a_group_that_is_in_use(bundle: Bundle) -> None:

@@ -13,7 +13,7 @@ from shim.plans import PATH, PROC, SANITIZED, Shim
 
 pytestmark = [
     pytest.mark.requires("userns", "strace"),
-    pytest.mark.skipif(SANITIZED, reason="sanitizers make calls of their own"),
+    pytest.mark.skipif(SANITIZED, reason="with sanitizers: they make calls of their own"),
 ]
 LINE = re.compile(r"^(\d+) +(\w+)\(")
 # A whole launch with a monitor: P, M, I, C, from exec of the shim to the exec of the command. A few more or less as

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 FILES = "command end exec launch mounts process records root start".split()
 
 
-@pytest.mark.skipif(SANITIZED, reason="everything runs with sanitizers already")
+@pytest.mark.skipif(SANITIZED, reason="with sanitizers: everything runs so already")
 @pytest.mark.requires("root")
 @pytest.mark.timeout(400)
 def test_plans_with_sanitizers(accounts: Any) -> None:

@@ -61,25 +61,25 @@ CALLS = {
 }
 
 
-@pytest.mark.skipif(not X86, reason="call numbers of x86_64")
+@pytest.mark.skipif(not X86, reason="numbers of system calls of x86-64")
 @pytest.mark.parametrize("name", CALLS)
 def test_refused_with_eperm(name: str) -> None:
     assert errno_of_call(default_profile([]), *CALLS[name]) == errno.EPERM
 
 
-@pytest.mark.skipif(not X86, reason="call numbers of x86_64")
+@pytest.mark.skipif(not X86, reason="numbers of system calls of x86-64")
 def test_clone3_and_unknown_calls_do_not_exist() -> None:
     assert errno_of_call(default_profile([]), 435, 0, 0) == errno.ENOSYS
     assert errno_of_call(default_profile([]), 999) == errno.ENOSYS
 
 
-@pytest.mark.skipif(not X86, reason="call numbers of x86_64")
+@pytest.mark.skipif(not X86, reason="numbers of system calls of x86-64")
 @pytest.mark.parametrize("call", [(39,), (102,), (41, 1, 1, 0), (135, 0xFFFFFFFF), (186,)])
 def test_everyday_calls_work(call: tuple[int, ...]) -> None:
     assert errno_of_call(default_profile([]), *call) == 0
 
 
-@pytest.mark.skipif(not X86, reason="call numbers of x86_64")
+@pytest.mark.skipif(not X86, reason="numbers of system calls of x86-64")
 def test_a_capability_unlocks_its_calls() -> None:
     # unlocked by the filter; the kernel then has its own reasons
     assert errno_of_call(default_profile(["CAP_SYS_CHROOT"]), 161, 0) == errno.EFAULT
@@ -101,7 +101,7 @@ def test_faults_are_named() -> None:
         compile_filter({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [bad]})
 
 
-@pytest.mark.skipif(not X86, reason="call numbers of x86_64")
+@pytest.mark.skipif(not X86, reason="numbers of system calls of x86-64")
 def test_two_conditions_on_one_argument_are_alternatives() -> None:
     equals = [{"index": 0, "value": n, "op": "SCMP_CMP_EQ"} for n in (1, 2)]
     rule = {"names": ["close"], "action": "SCMP_ACT_ERRNO", "errnoRet": 71, "args": equals}
