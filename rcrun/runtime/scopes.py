@@ -105,8 +105,9 @@ def _subgroup(annotations: Mapping[str, str]) -> str:
 
 def _limit(top: str, path: str, resources: Mapping[str, Any]) -> None:
     """In the container's group, which it sees, and in the scope: systemd knows no burst, and rounds quotas."""
-    for place in dict.fromkeys((top, path)):
-        controllers.limit(place, resources)
+    if top != path:
+        controllers.limit(top, properties.for_scope(resources, controllers.current(top)))
+    controllers.limit(path, resources)
 
 
 def _enter(path: str, pid: int) -> None:
