@@ -118,12 +118,12 @@ def _per_second(quota: int, period: int) -> int:
     return -(-quota * 1_000_000 // period // 10_000) * 10_000
 
 
-def for_scope(resources: Mapping[str, Any], current: Mapping[str, str]) -> Mapping[str, Any]:
+def for_scope(resources: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the files of the scope itself are to have: as systemd writes them, now and later."""
     cpu = resources.get("cpu") or {}
     if (cpu.get("quota") or 0) <= 0:
         return resources
-    quota, period = limits.bandwidth(cpu, current.get("cpu.max", ""))
+    quota, period = limits.bandwidth(cpu, "")
     rounded = _per_second(quota, period) * period // 1_000_000
     return {**resources, "cpu": {**cpu, "quota": rounded, "period": period}}
 

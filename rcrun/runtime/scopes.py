@@ -106,7 +106,7 @@ def _subgroup(annotations: Mapping[str, str]) -> str:
 def _limit(top: str, path: str, resources: Mapping[str, Any]) -> None:
     """In the container's group, which it sees, and in the scope: systemd knows no burst, and rounds quotas."""
     if top != path:
-        controllers.limit(top, properties.for_scope(resources, controllers.current(top)))
+        controllers.limit(top, properties.for_scope(resources))
     controllers.limit(path, resources)
 
 
@@ -125,9 +125,11 @@ def joining(scope: Mapping[str, Any], path: str) -> int:
 
 def update(scope: Mapping[str, Any], path: str, resources: Mapping[str, Any]) -> None:
     controllers.check(path, resources)
+    now = controllers.current(path)  # systemd writes over the period of a group without a quota
+    resources = limits.completed(resources, now)
     try:
         manager = systemd.again(scope["manager"])
-        rows = properties.properties_for(resources, controllers.current(path), manager.version())
+        rows = properties.properties_for(resources, now, manager.version())
         # of a scope that runs this one cannot be changed
         manager.set(scope["unit"], [row for row in rows if row[0] != "OOMPolicy"])
         manager.close()
