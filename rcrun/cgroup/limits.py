@@ -200,6 +200,15 @@ def bandwidth(cpu: Mapping[str, Any], cpu_max: str) -> tuple[int, int]:
     return (asked if asked > 0 else -1), cpu.get("period") or period
 
 
+def completed(resources: Mapping[str, Any], current: Mapping[str, str]) -> Mapping[str, Any]:
+    """With both halves of cpu.max, where one is given."""
+    cpu = resources.get("cpu") or {}
+    if not (cpu.get("quota") or cpu.get("period")):
+        return resources
+    quota, period = bandwidth(cpu, current.get("cpu.max", ""))
+    return {**resources, "cpu": {**cpu, "quota": quota, "period": period}}
+
+
 def _cpuset(cpu: Mapping[str, Any]) -> list[Setting]:
     return [Setting(f"cpuset.{field}", cpu[field]) for field in ("cpus", "mems") if cpu.get(field)]
 

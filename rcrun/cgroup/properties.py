@@ -109,9 +109,23 @@ def _cpu(cpu: Mapping[str, Any], cpu_max: str, version: int) -> list[Property]:
 
 
 def _quota(quota: int, period: int) -> list[Property]:
-    """systemd counts whole percents: rounded up, so that the group below can have what was asked for."""
-    per_second = INFINITY if quota < 0 else -(-quota * 1_000_000 // period // 10_000) * 10_000
+    per_second = INFINITY if quota < 0 else _per_second(quota, period)
     return [("CPUQuotaPeriodUSec", "t", period), ("CPUQuotaPerSecUSec", "t", per_second)]
+
+
+def _per_second(quota: int, period: int) -> int:
+    """systemd counts whole percents: rounded up, so that the group below can have what was asked for."""
+    return -(-quota * 1_000_000 // period // 10_000) * 10_000
+
+
+def for_scope(resources: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the files of the scope itself are to have: as systemd writes them, now and later."""
+    cpu = resources.get("cpu") or {}
+    if (cpu.get("quota") or 0) <= 0:
+        return resources
+    quota, period = limits.bandwidth(cpu, "")
+    rounded = _per_second(quota, period) * period // 1_000_000
+    return {**resources, "cpu": {**cpu, "quota": rounded, "period": period}}
 
 
 def _cpuset(cpus: str | None, mems: str | None) -> list[Property]:

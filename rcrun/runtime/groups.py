@@ -6,7 +6,7 @@ import os
 import time
 
 from rcrun.cgroup import delegated
-from rcrun.errors import HostLacks, InvalidInput, RcrunError
+from rcrun.errors import HostLacks, InUse, InvalidInput, RcrunError
 from rcrun.files import read_text
 from rcrun.runtime import plan_resources
 
@@ -156,6 +156,7 @@ def make(spec: Spec, container_id: str, manager: str, *, root: bool) -> str:
     path = place(linux.get("cgroupsPath") or "", container_id, parent, root=root)
     if not _make_directories(path):
         return ""
+    refuse_used(path)
     try:
         limit(path, resources)
     except BaseException:
@@ -189,6 +190,20 @@ def _make_directories(path: str) -> bool:
     except OSError:
         return False
     return os.access(f"{path}/cgroup.procs", os.W_OK)
+
+
+def refuse_used(path: str) -> None:
+    """Two in one group would be limited, frozen and killed together; in a frozen one nothing begins."""
+    if "populated 1" in read_text(f"{path}/cgroup.events"):
+        raise InUse(
+            f'cannot use the cgroup "{path}": the container\'s cgroup is not empty',
+            'name another "linux.cgroupsPath", or end what runs there',
+        )
+    if read_text(f"{path}/cgroup.freeze").strip() == "1":
+        raise InUse(
+            f'cannot use the cgroup "{path}": the container\'s cgroup unexpectedly frozen',
+            f"echo 0 | sudo tee {path}/cgroup.freeze",
+        )
 
 
 _SECTIONS = ("memory", "cpu", "pids", "blockIO", "hugepageLimits", "rdma", "network", "unified")

@@ -50,6 +50,7 @@ class Scope:
         self.rows = properties.properties_for(resources, version=manager.version())
         self.asked = properties.of_annotations(annotations)
         self.dir = manager.directory(self.place)
+        groups.refuse_used(self.dir)
         self.path = f"{self.dir}/{_subgroup(annotations)}".rstrip("/")
 
     def record(self) -> dict[str, Any]:
@@ -73,7 +74,7 @@ class Scope:
             os.makedirs(self.path, 0o755, exist_ok=True)
             _enter(self.path, pid)
             delegated.let_down_all(self.dir)
-        controllers.limit(self.path, resources)
+        _limit(self.dir, self.path, resources)
         groups.give(self.path, self.owner)
         self.devices.attach(self.path)
 
@@ -102,6 +103,13 @@ def _subgroup(annotations: Mapping[str, str]) -> str:
     return name
 
 
+def _limit(top: str, path: str, resources: Mapping[str, Any]) -> None:
+    """In the container's group, which it sees, and in the scope: systemd knows no burst, and rounds quotas."""
+    if top != path:
+        controllers.limit(top, properties.for_scope(resources))
+    controllers.limit(path, resources)
+
+
 def _enter(path: str, pid: int) -> None:
     with open(f"{path}/cgroup.procs", "w", encoding="ascii") as file:
         file.write(str(pid))
@@ -117,20 +125,28 @@ def joining(scope: Mapping[str, Any], path: str) -> int:
 
 def update(scope: Mapping[str, Any], path: str, resources: Mapping[str, Any]) -> None:
     controllers.check(path, resources)
+    now = controllers.current(path)  # systemd writes over the period of a group without a quota
+    resources = limits.completed(resources, now)
     try:
         manager = systemd.again(scope["manager"])
-        rows = properties.properties_for(resources, controllers.current(path), manager.version())
+        rows = properties.properties_for(resources, now, manager.version())
         # of a scope that runs this one cannot be changed
         manager.set(scope["unit"], [row for row in rows if row[0] != "OOMPolicy"])
         manager.close()
     except DBusError as error:
         raise _worded(error) from error
+    _limit(_top(scope, path), path, resources)
+
+
+def _top(scope: Mapping[str, Any], path: str) -> str:
+    """The scope's own group."""
+    unit = f"/{scope['unit']}"
+    return path.partition(unit)[0] + unit
 
 
 def stop(scope: Mapping[str, Any], path: str) -> None:
     """The unit ends by itself once its group is empty; what it may leave behind goes here."""
-    unit = f"/{scope['unit']}"
-    top = path.partition(unit)[0] + unit
+    top = _top(scope, path)
     if not os.path.isdir(top):
         return
     try:

@@ -32,7 +32,8 @@ def update(container: Container, resources: Mapping[str, Any]) -> None:
             from rcrun.runtime import scopes
 
             scopes.update(record["scope"], path, resources)
-        groups.limit(path, resources)
+        else:
+            groups.limit(path, resources)
         spec = container.config()
         linux = spec.setdefault("linux", {})
         linux["resources"] = merged(linux.get("resources") or {}, resources)

@@ -164,6 +164,22 @@ def test_limits_are_set_before_the_start(rcrun, start, delegated_account: Delega
     }
 
 
+@pytest.mark.requires("cgroup-limits")
+def test_who_was_ended_by_the_oom_killer_is_told(rcrun, start) -> None:
+    """The only process that is over the limit, and nobody else."""
+    neighbour = start("busybox", "sleep", "60")
+    hog = start(
+        *("--memory", "24m", "--memory-swap", "24m"),
+        *("busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"),
+    )
+    wait_for(lambda: state(rcrun, hog, "Status") == "exited", 30)
+    assert (state(rcrun, hog, "OOMKilled"), state(rcrun, hog, "ExitCode")) == ("true", "137")
+    assert state(rcrun, neighbour, "Running") == "true"
+    rcrun("kill", neighbour).check()
+    wait_for(lambda: state(rcrun, neighbour, "Status") == "exited")
+    assert state(rcrun, neighbour, "OOMKilled") == "false"
+
+
 def test_a_limit_that_cannot_be_set_names_the_controller(
     rcrun, delegated_account: DelegatedAccount
 ) -> None:

@@ -166,8 +166,10 @@ def test_update(box: Limited) -> None:
     box.runtime("update", "-r", "-", box.id, input=given).check()
     assert (box.file("cpu.weight"), box.file("cpu.max")) == ("29", "max 200000")
     assert box.file("memory.max") == "max"
+    box.runtime("update", "--pids-limit", "-1", box.id).check()
+    assert box.file("cpu.max") == "max 200000"
     kept = json.loads(Path(box.root, box.id, "config.json").read_text(encoding="utf-8"))
-    assert kept["linux"]["resources"]["pids"] == {"limit": 30}
+    assert kept["linux"]["resources"]["pids"] == {"limit": -1}
     assert kept["linux"]["resources"]["cpu"] == {"quota": -1, "period": 200_000, "shares": 200}
 
 

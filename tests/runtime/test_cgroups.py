@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,3 +154,71 @@ def test_the_cgroup_namespace_of_another(
         assert f"0::/../rcrun-{made.id}.scope" in made.output("cat", "/proc/self/cgroup")
     finally:
         made.runtime("delete", "--force", made.id)
+
+
+def test_a_group_that_is_in_use(bundle: Bundle) -> None:
+    """Two in one group would be frozen and killed together."""
+    bundle.linux(cgroupsPath="shared").args("sleep", "60").started()
+    other = Bundle(bundle.account, Path(bundle.dir, "rootfs/init"))
+    other.linux(cgroupsPath="shared").args("true")
+    result = other.run()
+    assert (result.status, "cgroup is not empty" in result.err) == (1, True)
+    assert bundle.state()["status"] == "running"
+    assert groups_left(bundle) == ["./shared"]
+
+
+def test_a_frozen_group(bundle: Bundle) -> None:
+    """Nothing would ever begin in it."""
+    account = bundle.account
+    assert isinstance(account, DelegatedAccount)
+    group = f"/sys/fs/cgroup/{account.group}/cold"
+    account.run("sh", "-c", f"mkdir {group}; echo 1 >{group}/cgroup.freeze").check()
+    result = bundle.linux(cgroupsPath="cold").run()
+    assert (result.status, "unexpectedly frozen" in result.err) == (1, True)
+    account.run("rmdir", group).check()
+
+
+def test_exec_below_the_group(bundle: Bundle) -> None:
+    bundle.args("sleep", "60").started()
+    account = bundle.account
+    assert isinstance(account, DelegatedAccount)
+    group = f"/sys/fs/cgroup/{account.group}/rcrun-{bundle.id}.scope"
+    account.run("mkdir", f"{group}/below").check()
+    words = ("exec", "--cgroup", "below", bundle.id, "/init", "cat", "/proc/self/cgroup")
+    assert "0::/below\n" in bundle.runtime(*words).check().out
+    bundle.runtime("delete", "--force", bundle.id).check()
+    assert groups_left(bundle) == []  # with the one below
+
+
+def test_events_end_with_the_container(bundle: Bundle) -> None:
+    bundle.args("sleep", "60").started()
+    told = json.loads(bundle.runtime("events", "--stats", bundle.id).check().out)
+    assert (told["type"], told["id"]) == ("stats", bundle.id)
+    watching = bundle.account.popen(
+        *bundle.words(), "events", "--interval", "100ms", bundle.id, stdout=subprocess.PIPE
+    )
+    assert watching.stdout is not None
+    first = json.loads(watching.stdout.readline())
+    assert first["type"] == "stats"
+    bundle.runtime("kill", bundle.id, "KILL").check()
+    rest, _ = watching.communicate(timeout=30)
+    assert watching.returncode == 0
+    assert all(json.loads(line)["type"] == "stats" for line in rest.splitlines())
+    refused = bundle.runtime("events", "--stats", bundle.id)
+    assert (refused.status, "container not running" in refused.err) == (1, True)
+
+
+def test_events_of_a_wrong_interval(bundle: Bundle) -> None:
+    result = bundle.runtime("events", "--interval", "0s", bundle.id)
+    assert (result.status, "must be greater than 0" in result.err) == (1, True)
+
+
+def test_update_of_one_without_a_cgroup(bundle: Bundle) -> None:
+    bundle.args("sleep", "60").write()
+    words = ("--cgroup-manager=disabled", "run", "-d", "-b", str(bundle.dir), bundle.id)
+    with open(bundle.dir / "output", "wb") as out:
+        bundle.runtime(*words, stdout=out, stderr=out).check()
+    result = bundle.runtime("update", "--memory", "50M", bundle.id)
+    assert (result.status, "no cgroup of its own" in result.err) == (1, True)
+    missing = bundle.runtime("update", "--memory", "50M", "nobody")
+    assert (missing.status, "does not exist" in missing.err) == (1, True)

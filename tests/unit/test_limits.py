@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rcrun.cgroup.limits import controllers_of, settings_for, weight_of
+from rcrun.cgroup.limits import completed, controllers_of, settings_for, weight_of
 from rcrun.errors import InvalidInput
 
 MIB = 1 << 20
@@ -88,6 +88,14 @@ def test_weights_grow_with_shares() -> None:
 )
 def test_bandwidth_by_halves(cpu: dict[str, int], now: str, text: str) -> None:
     assert written({"cpu": cpu}, cpu_max=now) == [("cpu.max", text)]
+
+
+def test_both_halves() -> None:
+    halves = {"cpu": {"quota": 5000, "shares": 3}}
+    assert completed(halves, {"cpu.max": "max 20000\n"}) == {
+        "cpu": {"quota": 5000, "period": 20000, "shares": 3}
+    }
+    assert completed({"cpu": {"shares": 3}}, {"cpu.max": "max 20000\n"}) == {"cpu": {"shares": 3}}
 
 
 def test_a_burst_is_never_over_the_quota() -> None:

@@ -139,16 +139,17 @@ def test_environments_are_merged() -> None:
 
 
 def test_options_of_an_update() -> None:
-    options = dict.fromkeys(
-        ("memory", "memory_swap", "memory_reservation", "cpu_period", "cpu_quota", "cpu_share",
-         "cpuset_cpus", "cpuset_mems", "pids_limit"),
-    )  # fmt: skip
-    assert from_options(options) == {}
-    options.update(memory=5, pids_limit=0, cpuset_cpus="0-1")  # type: ignore[call-overload]
+    assert from_options({}) == {}
+    assert from_options({"memory": None, "cpu_quota": None, "cpuset_cpus": ""}) == {}
+    options = {
+        "memory": "50M", "memory_swap": "-1", "memory_reservation": "1024", "cpu_quota": -1, "cpu_burst": 0,
+        "cpu_share": 512, "cpu_idle": 1, "cpuset_cpus": "0-1", "pids_limit": -1, "blkio_weight": 100,
+    }  # fmt: skip
     assert from_options(options) == {
-        "memory": {"limit": 5},
-        "cpu": {"cpus": "0-1"},
-        "pids": {"limit": 0},
+        "memory": {"limit": 50 << 20, "swap": -1, "reservation": 1024},
+        "cpu": {"quota": -1, "burst": 0, "shares": 512, "idle": 1, "cpus": "0-1"},
+        "pids": {"limit": -1},
+        "blockIO": {"weight": 100},
     }
 
 

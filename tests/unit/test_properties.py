@@ -55,6 +55,9 @@ def test_no_limit_is_infinity() -> None:
 
 def test_quota_in_whole_percents_rounded_up() -> None:
     assert given({"cpu": {"quota": 33_333, "period": 100_000}})["CPUQuotaPerSecUSec"] == 340_000
+    rounded = properties.for_scope({"cpu": {"quota": 600_000, "period": 900_000, "shares": 5}})
+    assert rounded == {"cpu": {"quota": 603_000, "period": 900_000, "shares": 5}}
+    assert properties.for_scope({"cpu": {"quota": -1}}) == {"cpu": {"quota": -1}}
     period_alone = given({"cpu": {"period": 200_000}}, cpu_max="50000 100000\n")
     assert period_alone == {"CPUQuotaPeriodUSec": 200_000, "CPUQuotaPerSecUSec": 250_000}
 

@@ -90,7 +90,7 @@ def from_options(options: dict[str, Any]) -> dict[str, Any]:
     """The options in the shape of `linux.resources`."""
     found: dict[str, Any] = {}
     for name, (section, field) in _FIELDS.items():
-        value = options[name]
+        value = options.get(name)
         if value is not None and value != "":
             found.setdefault(section, {})[field] = _bytes(value) if name in _SIZES else value
     return found
