@@ -190,7 +190,10 @@ def test_owners(rcrun: Any) -> None:
 def test_in_the_environment(rcrun: Any) -> None:
     create(rcrun, "pw", "a b\nc")
     words = ("--secret", "pw,type=env", "--secret", "pw,type=env,target=OTHER")
-    assert sh(rcrun, 'echo "$pw/$OTHER"; ls /run/secrets 2>/dev/null', *words) == "a b\nc/a b\nc\n"
+    assert (
+        sh(rcrun, 'echo "$pw/$OTHER"; ls /run/secrets 2>/dev/null || true', *words)
+        == "a b\nc/a b\nc\n"
+    )
     up(rcrun, "web", *words)
     assert rcrun("exec", "web", "printenv", "OTHER").out == "a b\nc\n"
     assert "OTHER" not in rcrun("inspect", "-f", "{{.Config.Env}}", "web").out
