@@ -26,7 +26,7 @@ COLUMNS = {
 SHOWN = ("ID", "Name", "Driver", "CreatedAt", "UpdatedAt")
 
 
-@command("create", failure_status=1)
+@command("create")
 @option("-d", "--driver", default="file", metavar="DRIVER", help="Only `file`")
 @option("--driver-opts", multiple=True, metavar="KEY=VALUE", help="Kept for inspect")
 @option("--env", "from_environment", is_flag=True, help="SOURCE is a variable of the environment")

@@ -31,7 +31,7 @@ COLUMNS = {
 SHOWN = ("Driver", "Name")
 
 
-@command("create", failure_status=1)
+@command("create")
 @option("-d", "--driver", default="local", metavar="DRIVER", help="Only `local`")
 @option(
     "-o",
