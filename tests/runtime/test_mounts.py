@@ -121,6 +121,13 @@ def test_the_mode_of_a_tmpfs(bundle: Bundle) -> None:
     assert bundle.output("stat", "/t").split()[1] == "41712"
 
 
+def test_the_mode_of_a_tmpfs_that_begins_with_what_was_there(bundle: Bundle) -> None:
+    bundle.put("rootfs/etc/file", "content")
+    bundle.mount("/etc", "tmpfs", "tmpfs", "tmpcopyup", "mode=1712", "gid=0")
+    assert bundle.output("stat", "/etc").split()[1] == "41712"
+    assert bundle.output("cat", "/etc/file") == "content"
+
+
 @pytest.mark.parametrize("word", ["rprivate", "rslave"])
 def test_propagation(bundle: Bundle, word: str) -> None:
     bundle.make_dir("data")
