@@ -111,6 +111,14 @@ static int look_for_command(const struct context *context, struct report *report
 	return 0;
 }
 
+/* With a terminal the caller's streams are let go: containerd reads them to their end before it asks for a start. */
+static int leave_streams(const struct context *context, struct report *report)
+{
+	for (int fd = 0; fd < 3 && context->console >= 0; fd++)
+		TRY(report, dup2(context->console, fd));
+	return 0;
+}
+
 /*
  * The container is created: the parent may go. Nothing of it is needed any more, so the sync socket is closed and
  * reports go to whoever starts us.
@@ -123,7 +131,7 @@ int step_start_wait(struct context *context, const struct record *record, struct
 	(void)record;
 	if (context->listener < 0)
 		return fail_with(report, "start-socket", EINVAL);
-	if (look_for_command(context, report) < 0)
+	if (look_for_command(context, report) < 0 || leave_streams(context, report) < 0)
 		return -1;
 	TRY(report, sync_send(context->sync, SYNC_CREATED, 0, -1, NULL));
 	while (context->starter < 0) {
@@ -145,9 +153,7 @@ int step_start_wait(struct context *context, const struct record *record, struct
 static int take_terminal(const struct context *context, struct report *report)
 {
 	TRY(report, ioctl(context->console, TIOCSCTTY, 0));
-	for (int fd = 0; fd < 3; fd++)
-		TRY(report, dup2(context->console, fd));
-	return 0;
+	return leave_streams(context, report);
 }
 
 static void reset_signals(void)
