@@ -178,7 +178,7 @@ PROBES: dict[str, Callable[[Account], str | None]] = {
     "tun": device("/dev/net/tun"),
     "userns": userns,
 }
-TOOLS = "busybox crun docker-registry gdb mmdebstrap podman runc script skopeo strace tmux umoci".split()
+TOOLS = "buildah busybox catatonit containerd crun docker-registry gdb mmdebstrap podman runc script skopeo strace tmux umoci".split()
 
 
 @functools.cache
