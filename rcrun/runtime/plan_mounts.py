@@ -97,7 +97,10 @@ def mount_records(
     closed = opens_no_devices(spec, host, namespaces)
     has_more = closed and _allows_more(spec)
     records: list[list[str]] = [["root-nodev"]] if closed else []
+    late = read_only_late(spec)
     for mount in spec.get("mounts") or []:
+        if mount["destination"] in late:
+            mount = _writable(mount)
         if closed and not (has_more and _is_dev(mount)):
             mount = _without_devices(mount)
         made = _mount(mount, bundle_dir, host, namespaces, label, trees)
@@ -109,6 +112,23 @@ def mount_records(
             )
         records += made
     return records
+
+
+def read_only_late(spec: Spec) -> list[str]:
+    """A read-only tmpfs that others are mounted on, or that gets the devices, is made so when it is complete."""
+    mounts = spec.get("mounts") or []
+    places = [f"{mount['destination'].rstrip('/')}/" for mount in mounts] + ["/dev/null"]
+    return [
+        mount["destination"]
+        for index, mount in enumerate(mounts)
+        if mount.get("type") == "tmpfs"
+        and "ro" in (mount.get("options") or [])
+        and any(place.startswith(places[index]) for place in places[index + 1 :])
+    ]
+
+
+def _writable(mount: Mount) -> Mount:
+    return {**mount, "options": [word for word in mount.get("options") or [] if word != "ro"]}
 
 
 # File systems on which the kernel opens no devices; the terminals of a devpts are devices.
@@ -300,4 +320,4 @@ def mask_records(spec: Spec) -> list[list[str]]:
 
 def readonly_records(spec: Spec) -> list[list[str]]:
     paths = (spec.get("linux") or {}).get("readonlyPaths") or []
-    return [["readonly", inside(path)] for path in paths]
+    return [["readonly", inside(path)] for path in [*read_only_late(spec), *paths]]

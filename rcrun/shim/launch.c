@@ -220,6 +220,7 @@ static int container_steps(struct context *context, struct report *report)
 	if (sync_receive(context->sync, &message, NULL) != 1 || message.kind != SYNC_MAPPED)
 		return fail_with(report, "recvmsg", ECONNRESET);
 	context->self = message.pid;
+	/* also of a user namespace that we are in all along */
 	if (!plan->settings.join_pid)
 		context->groups_stay = setgroups_denied(message.pid);
 	if (make_time_namespace(plan, report) < 0 || become_root(plan, report) < 0)

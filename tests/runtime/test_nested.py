@@ -9,10 +9,11 @@ from runtime.conftest import Bundle
 
 pytestmark = [
     pytest.mark.parametrize("account", ["user"], indirect=True),
-    pytest.mark.requires("userns", "subids"),
+    pytest.mark.requires("unshare", "subids"),
 ]
 ONE_ID = ("--map-root-user",)
 ALL_IDS = ("--map-root-user", "--map-auto")
+KIND_FILES = {"network": "net"}
 either = pytest.mark.parametrize("ids", [ONE_ID, ALL_IDS], ids=["one-id", "all-ids"])
 
 
@@ -40,8 +41,39 @@ def test_another_user_namespace(bundle: Bundle, ids: tuple[str, ...]) -> None:
 
 @either
 def test_the_network_outside(bundle: Bundle, ids: tuple[str, ...]) -> None:
-    bundle.without_namespace("network").args("true")
-    assert run_inside(bundle, ids).check().out == ""
+    """Its sysfs belongs to the namespace outside, so the host's is bound."""
+    bundle.without_namespace("network").mount("/sys", "sysfs", "sysfs", "ro").args("ls", "/sys")
+    assert "class" in run_inside(bundle, ids).check().out
+
+
+@either
+def test_the_processes_outside(bundle: Bundle, ids: tuple[str, ...]) -> None:
+    bundle.without_namespace("pid").args("cat", "/proc/self/mountinfo")
+    assert " /proc " in run_inside(bundle, ids).check().out
+
+
+@either
+def test_joined_namespaces(bundle: Bundle, new_bundle, ids: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+    """Those of a container that runs in the same user namespace."""
+    first = new_bundle()
+    first.args("sleep", "30").write()
+    for namespace in bundle.config["linux"]["namespaces"]:
+        if namespace["type"] != "mount":
+            namespace["path"] = (
+                f"/proc/PID/ns/{KIND_FILES.get(namespace['type'], namespace['type'])}"
+            )
+    bundle.args("echo", "joined").write()
+    runtime = " ".join(first.words())
+    script = f"""
+        {runtime} run -d -b {first.dir} {first.id} </dev/null >/dev/null 2>&1
+        pid=$({runtime} state {first.id} | tr , '\\n' | sed -n 's/[^p]*"pid": *//p')
+        sed -i "s/PID/$pid/g" {bundle.dir}/config.json
+        {runtime} run -b {bundle.dir} {bundle.id} || status=$?
+        {runtime} delete -f {first.id}
+        exit ${{status-0}}
+    """
+    given = bundle.account.run("unshare", "--user", *ids, "--", "sh", "-eu", "-c", script)
+    assert given.check().out == "joined\n"
 
 
 def test_groups_that_cannot_be_set(bundle: Bundle) -> None:
