@@ -73,7 +73,7 @@ def podman(inmate: Inmate, podmans: Callable[[Inmate], Podman]) -> Iterator[Podm
     """Its containers go with the test."""
     found = podmans(inmate)
     yield found
-    found("rm", "-f", "-a", "-t", "0").check()
+    found.tidy()
 
 
 @pytest.fixture

@@ -37,17 +37,28 @@ class Podman:
 
     def __init__(self, account: Inmate) -> None:
         self.account = account
-        self.env = {"TMPDIR": str(account.home)}
+        self.env: dict[str, str] = {}
+        # of a user's container podman leaves the cgroup to the runtime, unless it is told one
+        self.cgroup = ("--cgroup-parent", f"/{account.kind}") if account.uid else ()
+        self.leaves = False
         if not may_make_cgroups(account.kind):
             self.env["CONTAINERS_CONF"] = "/etc/containers/root.conf"
 
     def popen(self, *words: str | os.PathLike[str], **options: Any) -> subprocess.Popen[bytes]:
+        self.leaves = self.leaves or "--rm" not in words
         env = {**self.env, **(options.pop("env", None) or {})}
         return self.account.popen("podman", "--runtime", RUNTIME, *words, env=env, **options)
 
     def __call__(self, *words: str | os.PathLike[str], **options: Any) -> Result:
+        self.leaves = self.leaves or "--rm" not in words
         env = {**self.env, **(options.pop("env", None) or {})}
         return self.account.run("podman", "--runtime", RUNTIME, *words, env=env, **options)
+
+    def tidy(self) -> None:
+        """Remove the containers that a test may have left."""
+        if self.leaves:
+            self("rm", "-f", "-a", "-t", "0").check()
+            self.leaves = False
 
     def names(self, container: str, *kinds: str) -> list[str]:
         """The names of the namespaces that the container's processes are in."""

@@ -19,11 +19,12 @@ TREE = os.environ.get("RCRUN_PEERS_TREE") or ""
 RUNTIME = os.environ.get("OCI_RUNTIME") or str(
     (CHECKOUT / "rcrun-cli/bin" if TREE else bin_dir()) / "rcrun-oci"
 )
-# Locks in files, since those in /dev/shm are the host's; podman's own limit of processes where it can be set.
+# Locks in files, since those in /dev/shm are the host's; the limits of processes and files are ones that can be had.
 CONTAINERS_CONF = """
 [containers]
 cgroups = "{cgroups}"
 pids_limit = {pids}
+default_ulimits = ["nofile=2048:2048", "nproc=8192:8192"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
@@ -32,7 +33,6 @@ lock_type = "file"
 POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}'
 REGISTRIES = 'unqualified-search-registries = ["localhost"]'
 CAP_SYS_RESOURCE = 24
-UPLINK = "192.0.2.1"  # the room's own address, which containers with a network reach
 
 # $0: the room's cgroup. It stays in the host's tree of processes and dies with pytest.
 OUTSIDE = """
@@ -75,10 +75,11 @@ INSIDE = """
     done 2>/dev/null
     mount -t tmpfs -o mode=0755 none /run
     mkdir /run/lock /run/user
-    for folder in /etc/containers /var/lib/cni /var/lib/containers /var/lib/containerd; do
+    for folder in /etc/containers /var/lib/cni /var/lib/containers /var/lib/containerd /var/tmp; do
         mkdir -p "$folder" "$base/$folder"
         mount --bind "$base/$folder" "$folder"
     done
+    chmod 1777 /var/tmp
     ip link set lo up
     ip link add uplink type veth peer name uplink-end
     ip address add 192.0.2.1/24 dev uplink
@@ -154,8 +155,7 @@ class Room:
         script = """
             test -e /sys/fs/cgroup/cgroup.controllers || mount -t cgroup2 none /sys/fs/cgroup
             cd "/sys/fs/cgroup/$0"
-            while test -n "$(cat cgroup.procs leaf/cgroup.procs)"; do sleep 0.05; done
-            find . -mindepth 1 -depth -type d -exec rmdir {} +
+            while ! find . -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null; do sleep 0.05; done
             cd ..
             rmdir "$0"
         """

@@ -20,7 +20,7 @@ class Buildah:
 
     def __init__(self, account: Inmate) -> None:
         self.account = account
-        self.env = {"TMPDIR": str(account.home), "BUILDAH_RUNTIME": RUNTIME}
+        self.env = {"BUILDAH_RUNTIME": RUNTIME}
 
     def __call__(self, *words: str | os.PathLike[str], **options: Any) -> Result:
         env = {**self.env, **(options.pop("env", None) or {})}
@@ -32,7 +32,7 @@ class Buildah:
 
 
 @pytest.fixture
-def buildah(inmate, image):
+def buildah(inmate, image, with_cgroup):
     if not inmate.room.has("buildah"):
         unmet("buildah is not installed", "buildah")
     made = Buildah(inmate)

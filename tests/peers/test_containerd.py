@@ -41,7 +41,7 @@ class Containerd:
         self.process = account.popen("containerd", "-c", str(config), stdout=log, stderr=log)
         log.close()
         until(lambda: self("version").status == 0)
-        self("image", "import", "--snapshotter", "native", str(image)).check()
+        self("image", "import", "--no-unpack", str(image)).check()
         [self.image] = self("image", "ls", "-q").check().out.split()
 
     def __call__(self, *words: str | os.PathLike[str], **options: Any) -> Result:
@@ -213,16 +213,16 @@ def test_metrics(ctr):
 def test_a_terminal(ctr, screen):
     shown = screen(
         ctr,
-        *ctr.options("--rm", "-t", "--env", "PS1=ready> "),
+        *ctr.options("--rm", "-t", "--env", "PS1=ready>"),
         ctr.image,
         "one",
         "sh",
         rows=33,
         columns=91,
     )
-    shown.expect(b"ready> ")
+    shown.expect(b"ready>")
     for _ in range(50):
-        if shown.ask("stty size") == "33 91\n":
+        if shown.ask("stty size", b"ready>").strip() == "33 91":
             break
     else:
         raise AssertionError("the size did not become 33 91")
@@ -233,9 +233,9 @@ def test_a_terminal(ctr, screen):
 def test_a_terminal_of_exec(ctr, screen):
     ctr.started("one")
     shown = screen(
-        ctr, "task", "exec", "-t", "--exec-id", "e", "one", "sh", "-c", "PS1='ready> ' exec sh"
+        ctr, "task", "exec", "-t", "--exec-id", "e", "one", "sh", "-c", "PS1='ready>' exec sh"
     )
-    shown.expect(b"ready> ")
+    shown.expect(b"ready>")
     shown.type(b"exit 6\r")
     assert shown.end() == 6
 

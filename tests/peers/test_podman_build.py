@@ -21,7 +21,7 @@ RUN test ! -e /scratch/x
 
 
 @pytest.fixture
-def folder(podman):
+def folder(podman, with_cgroup):
     made = podman.account.new_dir("build")
     (made / "Containerfile").write_text(CONTAINERFILE)
     yield str(made)

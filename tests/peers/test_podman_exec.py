@@ -26,7 +26,7 @@ def test_exit_status(web, words, status):
     assert web("exec", "web", *words).status == status
 
 
-def test_it_is_in_the_container(web):
+def test_it_is_in_the_container(web, with_cgroup):
     kinds = ("ipc", "mnt", "net", "pid", "user", "uts", "cgroup")
     assert web.names("web", *kinds) != web.account.run(*links(kinds)).out.split()
     init = web("top", "web", "hpid").check().out.split()[1]
@@ -80,7 +80,7 @@ def test_several_at_once(web):
     assert [process.wait(60) for process in started] == [10, 11, 12, 13, 14, 15]
 
 
-def test_top(web):
+def test_top(web, with_cgroup):
     web("exec", "-d", "web", "sleep", "2000").check()
     rows = web("top", "web", "pid", "args").check().out.splitlines()
     assert [row.split(maxsplit=1)[1].strip() for row in rows] == [

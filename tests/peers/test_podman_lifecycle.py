@@ -13,7 +13,8 @@ HANDLER = "trap 'echo caught; exit 9' TERM; trap 'echo usr1' USR1; echo ready; w
 @pytest.fixture
 def web(podman):
     """podman, with a container `web` that listens to signals."""
-    podman("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", HANDLER).check()
+    options = ("--name", "web", *podman.cgroup, *NO_NETWORK)
+    podman("run", "-d", *options, "busybox", "sh", "-c", HANDLER).check()
     podman.said("web", "ready")
     return podman
 

@@ -7,8 +7,6 @@ import subprocess
 import pytest
 
 from cli.screens import until
-from conftest import unmet
-from peers.room import UPLINK
 
 pytestmark = pytest.mark.requires("podman")
 SHOW = 'awk \'NR > 2 { sub(":.*", ""); print $1 }\' /proc/net/dev | xargs'
@@ -49,16 +47,17 @@ def test_the_hosts(podman):
 
 
 @pytest.mark.parametrize("inmate", ["user"], indirect=True)
-@pytest.mark.parametrize("program", ["slirp4netns", "pasta"])
-def test_a_users_network(podman, program, server):
-    if not podman.account.room.has(program):
-        unmet(f"{program} is not installed", program)
-    if program == "pasta" and podman.version < (4, 4):
-        pytest.skip("this podman knows no pasta")
-    script = f"{SHOW}; until nc -w 5 {UPLINK} {server} </dev/null; do sleep 0.1; done"
-    given = podman.run("--network", program, "busybox", "sh", "-c", script).check().out.splitlines()
-    assert len(given[0].split()) == 2
-    assert given[1] == "hello"
+@pytest.mark.requires("slirp4netns", "pasta")
+def test_a_users_network(podman, server):
+    """The one that podman knows from 4.4 on, and the one that it has always known."""
+    fetch = f"until nc -w 5 host.containers.internal {server} </dev/null; do sleep 0.1; done"
+    for program in ["slirp4netns", *(["pasta"] if podman.version >= (4, 4) else [])]:
+        given = podman.run(
+            "--network", program, "busybox", "timeout", "20", "sh", "-c", f"{SHOW}; {fetch}"
+        ).check()
+        interfaces, answer = given.out.splitlines()
+        assert len(interfaces.split()) == 2
+        assert answer == "hello"
 
 
 @pytest.mark.parametrize("inmate", ["user"], indirect=True)

@@ -34,7 +34,7 @@ def single(inmates, podmans):
     inmate.prepare("chown", "-R", f"{inmate.uid}:{inmate.gid}", str(inmate.home / ".config"))
     found = podmans(inmate)
     yield found
-    found("rm", "-f", "-a", "-t", "0").check()
+    found.tidy()
 
 
 @as_user
@@ -110,7 +110,9 @@ def test_one_id(single):
 
 
 def test_one_id_detached(single):
-    single("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sleep", "1000").check()
+    single(
+        "run", "-d", "--name", "web", *single.cgroup, *NO_NETWORK, "busybox", "sleep", "1000"
+    ).check()
     assert single("exec", "web", "sh", "-c", "id -u; exit 4").status == 4
     single("pause", "web").check()
     assert single.status("web") == "paused"
