@@ -32,6 +32,12 @@ def userns(account: Account) -> str | None:
     return f"no user namespaces: {reason}"
 
 
+def unshare(account: Account) -> str | None:
+    """unshare(1) itself, which AppArmor may confine where it does not confine the shim."""
+    reason = said(account, "unshare", "--user", "--map-root-user", "true")
+    return None if reason is None else f"unshare makes no user namespace: {reason}"
+
+
 def shim_makes_user_namespace(account: Account) -> bool:
     shim = CHECKOUT / "rcrun/shim/rcrun-shim"
     records = (
@@ -174,10 +180,11 @@ PROBES: dict[str, Callable[[Account], str | None]] = {
     "slirp4netns": slirp4netns,
     "subids": subids,
     "tun": device("/dev/net/tun"),
+    "unshare": unshare,
     "uml": lambda account: unusable(),
     "userns": userns,
 }
-TOOLS = "busybox crun docker-registry gdb mmdebstrap podman runc script skopeo strace tmux umoci".split()
+TOOLS = "buildah busybox catatonit containerd crun docker-registry gdb mmdebstrap podman runc script skopeo strace tmux umoci".split()
 
 
 @functools.cache

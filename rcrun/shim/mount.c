@@ -96,9 +96,21 @@ int step_mount(struct context *context, const struct record *record, struct repo
 	return mounted_on(context, record->words[3], report);
 }
 
+/* What the options say of the directory itself wins over what it covers. */
+static int apply_given(int tmpfs, const struct stat *mounted, const char *data)
+{
+	uid_t uid = strstr(data, "uid=") ? mounted->st_uid : (uid_t)-1;
+	gid_t gid = strstr(data, "gid=") ? mounted->st_gid : (gid_t)-1;
+
+	if (fchown(tmpfs, uid, gid) < 0)
+		return -1;
+	return strstr(data, "mode=") ? fchmod(tmpfs, mounted->st_mode & 07777) : 0;
+}
+
 int step_tmpfs_copyup(struct context *context, const struct record *record, struct report *report)
 {
 	struct mount_flags flags;
+	struct stat mounted;
 	char path[32];
 
 	if (mount_flags(record, 2, &flags, report) < 0)
@@ -117,7 +129,9 @@ int step_tmpfs_copyup(struct context *context, const struct record *record, stru
 	autoclose int new = open_inside(context->root, record->words[1], O_RDONLY | O_DIRECTORY);
 	if (new < 0)
 		return fail(report, "openat2");
+	TRY(report, fstat(new, &mounted));
 	TRY(report, copy_tree(source, new));
+	TRY(report, apply_given(new, &mounted, record->words[3]));
 	if (flags.classic & MS_RDONLY)
 		TRY(report, sys_mount_setattr(new, false, ATTR_RDONLY, 0, 0));
 	return 0;

@@ -116,9 +116,28 @@ def test_a_tmpfs_that_begins_with_what_was_there(bundle: Bundle) -> None:
     assert not (bundle.dir / "rootfs/etc/new").exists()
 
 
+def test_a_read_only_tmpfs_with_mounts_on_it(bundle: Bundle) -> None:
+    """As podman run --read-only --read-only-tmpfs=false has /dev: read-only when all is in it."""
+    for mount in bundle.config["mounts"]:
+        if mount["destination"] == "/dev":
+            mount["options"] = [*mount["options"], "ro"]
+    assert "null" in bundle.output("ls", "/dev")
+    given = bundle.args("write", "/dev/new", "x").run()
+    assert given.status != 0
+    assert "Read-only file system" in given.err
+    bundle.args("write", "/dev/null", "x").run().check()
+
+
 def test_the_mode_of_a_tmpfs(bundle: Bundle) -> None:
     bundle.mount("/t", "tmpfs", "tmpfs", "mode=1712")
     assert bundle.output("stat", "/t").split()[1] == "41712"
+
+
+def test_the_mode_of_a_tmpfs_that_begins_with_what_was_there(bundle: Bundle) -> None:
+    bundle.put("rootfs/etc/file", "content")
+    bundle.mount("/etc", "tmpfs", "tmpfs", "tmpcopyup", "mode=1712", "gid=0")
+    assert bundle.output("stat", "/etc").split()[1] == "41712"
+    assert bundle.output("cat", "/etc/file") == "content"
 
 
 @pytest.mark.parametrize("word", ["rprivate", "rslave"])

@@ -80,6 +80,14 @@ def test_a_console_socket(ours: None, bundle: Bundle, console: Console) -> None:
     assert read_until_end(master) == "11 22 /dev/pts/0 onlcr=0\n"
 
 
+def test_a_created_container_lets_the_callers_streams_go(bundle: Bundle, console: Console) -> None:
+    """containerd reads them to their end before it asks for the start."""
+    bundle.process(terminal=True).args("tty").write()
+    words = ("create", "--console-socket", str(console.path), "-b", str(bundle.dir), bundle.id)
+    bundle.runtime(*words, timeout=20).check()
+    assert bundle.state()["status"] == "created"
+
+
 @not_on("crun", "1.8 binds the terminal there, 1.28 does not")
 def test_dev_console_is_the_terminal(bundle: Bundle, console: Console) -> None:
     bundle.process(terminal=True).args("cat", "/proc/self/mountinfo").write()
