@@ -87,30 +87,71 @@ def copy(
         )
     with ExitStack() as stack:
         roots = _roots(stack, context, source, target)
+        sending = _sending(context, source, target, options)
+        receiving = _receiving(context, source, target, options)
+        if _is_one_mount(source, target, roots):
+            with _Spool(context) as spool:
+                _run(context, "send", sending, source, roots, spool.fd, advanced)
+                os.lseek(spool.fd, 0, os.SEEK_SET)
+                _run(context, "receive", receiving, target, roots, spool.fd, advanced)
+            return
         workers = stack.enter_context(Workers(context.identity))
-        reader, writer = _streams(stack, source, target)
+        reader, writer = _streams(source, target)
         if not target.is_stream:
-            job = _receiving(context, source, target, options)
-            _start(workers, "receive", job, target, roots, reader)
+            _start(workers, "receive", receiving, target, roots, reader)
         if not source.is_stream:
-            job = _sending(context, source, target, options)
-            _start(workers, "send", job, source, roots, writer)
+            _start(workers, "send", sending, source, roots, writer)
         for fd in {reader, writer} - {0, 1}:
             os.close(fd)
         _listen(context, workers, advanced)
 
 
-def _roots(
-    stack: ExitStack, context: Context, source: End, target: End
-) -> dict[str, Root]:
+def _is_one_mount(source: End, target: End, roots: dict[str, Root]) -> bool:
+    """Within one container that does not run: its overlay cannot be mounted twice at once."""
+    if source.container is None or target.container is None:
+        return False
+    return source.container.id == target.container.id and bool(roots[source.container.id].steps)
+
+
+class _Spool:
+    """A file without a name."""
+
+    def __init__(self, context: Context) -> None:
+        self._folder = context.store.tmp_dir()
+        self.fd = -1
+
+    def __enter__(self) -> _Spool:
+        self.fd = os.open(self._folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+
+def _run(
+    context: Context,
+    command: str,
+    job: Job,
+    end: End,
+    roots: dict[str, Root],
+    stream_fd: int,
+    advanced: Callable[[int], None],
+) -> None:
+    with Workers(context.identity) as workers:
+        _start(workers, command, job, end, roots, stream_fd)
+        _listen(context, workers, advanced)
+
+
+def _roots(stack: ExitStack, context: Context, source: End, target: End) -> dict[str, Root]:
     """By the containers' ids, in one order: two that copy in opposite directions must not wait for each other."""
     found = {end.container.id: end.container for end in (source, target) if end.container}
     return {
-        key: stack.enter_context(Root(context, container)) for key, container in sorted(found.items())
+        key: stack.enter_context(Root(context, container))
+        for key, container in sorted(found.items())
     }
 
 
-def _streams(stack: ExitStack, source: End, target: End) -> tuple[int, int]:
+def _streams(source: End, target: End) -> tuple[int, int]:
     """What the receiver reads, and what the sender writes."""
     if source.is_stream:
         return 0, 0

@@ -58,7 +58,9 @@ def _hidden(container: Container) -> set[str]:
     """Mount points that nobody asked for."""
     asked = {mount["destination"] for mount in container.record.get("mounts", [])}
     mounts = container.config().get("mounts") or []
-    places = {mount["destination"].strip("/") for mount in mounts if mount["destination"] not in asked}
+    places = {
+        mount["destination"].strip("/") for mount in mounts if mount["destination"] not in asked
+    }
     return {*places, *_OWN_PLACES}
 
 

@@ -91,10 +91,20 @@ class Root:
         self.path = mounted_path(self.container)
         self.steps = [
             ["propagation", "rprivate"],
-            *root_records(self.context, self.container),
+            *_durable(root_records(self.context, self.container)),
             *_binds(self.container),
             *([["root-readonly"]] if self.container.record.get("read_only") else []),
         ]
+
+
+def _durable(records: Records) -> Records:
+    """A volatile overlay can be mounted once, which is the start's."""
+    return [
+        [*record[:3], record[3].replace(",volatile", "").replace("volatile", ""), *record[4:]]
+        if record[0] == "root-overlay"
+        else record
+        for record in records
+    ]
 
 
 def mounted_path(container: Container) -> str:
@@ -122,9 +132,8 @@ def _is_bind(mount: Mount) -> bool:
 
 
 def _bind(mount: Mount) -> list[str]:
-    flags = ["rec", "optional"]
-    if "ro" in (mount.get("options") or []):
-        flags.append("ro")
+    access = [word for word in mount.get("options") or [] if word in ("ro", "rro")]
+    flags = ["rec", "optional", *access]
     return ["bind", mount["source"], mount["destination"], ",".join(flags)]
 
 

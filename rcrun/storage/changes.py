@@ -185,8 +185,8 @@ class Changes:
             deeper.names = sorted({*deeper.names, *deeper.deleted}, reverse=True)
         if known is not None and not stat.S_ISDIR(known[1].st_mode):
             change.is_opaque = not self.whole
-        may_be_nothing = self.whole or change.path in self._ways
-        if may_be_nothing and (known is None and not self.whole or _has_same_look(look, known)):
+        is_same = _has_same_look(look, known)
+        if (self.whole and is_same) or (change.path in self._ways and (known is None or is_same)):
             deeper.unsaid = change
             return None, deeper
         return change, deeper

@@ -72,9 +72,7 @@ class Filler:
                 ) from error
             raise _failed(member, error) from error
 
-    def put(
-        self, member: Member, name: bytes, dir_fd: int, base: bytes, reader: TarReader
-    ) -> None:
+    def put(self, member: Member, name: bytes, dir_fd: int, base: bytes, reader: TarReader) -> None:
         """The member as `base` in that directory; `name` is what it is called beneath the top."""
         if member.kind in (tarheader.CHARACTER, tarheader.BLOCK_DEVICE):
             self.note(f'left out "{member.text()}": it is a device')
@@ -188,9 +186,7 @@ class Filler:
     def _file(self, member: Member, dir_fd: int, base: bytes, reader: TarReader) -> None:
         in_place = False
         try:
-            fd = self._create(
-                dir_fd, base, lambda: os.open(base, _NEW_FILE, 0o600, dir_fd=dir_fd)
-            )
+            fd = self._create(dir_fd, base, lambda: os.open(base, _NEW_FILE, 0o600, dir_fd=dir_fd))
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise

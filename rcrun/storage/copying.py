@@ -100,7 +100,9 @@ def send(job: Job, say: Say) -> None:
     try:
         packer.tree(spot.dir_fd, spot.base, os.fsencode(job["name"]))
         if not writer.size:
-            raise InvalidInput(f'cannot copy "{place.text(path)}": it is neither a file nor a directory')
+            raise InvalidInput(
+                f'cannot copy "{place.text(path)}": it is neither a file nor a directory'
+            )
         writer.end()
         write.flush()
     except OSError as error:
@@ -279,7 +281,9 @@ def _owner(job: Job, notes: Notes) -> Callable[[int, int], tuple[int, int] | Non
         own_uid, own_gid = _translated(uids, uid, -1), _translated(gids, gid, -1)
         if -1 in (own_uid, own_gid) and (uid, gid) not in told:
             told.add((uid, gid))
-            notes(f"files of {uid}:{gid} go to the container's root: these ids are not mapped in it")
+            notes(
+                f"files of {uid}:{gid} go to the container's root: these ids are not mapped in it"
+            )
         return max(own_uid, 0), max(own_gid, 0)
 
     return owner

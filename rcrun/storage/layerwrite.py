@@ -58,7 +58,9 @@ class Recorded:
 
     def give_back(self, entry: Member, name: bytes, layer: int) -> bool:
         """To a copy of a lower's file, with the bits of its mode that went with them."""
-        return entry.uid == entry.gid == 0 and _give(entry, self.of_lower[layer].get(os.fsdecode(name)))
+        return entry.uid == entry.gid == 0 and _give(
+            entry, self.of_lower[layer].get(os.fsdecode(name))
+        )
 
 
 def _give(entry: Member, record: Record | None) -> bool:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 CHUNK = 1 << 18
-LEAST_HOLES = 1 << 20  # a file with fewer bytes of holes is written out whole, which every tar reads
+LEAST_HOLES = (
+    1 << 20
+)  # a file with fewer bytes of holes is written out whole, which every tar reads
 # Attributes of overlayfs, or of the host's policy.
 _KEPT_XATTRS = ("user.", "security.capability", "system.posix_acl_")
 _OVERLAY_XATTRS = ("user.overlay.", "user.fuseoverlayfs.")

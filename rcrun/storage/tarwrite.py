@@ -74,8 +74,8 @@ def _pax_records(entry: Member, name: bytes, size: int) -> dict[bytes, bytes]:
             records[key] = b"%d" % value
     if entry.mtime % 1_000_000_000 or not 0 <= entry.mtime // 1_000_000_000 <= MOST_LONG_OCTAL:
         records[b"mtime"] = _decimal(entry.mtime)
-    for key, data in (entry.xattrs or {}).items():
-        records[b"SCHILY.xattr." + key.encode("utf-8", "surrogateescape")] = data
+    for attribute, data in (entry.xattrs or {}).items():
+        records[b"SCHILY.xattr." + attribute.encode("utf-8", "surrogateescape")] = data
     return records
 
 

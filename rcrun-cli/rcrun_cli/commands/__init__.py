@@ -114,5 +114,8 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "untag": "untag",
         },
     ),
-    "system": ("Work with rcrun itself", {"info": "info"}),
+    "system": (
+        "Work with rcrun itself",
+        {"df": ("df", "Print how much room everything takes"), "info": "info"},
+    ),
 }

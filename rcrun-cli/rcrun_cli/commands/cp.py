@@ -28,9 +28,7 @@ SECONDS_BETWEEN_FRAMES = 0.1
 @option("--overwrite", is_flag=True, help="Let a directory replace a file, and a file a directory")
 @argument("source", metavar="[CONTAINER:]PATH|-")
 @argument("target", metavar="[CONTAINER:]PATH|-")
-def cp(
-    source: str, target: str, archive: bool, follow: bool, quiet: bool, overwrite: bool
-) -> None:
+def cp(source: str, target: str, archive: bool, follow: bool, quiet: bool, overwrite: bool) -> None:
     """Copy files between containers and the host; `-` is a tar on standard input or output."""
     from rcrun.engine.copy import copy, parse_end
 

@@ -68,7 +68,9 @@ def _of_image(name: str, message: str = "") -> Iterable[Line]:
 
 def _print(lines: Iterable[Line], form: str | None) -> None:
     if form not in (None, "", "json"):
-        raise InvalidInput(f'invalid format "{form}"', "diff knows json, and lines without --format")
+        raise InvalidInput(
+            f'invalid format "{form}"', "diff knows json, and lines without --format"
+        )
     if not form:
         from rcrun.formats.visible import visible
 

@@ -21,7 +21,7 @@ def prune_containers(filters: tuple[str, ...], force: bool) -> int:
     from rcrun.engine.prune import prune
     from rcrun.formats.size import decimal
 
-    if not force and not _confirmed():
+    if not force and not confirmed("all stopped containers"):
         return 0
     removed, size = prune(context.engine(), filters)
     if removed:
@@ -33,13 +33,14 @@ def prune_containers(filters: tuple[str, ...], force: bool) -> int:
     return 0
 
 
-def _confirmed() -> bool:
+def confirmed(what: str) -> bool:
+    """Docker's question."""
     import sys
 
     if not output.is_terminal(0):
         raise InvalidInput("nobody can be asked: standard input is no terminal", "add --force")
     sys.stderr.write(
-        "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] "
+        f"WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] "
     )
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
