@@ -12,7 +12,6 @@ from rcrun.files import write_all
 from rcrun.storage import owners, tarheader, tarwrite
 from rcrun.storage.changes import ADDED, DELETED, Changes
 from rcrun.storage.copying import STREAM, Notes, translation
-from rcrun.storage.layered import is_whiteout
 from rcrun.storage.pack import KINDS, OPEN_DIR, Packer
 from rcrun.storage.tarwrite import Buffered, TarWriter
 
@@ -83,7 +82,7 @@ def layer(job: Job, say: Say) -> None:
 
     def adjust(entry: Member, name: bytes, pin: int) -> None:
         layer = current[0].layer
-        is_copy = layer >= 0 and (job["whole"] or _is_copied_up(pin, entry))
+        is_copy = layer >= 0 and (job["whole"] or _is_copied_up(pin, entry.kind))
         if not (is_copy and recorded.give_back(entry, name, layer)) and translate:
             translate(entry, name, pin)
 
@@ -96,9 +95,9 @@ def layer(job: Job, say: Say) -> None:
     notes.finish()
 
 
-def _is_copied_up(pin: int, entry: Member) -> bool:
+def _is_copied_up(pin: int, kind: str) -> bool:
     """Not made anew in the place of a lower's file; a link, which cannot tell, is taken for a copy."""
-    if entry.kind not in (tarheader.FILE, tarheader.DIRECTORY):
+    if kind not in (tarheader.FILE, tarheader.DIRECTORY):
         return True
     return any(name in os.listxattr(f"/proc/self/fd/{pin}") for name in _ORIGINS)
 
@@ -193,11 +192,18 @@ def _hides(layer_dir: str, name: bytes, record: Record, *, copies: bool = False)
         look = _look(base, fd)
         if look is None:
             return covered
-        kind = KINDS.get(stat.S_IFMT(look.st_mode))
-        is_copy = not is_whiteout(look) and kind == _KINDS_OF_LETTERS[record[4]]
-        return covered or not (copies and is_copy)
+        return covered or not (copies and _is_copy(fd, base, record))
     finally:
         os.close(fd)
+
+
+def _is_copy(dir_fd: int, base: bytes, record: Record) -> bool:
+    pin = os.open(base, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        kind = KINDS.get(stat.S_IFMT(os.fstat(pin).st_mode), "")
+        return kind == _KINDS_OF_LETTERS[record[4]] and _is_copied_up(pin, kind)
+    finally:
+        os.close(pin)
 
 
 def _look(name: bytes, dir_fd: int) -> os.stat_result | None:
