@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 from rcrun.engine.rootfs import Root, container_ids, reversed_rows
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     Job = dict[str, Any]
 
 STREAM = "-"
+F_SETPIPE_SZ = 1031
+PIPE_SIZE = 1 << 20
 WHOLE = [(0, 0, idmap.ID_LIMIT - 1)]
 
 
@@ -157,7 +160,12 @@ def _streams(source: End, target: End) -> tuple[int, int]:
         return 0, 0
     if target.is_stream:
         return 1, 1
-    return os.pipe2(os.O_CLOEXEC)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_SIZE)
+    except OSError:
+        pass  # pipe-user-pages-soft: it works as it is
+    return reader, writer
 
 
 def _start(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
 
 NOBODY_READS = 141
+MOST_MESSAGE = 1500
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 
 
@@ -178,7 +179,10 @@ def run(
 
 def described(error: RcrunError) -> dict[str, str | None]:
     """An error as an event carries it."""
-    return {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+    message = error.message[
+        :MOST_MESSAGE
+    ]  # lines of several workers must not mix: pipe(7), PIPE_BUF
+    return {"kind": type(error).__name__, "message": message, "hint": error.hint}
 
 
 def rebuilt(event: Event) -> RcrunError:
