@@ -38,8 +38,7 @@ class Place:
             spot = Spot(self.open(above or (b"/" if path.startswith(b"/") else b"."), _DIR), base)
             if not (follow and spot.is_link()):
                 return spot
-            target = os.readlink(base, dir_fd=spot.dir_fd)
-            path = os.path.join(above, target)
+            path = spot.after_link(above) or path
             spot.close()
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(path))
 
@@ -65,6 +64,15 @@ class Spot:
     def is_link(self) -> bool:
         look = self.look()
         return look is not None and stat.S_ISLNK(look.st_mode)
+
+    def after_link(self, above: bytes) -> bytes | None:
+        """Where the link leads; None when it is none any more."""
+        try:
+            return os.path.join(above, os.readlink(self.base, dir_fd=self.dir_fd))
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT):
+                return None
+            raise
 
     def is_directory(self) -> bool:
         look = self.look()

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.requires("userns", "overlay")
 SECONDS = 3
 # Two names change places as fast as they can: what is there now may be a way out in a moment.
 SWAP = """
-    cd /work; ln -s "$0" trap; mkdir -p real
-    while :; do mv -T real name; mv -T name real; mv -T trap name; mv -T name trap; done
+    cd /work; ln -s "$0" trap; mkdir name; echo inside >name/secret
+    exec /attack swap name trap
 """
 
 
@@ -36,9 +36,13 @@ def outside(rcrun: Rcrun) -> Path:
 
 
 @pytest.fixture
-def swapping(rcrun: Rcrun, outside: Path) -> str:
-    words = ("run", "-d", *NO_NETWORK, "--tmpfs", "/work", "busybox", "sh", "-c", SWAP, outside)
-    return rcrun(*words).check().out.strip()
+def swapping(rcrun: Rcrun, outside: Path, attack: tuple[str, str]) -> str:
+    options = (*NO_NETWORK, *attack, "--tmpfs", "/work:exec")
+    words = ("run", "-d", *options, "busybox", "sh", "-ec", SWAP, outside)
+    name = rcrun(*words).check().out.strip()
+    ready = "while ! test -e /work/name/secret -o -e /work/trap/secret; do sleep 0.1; done"
+    rcrun("exec", name, "sh", "-c", ready).check()
+    return name
 
 
 def test_into_a_directory_that_becomes_a_link(rcrun: Rcrun, swapping: str, outside: Path) -> None:
@@ -56,19 +60,12 @@ def test_into_a_directory_that_becomes_a_link(rcrun: Rcrun, swapping: str, outsi
 
 
 def test_out_of_a_directory_that_becomes_a_link(rcrun: Rcrun, swapping: str, outside: Path) -> None:
-    rcrun(
-        "exec",
-        swapping,
-        "sh",
-        "-c",
-        "echo inside >/work/real/secret || echo inside >/work/name/secret",
-    )
     target = rcrun.account.new_dir("target")
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         for path in ("/work/name", "/work/name/", "/work/name/secret", "/work"):
             data = rcrun("cp", f"{swapping}:{path}", "-").stdout
-            assert b"secret\n" not in data.replace(b"inside", b"")
+            assert b"secret\n" not in data.replace(b"name/secret", b"")
         rcrun("cp", f"{swapping}:/work/.", target)
         rcrun("cp", f"{swapping}:/work/name/.", target)
     for folder, _, names in os.walk(target):
@@ -107,7 +104,7 @@ def test_archives_that_climb(rcrun: Rcrun, outside: Path) -> None:
     node = hostile_tar(("node", tarfile.CHRTYPE, ""), ("after", tarfile.REGTYPE, ""))
     done = rcrun("cp", "-", f"{name}:/tmp", input=node).check()
     assert 'left out "node": it is a device' in done.err
-    assert rcrun("exec", name, "ls", "/tmp").out.split() == ["after", "h", "l", "m"] or True
+    assert "after" in rcrun("exec", name, "ls", "/tmp").out.split()
 
 
 def test_links_that_are_copied_out_lead_nobody_astray(rcrun: Rcrun, outside: Path) -> None:
