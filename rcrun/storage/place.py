@@ -74,10 +74,6 @@ class Spot:
                 return None
             raise
 
-    def is_directory(self) -> bool:
-        look = self.look()
-        return look is not None and stat.S_ISDIR(look.st_mode)
-
     def close(self) -> None:
         os.close(self.dir_fd)
 
