@@ -92,7 +92,8 @@ def copy(
         roots = _roots(stack, context, source, target)
         sending = _sending(context, source, target, options)
         receiving = _receiving(context, source, target, options)
-        if _is_one_mount(source, target, roots):
+        if len(roots) == 1 and source.container is not None and target.container is not None:
+            # Through a file: a directory may be copied into itself, and an overlay is not mounted twice at once.
             with _Spool(context) as spool:
                 _run(context, "send", sending, source, roots, spool.fd, advanced)
                 os.lseek(spool.fd, 0, os.SEEK_SET)
@@ -107,13 +108,6 @@ def copy(
         for fd in {reader, writer} - {0, 1}:
             os.close(fd)
         _listen(context, workers, advanced)
-
-
-def _is_one_mount(source: End, target: End, roots: dict[str, Root]) -> bool:
-    """Within one container that does not run: its overlay cannot be mounted twice at once."""
-    if source.container is None or target.container is None:
-        return False
-    return source.container.id == target.container.id and bool(roots[source.container.id].steps)
 
 
 class _Spool:

@@ -250,6 +250,10 @@ def test_between_containers(rcrun: Rcrun, folder: Path, state: str) -> None:
     assert "srv/below/twin" in shown(rcrun, other, "srv")
     cp(rcrun, folder, f"{one}:/home/dir/.", f"{one}:/tmp").check()
     assert "tmp/one" in shown(rcrun, one, "tmp")
+    cp(rcrun, folder, f"{one}:/home/dir", f"{one}:/home/dir/below").check()
+    found = shown(rcrun, one, "home/dir/below/dir")
+    assert "home/dir/below/dir/below/twin" in found
+    assert "home/dir/below/dir/below/dir" not in found
 
 
 def test_a_stopped_one_starts_with_what_was_copied(rcrun: Rcrun, folder: Path) -> None:
