@@ -10,7 +10,6 @@ import os
 from rcrun.errors import NotFound, RcrunError
 from rcrun.files import dump_json, write_all
 from rcrun.formats import image as documents
-from rcrun.formats import reference as grammar
 from rcrun.storage import tarheader, tarwrite
 
 TYPE_CHECKING = False
@@ -158,7 +157,9 @@ def _index(store: Store, saved: Sequence[Saved]) -> dict[str, Any]:
 
 
 def _docker_entry(each: Saved) -> dict[str, Any]:
-    names = [grammar.familiar(name) for name in each.names]
+    names = [
+        str(name) for name in each.names
+    ]  # podman takes a short one for its own: localhost/NAME
     return {
         "Config": f"blobs/sha256/{each.image.config_digest[7:]}",
         "RepoTags": names or None,
@@ -174,5 +175,5 @@ def _repositories(saved: Sequence[Saved]) -> dict[str, dict[str, str]]:
     for each in saved:
         for name in each.names if each.image.chain else ():
             top = each.image.manifest["layers"][-1]["digest"][7:]
-            found.setdefault(name.familiar_repository, {})[name.tag] = top
+            found.setdefault(name.repository, {})[name.tag] = top
     return found

@@ -51,10 +51,10 @@ def test_a_docker_archive(rcrun: Rcrun, tmp_path: Path) -> None:
     for digest, blob in {**IMAGE.blobs, IMAGE.digest: IMAGE.manifest}.items():
         assert found[f"blobs/sha256/{digest[7:]}"] == blob
     listed = json.loads(found["manifest.json"])
-    assert listed[0]["RepoTags"] == ["some/thing:1"]
+    assert listed[0]["RepoTags"] == ["docker.io/some/thing:1"]
     assert listed[0]["Config"] == f"blobs/sha256/{IMAGE.config_digest[7:]}"
     assert len(listed[0]["Layers"]) == 2
-    assert list(json.loads(found["repositories"])) == ["some/thing"]
+    assert list(json.loads(found["repositories"])) == ["docker.io/some/thing"]
     path = tmp_path / "saved.tar"
     path.write_bytes(data)
     assert skopeo(f"docker-archive:{path}:some/thing:1")["Env"] == ["A=b"]
@@ -89,8 +89,8 @@ def test_several_images_and_names(rcrun: Rcrun, fresh_rcrun: Callable[..., Rcrun
     rcrun("save", "-m", "-o", top / "all.tar", "some/thing:1", "also:2", "third:3").check()
     found = members((top / "all.tar").read_bytes())
     assert [entry["RepoTags"] for entry in json.loads(found["manifest.json"])] == [
-        ["some/thing:1", "also:2"],
-        ["third:3"],
+        ["docker.io/some/thing:1", "docker.io/library/also:2"],
+        ["docker.io/library/third:3"],
     ]
     other = fresh_rcrun()
     loaded = other("load", "-i", top / "all.tar").check().out.splitlines()
