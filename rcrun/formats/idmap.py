@@ -77,3 +77,16 @@ def holds_range(ids: Sequence[Range], first: int, count: int) -> bool:
 
 def words(ids: Sequence[Range]) -> list[str]:
     return [str(number) for row in ids for number in row]
+
+
+def between(ids: Sequence[Range], others: Sequence[Range]) -> IdMap:
+    """Rows from the numbers of one namespace to those of another, for ids that both have."""
+    rows = []
+    for inside, outside, count in ids:
+        for other_inside, other_outside, other_count in others:
+            first = max(outside, other_outside)
+            last = min(outside + count, other_outside + other_count)
+            if first < last:
+                row = (inside + first - outside, other_inside + first - other_outside, last - first)
+                rows.append(row)
+    return rows

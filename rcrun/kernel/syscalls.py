@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MOST_LINKS = 40  # path_resolution(7)
@@ -45,6 +47,29 @@ def openat2(dir_fd: int, path: bytes, flags: int, mode: int, resolve: int) -> in
 def open_in_root(root_fd: int, path: bytes, flags: int, mode: int = 0) -> int:
     """Open a path as a process whose root is that directory would; no link leads out of it."""
     return _open_in_root(root_fd, path or b".", flags | os.O_CLOEXEC, mode)
+
+
+def open_beneath(dir_fd: int, path: bytes, flags: int) -> int:
+    """Open what is beneath a directory, where no component of the path is a link: ELOOP or ENOTDIR else."""
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+    if _open_in_root is _by_kernel:
+        return openat2(dir_fd, path or b".", flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+    return _beneath_by_steps(dir_fd, path, flags)
+
+
+def _beneath_by_steps(dir_fd: int, path: bytes, flags: int) -> int:
+    *above, base = [part for part in path.split(b"/") if part not in (b"", b".")] or [b"."]
+    if b".." in (*above, base):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), os.fsdecode(path))
+    fd = os.open(".", _STEP, dir_fd=dir_fd)
+    try:
+        for name in above:
+            below = os.open(name, _STEP, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        return os.open(base, flags, dir_fd=fd)
+    finally:
+        os.close(fd)
 
 
 def syncfs(fd: int) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
+NOBODY_READS = 141
+MOST_MESSAGE = 1500
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 
 
@@ -68,27 +70,43 @@ class Workers:
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC)
         self.statuses: list[int] = []
 
-    def start(self, words: Sequence[str], *, stdin_fd: int = -1) -> None:
+    def start(
+        self,
+        words: Sequence[str],
+        *,
+        stdin_fd: int = -1,
+        keep_fd: int = -1,
+        steps: Plan = (),
+        direct: bool = False,
+    ) -> None:
+        """`steps` of a plan go before it, in a mount namespace; `direct`: as who we are; `keep_fd` stays open in it."""
         command = [sys.executable or "/usr/bin/python3", "-IS", WORKER, *words]
         # In this order: the worker's standard input may be our standard output.
         actions: list[Any] = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
         if stdin_fd >= 0:
             actions = [(os.POSIX_SPAWN_DUP2, stdin_fd, 0)]
         actions.append((os.POSIX_SPAWN_DUP2, self._writer, 1))
-        if self._identity.kind == "root":
+        if keep_fd >= 0:
+            actions.append((os.POSIX_SPAWN_DUP2, keep_fd, keep_fd))  # inheritable from then on
+        if direct or (self._identity.kind == "root" and not steps):
             pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
             self._pids[pid] = os.pidfd_open(pid)
         else:
-            self._start_in_namespaces(command, actions)
+            self._start_in_namespaces(command, actions, keep_fd, steps)
 
-    def _start_in_namespaces(self, command: list[str], actions: list[Any]) -> None:
+    def _start_in_namespaces(
+        self, command: list[str], actions: list[Any], keep_fd: int, steps: Plan
+    ) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC)
         os.set_inheritable(writer, True)
+        types = [] if self._identity.kind == "root" else ["user"]
         self._plan = [
             ["plan", "1"],
             ["session", "work"],
+            *([["preserve-fds", str(keep_fd - 2)]] if keep_fd >= 0 else []),
             *namespace_records(self._identity),
-            ["unshare", "user,mount" if self._mount else "user"],
+            ["unshare", ",".join([*types, "mount"] if steps or self._mount else types)],
+            *steps,
             ["env", *(f"{name}={value}" for name, value in os.environ.items())],
             ["exec", *command],
         ]
@@ -123,6 +141,8 @@ class Workers:
         if failure is not None:
             raise rebuilt(failure)
         for status in self.statuses:
+            if status == NOBODY_READS:
+                raise BrokenPipeError(32, "nobody reads the output")
             if status != 0:
                 raise RcrunError(f"the worker of the image store ended with status {status}")
 
@@ -173,7 +193,10 @@ def run(
 
 def described(error: RcrunError) -> dict[str, str | None]:
     """An error as an event carries it."""
-    return {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+    message = error.message[
+        :MOST_MESSAGE
+    ]  # lines of several workers must not mix: pipe(7), PIPE_BUF
+    return {"kind": type(error).__name__, "message": message, "hint": error.hint}
 
 
 def rebuilt(event: Event) -> RcrunError:

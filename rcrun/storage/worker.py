@@ -12,7 +12,7 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from rcrun.errors import RcrunError
-from rcrun.files import dump_json
+from rcrun.files import dump_json, parse_json
 from rcrun.storage import work
 
 TYPE_CHECKING = False
@@ -88,6 +88,31 @@ def import_volume(words: Sequence[str]) -> None:
     say({"skipped": import_tree(words[0], 0)})
 
 
+def send(words: Sequence[str]) -> None:
+    """JOB: what is copied, as a tar to descriptor 0."""
+    from rcrun.storage import copying
+
+    copying.send(parse_json(words[0]), say)
+
+
+def receive(words: Sequence[str]) -> None:
+    """JOB: the tar from descriptor 0 into a container, or out of one."""
+    from rcrun.storage import copying
+
+    copying.receive(parse_json(words[0]), say)
+
+
+def job(name: str) -> Callable[[Sequence[str]], None]:
+    """JOB: what layerwrite.py has under this name."""
+
+    def run(words: Sequence[str]) -> None:
+        from rcrun.storage import layerwrite
+
+        getattr(layerwrite, name)(parse_json(words[0]), say)
+
+    return run
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "unpack": unpack,
     "settle": settle,
@@ -96,6 +121,11 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "subtree": subtree,
     "export-volume": export_volume,
     "import-volume": import_volume,
+    "send": send,
+    "receive": receive,
+    "changes": job("tell"),
+    "layer": job("layer"),
+    "export": job("export"),
 }
 
 
@@ -118,6 +148,8 @@ def main(words: Sequence[str]) -> int:
     except RcrunError as error:
         say({"error": work.described(error)})
         return 1
+    except BrokenPipeError:
+        return work.NOBODY_READS
     except OSError as error:
         say({"error": work.described(RcrunError(os_error_text(error)))})
         return 1

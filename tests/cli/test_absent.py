@@ -13,10 +13,10 @@ from rcrun_cli.program import program
     ("words", "message"),
     [
         (["build", "."], 'rcrun: error: there is no command "build" yet\nhint: build with another tool'),
-        (["system", "df"], 'rcrun: error: there is no command "system df" yet\nhint: see rcrun ps -as'),
         (["volume", "mount", "x"], 'rcrun: error: there is no command "volume mount" yet\nhint: the files are in'),
-        (["commit", "web", "x"], 'rcrun: error: there is no command "commit" yet\nhint: see rcrun --help'),
-        (["container", "cp", "a:b", "c"], 'rcrun: error: there is no command "container cp" yet\nhint: through tar'),
+        (["system", "prune"], 'rcrun: error: there is no command "system prune" yet\nhint: see rcrun container prune'),
+        (["checkpoint", "web"], 'rcrun: error: there is no command "checkpoint" yet\nhint: see rcrun --help'),
+        (["container", "checkpoint", "a"], 'rcrun: error: there is no command "container checkpoint" yet\nhint: see rcrun'),
         (["container", "nope"], 'rcrun: error: there is no command "nope"\nhint: see rcrun container --help'),
     ],
 )  # fmt: skip

@@ -105,3 +105,38 @@ def test_syncfs(tmp_path: Path) -> None:
         os.close(fd)
     with pytest.raises(OSError, match="Bad file descriptor"):
         syscalls.syncfs(fd)
+
+
+FOUND = {"": stat.S_IFDIR, "a/b": stat.S_IFDIR, "a/b/file": stat.S_IFREG, "up": stat.S_IFLNK}
+REFUSED = [
+    "absolute/b",
+    "chain/file",
+    "up/a",
+    "..",
+    "a/../..",
+    "a/file/x",
+    "nothing",
+    "outside/passwd",
+]
+
+
+@pytest.fixture(params=["kernel", "steps"])
+def root_fd(root: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    if request.param == "steps":
+        monkeypatch.setattr(syscalls, "_open_in_root", syscalls._by_steps)
+    fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
+    yield fd
+    os.close(fd)
+
+
+@pytest.mark.parametrize("path", FOUND)
+def test_beneath(root_fd: int, path: str) -> None:
+    fd = syscalls.open_beneath(root_fd, path.encode(), os.O_PATH)
+    assert stat.S_IFMT(os.fstat(fd).st_mode) == FOUND[path]
+    os.close(fd)
+
+
+@pytest.mark.parametrize("path", REFUSED)
+def test_beneath_follows_no_link_and_climbs_nowhere(root_fd: int, path: str) -> None:
+    with pytest.raises(OSError):  # noqa: PT011  # which error depends on the kernel
+        syscalls.open_beneath(root_fd, path.encode(), os.O_PATH)

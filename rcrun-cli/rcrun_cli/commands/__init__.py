@@ -27,6 +27,10 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "attach": ("attach", "Join the streams of a running container"),
         "wait": ("wait", "Wait until containers stop, and print their exit codes"),
         "inspect": ("inspect", "Print all that is known of containers and images"),
+        "cp": ("cp", "Copy files between containers and the host"),
+        "diff": ("diff", "Print what a container has changed in its root file system"),
+        "export": ("export", "Write the root file system of a container as a tar"),
+        "commit": ("commit", "Make an image of a container"),
         "rename": ("rename", "Give a container another name"),
         "port": ("port", "Print where the ports of a container are on the host"),
         "top": ("top", "Print the processes of a container"),
@@ -34,6 +38,8 @@ SECTIONS: dict[str, dict[str, Row]] = {
     "Images": {
         "pull": ("pull", "Fetch an image from a registry"),
         "images": ("images", "List images"),
+        "history": ("history", "Print what an image is made of"),
+        "save": ("save", "Write images to an archive or a directory"),
         "load": ("load", "Load images from an archive"),
         "import": ("import_:import_", "Make an image of a root file system"),
         "tag": ("tag", "Give an image another name"),
@@ -63,12 +69,16 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         "Work with containers",
         {
             "attach": "attach",
+            "commit": "commit",
+            "cp": "cp",
             "create": "create",
+            "diff": ("diff:diff_container", "Print what a container has changed"),
             "exec": "exec",
             "exists": (
                 "exists:exists_container",
                 "Tell by the exit status whether a container is here",
             ),
+            "export": "export",
             "inspect": ("inspect:inspect_container", "Print all that is known of containers"),
             "kill": "kill",
             "list": "ps",
@@ -92,14 +102,18 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "image": (
         "Work with images",
         {
+            "diff": ("diff:diff_image", "Print what an image changes of the one below it"),
             "exists": ("exists:exists_image", "Tell by the exit status whether an image is here"),
+            "history": "history",
             "inspect": ("inspect:inspect_image", "Print all that is known of images"),
             "import": "import",
             "list": "images",
             "load": "load",
             "ls": "images",
+            "prune": ("imageprune:prune_images", "Remove images that nobody needs"),
             "pull": "pull",
             "rm": "rmi",
+            "save": "save",
             "tag": "tag",
             "untag": "untag",
             "validate": ("validate", "Check images, image layouts and their documents"),
@@ -116,7 +130,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "rm": ("secret:remove_secrets", "Remove secrets"),
         },
     ),
-    "system": ("Work with rcrun itself", {"info": "info"}),
+    "system": (
+        "Work with rcrun itself",
+        {"df": ("df", "Print how much room everything takes"), "info": "info"},
+    ),
     "volume": (
         "Work with volumes",
         {

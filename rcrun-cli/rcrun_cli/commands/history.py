@@ -1,0 +1,66 @@
+"""`rcrun history`."""
+
+from __future__ import annotations
+
+from rcrun_cli import context, output
+from rcrun_cli.declare import argument, command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rcrun.engine.history import Step
+
+COLUMNS = {
+    "ID": "IMAGE",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "Created": "CREATED",
+    "CreatedBy": "CREATED BY",
+    "Size": "SIZE",
+    "Comment": "COMMENT",
+}
+SHOWN = ("ID", "CreatedSince", "CreatedBy", "Size", "Comment")
+LONGEST_COMMAND = 45
+
+
+@command()
+@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
+@option("-H", "--human", is_flag=True, default=True, help="Sizes and times in words (default)")
+@option("--no-trunc", is_flag=True, help="Do not shorten ids and commands")
+@option("-q", "--quiet", is_flag=True, help="Print ids only")
+@argument("image")
+def history(image: str, form: str | None, human: bool, no_trunc: bool, quiet: bool) -> None:
+    """Print what an image is made of, the last step first."""
+    from rcrun.engine.history import MISSING, steps
+    from rcrun.storage.images import find
+
+    store = context.store()
+    found = find(store, image)
+    rows = [_row(step, human=human, whole=no_trunc) for step in steps(store, found)]
+    for number, row in enumerate(rows):
+        digest = found.config_digest if number == 0 else MISSING
+        row["ID"] = digest if no_trunc or number else output.short_id(digest)
+    if quiet:
+        for row in rows:
+            output.put(row["ID"])
+        return
+    output.Listing(COLUMNS, SHOWN).print(rows, form)
+
+
+def _row(step: Step, *, human: bool, whole: bool) -> dict[str, Any]:
+    import time
+
+    from rcrun.formats.size import decimal
+
+    written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(step.created))
+    command_line = step.created_by.replace("\t", " ")
+    return {
+        "ID": "",
+        "CreatedSince": step.since(time.time()) if human else written,
+        "CreatedAt": written,
+        "Created": written,
+        "CreatedBy": command_line if whole else output.shortened(command_line, LONGEST_COMMAND),
+        "Size": decimal(step.size, 3) if human else str(step.size),
+        "Comment": step.comment,
+    }

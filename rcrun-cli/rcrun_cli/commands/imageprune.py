@@ -1,0 +1,52 @@
+"""`rcrun image prune`."""
+
+from __future__ import annotations
+
+from rcrun_cli import context, output
+from rcrun_cli.declare import command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.engine.rmi import Removed
+
+
+@command("prune")
+@option("-a", "--all", "everything", is_flag=True, help="All that no container was made of")
+@option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Remove only what matches: dangling, label, label!, until",
+)
+@option("-f", "--force", is_flag=True, help="Do not ask")
+def prune_images(everything: bool, filters: tuple[str, ...], force: bool) -> int:
+    """Remove the images without a name, or all that nobody needs."""
+    from rcrun.engine.imageprune import prune
+    from rcrun.formats.size import decimal
+
+    what = "all images without at least one container associated to them"
+    if not force and not output.confirmed(
+        f"This will remove {what if everything else 'all dangling images'}."
+    ):
+        return 0
+    removed, size = prune(context.engine(), filters, everything=everything)
+    if context.settings.personality == "podman":
+        for each in removed:
+            output.put(each.deleted[0].removeprefix("sha256:"))
+        return 0
+    _print(removed)
+    output.put(f"Total reclaimed space: {decimal(size, 4)}")
+    return 0
+
+
+def _print(removed: list[Removed]) -> None:
+    if not removed:
+        return
+    output.put("Deleted Images:")
+    for each in removed:
+        for name in each.untagged:
+            output.put(f"untagged: {name}")
+        for digest in each.deleted:
+            output.put(f"deleted: {digest}")
+    output.put("")

@@ -1,0 +1,98 @@
+"""What a container has changed in its root, and what an image changes of the one below it."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.engine.rootfs import Layers, container_ids
+from rcrun.files import dump_json
+from rcrun.storage.work import Workers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from rcrun.engine.context import Context
+    from rcrun.storage.containers import Container
+    from rcrun.storage.images import Image
+
+    Job = dict[str, Any]
+    Line = tuple[str, str]  # A, C or D; the path
+
+
+# Where the engine mounts something of its own; a start may have made the places.
+_OWN_PLACES = ("dev", "proc", "sys", "etc/mtab", "run/secrets")
+
+
+def container_changes(context: Context, container: Container) -> Iterator[Line]:
+    return _told(context, changes_job(context, container))
+
+
+def image_changes(context: Context, image: Image) -> Iterator[Line]:
+    """Of its topmost layer."""
+    from rcrun.storage.layers import ensure
+
+    if not image.chain:
+        return iter(())
+    upper, *lowers = ensure(context.store, context.identity, image)
+    job = {"upper": upper, "lowers": lowers, "whole": False, "driver": "", "hidden": []}
+    return _told(context, job)
+
+
+def changes_job(context: Context, container: Container) -> Job:
+    layers = Layers(container)
+    uids, gids = container_ids(context, container)
+    return {
+        "upper": layers.upper,
+        "lowers": layers.lowers,
+        "whole": layers.whole,
+        "driver": layers.driver,
+        "hidden": sorted(_hidden(container)),
+        "uids": uids,
+        "gids": gids,
+    }
+
+
+def _hidden(container: Container) -> set[str]:
+    """Mount points that nobody asked for."""
+    asked = {mount["destination"] for mount in container.record.get("mounts", [])}
+    mounts = container.config().get("mounts") or []
+    places = {
+        mount["destination"].strip("/") for mount in mounts if mount["destination"] not in asked
+    }
+    return {*places, *_OWN_PLACES}
+
+
+def _told(context: Context, job: Job) -> Iterator[Line]:
+    for event in worker_events(context, ["changes", dump_json(job)]):
+        yield event["change"], f"/{event['path']}"
+
+
+def worker_events(
+    context: Context,
+    words: list[str],
+    *,
+    steps: list[list[str]] | None = None,
+    stream_fd: int = -1,
+    started: Callable[[], None] = lambda: None,
+) -> Iterator[dict[str, Any]]:
+    """One worker to its end; notes are warnings. `started` is called once the worker has its descriptors."""
+    from rcrun.engine.work import worded
+    from rcrun.errors import StepFailed
+
+    with Workers(context.identity) as workers:
+        workers.start(words, stdin_fd=stream_fd, steps=steps or [])
+        started()
+        try:
+            for event in workers.events():
+                if "note" in event:
+                    context.warn(event["note"], None)
+                else:
+                    yield event
+        except StepFailed as error:
+            raise worded(error) from error
+
+
+def close_fd(fd: int) -> Callable[[], None]:
+    return lambda: os.close(fd)

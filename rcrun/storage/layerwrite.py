@@ -1,0 +1,213 @@
+"""A container's changes as the tar of a layer, its whole root as one tar, and its changes as lines: jobs of worker.py.
+
+Owners are written as the container sees them; what the file system could not record (owners.jsonl) is put back.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from rcrun.files import write_all
+from rcrun.storage import owners, tarheader, tarwrite
+from rcrun.storage.changes import ADDED, DELETED, Changes
+from rcrun.storage.copying import STREAM, Notes, translation
+from rcrun.storage.pack import KINDS, OPEN_DIR, Packer
+from rcrun.storage.tarwrite import Buffered, TarWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from rcrun.storage.changes import Change
+    from rcrun.storage.owners import Record
+    from rcrun.storage.tarheader import Member
+
+    Job = dict[str, Any]
+    Say = Callable[[object], None]
+
+WHITEOUT = b".wh."
+OPAQUE = b".wh..wh..opq"
+_ORIGINS = ("user.overlay.origin", "trusted.overlay.origin", "user.fuseoverlayfs.origin")
+_KINDS_OF_LETTERS = {"-": "0", "l": "2", "c": "3", "b": "4", "d": "5", "p": "6"}
+
+
+def tell(job: Job, say: Say) -> None:
+    """Each change as an event."""
+    for change in _changes(job).walk():
+        say({"change": change.kind, "path": os.fsdecode(change.path)})
+
+
+def _changes(job: Job) -> Changes:
+    return Changes(
+        job["upper"],
+        job["lowers"],
+        whole=job["whole"],
+        fuse=job["driver"] == "fuse-overlayfs",
+        hidden=[os.fsencode(path) for path in job["hidden"]],
+    )
+
+
+class Recorded:
+    """What owners.jsonl beside each lower says."""
+
+    def __init__(self, lowers: Iterable[str]) -> None:
+        self.of_lower = [owners.read(f"{os.path.dirname(lower)}/owners.jsonl") for lower in lowers]
+
+    def give_back(self, entry: Member, name: bytes, layer: int) -> bool:
+        """To a copy of a lower's file, with the bits of its mode that went with them."""
+        return entry.uid == entry.gid == 0 and _give(
+            entry, self.of_lower[layer].get(os.fsdecode(name))
+        )
+
+
+def _give(entry: Member, record: Record | None) -> bool:
+    if record is None or _KINDS_OF_LETTERS[record[4]] != entry.kind:
+        return False
+    entry.uid, entry.gid = record[1], record[2]
+    if entry.mode & 0o777 == record[3] & 0o777:
+        entry.mode = record[3]
+    return True
+
+
+def layer(job: Job, say: Say) -> None:
+    """The changes as a layer, in one order and without the time of anything but the files."""
+    notes = Notes(say)
+    write = Buffered(lambda data: write_all(STREAM, data))
+    writer = TarWriter(write)
+    recorded = Recorded(job["lowers"])
+    current: list[Change] = []
+    translate = translation(job)
+
+    def adjust(entry: Member, name: bytes, pin: int) -> None:
+        layer = current[0].layer
+        is_copy = layer >= 0 and (job["whole"] or _is_copied_up(pin, entry.kind))
+        if not (is_copy and recorded.give_back(entry, name, layer)) and translate:
+            translate(entry, name, pin)
+
+    packer = Packer(writer, notes, adjust=adjust, whole_seconds=True)
+    for change in _changes(job).walk():
+        current[:] = [change]
+        _write_change(change, packer, writer, notes)
+    writer.end()
+    write.flush()
+    notes.finish()
+
+
+def _is_copied_up(pin: int, kind: str) -> bool:
+    """Not made anew in the place of a lower's file; a link, which cannot tell, is taken for a copy."""
+    if kind not in (tarheader.FILE, tarheader.DIRECTORY):
+        return True
+    return any(name in os.listxattr(f"/proc/self/fd/{pin}") for name in _ORIGINS)
+
+
+def _write_change(change: Change, packer: Packer, writer: TarWriter, notes: Notes) -> None:
+    above, _, base = change.path.rpartition(b"/")
+    if base.startswith(WHITEOUT):
+        notes(f'left out "{tarheader.shown(change.path)}": in a layer its name means a deletion')
+    elif change.kind == DELETED:
+        if not change.is_implied:
+            _write_empty(writer, above, WHITEOUT + base)
+    else:
+        fd = packer.entry(change.dir_fd, change.base, change.path)
+        if fd is not None:
+            os.close(fd)
+            if change.is_opaque and change.kind != ADDED:
+                _write_empty(writer, change.path, OPAQUE)
+
+
+def _write_empty(writer: TarWriter, above: bytes, base: bytes) -> None:
+    name = above + b"/" + base if above else base
+    writer.add(tarwrite.member(name, tarheader.FILE, 0))
+
+
+# ---- the whole root
+
+
+def export(job: Job, say: Say) -> None:
+    """`root` is the merged root without its mounts; `upper` and `lowers` are for what the records of the layers know."""
+    notes = Notes(say)
+    write = Buffered(lambda data: write_all(STREAM, data))
+    writer = TarWriter(write)
+    records = visible_records([] if job["whole"] else [job["upper"]], job["lowers"])
+    translate = translation(job)
+
+    def adjust(entry: Member, name: bytes, pin: int) -> None:
+        is_ours = entry.uid == entry.gid == 0
+        if not (is_ours and _give(entry, records.get(name))) and translate:
+            translate(entry, name, pin)
+
+    packer = Packer(writer, notes, adjust=adjust, whole_seconds=True)
+    devices = _devices(records)
+    root = os.open(job["root"], OPEN_DIR)
+    packer.content(root, b"", lambda name: devices.pop(name, ()))
+    writer.end()
+    write.flush()
+    notes.finish()
+
+
+def _devices(records: dict[bytes, Record]) -> dict[bytes, list[Member]]:
+    """Nodes that could not be made, by their directories."""
+    found: dict[bytes, list[Member]] = {}
+    for name, (_, uid, gid, mode, letter, major, minor) in sorted(records.items()):
+        if letter in "cb":
+            entry = tarwrite.member(name, _KINDS_OF_LETTERS[letter], mode)
+            entry.uid, entry.gid, entry.major, entry.minor = uid, gid, major, minor
+            found.setdefault(name.rpartition(b"/")[0], []).append(entry)
+    return found
+
+
+def visible_records(uppers: list[str], lowers: list[str]) -> dict[bytes, Record]:
+    """The records of files that nothing above them hides."""
+    found: dict[bytes, Record] = {}
+    for at, lower in enumerate(lowers):
+        for path, record in owners.read(f"{os.path.dirname(lower)}/owners.jsonl").items():
+            name = os.fsencode(path)
+            if name in found or any(_hides(above, name, record) for above in lowers[:at]):
+                continue
+            if not any(_hides(upper, name, record, copies=True) for upper in uppers):
+                found[name] = record
+    return found
+
+
+def _hides(layer_dir: str, name: bytes, record: Record, *, copies: bool = False) -> bool:
+    """Whether a layer above has something else there; `copies`: the same kind of thing is a copy of it."""
+    from rcrun.storage.changes import is_opaque
+
+    fd = os.open(layer_dir, OPEN_DIR)
+    try:
+        *above, base = name.split(b"/")
+        covered = False
+        for part in above:
+            look = _look(part, fd)
+            if look is None:
+                return covered
+            if not stat.S_ISDIR(look.st_mode):
+                return True
+            below = os.open(part, OPEN_DIR, dir_fd=fd)
+            os.close(fd)
+            fd = below
+            covered = covered or is_opaque(fd)
+        look = _look(base, fd)
+        if look is None:
+            return covered
+        return covered or not (copies and _is_copy(fd, base, record))
+    finally:
+        os.close(fd)
+
+
+def _is_copy(dir_fd: int, base: bytes, record: Record) -> bool:
+    pin = os.open(base, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        kind = KINDS.get(stat.S_IFMT(os.fstat(pin).st_mode), "")
+        return kind == _KINDS_OF_LETTERS[record[4]] and _is_copied_up(pin, kind)
+    finally:
+        os.close(pin)
+
+
+def _look(name: bytes, dir_fd: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
