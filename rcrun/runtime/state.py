@@ -135,29 +135,22 @@ class Container:
         return not free
 
     def oci_state(self, *, status: str = "") -> dict[str, Any]:
-        """The state document of runtime.md; `pid` is 0 when nothing runs."""
-        init = self.init()
+        """The state document of runtime.md in runc's order of members; `pid` is 0 when nothing runs."""
+        record, init = self.record(), self.init()
         return {
-            **self._constant_state(self.record()),
+            "ociVersion": record["ociVersion"],
+            "id": self.id,
             "pid": init[0] if init else 0,
             "status": status or self.status(),
+            **_rest_of_state(record),
         }
 
-    def _constant_state(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        names = ("ociVersion", "bundle", "rootfs", "created", "owner")
-        state: dict[str, Any] = {"id": self.id, **{name: record[name] for name in names}}
-        if record.get("scope"):
-            state["systemd-scope"] = record["scope"]["unit"]  # as crun has it
-        if record.get("annotations"):
-            state["annotations"] = record["annotations"]
-        return state
-
     def state_halves(self, record: Mapping[str, Any]) -> tuple[str, str]:
-        """The text of the state before and after `pid`, without `status`, its last member."""
-        state = self._constant_state(record)
-        before = {name: value for name, value in state.items() if name < "pid"}
-        after = {name: value for name, value in state.items() if name > "pid"}
-        return files.dump_json(before)[:-1] + ",", files.dump_json(after)[1:-1] + ","
+        """The text of the state before and after `pid` and `status`."""
+        before = files.dump_json(
+            {"ociVersion": record["ociVersion"], "id": self.id}, ordered=False
+        )
+        return f"{before[:-1]},", f",{files.dump_json(_rest_of_state(record), ordered=False)[1:]}"
 
     def forget(self) -> None:
         """The cgroup, the class of service, and all files."""
@@ -184,6 +177,16 @@ class Container:
             os.rmdir(self.dir)
         except FileNotFoundError:
             pass
+
+
+def _rest_of_state(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What never changes."""
+    state = {name: record[name] for name in ("bundle", "rootfs", "created", "owner")}
+    if record.get("scope"):
+        state["systemd-scope"] = record["scope"]["unit"]  # as crun has it
+    if record.get("annotations"):
+        state["annotations"] = record["annotations"]
+    return state
 
 
 def containers(root_dir: str) -> list[Container]:

@@ -306,8 +306,8 @@ static int state(struct front *front, const char *status)
 {
 	int pid = strcmp(status, "stopped") == 0 ? 0 : (int)front->pid;
 
-	return dprintf(STDOUT_FILENO, "%s\"pid\":%d,%s\"status\":\"%s\"}\n", front->state_head, pid,
-		       front->state_tail, status) < 0
+	return dprintf(STDOUT_FILENO, "%s\"pid\":%d,\"status\":\"%s\"%s\n", front->state_head, pid,
+		       status, front->state_tail) < 0
 		       ? -1
 		       : 0;
 }
