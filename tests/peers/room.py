@@ -95,21 +95,22 @@ INSIDE = """
 """
 # podman waits for its monitors to go, and they are orphans.
 REAP = "import os\nwhile True: os.wait()"
-# A group of the account's own, as systemd delegates it; then its user. The arguments: name, uid, gid, directory.
+# A group of the account's own, as systemd delegates it, and its runtime directory. The arguments: name, uid, gid.
+PREPARE = """
+    group=/sys/fs/cgroup/$0 owner=$1:$2
+    mkdir -m 0700 "/run/user/$1"
+    mkdir "$group" "$group/leaf"
+    chown "$owner" "/run/user/$1" "$group" "$group/leaf"
+    for name in procs subtree_control threads; do
+        chown "$owner" "$group/cgroup.$name" "$group/leaf/cgroup.$name"
+    done
+"""
+# The arguments: name, uid, gid, directory, command.
 ENTER = """
-    group=/sys/fs/cgroup/$0 uid=$1 gid=$2
+    echo $$ >"/sys/fs/cgroup/$0/leaf/cgroup.procs"
+    uid=$1 gid=$2
     cd "$3"
     shift 3
-    if mkdir "$group" 2>/dev/null; then
-        mkdir -m 0700 "/run/user/$uid"
-        mkdir "$group/leaf"
-        chown "$uid:$gid" "/run/user/$uid"
-        chown "$uid:$gid" "$group" "$group/leaf"
-        for name in procs subtree_control threads; do
-            chown "$uid:$gid" "$group/cgroup.$name" "$group/leaf/cgroup.$name"
-        done
-    fi
-    echo $$ >"$group/leaf/cgroup.procs"
     exec setpriv --reuid "$uid" --regid "$gid" --clear-groups -- "$@"
 """
 
@@ -119,7 +120,8 @@ class Room:
 
     def __init__(self, base_dir: Path) -> None:
         self.group = f"rcrun-peers-{os.getpid()}"
-        words = ["unshare", "--mount", "--propagation", "slave", "sh", "-eu", "-c", OUTSIDE]
+        own = ["unshare", "--mount", "--propagation", "slave", "sh", "-eu", "-c", OUTSIDE]
+        words = ["setpriv", "--pdeathsig", "KILL", *own]
         words += [self.group, self.group, str(base_dir), TREE, str(CHECKOUT)]
         scripts = {"BETWEEN": BETWEEN, "INSIDE": INSIDE, "REAP": REAP}
         self.holder = subprocess.Popen(
@@ -173,19 +175,18 @@ class Inmate(Account):
         # podman wants it short, and of root there is none
         self.environ["XDG_RUNTIME_DIR"] = f"/run/user/{self.uid}" if self.uid else ""
 
+        subprocess.run(self.enter(PREPARE), check=True)
+
+    def enter(self, script: str) -> list[str]:
+        """The words that run a script of the shell in the room, as root."""
+        namespaces = ("--mount", "--net", "--pid", "--cgroup")
+        words = ["nsenter", "--target", str(self.room.init), *namespaces, "sh", "-eu", "-c", script]
+        return [*words, self.kind, str(self.uid), str(self.gid)]
+
     def popen(self, *argv: str | os.PathLike[str], **options: Any) -> subprocess.Popen[bytes]:
         environ = {**self.environ, **(options.pop("env", None) or {})}
-        words = [
-            "nsenter",
-            "--target",
-            str(self.room.init),
-            "--mount",
-            "--net",
-            "--pid",
-            "--cgroup",
-        ]
-        words += ["sh", "-eu", "-c", ENTER, self.kind, str(self.uid), str(self.gid)]
-        words += [os.fspath(options.pop("cwd", None) or self.home), *map(os.fspath, argv)]
+        folder = os.fspath(options.pop("cwd", None) or self.home)
+        words = [*self.enter(ENTER), folder, *map(os.fspath, argv)]
         return subprocess.Popen(words, env=environ, **options)
 
 
