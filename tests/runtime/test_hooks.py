@@ -167,7 +167,7 @@ def test_a_failure_of_poststop_is_a_warning(bundle: Bundle, ours: None) -> None:
 
 
 def test_a_timeout(bundle: Bundle, ours: None) -> None:
-    add_hook(bundle, "createRuntime", "sleep 30", timeout=1)
+    add_hook(bundle, "createRuntime", "exec sleep 30", timeout=1)
     result = bundle.run(timeout=20)
     assert result.status == 1
     assert "did not end within 1 seconds" in result.err
