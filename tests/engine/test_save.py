@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import tarfile
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from tiny_image import docker_archive, oci_archive, tiny_image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from conftest import Rcrun
@@ -125,19 +127,18 @@ def test_a_damaged_blob_is_never_saved(rcrun: Rcrun) -> None:
     assert (done.status, done.stdout, "is not in the store" in done.err) == (1, b"", True), done
 
 
-def test_podman_loads_it(rcrun: Rcrun, tmp_path: Path) -> None:
+@pytest.fixture
+def podman() -> Iterator[list[str]]:
+    """With a store of its own, whose path podman wants to be short."""
+    top = tempfile.mkdtemp(prefix="p-", dir="/tmp")
+    words = ["podman", "--root", f"{top}/root", "--runroot", f"{top}/run", "--tmpdir", f"{top}/tmp"]
+    yield [*words, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]
+    shutil.rmtree(top, ignore_errors=True)
+
+
+def test_podman_loads_it(rcrun: Rcrun, podman: list[str], tmp_path: Path) -> None:
     path = tmp_path / "saved.tar"
     path.write_bytes(rcrun("save", "some/thing:1").check().stdout)
-    podman = [
-        "podman",
-        "--root",
-        f"{tmp_path}/root",
-        "--runroot",
-        f"{tmp_path}/run",
-        "--storage-driver",
-        "vfs",
-    ]
-    podman += ["--tmpdir", f"{tmp_path}/tmp", "--cgroup-manager", "cgroupfs"]
     done = subprocess.run(
         [*podman, "load", "-i", path], capture_output=True, text=True, check=False
     )
