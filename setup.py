@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import tempfile
 
@@ -45,6 +47,10 @@ class PlatformWheel(bdist_wheel):
         return "py3", "none", platform
 
 
+# A build folder in the checkout would bring removed modules back into the wheel.
+build_dir = tempfile.mkdtemp(prefix="rcrun-build-")
+atexit.register(shutil.rmtree, build_dir, ignore_errors=True)
+
 setup(
     packages=packages("rcrun", "rcrun") + packages("rcrun_cli", "rcrun-cli/rcrun_cli"),
     package_dir={"rcrun": "rcrun", "rcrun_cli": "rcrun-cli/rcrun_cli"},
@@ -53,6 +59,5 @@ setup(
     # Not entry points: pip would generate scripts that cost 8 ms more, and installs these as they are.
     scripts=["rcrun-cli/bin/rcrun", "rcrun-cli/bin/rcrun-oci"],
     cmdclass={"build_py": BuildWithShim, "bdist_wheel": PlatformWheel},
-    # A build folder in the checkout would bring removed modules back into the wheel.
-    options={"build": {"build_base": tempfile.mkdtemp(prefix="rcrun-build-")}},
+    options={"build": {"build_base": build_dir}},
 )

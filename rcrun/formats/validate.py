@@ -125,7 +125,7 @@ def _words(error: Any) -> str:
     if error.validator == "const":
         return f"{shown} is not {dump_json(wanted)}"
     if error.validator == "pattern":
-        return f"{shown} does not match {wanted}"
+        return f"{shown} is not {error.schema['title']}"
     if error.validator in ("minimum", "maximum"):
         return f"{shown} is {'below' if error.validator == 'minimum' else 'above'} {wanted}"
     if error.validator in ("minItems", "minLength"):

@@ -90,8 +90,8 @@ def make(
     # before anything is opened
     request.preserve_fds = preserved_fds(request.preserve_fds + bundle.listen_fds(environ))
     spec = bundle.load(request.bundle_dir, request.config_path)
+    _check_terminal(spec, request, detached=detached)
     try:
-        _check_terminal(spec, request, detached=detached)
         spec = bundle.with_sources(spec)
         spec = complete(bundle.with_environment(spec, request.bundle_dir, environ), host)
         texts = bundle.warnings(spec, host)
@@ -169,7 +169,8 @@ def _resctrl(spec: Spec, container: Container) -> dict[str, list[str]]:
 
 
 def _check_terminal(spec: Spec, request: Request, *, detached: bool) -> None:
-    terminal = (spec.get("process") or {}).get("terminal")
+    process = spec.get("process")
+    terminal = isinstance(process, dict) and process.get("terminal")
     if terminal and detached and not request.console_socket:
         raise InvalidInput("use --console-socket with --detach when a terminal is used")
     if request.console_socket and not terminal:

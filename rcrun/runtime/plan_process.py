@@ -185,11 +185,14 @@ def agent_records(spec: Spec) -> list[list[str]]:
     """A setting: the agent is reached by a path of the host."""
     asked = (spec.get("linux") or {}).get("seccomp") or {}
     path = asked.get("listenerPath")
-    return [["seccomp-agent", path]] if path and _notifies(asked) else []
+    if not path:
+        return []
+    # without questions config-linux.md wants the path ignored, and crun's agents want to be told all the same
+    return [["seccomp-agent", path, *([] if _notifies(asked) else ["optional"])]]
 
 
 def _notifies(asked: Seccomp) -> bool:
-    """Whether an agent is asked about calls; without that there is nothing for it to listen to."""
+    """Whether an agent is asked about calls."""
     rules = asked.get("syscalls") or []
     actions = [asked.get("defaultAction"), *(rule.get("action") for rule in rules)]
     return "SCMP_ACT_NOTIFY" in actions
@@ -310,8 +313,6 @@ def capability_warnings(process: Process, held: int) -> list[str]:
 def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str]]:
     if not asked:
         return []
-    if not asked.get("listenerPath"):
-        _refuse_notify(asked)
     if fd is None:
         raise ValueError("the configuration has a seccomp filter and the caller compiled none")
     flags = []
@@ -325,20 +326,10 @@ def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str
         raise InvalidInput(
             f'"linux.seccomp": {what} needs a "listenerPath", where an agent answers'
         )
-    if _notifies(asked):
+    if path:
         return [["seccomp", str(fd), ",".join([*flags, "new_listener"]), agent]]
     # how an agent is waited for; the kernel refuses it where there is none
     return [["seccomp", str(fd), ",".join(word for word in flags if word != "wait_killable_recv")]]
-
-
-def _refuse_notify(asked: Seccomp) -> None:
-    """Nobody would answer: the first call with this action would wait for ever."""
-    rules = asked.get("syscalls") or []
-    if any(rule.get("action") == "SCMP_ACT_NOTIFY" for rule in rules):
-        raise InvalidInput(
-            'SCMP_ACT_NOTIFY needs an agent: "linux.seccomp.listenerPath" is empty',
-            "name the agent's socket there",
-        )
 
 
 def command_records(process: Process, *, init: bool = False) -> list[list[str]]:

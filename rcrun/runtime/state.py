@@ -147,9 +147,7 @@ class Container:
 
     def state_halves(self, record: Mapping[str, Any]) -> tuple[str, str]:
         """The text of the state before and after `pid` and `status`."""
-        before = files.dump_json(
-            {"ociVersion": record["ociVersion"], "id": self.id}, ordered=False
-        )
+        before = files.dump_json({"ociVersion": record["ociVersion"], "id": self.id}, ordered=False)
         return f"{before[:-1]},", f",{files.dump_json(_rest_of_state(record), ordered=False)[1:]}"
 
     def forget(self) -> None:

@@ -147,7 +147,7 @@ static int fork_setup(struct report *report)
 		return fail_setting(report, "start-socket", "bind");
 	/* the path is the host's: it is connected before anybody leaves the host's view */
 	autoclose int agent = seccomp_agent ? connect_stream(seccomp_agent) : -1;
-	if (seccomp_agent && agent < 0)
+	if (seccomp_agent && agent < 0 && !parent.plan->settings.agent_optional)
 		return fail_setting(report, "seccomp-agent", "connect");
 	autoclose int copy = copy_of_ourselves(report);
 	if (copy < 0)

@@ -143,6 +143,8 @@ static int load_filter(struct context *context, const struct record *record, str
 		return fail_with(report, "pread", E2BIG);
 	(void)close(fd);
 	struct sock_fprog program = {(unsigned short)((size_t)length / sizeof(*filter)), filter};
+	if (context->agent < 0 && context->plan->settings.agent_optional)
+		flags &= ~(8U | 32U);
 	if (flags & 8 && (record->count < 4 || context->agent < 0))
 		return fail_with(report, "seccomp", EINVAL);
 	if (flags & 8)

@@ -111,6 +111,7 @@ static void set_nothing(struct settings *s, const struct record *r)
 static void set_seccomp_agent(struct settings *s, const struct record *r)
 {
 	s->seccomp_agent = r->words[1];
+	s->agent_optional = r->count > 2;
 }
 
 static void set_lock(struct settings *s, const struct record *r)
@@ -170,7 +171,7 @@ const struct setting settings_table[] = {
 	{"id", "w", set_id},
 	{"report", "n", set_report},
 	{"lock", "n", set_lock},
-	{"seccomp-agent", "p", set_seccomp_agent},
+	{"seccomp-agent", "p?w", set_seccomp_agent},
 	{"monitor", "", set_monitor},
 	{"detach", "", set_detach},
 	{"foreground", "w?w", set_foreground},

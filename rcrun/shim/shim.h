@@ -89,7 +89,7 @@ struct settings {
 	const char *id;
 	int report_fd, lock_fd, scope_fd;
 	bool monitor, detach, foreground, sig_proxy, terminal, open_stdin, await_helpers;
-	bool plain_newlines;
+	bool plain_newlines, agent_optional;
 	const char *streams, *detach_keys;
 	unsigned short rows, columns;
 	const char *console_socket, *log_path, *attach_path, *state_path, *exit_path, *pid_path;

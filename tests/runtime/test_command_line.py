@@ -133,7 +133,7 @@ def test_validate(bundle: Bundle) -> None:
     assert result.status == 1
     assert result.out.splitlines() == [
         "process.args[0]: 5 is not of type string",
-        'process.cwd: "x" does not match ^/',
+        'process.cwd: "x" is not an absolute path',
     ]
 
 

@@ -60,7 +60,7 @@ def test_random_changes_of_a_bundle_end_in_one_error_or_a_container(
         assert created.status == 1, said
         assert "Traceback" not in said
         assert "is a bug" not in said
-        message = said.splitlines()[0]
+        message = next(line for line in said.splitlines() if "level=warning" not in line)
         assert message.startswith("rcrun-oci: error: "), said
         assert PLACE.search(message) or OF_THE_HOST.search(message), said
     assert_nothing_is_left(bundle, account)
@@ -119,7 +119,7 @@ def test_validate_tells_every_fault_of_the_document_and_of_the_host(
     bundle.linux(namespaces=[{"type": "mount"}, {"type": "pid", "path": "/proc/self/ns/net"}])
     rootfs = bundle.dir / "nothing"
     assert faults_of(bundle) == [
-        'ociVersion: "2" does not match ^[0-9]+\\.[0-9]+\\.[0-9]+([-+].+)?$',
+        'ociVersion: "2" is not a version such as 1.2.0',
         'hooks.createRuntime[1].path: there is no "/no/hook"',
         'hooks.createRuntime[2].path: "/etc/passwd" cannot be run',
         'mounts[3].source: there is no "missing"',

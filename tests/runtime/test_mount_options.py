@@ -7,11 +7,12 @@ import subprocess
 
 import pytest
 
-from runtime.conftest import Bundle
+from runtime.conftest import Bundle, not_on
 from runtime.test_mounts import mounts
 
 pytestmark = pytest.mark.requires("userns")
 WORDS = "ro nosuid nodev noexec noatime nodiratime strictatime nosymfollow".split()
+KEEPS_THE_MODE = not_on("crun", "1.8 gives every tmpfs mode 1777; later ones keep it")
 OPPOSITE = {"ro": "rw", "noatime": "relatime", "strictatime": "relatime"}
 
 
@@ -177,3 +178,36 @@ def test_idmapped_by_words_in_an_option(bundle: Bundle) -> None:
     bundle.mount("/data", "bind", str(bundle.dir / "data"), "bind", words)
     assert bundle.output("stat", "/data/file").split()[2:4] == ["1000", "2000"]
     assert subprocess.run(["stat", "-c", "%u", str(bundle.dir / "data/file")], stdout=-1, check=True).stdout == b"0\n"  # fmt: skip
+
+
+def test_the_mode_of_a_tmpfs(bundle: Bundle) -> None:
+    bundle.mount("/t", "tmpfs", "tmpfs", "mode=1712")
+    assert bundle.output("stat", "/t").split()[1] == "41712"
+
+
+def test_the_mode_of_a_tmpfs_that_begins_with_what_was_there(bundle: Bundle) -> None:
+    bundle.put("rootfs/etc/file", "content")
+    bundle.mount("/etc", "tmpfs", "tmpfs", "tmpcopyup", "mode=1712", "gid=0")
+    assert bundle.output("stat", "/etc").split()[1] == "41712"
+    assert bundle.output("cat", "/etc/file") == "content"
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [
+        pytest.param(["ro"], "712", marks=KEEPS_THE_MODE),
+        pytest.param(["mode=1750"], "1750"),
+        pytest.param(["size=1m"], "712", marks=KEEPS_THE_MODE),
+    ],
+)
+def test_a_tmpfs_has_the_mode_of_what_it_covers(
+    bundle: Bundle, options: list[str], mode: str
+) -> None:
+    bundle.make_dir("rootfs/t").chmod(0o712)
+    bundle.mount("/t", "tmpfs", "tmpfs", *options)
+    assert bundle.output("stat", "/t").split()[1] == f"4{mode.rjust(4, '0')}"
+
+
+def test_a_tmpfs_where_nothing_was(bundle: Bundle) -> None:
+    bundle.mount("/t", "tmpfs", "tmpfs")
+    assert bundle.output("stat", "/t").split()[1] == "41777"

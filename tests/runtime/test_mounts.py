@@ -128,18 +128,6 @@ def test_a_read_only_tmpfs_with_mounts_on_it(bundle: Bundle) -> None:
     bundle.args("write", "/dev/null", "x").run().check()
 
 
-def test_the_mode_of_a_tmpfs(bundle: Bundle) -> None:
-    bundle.mount("/t", "tmpfs", "tmpfs", "mode=1712")
-    assert bundle.output("stat", "/t").split()[1] == "41712"
-
-
-def test_the_mode_of_a_tmpfs_that_begins_with_what_was_there(bundle: Bundle) -> None:
-    bundle.put("rootfs/etc/file", "content")
-    bundle.mount("/etc", "tmpfs", "tmpfs", "tmpcopyup", "mode=1712", "gid=0")
-    assert bundle.output("stat", "/etc").split()[1] == "41712"
-    assert bundle.output("cat", "/etc/file") == "content"
-
-
 @pytest.mark.parametrize("word", ["rprivate", "rslave"])
 def test_propagation(bundle: Bundle, word: str) -> None:
     bundle.make_dir("data")
@@ -373,30 +361,6 @@ def test_a_link_is_copied(bundle: Bundle) -> None:
     (bundle.dir / "link").unlink()
     (bundle.dir / "link").symlink_to("elsewhere")
     assert "exists" in bundle.run().err
-
-
-KEEPS_THE_MODE = not_on("crun", "1.8 gives every tmpfs mode 1777; later ones keep it")
-
-
-@pytest.mark.parametrize(
-    ("options", "mode"),
-    [
-        pytest.param(["ro"], "712", marks=KEEPS_THE_MODE),
-        pytest.param(["mode=1750"], "1750"),
-        pytest.param(["size=1m"], "712", marks=KEEPS_THE_MODE),
-    ],
-)
-def test_a_tmpfs_has_the_mode_of_what_it_covers(
-    bundle: Bundle, options: list[str], mode: str
-) -> None:
-    bundle.make_dir("rootfs/t").chmod(0o712)
-    bundle.mount("/t", "tmpfs", "tmpfs", *options)
-    assert bundle.output("stat", "/t").split()[1] == f"4{mode.rjust(4, '0')}"
-
-
-def test_a_tmpfs_where_nothing_was(bundle: Bundle) -> None:
-    bundle.mount("/t", "tmpfs", "tmpfs")
-    assert bundle.output("stat", "/t").split()[1] == "41777"
 
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)

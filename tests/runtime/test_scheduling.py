@@ -93,7 +93,7 @@ def test_processors_of_an_exec(bundle: Bundle, affinity: dict[str, str], shown: 
 @pytest.mark.parametrize(
     ("affinity", "text"),
     [
-        ({"final": "x"}, '"x" in "process.execCPUAffinity.final" is no list'),
+        ({"final": "x"}, 'process.execCPUAffinity.final: "x" is not a list such as 0-3,7'),
         ({"initial": "1-0"}, '"1-0" in "process.execCPUAffinity.initial" is no list'),
         ({"initial": "900"}, 'cannot run on the processors "900"'),
         ({"final": "900"}, "cannot bind to the processors 900"),

@@ -173,6 +173,14 @@ def test_without_questions_nobody_needs_to_listen(bundle: Bundle, ours: None) ->
     assert bundle.output("echo", "fine") == "fine"
 
 
+def test_an_agent_is_told_of_a_container_without_questions(
+    bundle: Bundle, agent: Agent, ours: None
+) -> None:
+    bundle.linux(seccomp=filter_of("ERRNO", listenerPath=agent.path))
+    assert bundle.output("echo", "fine") == "fine"
+    assert len(agent.documents) == 1
+
+
 def test_an_agent_that_is_not_there(bundle: Bundle, ours: None) -> None:
     bundle.linux(seccomp=filter_of("NOTIFY", listenerPath="/no/agent"))
     result = bundle.run()

@@ -200,7 +200,7 @@ def told(
             ["oom-score", "1.5"],
             errno.EINVAL,
             {"call": "plan", "word": 1},
-            '"1.5" cannot be a value of oom-score',
+            '"1.5" cannot be in "process.oomScoreAdj"',
             "check it: rcrun-oci validate BUNDLE",
         ),
         (

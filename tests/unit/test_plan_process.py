@@ -180,9 +180,14 @@ def test_ambient_capabilities_are_held_and_inheritable() -> None:
     assert record[-1] == f"{1 << 5:x}"
 
 
-def test_without_questions_there_is_no_agent() -> None:
+def test_without_questions_nobody_need_be_there() -> None:
     asked = {**FILTER, "listenerPath": "/agent", "listenerMetadata": "m"}
     asked["flags"] = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_FILTER_FLAG_LOG"]
+    plan = plan_of(spec_of(linux__seccomp=asked), seccomp_fd=9)
+    assert records(plan, "seccomp-agent") == [["seccomp-agent", "/agent", "optional"]]
+    [record] = records(plan, "seccomp")
+    assert record[:3] == ["seccomp", "9", "wait_killable_recv,log,new_listener"]
+    del asked["listenerPath"], asked["listenerMetadata"]
     plan = plan_of(spec_of(linux__seccomp=asked), seccomp_fd=9)
     assert records(plan, "seccomp-agent") == []
     assert records(plan, "seccomp") == [["seccomp", "9", "log"]]
@@ -195,6 +200,7 @@ def test_without_questions_there_is_no_agent() -> None:
         ({"bounding": ["CAP_FLY", "CAP_KILL"], "ambient": ["CAP_FLY"]}, -1, 1),
         ({"bounding": ["CAP_CHOWN", "CAP_KILL"]}, 1, 1),
         ({"effective": None}, 0, 0),
+        ({"ambient": ["CAP_KILL"], "permitted": ["CAP_KILL"]}, -1, 1),
         ({"effective": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL"]}, -1, 1),
     ],
 )

@@ -49,7 +49,7 @@ def test_what_is_no_object(kind: str, document: object) -> None:
     [
         (["process", "args"], [], "process.args: [] is empty"),
         (["process", "args"], ["a", 5], "process.args[1]: 5 is not of type string"),
-        (["process", "cwd"], "srv", 'process.cwd: "srv" does not match ^/'),
+        (["process", "cwd"], "srv", 'process.cwd: "srv" is not an absolute path'),
         (["process", "user", "uid"], -1, "process.user.uid: -1 is below 0"),
         (["process", "oomScoreAdj"], 2000, "process.oomScoreAdj: 2000 is above 1000"),
         (["process", "terminal"], "yes", 'process.terminal: "yes" is not of type boolean'),
@@ -57,8 +57,8 @@ def test_what_is_no_object(kind: str, document: object) -> None:
         (["linux", "sysctl"], {"net.a": 1}, 'linux.sysctl["net.a"]: 1 is not of type string'),
         (["linux", "namespaces"], [{"type": "x"}], 'linux.namespaces[0].type: "x" is not one of "pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"'),
         (["linux", "devices"], [{"path": "/d", "type": "c"}], 'linux.devices[0]: "major" and "minor" are missing'),
-        (["ociVersion"], "one", 'ociVersion: "one" does not match ^[0-9]+\\.[0-9]+\\.[0-9]+([-+].+)?$'),
-        (["hooks"], {"prestart": [{"path": "h"}]}, 'hooks.prestart[0].path: "h" does not match ^/'),
+        (["ociVersion"], "one", 'ociVersion: "one" is not a version such as 1.2.0'),
+        (["hooks"], {"prestart": [{"path": "h"}]}, 'hooks.prestart[0].path: "h" is not an absolute path'),
         (["linux", "seccomp"], {"defaultAction": "ALLOW"}, 'linux.seccomp.defaultAction: "ALLOW" is not one of'),
     ],
 )  # fmt: skip
