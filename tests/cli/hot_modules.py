@@ -16,8 +16,8 @@ STANDARD = frozenset(
 # How many modules of rcrun and rcrun_cli, packages included.
 OWN = {
     "create": 51,
-    "run": 60,
-    "start": 40,
+    "run": 61,
+    "start": 41,
     "exec": 33,
     "attach": 22,
     "ps": 19,
@@ -25,5 +25,5 @@ OWN = {
     "stop": 21,
     "kill": 21,
     "wait": 18,
-    "rm": 32,
+    "rm": 33,
 }
