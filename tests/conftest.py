@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,16 +13,13 @@ import pytest
 
 import skips
 from accounts import (
-    CHECKOUT,
-    SINGLE_ID_USER,
-    USER,
     Account,
     DelegatedAccount,
     Result,
-    SystemdAccount,
     bin_dir,
     store_parent,
 )
+from all_accounts import Accounts, busybox_archive
 from in_guest import plugins
 from probes import lacking
 from skips import unmet
@@ -39,37 +34,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # ---- accounts
-
-
-ACCOUNTS = {"delegated": DelegatedAccount, "systemd": SystemdAccount}
-
-
-class Accounts:
-    """Makes each account once, under one directory on a fast file system."""
-
-    def __init__(self, base_dir: Path) -> None:
-        self.base_dir = base_dir
-        self.made: dict[str, Account] = {}
-
-    def user_name(self, kind: str) -> str:
-        if kind == "root":
-            return "root"
-        if kind == "single":
-            return SINGLE_ID_USER
-        return USER if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-
-    def get(self, kind: str) -> Account:
-        if kind not in self.made:
-            name = self.user_name(kind)
-            try:
-                pwd.getpwnam(name)
-            except KeyError:
-                unmet(f"no user {name}: run ci/setup test")
-            if os.geteuid() not in (0, pwd.getpwnam(name).pw_uid):
-                unmet(f"cannot become {name} without root: make test takes sudo for it")
-            folder = self.base_dir / kind
-            self.made[kind] = ACCOUNTS.get(kind, Account)(kind, name, folder)
-        return self.made[kind]
 
 
 @pytest.fixture(scope="session")
@@ -196,16 +160,6 @@ def shared_stores(accounts: Accounts) -> Callable[[Account], Rcrun]:
         return stores[account.kind]
 
     return get
-
-
-def busybox_archive(accounts: Accounts) -> Path:
-    """A docker-archive of the host's static busybox, made once, readable by all."""
-    path = accounts.base_dir / "busybox.tar"
-    if not path.exists():
-        maker = CHECKOUT / "examples/images/make-busybox"
-        status = os.spawnl(os.P_WAIT, sys.executable, "python3", str(maker), str(path))
-        assert status == 0
-    return path
 
 
 @pytest.fixture

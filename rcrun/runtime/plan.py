@@ -215,7 +215,9 @@ def _hook(kind: str, index: int, hook: Hook) -> list[str]:
     path = hook["path"]
     if not path.startswith("/"):
         raise InvalidInput(f'the path "{path}" of a {kind} hook is not absolute')
-    args = hook.get("args") or [path]
+    args, env = hook.get("args") or [path], hook.get("env") or []
+    if not isinstance(args, list) or not isinstance(env, list):
+        raise TypeError('"args" and "env" of a hook are lists')  # the schema words it
     timeout = min(hook.get("timeout") or 0, _LONGEST_TIMEOUT)
     return [
         "hook",
@@ -225,7 +227,7 @@ def _hook(kind: str, index: int, hook: Hook) -> list[str]:
         path,
         str(len(args)),
         *args,
-        *(hook.get("env") or []),
+        *env,
     ]
 
 

@@ -293,8 +293,11 @@ def capability_warnings(process: Process, held: int) -> list[str]:
     unknown = capability.unknown(asked)
     lacking = [word for word in asked if word not in unknown and not capability.mask([word]) & held]
     permitted = sets.get("permitted") or []
-    raised = {*permitted} & {*(sets.get("inheritable") or [])}
-    lost = [word for word in sets.get("ambient") or [] if word not in (*raised, *unknown)]
+    inheritable = sets.get("inheritable") or []
+    raised = {*permitted} & {*inheritable}
+    # Engines that have no inheritable ones name the ambient ones all the same (buildah).
+    ambient = (sets.get("ambient") or []) if inheritable else []
+    lost = [word for word in ambient if word not in (*raised, *unknown)]
     odd = [word for word in sets.get("effective") or [] if word not in (*permitted, *unknown)]
     return [
         *(f'unknown capability "{word}" in "process.capabilities" is left out' for word in unknown),

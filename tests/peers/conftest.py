@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from all_accounts import Accounts, busybox_archive
 from cli.screens import Screen
-from conftest import Accounts, busybox_archive, unmet
 from peers.podman import Podman
 from peers.room import RUNTIME, Inmate, Room, may_make_cgroups
+from skips import unmet
 
 
 @pytest.fixture(scope="session")

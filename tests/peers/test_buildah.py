@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from accounts import Result
-from conftest import unmet
 from peers.podman import NO_NETWORK
 from peers.room import RUNTIME, Inmate
+from skips import unmet
 
 pytestmark = pytest.mark.requires("buildah")
 

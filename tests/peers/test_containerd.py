@@ -12,8 +12,8 @@ import pytest
 
 from accounts import Result
 from cli.screens import until
-from conftest import unmet
 from peers.room import RUNTIME, Inmate, may_make_cgroups
+from skips import unmet
 
 pytestmark = [
     pytest.mark.requires("containerd"),

@@ -131,7 +131,11 @@ def test_capabilities_without_ambient_end_with_the_user(bundle: Bundle) -> None:
 
 
 def test_what_cannot_be_given_is_told(bundle: Bundle, ours: None) -> None:
-    wanted = {"bounding": ["CAP_FLY", "CAP_KILL"], "ambient": ["CAP_CHOWN"]}
+    wanted = {
+        "bounding": ["CAP_FLY", "CAP_KILL"],
+        "ambient": ["CAP_CHOWN"],
+        "inheritable": ["CAP_KILL"],
+    }
     bundle.process(capabilities=wanted).args("cat", "/proc/self/status")
     result = bundle.run().check()
     assert int(field(result.out, "CapBnd"), 16) == 1 << 5

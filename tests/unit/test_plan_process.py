@@ -200,7 +200,8 @@ def test_without_questions_nobody_need_be_there() -> None:
         ({"bounding": ["CAP_FLY", "CAP_KILL"], "ambient": ["CAP_FLY"]}, -1, 1),
         ({"bounding": ["CAP_CHOWN", "CAP_KILL"]}, 1, 1),
         ({"effective": None}, 0, 0),
-        ({"ambient": ["CAP_KILL"], "permitted": ["CAP_KILL"]}, -1, 1),
+        ({"ambient": ["CAP_KILL"], "permitted": ["CAP_KILL"]}, -1, 0),
+        ({"ambient": ["CAP_KILL"], "inheritable": ["CAP_CHOWN"]}, -1, 1),
         ({"effective": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL"]}, -1, 1),
     ],
 )
