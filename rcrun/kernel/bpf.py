@@ -1,13 +1,36 @@
-"""bpf(2) for programs of cgroups, by ctypes; only for cold code, since ctypes costs milliseconds."""
+"""bpf(2) for programs of cgroups: every container of root with device rules needs one.
+
+By the core of ctypes alone: the package around it takes a millisecond more.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import _ctypes
 import os
 import struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _MACHINES = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351, "loongarch64": 280}  # fmt: skip
-_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Long(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "l"
+
+
+class _Char(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "c"
+
+
+class _Function(_ctypes.CFuncPtr):
+    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
+    _restype_ = _Long
+
+
+_itself: Any = None  # what dlopen(3) takes for the program and its libraries
+_syscall: Any = _Function(_ctypes.dlsym(_ctypes.dlopen(_itself, 0), "syscall"))
 
 _PROG_LOAD, _PROG_ATTACH, _PROG_DETACH, _PROG_GET_FD_BY_ID, _PROG_QUERY = 5, 8, 9, 13, 16
 _PROG_TYPE_CGROUP_DEVICE = 15  # Linux 4.15
@@ -17,26 +40,31 @@ _MOST_PROGRAMS = 64
 _ATTR_SIZE = 128
 
 
+def _buffer(data: bytes) -> Any:
+    """A copy that the kernel may write."""
+    kind: Any = type("Buffer", (_ctypes.Array,), {"_type_": _Char, "_length_": len(data)})
+    return kind.from_buffer_copy(data)
+
+
 def _bpf(command: int, attributes: bytes) -> bytes:
     """The attributes as the kernel left them; and its result in front, 4 bytes."""
     number = _MACHINES.get(os.uname().machine)
     if number is None:
         raise OSError(38, "no number of bpf(2) for this machine")
-    buffer = ctypes.create_string_buffer(attributes.ljust(_ATTR_SIZE, b"\0"), _ATTR_SIZE)
-    result: int = _libc.syscall(number, command, buffer, len(attributes))
+    buffer = _buffer(attributes.ljust(_ATTR_SIZE, b"\0"))
+    result: int = _syscall(number, command, buffer, len(attributes))
     if result < 0:
-        error = ctypes.get_errno()
+        error = _ctypes.get_errno()
         raise OSError(error, os.strerror(error))
-    return struct.pack("=i", result) + buffer.raw
+    return struct.pack("=i", result) + bytes(buffer)
 
 
 def load_device_program(instructions: bytes) -> int:
     """A descriptor of the program; OSError where the kernel has none of these, or will not have ours."""
-    code = ctypes.create_string_buffer(instructions, len(instructions))
-    terms = ctypes.create_string_buffer(b"MIT")
+    code, terms = _buffer(instructions), _buffer(b"MIT\0")
     attributes = struct.pack(
         "=IIQQIIQII16sII",
-        _PROG_TYPE_CGROUP_DEVICE, len(instructions) // 8, ctypes.addressof(code), ctypes.addressof(terms),
+        _PROG_TYPE_CGROUP_DEVICE, len(instructions) // 8, _ctypes.addressof(code), _ctypes.addressof(terms),
         0, 0, 0, 0, 0, b"rcrun_devices", 0, _CGROUP_DEVICE,
     )  # fmt: skip
     fd: int = struct.unpack_from("=i", _bpf(_PROG_LOAD, attributes))[0]
@@ -50,12 +78,12 @@ def attach_to_group(group_fd: int, program_fd: int) -> None:
 
 def device_programs(group_fd: int) -> list[int]:
     """The ids of those attached to the group itself."""
-    ids = (ctypes.c_uint32 * _MOST_PROGRAMS)()
+    ids = _buffer(bytes(4 * _MOST_PROGRAMS))
     attributes = struct.pack(
-        "=IIIIQI4x", group_fd, _CGROUP_DEVICE, 0, 0, ctypes.addressof(ids), _MOST_PROGRAMS
+        "=IIIIQI4x", group_fd, _CGROUP_DEVICE, 0, 0, _ctypes.addressof(ids), _MOST_PROGRAMS
     )
     count = struct.unpack_from("=I", _bpf(_PROG_QUERY, attributes), 4 + 24)[0]
-    return list(ids[:count])
+    return list(struct.unpack_from(f"={count}I", ids))
 
 
 def detach_from_group(group_fd: int, program_id: int) -> None:

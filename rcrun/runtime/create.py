@@ -7,7 +7,6 @@ import os
 from rcrun import files
 from rcrun.errors import InvalidInput, RcrunError
 from rcrun.kernel import shim
-from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime import bundle
 from rcrun.runtime.making import has_more_to_end, make
 from rcrun.runtime.plan import container_plan
@@ -153,7 +152,7 @@ def _plan(
             host,
             settings=given,
             on_exit=on_exit or [],
-            seccomp_fd=filter_fd_of(made.spec),
+            seccomp_fd=_filter_fd(made.spec),
             keyring=container.id if request.new_keyring else "",
             pivot=not request.no_pivot,
             trees=_trees(made, host),
@@ -162,6 +161,14 @@ def _plan(
         return plan
     except bundle.MISFITS as error:
         raise bundle.malformed(made.spec, error) from None
+
+
+def _filter_fd(spec: Spec) -> int | None:
+    if not (spec.get("linux") or {}).get("seccomp"):
+        return None
+    from rcrun.kernel.seccomp import filter_fd_of
+
+    return filter_fd_of(spec)
 
 
 def _trees(made: Made, host: Host) -> Mapping[str, int]:

@@ -108,8 +108,8 @@ def make(
     try:
         lock.acquire()
         record = _record(spec, request, host)
-        files.write_json(container.config_path, spec, durable=False)
-        files.write_json(container.record_path, record, durable=False)
+        _write_new_json(container.config_path, spec)
+        _write_new_json(container.record_path, record)
         resctrl = _resctrl(spec, container)
         if resctrl:
             record["resctrl"] = resctrl
@@ -128,6 +128,11 @@ def make(
             raise bundle.malformed(spec, error) from None
         raise
     return Made(container, lock, request, spec, group)
+
+
+def _write_new_json(path: str, value: object) -> None:
+    """Nobody looks into the directory of a container whose state is not there."""
+    files.write_new(path, (files.dump_json(value) + "\n").encode())
 
 
 def _write_front(container: Container, spec: Spec, record: Mapping[str, object]) -> None:
@@ -196,6 +201,8 @@ def _record(spec: Spec, request: Request, host: Host) -> dict[str, object]:
 
 
 def _user_name(uid: int) -> str:
+    if uid == 0:
+        return "root"  # without a look at nsswitch.conf and what it names
     import pwd
 
     try:
