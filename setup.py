@@ -11,6 +11,7 @@ import tempfile
 from setuptools import setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
+from setuptools.dist import Distribution
 
 
 def packages(package: str, folder: str) -> list[str]:
@@ -37,6 +38,15 @@ class BuildWithShim(build_py):
         subprocess.run(["rcrun/shim/build", os.path.join(folder, "rcrun-shim")], check=True)
 
 
+class ScriptsWithLauncher(Distribution().get_command_class("build_scripts")):
+    """rcrun-oci is the shim under another name (rcrun/shim/launcher.c); the one of a checkout is a shell script."""
+
+    def run(self) -> None:
+        super().run()
+        os.makedirs(self.build_dir, exist_ok=True)
+        subprocess.run(["rcrun/shim/build", os.path.join(self.build_dir, "rcrun-oci")], check=True)
+
+
 class PlatformWheel(bdist_wheel):
     """A program for one machine but for every Python: py3-none-linux_x86_64."""
 
@@ -57,7 +67,11 @@ setup(
     package_data={"rcrun": ["py.typed", "formats/schema/*.json"], "rcrun_cli": ["py.typed"]},
     include_package_data=False,
     # Not entry points: pip would generate scripts that cost 8 ms more, and installs these as they are.
-    scripts=["rcrun-cli/bin/rcrun", "rcrun-cli/bin/rcrun-oci"],
-    cmdclass={"build_py": BuildWithShim, "bdist_wheel": PlatformWheel},
+    scripts=["rcrun-cli/bin/rcrun"],
+    cmdclass={
+        "bdist_wheel": PlatformWheel,
+        "build_py": BuildWithShim,
+        "build_scripts": ScriptsWithLauncher,
+    },
     options={"build": {"build_base": build_dir}},
 )

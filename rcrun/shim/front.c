@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { DEATH_MILLISECONDS = 10000, FRONT_ARGUMENTS = 64 };
+enum { DEATH_MILLISECONDS = 10000, PLAIN_WORDS = 64 };
 #define FRONT_VERSION "1"
 
 /* PYTHON LAUNCHER NAME ARGUMENT…, as the launcher gave them; what the arguments say; what the container's files say. */
@@ -37,10 +37,15 @@ struct front {
 
 static _Noreturn void run_python(char *const words[], int count)
 {
-	char *argv[FRONT_ARGUMENTS + 4] = {words[0], "-IS", words[1]};
+	char **argv = calloc((size_t)count + 2, sizeof(*argv));
 	char name[PATH_MAX];
 
+	if (!argv)
+		_exit(1);
 	(void)snprintf(name, sizeof(name), "--argv0=%s", words[2]);
+	argv[0] = words[0];
+	argv[1] = (char *)"-IS";
+	argv[2] = words[1];
 	argv[3] = name;
 	for (int i = 3; i < count; i++)
 		argv[i + 1] = words[i];
@@ -267,11 +272,11 @@ static int send_signal(int pidfd, int signal)
 static _Noreturn void tell_failure(const struct front *front, const struct report *report)
 {
 	static char hex_report[2 * sizeof(*report) + 1];
-	char *words[FRONT_ARGUMENTS];
+	char *words[PLAIN_WORDS];
 	int count = 0;
 
 	report_hex(report, hex_report);
-	for (; strcmp(front->words[count], front->command) != 0 || count < 3; count++)
+	for (; front->words[count] != front->command; count++)
 		words[count] = front->words[count];
 	words[count++] = "__start-failed";
 	words[count++] = (char *)front->id;
@@ -375,8 +380,7 @@ int front_main(char **words)
 		{"start", start}, {"state", state}, {"kill", kill_init}, {"delete", delete}};
 
 	front.words = words;
-	if (word_count(words) >= FRONT_ARGUMENTS - 4 || getenv("_RCRUN_COMPLETE") ||
-	    !read_words(&front))
+	if (word_count(words) > PLAIN_WORDS - 4 || getenv("_RCRUN_COMPLETE") || !read_words(&front))
 		leave_to_python(&front);
 	if (!front.root)
 		front.root = default_root();

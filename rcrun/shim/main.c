@@ -145,6 +145,8 @@ int main(int argc, char **argv)
 	static struct plan plan;
 	static struct report report;
 
+	if (argc > 0 && strcmp(argv[0], "rcrun-shim") != 0 && is_launcher())
+		launcher_main(argc, argv);
 	if (argc >= 5 && strcmp(argv[1], "oci") == 0)
 		return front_main(argv + 2);
 	report_clear(&report);

@@ -292,6 +292,8 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent);
 int parent_main(struct plan *plan, int client, int done);
 int work_main(struct plan *plan);
 int front_main(char **words); /* PYTHON LAUNCHER NAME ARGUMENT… */
+bool is_launcher(void);
+_Noreturn void launcher_main(int argc, char **argv);
 int map_ids(const struct plan *plan, pid_t pid,
 	    struct report *report); /* of its new user namespace */
 void report_send(const struct plan *plan, const struct report *report); /* to `report FD` */

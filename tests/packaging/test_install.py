@@ -58,10 +58,27 @@ def test_the_shim_is_an_executable() -> None:
 
 
 @installed
-@pytest.mark.parametrize("name", LAUNCHERS)
-def test_pip_leaves_the_launchers_alone(name: str) -> None:
-    source = CHECKOUT / "rcrun-cli/bin" / name
-    assert (VENV / "bin" / name).read_bytes() == source.read_bytes()
+def test_pip_leaves_the_launchers_alone() -> None:
+    source = CHECKOUT / "rcrun-cli/bin/rcrun"
+    assert (VENV / "bin/rcrun").read_bytes() == source.read_bytes()
+    launcher = VENV / "bin/rcrun-oci"
+    assert launcher.read_bytes()[:4] == b"\x7fELF"
+    assert launcher.stat().st_mode & 0o111 == 0o111
+
+
+@installed
+def test_the_launcher_elsewhere_asks_the_python(user_account: Account) -> None:
+    """Beside another Python that knows the package by its own ways, as an editable install does; and beside none."""
+    folder = user_account.new_dir("bin")
+    shutil.copy(VENV / "bin/rcrun-oci", folder)
+    (folder / "python3").write_text(f'#!/bin/sh\nexec "{VENV}/bin/python3" "$@"\n')
+    (folder / "python3").chmod(0o755)
+    for words in (["--version"], ["exec", "nonesuch", *["word"] * 300]):
+        result = user_account.run(folder / "rcrun-oci", *words)
+        assert ("0." in result.out) if result.status == 0 else ("does not exist" in result.err)
+    (folder / "python3").unlink()
+    lost = user_account.run(folder / "rcrun-oci", "list", env={"PATH": str(folder)})
+    assert (lost.status, 'cannot run "python3"' in lost.err) == (1, True)
 
 
 @installed

@@ -112,6 +112,15 @@ def test_what_keeps_the_command_from_starting_is_told(bundle: Bundle) -> None:
     bundle.status_soon("stopped")
 
 
+def test_many_words_are_handed_on(bundle: Bundle) -> None:
+    bundle.args("sleep", "60").started()
+    words = [f"word-{number}" for number in range(500)]
+    result = bundle.runtime("exec", bundle.id, "/init", "echo", *words).check()
+    assert words[0] in result.out
+    log = str(bundle.dir / "start")
+    assert bundle.account.run(*bundle.words(), "--log", log, "state", bundle.id, *words).status == 1
+
+
 def test_a_running_container_is_not_deleted(bundle: Bundle) -> None:
     bundle.args("sleep", "60").started()
     refused = bundle.runtime("delete", bundle.id)
