@@ -13,19 +13,20 @@
 
 #define LAUNCHER_NAME "rcrun-oci"
 
-/* The directory of this very file, when it is installed under the launcher's name. */
-static bool installed_in(char dir[PATH_MAX])
+/* The directory of this very file, when it is installed under the launcher's name; else NULL. */
+static const char *own_dir(void)
 {
-	ssize_t length = readlink("/proc/self/exe", dir, PATH_MAX - 1);
+	static char dir[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
 
 	if (length <= 0)
-		return false;
+		return NULL;
 	dir[length] = '\0';
 	char *name = strrchr(dir, '/');
 	if (!name || strcmp(name + 1, LAUNCHER_NAME) != 0)
-		return false;
+		return NULL;
 	*name = '\0';
-	return true;
+	return dir;
 }
 
 static bool has_package(const char *dir, const char *python, char script[PATH_MAX])
@@ -82,16 +83,15 @@ static _Noreturn void leave_to_the_python(char *python, int argc, char **argv)
 
 bool is_launcher(void)
 {
-	char dir[PATH_MAX];
-
-	return installed_in(dir);
+	return own_dir();
 }
 
 _Noreturn void launcher_main(int argc, char **argv)
 {
-	static char dir[PATH_MAX], python[PATH_MAX + 16], script[PATH_MAX];
+	static char python[PATH_MAX + 16], script[PATH_MAX];
+	const char *dir = own_dir();
 
-	if (!installed_in(dir))
+	if (!dir)
 		_exit(1);
 	(void)snprintf(python, sizeof(python), "%s/python3", dir);
 	if (access(python, X_OK) < 0)

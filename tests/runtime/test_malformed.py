@@ -18,7 +18,7 @@ from unit.test_malformed import PLACE
 ROUNDS = 20
 # What a valid but odd configuration meets on this host: a step that the kernel or a program refuses.
 OF_THE_HOST = re.compile(
-    r"cannot |failed|not found|not exist|no such|hook|permission denied|not allowed|is not supported|needs ", re.I
+    r"cannot |failed|not found|not exist|no such|hook|permission denied|not allowed|is not supported|needs |use --", re.I
 )  # fmt: skip
 
 
