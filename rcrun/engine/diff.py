@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from rcrun.engine.rootfs import Layers, container_ids
 from rcrun.files import dump_json
 from rcrun.storage.work import Workers
@@ -92,7 +90,3 @@ def worker_events(
                     yield event
         except StepFailed as error:
             raise worded(error) from error
-
-
-def close_fd(fd: int) -> Callable[[], None]:
-    return lambda: os.close(fd)

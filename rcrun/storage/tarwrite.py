@@ -137,12 +137,6 @@ class TarWriter:
         if entry.size % BLOCK:
             self._put(bytes(-entry.size % BLOCK))
 
-    def add_bytes(self, name: str, data: bytes, *, mtime: int = 0) -> None:
-        entry = member(name.encode(), tarheader.FILE, 0o644)
-        entry.size = entry.real_size = len(data)
-        entry.mtime = mtime
-        self.add(entry, [data])
-
     def end(self) -> None:
         self._put(END)
 
