@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.engine import config, config_process
+from rcrun.engine import config, config_network, config_process
 from rcrun.engine import options as run_options
 from rcrun.engine.config import Built, ImageFacts
 from rcrun.engine.config_mounts import Mounts
@@ -121,7 +121,7 @@ def _record(options: Options, spec: Spec, facts: Facts, mounts: Mounts) -> dict[
     """As docs/store.md has it; a bundle's own network namespace has no network but lo."""
     kinds = [row["type"] for row in (spec.get("linux") or {}).get("namespaces") or []]
     asked = options.get("network") or "none"
-    network = config.network_record({**options, "network": asked}, {}, facts, [])
+    network = config_network.network_record({**options, "network": asked}, {}, facts, [])
     if "network" not in kinds:
         network["mode"] = "host"
     record = config.container_record(

@@ -15,8 +15,8 @@ STANDARD = frozenset(
 
 # How many modules of rcrun and rcrun_cli, packages included.
 OWN = {
-    "create": 51,
-    "run": 61,
+    "create": 55,
+    "run": 65,
     "start": 41,
     "exec": 33,
     "attach": 22,

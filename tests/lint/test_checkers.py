@@ -134,3 +134,14 @@ def test_future_annotations_everywhere() -> None:
         and "from __future__ import annotations" not in text
     ]
     assert not lacking
+
+
+def test_no_document_keeps_a_conflict() -> None:
+    marks = tuple(mark * 7 for mark in "<>|")
+    found = [
+        f"{path.relative_to(CHECKOUT)}:{number}"
+        for path in sources("*.md", "docs/*.md")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if line.startswith(marks)
+    ]
+    assert found == []

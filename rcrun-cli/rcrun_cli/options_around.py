@@ -1,0 +1,53 @@
+"""Options of `run` and `create`: its network, its record, its life."""
+
+from __future__ import annotations
+
+from rcrun_cli.declare import option
+
+NETWORK = (
+    option("--network", "--net", metavar="MODE", help="none, host, pasta or slirp4netns"),
+    option(
+        "--network-alias",
+        "--net-alias",
+        multiple=True,
+        metavar="NAME",
+        help="Another name in its network",
+    ),
+    option(
+        "-p",
+        "--publish",
+        multiple=True,
+        metavar="[[IP:]HOST:]PORT[/udp]",
+        help="Publish a port on the host",
+    ),
+    option("-P", "--publish-all", is_flag=True, help="Publish all exposed ports on free ports"),
+    option(
+        "--expose", multiple=True, metavar="PORT[/udp]", help="Note that the container listens here"
+    ),
+    option("-h", "--hostname", metavar="NAME", help="Host name; the short id if nothing is said"),
+    option("--domainname", metavar="NAME", help="NIS domain name"),
+    option(
+        "--add-host",
+        multiple=True,
+        metavar="NAME:ADDRESS",
+        help="Add a line to /etc/hosts; host-gateway is the host",
+    ),
+    option("--no-hosts", is_flag=True, help="Leave /etc/hosts as the image has it"),
+    option("--dns", multiple=True, metavar="ADDRESS", help="Name server"),
+    option("--dns-option", "--dns-opt", multiple=True, metavar="OPTION", help="Resolver option"),
+    option("--dns-search", multiple=True, metavar="DOMAIN", help="Search domain; . for none"),
+)
+RECORD = (
+    option("--name", metavar="NAME", help="Name; one is made up if nothing is said"),
+    option("--cidfile", metavar="FILE", help="Write the container's id to a file that must not exist"),
+    option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="Set a label"),
+    option("--label-file", multiple=True, metavar="FILE", help="Read labels from a file"),
+    option("--annotation", multiple=True, metavar="KEY=VALUE", help="Set an annotation of config.json"),
+    option("--log-driver", metavar="DRIVER", help="k8s-file or none"),
+    option("--log-opt", multiple=True, metavar="KEY=VALUE", help="max-size or max-file"),
+    option("--rm", is_flag=True, help="Remove the container when it has ended"),
+    option("--restart", metavar="POLICY", help="Only `no` for now"),
+    option("--pull", type=["always", "missing", "never", "newer"], default="missing", help="When to fetch the image"),
+    option("--platform", metavar="OS/ARCHITECTURE", help="The platform to choose from an image for several"),
+    option("-q", "--quiet", is_flag=True, help="Print no progress"),
+)  # fmt: skip

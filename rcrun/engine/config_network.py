@@ -1,0 +1,138 @@
+"""The container's network as container.json keeps it; the texts of its /etc/hosts and /etc/resolv.conf. Pure."""
+
+from __future__ import annotations
+
+from rcrun.errors import InvalidInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rcrun.engine.facts import Facts
+    from rcrun.engine.options import Options
+    from rcrun.formats.image import ContainerConfig
+
+NETWORKS = ("none", "host", "pasta", "slirp4netns")
+_DEFAULT_NETWORKS = ("", "default", "bridge", "private")
+
+
+def network_record(
+    options: Options, image: ContainerConfig, facts: Facts, warnings: list[str]
+) -> dict[str, Any]:
+    mode, _, rest = str(options.get("network") or "").partition(":")
+    is_chosen = mode not in _DEFAULT_NETWORKS
+    if not is_chosen:
+        mode = default_network(facts)
+    if mode not in NETWORKS:
+        raise InvalidInput(
+            f'--network "{options["network"]}" is not supported yet',
+            f"use one of: {', '.join(NETWORKS)}",
+        )
+    published = ports(options, image)
+    if published and mode in ("none", "host"):
+        warnings.append(f"published ports have no effect with --network {mode}")
+        published = []
+    return {
+        "mode": mode,
+        "chosen": is_chosen,
+        "options": [word for word in rest.split(",") if word],
+        "ports": published,
+        "aliases": list(options.get("network_alias") or ()),
+    }
+
+
+def default_network(facts: Facts) -> str:
+    """pasta, and slirp4netns where there is no pasta; the start says what to install where there is neither."""
+    if not facts.find_program("pasta") and facts.find_program("slirp4netns"):
+        return "slirp4netns"
+    return "pasta"
+
+
+def ports(options: Options, image: ContainerConfig) -> list[dict[str, str | int]]:
+    """-p, and for -P every exposed port that -p does not publish; two on the same place are refused."""
+    if not options.get("publish") and not options.get("publish_all"):
+        return []
+    from rcrun.formats import port
+
+    found = [each for text in options.get("publish") or () for each in port.parse(text)]
+    if options.get("publish_all"):
+        done = {f"{each.container_port}/{each.protocol}" for each in found}
+        for word in sorted(exposed(options, image) - done, key=_port_order):
+            found += port.parse(word)
+    taken = set()
+    for each in found:
+        place = (each.host_ip, each.host_port, each.protocol)
+        if each.host_port and not each.host_last and place in taken:
+            raise InvalidInput(f'--publish: host port "{each}" is published twice')
+        taken.add(place)
+    return [each.document() for each in found]
+
+
+def _port_order(word: str) -> tuple[int, str]:
+    number, _, protocol = word.partition("/")
+    return int(number), protocol
+
+
+def exposed(options: Options, image: ContainerConfig) -> set[str]:
+    words = [*(options.get("expose") or ()), *(image.get("ExposedPorts") or {})]
+    if not words:
+        return set()
+    from rcrun.formats import port
+
+    return {
+        f"{number}/{protocol}" for word in words for number, protocol in port.parse_exposed(word)
+    }
+
+
+def bound_files(options: Options, facts: Facts, hostname: str) -> dict[str, str]:
+    """The texts of the files that are bound into the container; the marker files are empty."""
+    files = {"hostname": f"{hostname}\n", "containerenv": "", "dockerenv": ""}
+    if not options.get("no_hosts"):
+        files["hosts"] = _hosts(options, facts, hostname)
+    if "none" not in (options.get("dns") or ()):
+        files["resolv.conf"] = _resolv(options, facts)
+    return files
+
+
+def _hosts(options: Options, facts: Facts, hostname: str) -> str:
+    from rcrun.network import hosts
+
+    mode = options["network"]
+    address = _address_of_host(mode, facts)
+    gateway = address if mode in ("none", "host") else address or hosts.OFFLINE
+    added = [hosts.parse_added(text, gateway) for text in options.get("add_host") or ()]
+    if mode == "host":
+        return hosts.host_text(_host_file(facts, "/etc/hosts"), added)
+    names = [hostname, facts.name]
+    if options.get("domainname"):
+        names.insert(0, f"{hostname}.{options['domainname']}")
+    if mode == "none":
+        return hosts.text(names, added=added)
+    from rcrun.network.pasta import ADDRESS
+
+    return hosts.text(names, address=ADDRESS, host_address=address, added=added)
+
+
+def _address_of_host(mode: str, facts: Facts) -> str:
+    if mode == "none":
+        return ""
+    return "127.0.0.1" if mode == "host" else facts.host_address()
+
+
+def _resolv(options: Options, facts: Facts) -> str:
+    from rcrun.network import resolv
+
+    mode = options["network"]
+    forwards = mode in ("pasta", "slirp4netns")
+    return resolv.text(
+        _host_file(facts, "/etc/resolv.conf"),
+        own_network=mode != "host",
+        forwarder=resolv.forwarder(facts.host_address()) if forwards else "",
+        servers=options.get("dns") or (),
+        search=options.get("dns_search") or (),
+        options=options.get("dns_option") or (),
+    )
+
+
+def _host_file(facts: Facts, path: str) -> str:
+    return facts.read(path).decode("utf-8", "replace") if facts.stat(path) is not None else ""
