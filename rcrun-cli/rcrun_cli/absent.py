@@ -6,10 +6,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COPY_OUT = (
-    "skopeo reads the store: "
-    "skopeo copy oci:$HOME/.local/share/rcrun:docker.io/library/NAME:TAG docker-archive:FILE:NAME:TAG"
-)
 _NETWORKS = "containers have no networks in common yet; --network host joins the host's"
 
 # By the words behind `rcrun`; a group stands for what is in it.
@@ -28,7 +24,6 @@ ABSENT: dict[str, str] = {
     "generate": "",
     "healthcheck": "",
     "image build": "",
-    "image push": _COPY_OUT,
     "init": "",
     "kube": "",
     "machine": "there is no virtual machine: rcrun works on this host",
@@ -39,9 +34,7 @@ ABSENT: dict[str, str] = {
     "play": "",
     "plugin": "",
     "pod": "",
-    "push": _COPY_OUT,
     "scout": "",
-    "search": "search with a browser",
     "service": "",
     "stack": "",
     "stats": "see rcrun top NAME",

@@ -149,24 +149,24 @@ class Screen(Writer):
 
     def advanced(self, digest: str, done: int) -> None:
         total = self._sizes.get(digest, 0)
-        self._set(
+        self.show(
             digest, f"Downloading {bar(done, total)} {decimal(done)}/{decimal(total)}", rest=True
         )
 
     def downloaded(self, digest: str) -> None:
-        self._set(digest, "Download complete")
+        self.show(digest, "Download complete")
 
     def unpacking(self, digest: str) -> None:
-        self._set(digest, "Unpacking")
+        self.show(digest, "Unpacking")
 
     def unpacked(self, digest: str) -> None:
-        self._set(digest, "Pull complete")
+        self.show(digest, "Pull complete")
 
     def done(self, reference: Reference, digest: str, *, changed: bool) -> None:
         for line in ending(reference, digest, changed):
             self.say(line)
 
-    def _set(self, digest: str, state: str, *, rest: bool = False) -> None:
+    def show(self, digest: str, state: str, *, rest: bool = False) -> None:
         with self._lock:
             self._states[digest] = state
             if not rest or time.monotonic() - self._last_frame >= SECONDS_BETWEEN_FRAMES:

@@ -49,6 +49,15 @@ def fetch_all(
     stop: threading.Event,
 ) -> None:
     """Fetch what is missing, the largest first; the first error ends all of it."""
+    at_once(descriptors, lambda each: fetch(store, source, each, progress, stop), stop)
+
+
+def at_once(
+    descriptors: Sequence[Descriptor],
+    action: Callable[[Descriptor], None],
+    stop: threading.Event,
+) -> None:
+    """Do it to several at once, the largest first; the first error ends all of it."""
     import queue
     import threading
 
@@ -60,8 +69,7 @@ def fetch_all(
     def work() -> None:
         try:
             while not stop.is_set():
-                descriptor = waiting.get_nowait()
-                fetch(store, source, descriptor, progress, stop)
+                action(waiting.get_nowait())
         except queue.Empty:
             pass
         except Stopped:

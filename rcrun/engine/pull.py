@@ -113,6 +113,25 @@ def pull(
         return local
 
 
+def tags(context: Context, text: str, access: Access) -> list[Reference]:
+    """All that the registry has of a repository."""
+    from rcrun.registry.client import connect
+
+    reference = grammar.parse(split_transport(text)[1])
+    if reference.digest or ":" in text.rpartition("/")[2]:
+        raise InvalidInput("tag can't be used with --all-tags/-a", "name the repository alone")
+    client, transport = connect(
+        reference,
+        context.environ,
+        verify=access.verify,
+        credentials=access.credentials,
+        authfile=access.authfile,
+        cert_dir=access.cert_dir,
+    )
+    with transport:
+        return [grammar.parse(f"{reference.repository}:{tag}") for tag in client.tags()]
+
+
 def _local(context: Context, text: str, platform: str) -> Image | None:
     """What the store has under that name; never for an archive, whose name is a path."""
     scheme, text = split_transport(text)

@@ -146,7 +146,7 @@ class Authorizer:
                 f'registry "{self._domain}" asks to send credentials to "{host}" without TLS: refused'
             )
         wanted = parameters.get("scope") or scope
-        fields = {"scope": wanted} if wanted else {}
+        fields: dict[str, str] = {"scope": wanted} if wanted else {}
         if parameters.get("service"):
             fields["service"] = parameters["service"]
         try:
@@ -172,7 +172,9 @@ class Authorizer:
             headers["Authorization"] = credentials.basic()
             fields = {**fields, "account": credentials.username}
         joint = "&" if urlsplit(realm).query else "?"
-        return self._transport.send("GET", f"{realm}{joint}{urlencode(fields)}", headers)
+        scopes = [("scope", scope) for scope in fields.pop("scope", "").split()]
+        query = urlencode([*scopes, *fields.items()])
+        return self._transport.send("GET", f"{realm}{joint}{query}", headers)
 
     def _token(self, answer: Answer, host: str) -> tuple[str, float]:
         body = answer.read_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import time
+from urllib.parse import urlsplit
 
 from rcrun.errors import InvalidInput, RegistryError
 from rcrun.files import parse_json
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from rcrun.errors import RcrunError
     from rcrun.formats.reference import Reference
     from rcrun.registry.transport import Answer
 
 ACCEPT = ", ".join((INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST))
 MAX_MANIFEST = 4 * 1024 * 1024
+MOST_PAGES = 10_000
 CHUNK = 1 << 20
 
 
@@ -63,8 +66,8 @@ class Client:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.reference = reference
-        self._session = Session(transport, reference.domain, lookup, sleep=sleep)
-        self._lookup = lookup
+        self.session = Session(transport, reference.domain, lookup, sleep=sleep)
+        self.lookup = lookup
 
     def manifest(self, target: str) -> Document:
         """The manifest or index of a tag or digest."""
@@ -97,8 +100,8 @@ class Client:
                 except (OSError, http.client.HTTPException) as caught:
                     error = caught
             failures += 1
-            if not self._session.patience.wait(failures):
-                raise faults.broken(self._session.host, f'blob "{descriptor["digest"]}"', error)
+            if not self.session.patience.wait(failures):
+                raise faults.broken(self.session.host, f'blob "{descriptor["digest"]}"', error)
 
     def small_blob(self, descriptor: Mapping[str, Any]) -> bytes:
         """A blob that is a document, verified."""
@@ -108,6 +111,23 @@ class Client:
         data = b"".join(self.blob(descriptor))
         self._checked_digest(data, str(descriptor["digest"]), what)
         return data
+
+    def tags(self) -> list[str]:
+        """Every tag of the repository, page after page."""
+        what = f'repository "{self.reference.familiar_repository}"'
+        path, found = "tags/list", list[str]()
+        for _ in range(MOST_PAGES):
+            with self._get(path, {}, what, (200,)) as answer:
+                value = _object(self._whole(answer, what), what)
+                following = next_page(answer.headers.get("Link", ""))
+            names = value.get("tags") or []
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise RegistryError(f"the list of tags of {what} is not one")
+            found += names
+            if not following:
+                break
+            path = following
+        return found
 
     def _open_blob(self, descriptor: Mapping[str, Any], at: int) -> Answer:
         """An answer whose next byte is number `at`."""
@@ -119,10 +139,10 @@ class Client:
             if answer.status == 200:
                 _skip(answer, at)
             elif not answer.headers.get("Content-Range", "").startswith(f"bytes {at}-"):
-                raise RegistryError(f'registry "{self._session.host}" sent another part of {what}')
+                raise RegistryError(f'registry "{self.session.host}" sent another part of {what}')
         except (OSError, http.client.HTTPException) as error:
             answer.close()
-            raise faults.broken(self._session.host, what, error) from error
+            raise faults.broken(self.session.host, what, error) from error
         except BaseException:
             answer.close()
             raise
@@ -131,37 +151,45 @@ class Client:
     def _get(
         self, path: str, headers: Mapping[str, str], what: str, good: tuple[int, ...]
     ) -> Answer:
-        answer = self._session.request(
-            "GET", f"/v2/{self.reference.path}/{path}", scope=self._scope("pull"), headers=headers
+        answer = self.session.request(
+            "GET", self.url_of(path), scope=self.scope("pull"), headers=headers
         )
         if answer.status in good:
             return answer
+        raise self.refusal(answer, what)
+
+    def refusal(self, answer: Answer, what: str) -> RcrunError:
+        """The error that an answer is; it is read and closed."""
         with answer:
             try:
                 body = answer.read_all()
             except (OSError, http.client.HTTPException):
                 body = b""
         domain = self.reference.domain
-        raise faults.refused(answer.status, body, domain, self._lookup, what=what)
+        return faults.refused(answer.status, body, domain, self.lookup, what=what)
 
     def _whole(self, answer: Answer, what: str) -> bytes:
         try:
             return answer.read_all(MAX_MANIFEST)
         except (OSError, http.client.HTTPException) as error:
-            raise faults.broken(self._session.host, what, error) from error
+            raise faults.broken(self.session.host, what, error) from error
 
-    def _scope(self, actions: str) -> str:
+    def url_of(self, path: str) -> str:
+        """Beneath the repository; what begins with a slash is as the registry gave it out."""
+        return path if path.startswith("/") else f"/v2/{self.reference.path}/{path}"
+
+    def scope(self, actions: str) -> str:
         return f"repository:{self.reference.path}:{actions}"
 
     def _checked_digest(self, data: bytes, expected: str | None, what: str) -> str:
         """The digest of `data`; an error if it is not `expected`."""
         algorithm = expected.partition(":")[0] if expected else "sha256"
         if expected and digest_fault(expected):
-            raise RegistryError(f'registry "{self._session.host}": {digest_fault(expected)}')
+            raise RegistryError(f'registry "{self.session.host}": {digest_fault(expected)}')
         digest = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
         if expected and digest != expected:
             raise RegistryError(
-                f'registry "{self._session.host}" sent the wrong bytes for {what}: '
+                f'registry "{self.session.host}" sent the wrong bytes for {what}: '
                 f'their digest is "{digest}", not "{expected}"'
             )
         return digest
@@ -194,6 +222,17 @@ def connect(
 def _shown(reference: Reference, target: str) -> str:
     joint = "@" if ":" in target else ":"
     return f"{reference.familiar_repository}{joint}{target}"
+
+
+def next_page(link: str) -> str:
+    """The path of `Link: <…>; rel="next"` (RFC 5988), without the host: it is ours. Empty: there is none."""
+    for each in link.split(","):
+        target, _, parameters = each.strip().partition(">")
+        if target.startswith("<") and 'rel="next"' in parameters.replace("rel=next", 'rel="next"'):
+            parts = urlsplit(target[1:])
+            query = f"?{parts.query}" if parts.query else ""
+            return f"{parts.path}{query}" if parts.path.startswith("/v2/") else ""
+    return ""
 
 
 def _skip(answer: Answer, count: int) -> None:

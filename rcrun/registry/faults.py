@@ -54,6 +54,14 @@ def broken(host: str, what: str, error: Exception | None) -> RegistryError:
     )
 
 
+def broken_upload(host: str, what: str, error: Exception | None) -> RegistryError:
+    reason = _reason(error) if error else "it lost what it had received"
+    return RegistryError(
+        f'cannot send {what} to registry "{host}": {reason}',
+        "run the command again: what the registry has is not sent twice",
+    )
+
+
 def _resolver_reason(error: socket.gaierror) -> str:
     if error.errno == socket.EAI_NONAME:
         return "the host name is not known"

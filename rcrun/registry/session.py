@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rcrun.registry.credentials import Lookup
-    from rcrun.registry.transport import Answer, Transport
+    from rcrun.registry.transport import Answer, Body, Transport
 
 HUB_HOST = "registry-1.docker.io"
 TRIES = 5
@@ -121,14 +121,17 @@ class Session:
         *,
         scope: str = "",
         headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
     ) -> Answer:
-        """The last answer, whatever its status; unreachable() when there is none."""
-        url = self.base() + path
+        """The last answer, whatever its status; unreachable() when there is none.
+
+        `path` may be a whole URL, as a registry gives it out: another host gets no credentials.
+        """
         failures = 0
         while True:
             failures += 1
             try:
-                answer = self._authorised(method, url, scope, headers or {})
+                answer = self.request_once(method, path, scope=scope, headers=headers, body=body)
             except (OSError, http.client.HTTPException) as error:
                 if is_hopeless(error, failures) or not self.patience.wait(failures):
                     raise unreachable(self.host, error) from error
@@ -140,11 +143,20 @@ class Session:
                 return answer
             answer.close()
 
-    def _authorised(self, method: str, url: str, scope: str, headers: Mapping[str, str]) -> Answer:
-        """A challenge is answered once; what is refused then stays refused."""
+    def request_once(
+        self,
+        method: str,
+        path: str,
+        *,
+        scope: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+    ) -> Answer:
+        """One try; a challenge is answered once, and what is refused then stays refused."""
+        url, headers = urljoin(self.base(), path), headers or {}
         used = self._authorizer.header(scope)
-        answer = self._follow(method, url, used, headers)
-        own = origin_of(url)
+        answer = self._follow(method, url, used, headers, body)
+        own = origin_of(self.base())
         if answer.status != 401 or origin_of(answer.url) != own:
             return answer
         challenge = ", ".join(answer.headers.get_all("WWW-Authenticate") or [])
@@ -156,17 +168,22 @@ class Session:
         if not accepted:
             return answer
         answer.close()
-        return self._follow(method, url, self._authorizer.header(scope), headers)
+        return self._follow(method, url, self._authorizer.header(scope), headers, body)
 
     def _follow(
-        self, method: str, url: str, authorization: str, headers: Mapping[str, str]
+        self,
+        method: str,
+        url: str,
+        authorization: str,
+        headers: Mapping[str, str],
+        body: Body | None,
     ) -> Answer:
         """Redirects followed by hand: credentials never leave the origin that they were given to."""
-        own = origin_of(url)
+        own = origin_of(self.base())
         for _ in range(MAX_REDIRECTS):
             secret = authorization if origin_of(url) == own else ""
             sent = {**headers, "Authorization": secret} if secret else headers
-            answer = self._transport.send(method, url, sent)
+            answer = self._transport.send(method, url, sent, body)
             location = answer.headers.get("Location")
             if answer.status not in REDIRECTS or not location:
                 return answer

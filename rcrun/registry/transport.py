@@ -12,9 +12,11 @@ from rcrun.registry.proxy import is_local, proxy_for
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     Origin = tuple[str, str, int]
+    # All of it, or what makes it anew for each try; then the headers tell its length.
+    Body = bytes | Callable[[], Iterator[bytes]]
 
 TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
@@ -118,7 +120,7 @@ class Transport:
         return not self.verify or is_local(host)
 
     def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+        self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None
     ) -> Answer:
         """OSError and HTTPException pass through. A connection that was kept too long is replaced once."""
         origin = origin_of(url)
@@ -128,6 +130,8 @@ class Transport:
                 return self._exchange(kept, origin, method, url, headers, body)
             except (OSError, http.client.HTTPException):
                 kept.close()
+                if callable(body):
+                    raise  # whoever sends much asks first how much has arrived
         fresh = self._connection_to(origin)
         try:
             fresh.connect()
@@ -166,10 +170,18 @@ class Transport:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: Body | None,
     ) -> Answer:
         target, extra = self._target(origin, url)
-        connection.request(method, target, body, {"User-Agent": USER_AGENT, **extra, **headers})
+        sent = {"User-Agent": USER_AGENT, **extra, **headers}
+        try:
+            connection.request(method, target, body() if callable(body) else body, sent)
+        except (BrokenPipeError, ConnectionResetError):
+            # It may have said why before it hung up: too large, not allowed.
+            response = _last_words(connection)
+            if response is None:
+                raise
+            return Answer(self, origin, connection, response, url)
         return Answer(self, origin, connection, connection.getresponse(), url)
 
     def _target(self, origin: Origin, url: str) -> tuple[str, dict[str, str]]:
@@ -209,3 +221,17 @@ class Transport:
                     host, port, self._cert_dirs, self._cert_dir, verify=verify
                 )
             return self._contexts[key]
+
+
+def _last_words(connection: http.client.HTTPConnection) -> http.client.HTTPResponse | None:
+    """An answer that came while we were still sending; the connection is of no more use."""
+    if connection.sock is None:
+        return None
+    response = http.client.HTTPResponse(connection.sock)
+    try:
+        response.begin()
+    except (OSError, http.client.HTTPException):
+        response.close()
+        return None
+    response.will_close = True
+    return response

@@ -79,12 +79,12 @@ class Draft:
             "schemaVersion": 2,
             "mediaType": media_type,
             "config": blobs.write_document(store, document, config_type, lease=lease),
-            "layers": _retyped(self.layers, layer_types),
+            "layers": retyped(self.layers, layer_types),
         }
         return blobs.write_document(store, manifest, media_type, lease=lease)
 
 
-def _retyped(layers: Sequence[Descriptor], types: dict[str, str]) -> list[Descriptor]:
+def retyped(layers: Sequence[Descriptor], types: dict[str, str]) -> list[Descriptor]:
     return [
         {**layer, "mediaType": types.get(layer.get("mediaType", ""), layer.get("mediaType", ""))}
         for layer in layers

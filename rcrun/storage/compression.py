@@ -46,6 +46,19 @@ def decompressed(read: Read) -> Iterator[bytes]:
     return _checked(kind, _READERS[kind](read, head))
 
 
+def reader_of(pieces: Iterator[bytes]) -> Read:
+    """What `decompressed` reads from, of bytes that come in pieces."""
+    rest = b""
+
+    def read(size: int) -> bytes:
+        nonlocal rest
+        rest = rest or next(pieces, b"")
+        data, rest = rest[:size], rest[size:]
+        return data
+
+    return read
+
+
 def optional(name: str) -> ModuleType | None:
     """A module that need not be installed, looked for in site-packages too when -S left them out."""
     import importlib

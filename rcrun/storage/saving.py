@@ -117,10 +117,10 @@ def _put_blob(
     if name in written:
         return
     written.add(name)
-    sink.file(name, descriptor["size"], _verified(store, descriptor))
+    sink.file(name, descriptor["size"], verified(store, descriptor))
 
 
-def _verified(store: Store, descriptor: Descriptor) -> Iterator[bytes]:
+def verified(store: Store, descriptor: Descriptor) -> Iterator[bytes]:
     import hashlib
 
     digest, left = descriptor["digest"], descriptor["size"]

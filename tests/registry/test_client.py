@@ -377,7 +377,7 @@ def test_no_time_is_lost_on_a_silent_server(client_of: MakeClient, pauses: list[
         silent.bind(("127.0.0.1", 0))
         silent.listen(16)
         client = client_of(f"127.0.0.1:{silent.getsockname()[1]}/thing")
-        client._session._transport.timeout = 0.05
+        client.session._transport.timeout = 0.05
         begin = time.monotonic()
         with pytest.raises(RegistryError, match="no answer in time"):
             client.manifest("1")

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tiny_image import MANIFEST, TinyImage
+from tiny_image import MANIFEST, TinyImage, digest_of
 
 
 class Asked:
@@ -33,6 +33,8 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET  # noqa: N815  # the names that http.server calls
     do_HEAD = do_GET  # noqa: N815
+    do_PUT = do_GET  # noqa: N815
+    do_PATCH = do_GET  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
@@ -88,6 +90,8 @@ class TinyRegistry:
         self.manifests: dict[str, tuple[str, bytes]] = {}
         self.asked: list[Asked] = []
         self.ranges = True
+        self.uploads: dict[str, bytes] = {}  # by the number at the end of their path
+        self.mounts = False  # blobs may be taken over from other repositories
         self.auth = ""  # "", "basic" or "bearer"
         self.anonymous = True
         self.users: dict[str, str] = {}
@@ -134,15 +138,68 @@ class TinyRegistry:
         kind, _, target = handler.path.rpartition("/")
         if handler.path == "/v2/":
             handler.answer(200, b"{}")
+        elif "/blobs/uploads/" in handler.path:
+            self._serve_upload(handler)
+        elif handler.command == "PUT" and kind.endswith("/manifests"):
+            body = self.asked[-1].body
+            kept = (handler.headers["Content-Type"], body)
+            self.manifests[target] = self.manifests[digest_of(body)] = kept
+            handler.answer(201, Docker_Content_Digest=digest_of(body))
+        elif kind.endswith("/tags") and target.startswith("list"):
+            self._list_tags(handler)
         elif kind.endswith("/manifests") and target in self.manifests:
             media_type, data = self.manifests[target]
-            handler.answer(200, data, Content_Type=media_type)
+            digest = digest_of(data)
+            handler.answer(200, data, Content_Type=media_type, Docker_Content_Digest=digest)
         elif kind.endswith("/blobs") and target in self.blobs:
             self._serve_blob(handler, self.blobs[target])
         elif kind.endswith("/manifests"):
             handler.fail(404, "MANIFEST_UNKNOWN", "manifest unknown")
         else:
             handler.fail(404, "BLOB_UNKNOWN", "blob unknown to registry")
+
+    def _serve_upload(self, handler: Handler) -> None:
+        """POST begins, PATCH appends, GET tells how much there is, PUT makes the blob."""
+        parts = urlsplit(handler.path)
+        query, body = parse_qs(parts.query), self.asked[-1].body
+        where, _, number = parts.path.rpartition("/")
+        mount = query.get("mount", [""])[0]
+        if handler.command == "POST" and self.mounts and mount in self.blobs:
+            handler.answer(201)
+            return
+        if handler.command == "POST":
+            number = str(len(self.uploads) + 1)
+            self.uploads[number] = b""
+        if number not in self.uploads:
+            handler.fail(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+            return
+        self.uploads[number] += body
+        data = self.uploads[number]
+        if handler.command == "PUT":
+            digest = query["digest"][0]
+            if digest_of(data) != digest:
+                handler.fail(
+                    400, "DIGEST_INVALID", "provided digest did not match uploaded content"
+                )
+                return
+            self.blobs[digest] = data
+            handler.answer(201, Docker_Content_Digest=digest)
+            return
+        span = f"0-{max(0, len(data) - 1)}"
+        status = 204 if handler.command == "GET" else 202
+        handler.answer(status, Location=f"{where}/{number}?state=x%2By", Range=span)
+
+    def _list_tags(self, handler: Handler) -> None:
+        """Two a page."""
+        tags = sorted(target for target in self.manifests if ":" not in target)
+        parts = urlsplit(handler.path)
+        last = parse_qs(parts.query).get("last", [""])[0]
+        page = [tag for tag in tags if tag > last][:2]
+        more = {}
+        if page and page[-1] != tags[-1]:
+            more["Link"] = f'<{parts.path}?last={page[-1]}&n=2>; rel="next"'
+        body = json.dumps({"name": "x", "tags": page}).encode()
+        handler.answer(200, body, Content_Type="application/json", **more)
 
     def _serve_blob(self, handler: Handler, data: bytes) -> None:
         wanted = handler.headers.get("Range", "")

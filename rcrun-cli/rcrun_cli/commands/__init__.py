@@ -37,6 +37,8 @@ SECTIONS: dict[str, dict[str, Row]] = {
     },
     "Images": {
         "pull": ("pull", "Fetch an image from a registry"),
+        "push": ("push", "Send an image to a registry"),
+        "search": ("search", "Search for images in a registry"),
         "images": ("images", "List images"),
         "history": ("history", "Print what an image is made of"),
         "save": ("save", "Write images to an archive or a directory"),
@@ -112,7 +114,9 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "ls": "images",
             "prune": ("imageprune:prune_images", "Remove images that nobody needs"),
             "pull": "pull",
+            "push": "push",
             "rm": "rmi",
+            "search": "search",
             "save": "save",
             "tag": "tag",
             "untag": "untag",

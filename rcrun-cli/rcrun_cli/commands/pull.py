@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this pull")
 @option("--authfile", metavar="FILE", help="Look for credentials in this file only")
 @option("--cert-dir", metavar="DIR", help="Take certificates from here too")
-@option("-a", "--all-tags", is_flag=True, help="Every tag of the repository", hidden=True)
+@option("-a", "--all-tags", is_flag=True, help="Every tag of the repository")
 @option(
     "--disable-content-trust",
     is_flag=True,
@@ -58,17 +58,21 @@ def pull(
     **access: Any,
 ) -> int:
     """Fetch an image from a registry, or out of `oci:DIR[:TAG]`, `docker-archive:FILE`, `oci-archive:FILE`, `dir:DIR`."""
-    from rcrun.errors import InvalidInput
-
-    if all_tags:
-        raise InvalidInput("pulling all tags is not supported", "name the tags that you need")
     wanted = platform or wanted_platform(system, arch, variant)
     engine = context.engine()
     way = access_from(**access)
     status = 0
+    if all_tags:
+        images = [name for text in images for name in _tags(engine, text, way)]
     for text in images:
         status = _pull(engine, text, quiet, wanted, policy, way) or status
     return status
+
+
+def _tags(engine: Context, text: str, access: Access) -> list[str]:
+    from rcrun.engine.pull import tags
+
+    return [str(name) for name in tags(engine, text, access)]
 
 
 def _pull(
