@@ -10,7 +10,6 @@ _NETWORKS = "containers have no networks in common yet; --network host joins the
 
 # By the words behind `rcrun`; a group stands for what is in it.
 ABSENT: dict[str, str] = {
-    "build": "build with another tool and fetch the result: rcrun pull oci-archive:FILE, or rcrun load -i FILE",
     "builder": "",
     "buildx": "build with another tool and fetch the result: rcrun pull oci-archive:FILE, or rcrun load -i FILE",
     "checkpoint": "",
@@ -23,7 +22,6 @@ ABSENT: dict[str, str] = {
     "events": "to wait for the end of a container: rcrun wait NAME",
     "generate": "",
     "healthcheck": "",
-    "image build": "",
     "init": "",
     "kube": "",
     "machine": "there is no virtual machine: rcrun works on this host",

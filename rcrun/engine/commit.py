@@ -124,11 +124,20 @@ def _paused_layer(
 
 def _layer(context: Context, container: Container, options: Options, lease: Lease) -> Descriptor:
     job = changes_job(context, container)
-    steps: list[list[str]] = []
-    command = "layer"
     if options.squash or not job["lowers"]:
         steps, job["root"] = Layers(container).merged(context, container)
-        command = "export"
+        return packed(context, "export", job, lease, steps)
+    return packed(context, "layer", job, lease)
+
+
+def packed(
+    context: Context,
+    command: str,
+    job: dict[str, Any],
+    lease: Lease,
+    steps: list[list[str]] | None = None,
+) -> Descriptor:
+    """The blob of a layer, which a worker writes."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         with BlobWriter(context.store, lease=lease) as blob:
@@ -139,7 +148,9 @@ def _layer(context: Context, container: Container, options: Options, lease: Leas
                     blob.write(data)
 
             words = [command, dump_json(job)]
-            for _ in worker_events(context, words, steps=steps, stream_fd=writer, started=take):
+            for _ in worker_events(
+                context, words, steps=steps or [], stream_fd=writer, started=take
+            ):
                 pass
             return blob.commit(documents.LAYER)
     finally:

@@ -324,3 +324,10 @@ def launch_failed(context: Context, container: Container, error: RcrunError) -> 
             remove_unused(context, names)
     else:
         note_failure(container, error.message)
+
+
+def plan_of(
+    context: Context, container: Container, spec: Spec, settings: Records
+) -> tuple[Records, list[int]]:
+    """For who starts a container otherwise than `launch` does; with the descriptors that the plan names."""
+    return _plan(context, container, spec, settings)

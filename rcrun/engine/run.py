@@ -110,7 +110,8 @@ class Making:
     def make(self, text: str, args: Sequence[str], progress: Progress | None) -> Spec:
         """All of it but container.json, whose writing makes it a container; its config.json."""
         root = self._root(text, progress)
-        self.claim.__enter__()
+        if self.claim.lock.fd < 0:
+            self.claim.__enter__()
         self._claim_name()
         container = self.claim.container
         facts = gather(

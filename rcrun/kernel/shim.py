@@ -8,7 +8,7 @@ import struct
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     Record = Sequence[str]
     Plan = Sequence[Record]
@@ -113,7 +113,35 @@ def replace_process(plan: Plan) -> NoReturn:
     os.execv(shim_path(), ["rcrun-shim", str(fd)])
 
 
-def _spawn(plan: Plan, pass_fds: Sequence[int]) -> int:
+def start(plan: Plan, *, output_fd: int, pass_fds: Sequence[int] = ()) -> tuple[int, int]:
+    """A container whose parent is the shim itself: the shim's pid, and where its report comes; nothing to read, and
+    both outputs to one descriptor."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    actions: list[Any] = [
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, output_fd, 1),
+        (os.POSIX_SPAWN_DUP2, output_fd, 2),
+    ]
+    try:
+        plan = [plan[0], ["report", str(writer)], *plan[1:]]
+        return _spawn(plan, [writer, *pass_fds], actions), reader
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+
+
+def read_report(reader: int) -> Report | None:
+    """Of `start`; None once exec succeeded. The step is that of the plan that was given."""
+    with open(reader, "rb") as file:
+        report = decode_report(file.read())
+    if report is not None and report.step >= 0:
+        report.step -= 1
+    return report
+
+
+def _spawn(plan: Plan, pass_fds: Sequence[int], streams: Sequence[Any] = ()) -> int:
     """The shim as a child, with these descriptors and no other.
 
     They are made inheritable in the child alone: another thread's child that has the report's pipe, or a lock, would
@@ -121,7 +149,7 @@ def _spawn(plan: Plan, pass_fds: Sequence[int]) -> int:
     """
     fd = plan_fd(plan)
     try:
-        actions = [(os.POSIX_SPAWN_DUP2, passed, passed) for passed in pass_fds]
+        actions = [*streams, *[(os.POSIX_SPAWN_DUP2, passed, passed) for passed in pass_fds]]
         return os.posix_spawn(
             shim_path(), ["rcrun-shim", str(fd)], os.environ, file_actions=actions
         )

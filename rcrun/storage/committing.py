@@ -10,7 +10,7 @@ from rcrun.storage import blobs, images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from rcrun.formats.image import Descriptor
@@ -72,7 +72,13 @@ class Draft:
         self.layers.append(layer)
         self.diff_ids.append(layer["digest"])
 
-    def write(self, store: Store, form: str, lease: Lease) -> Descriptor:
+    def write(
+        self,
+        store: Store,
+        form: str,
+        lease: Lease,
+        annotations: Mapping[str, str] | None = None,
+    ) -> Descriptor:
         media_type, config_type, layer_types = FORMATS[form]
         document = {**self.document, "rootfs": {"type": "layers", "diff_ids": self.diff_ids}}
         manifest = {
@@ -81,6 +87,8 @@ class Draft:
             "config": blobs.write_document(store, document, config_type, lease=lease),
             "layers": retyped(self.layers, layer_types),
         }
+        if annotations:
+            manifest["annotations"] = dict(annotations)
         return blobs.write_document(store, manifest, media_type, lease=lease)
 
 

@@ -79,12 +79,15 @@ def layer(job: Job, say: Say) -> None:
     recorded = Recorded(job["lowers"])
     current: list[Change] = []
     translate = translation(job)
+    newest = job.get("newest")  # nanoseconds: what was changed later gets this time
 
     def adjust(entry: Member, name: bytes, pin: int) -> None:
         layer = current[0].layer
         is_copy = layer >= 0 and (job["whole"] or _is_copied_up(pin, entry.kind))
         if not (is_copy and recorded.give_back(entry, name, layer)) and translate:
             translate(entry, name, pin)
+        if newest is not None:
+            entry.mtime = min(entry.mtime, newest)
 
     packer = Packer(writer, notes, adjust=adjust, whole_seconds=True)
     for change in _changes(job).walk():

@@ -102,6 +102,34 @@ def receive(words: Sequence[str]) -> None:
     copying.receive(parse_json(words[0]), say)
 
 
+def gather(words: Sequence[str]) -> None:
+    """JOB: sources of COPY and ADD, as a tar to descriptor 0."""
+    from rcrun.storage import gathering
+
+    gathering.gather(parse_json(words[0]), say)
+
+
+def texts(words: Sequence[str]) -> None:
+    """JOB: here-documents of COPY, as a tar to descriptor 0."""
+    from rcrun.storage import gathering
+
+    gathering.texts(parse_json(words[0]), say)
+
+
+def place(words: Sequence[str]) -> None:
+    """JOB: the tar from descriptor 0 into a root that is being built."""
+    from rcrun.storage import placing
+
+    placing.place(parse_json(words[0]), say)
+
+
+def workdir(words: Sequence[str]) -> None:
+    """JOB: a directory in a root that is being built."""
+    from rcrun.storage import placing
+
+    placing.workdir(parse_json(words[0]), say)
+
+
 def job(name: str) -> Callable[[Sequence[str]], None]:
     """JOB: what layerwrite.py has under this name."""
 
@@ -123,6 +151,10 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "import-volume": import_volume,
     "send": send,
     "receive": receive,
+    "gather": gather,
+    "texts": texts,
+    "place": place,
+    "workdir": workdir,
     "changes": job("tell"),
     "layer": job("layer"),
     "export": job("export"),

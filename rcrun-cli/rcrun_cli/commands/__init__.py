@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "top": ("top", "Print the processes of a container"),
     },
     "Images": {
+        "build": ("build", "Build an image from a Containerfile"),
         "pull": ("pull", "Fetch an image from a registry"),
         "push": ("push", "Send an image to a registry"),
         "search": ("search", "Search for images in a registry"),
@@ -104,6 +105,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "image": (
         "Work with images",
         {
+            "build": "build",
             "diff": ("diff:diff_image", "Print what an image changes of the one below it"),
             "exists": ("exists:exists_image", "Tell by the exit status whether an image is here"),
             "history": "history",

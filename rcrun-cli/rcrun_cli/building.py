@@ -1,0 +1,152 @@
+"""Progress of a build: BuildKit's plain lines, or podman's."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rcrun_cli.context import settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from rcrun.engine.build.request import Progress
+
+
+class Quiet:
+    """Nothing while all goes well; the output of a step that fails is kept for its error."""
+
+    def __init__(self) -> None:
+        import threading
+
+        self._lock = threading.RLock()
+        self._count = 0
+        self.kept: dict[int, bytes] = {}
+        self.last_output = b""
+
+    def stage(self, name: str, count: int) -> None:
+        pass
+
+    def step(self, stage: str, step: int, text: str) -> int:
+        with self._lock:
+            self._count += 1
+            return self._count
+
+    def output(self, number: int, data: bytes) -> None:
+        with self._lock:
+            self.kept[number] = (self.kept.get(number, b"") + data)[-MOST_KEPT:]
+
+    def cached(self, number: int) -> None:
+        pass
+
+    def done(self, number: int) -> None:
+        with self._lock:
+            self.kept.pop(number, None)
+
+    def failed(self, number: int) -> None:
+        self.last_output = self.kept.get(number, b"")
+
+
+MOST_KEPT = 4096
+
+
+class Plain(Quiet):
+    """`#3 [build 2/4] RUN make`, `#3 0.412 its output`, `#3 DONE 1.2s` or `#3 CACHED`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._counts: dict[str, int] = {}
+        self._begun: dict[int, float] = {}
+        self._rest: dict[int, bytes] = {}
+        self._cached: set[int] = set()
+
+    def stage(self, name: str, count: int) -> None:
+        self._counts[name] = count
+
+    def step(self, stage: str, step: int, text: str) -> int:
+        number = super().step(stage, step, text)
+        self._begun[number] = time.monotonic()
+        self._say(f"#{number} [{stage} {step}/{self._counts.get(stage, step)}] {text}")
+        return number
+
+    def output(self, number: int, data: bytes) -> None:
+        super().output(number, data)
+        with self._lock:
+            *lines, rest = (self._rest.get(number, b"") + data).split(b"\n")
+            self._rest[number] = rest
+            passed = time.monotonic() - self._begun[number]
+            for line in lines:
+                self._say(f"#{number} {passed:.3f} {_text(line)}")
+
+    def cached(self, number: int) -> None:
+        self._cached.add(number)
+
+    def done(self, number: int) -> None:
+        self._flush(number)
+        super().done(number)
+        if number in self._cached:
+            self._say(f"#{number} CACHED\n")
+        else:
+            self._say(f"#{number} DONE {time.monotonic() - self._begun[number]:.1f}s\n")
+
+    def failed(self, number: int) -> None:
+        self._flush(number)
+        super().failed(number)
+        self._say(f"#{number} ERROR\n")
+
+    def _flush(self, number: int) -> None:
+        if self._rest.get(number):
+            self.output(number, b"\n")
+
+    def _say(self, text: str) -> None:
+        with self._lock:
+            try:
+                self._stream.write(f"{text}\n")
+                self._stream.flush()
+            except OSError:
+                pass  # nobody reads it
+
+
+class PodmanLines(Plain):
+    """`STEP 2/4: RUN make`, the output as it is, `--> Using cache`."""
+
+    def step(self, stage: str, step: int, text: str) -> int:
+        number = Quiet.step(self, stage, step, text)
+        self._begun[number] = time.monotonic()
+        self._say(f"STEP {step + 1}/{self._counts.get(stage, step) + 1}: {text}")
+        return number
+
+    def output(self, number: int, data: bytes) -> None:
+        Quiet.output(self, number, data)
+        with self._lock:
+            try:
+                self._stream.write(data.decode("utf-8", "replace"))
+                self._stream.flush()
+            except OSError:
+                pass
+
+    def cached(self, number: int) -> None:
+        self._say("--> Using cache")
+
+    def done(self, number: int) -> None:
+        Quiet.done(self, number)
+
+    def failed(self, number: int) -> None:
+        Quiet.failed(self, number)
+
+
+def _text(line: bytes) -> str:
+    """Of a hostile program: nothing that steers a terminal."""
+    from rcrun.formats.visible import visible
+
+    return visible(line.rstrip(b"\r").decode("utf-8", "replace"), keep="\t")
+
+
+def build_progress(*, quiet: bool) -> Progress:
+    if quiet:
+        return Quiet()
+    if settings.personality == "podman":
+        return PodmanLines(sys.stdout)
+    return Plain(sys.stderr)

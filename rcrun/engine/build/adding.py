@@ -1,0 +1,73 @@
+"""What ADD does beyond COPY: local archives are unpacked; URLs and git repositories are fetched."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.engine.build.copying import Stream, Tree
+from rcrun.storage.compression import LONGEST_MAGIC, kind_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rcrun.engine.build.copying import Copy
+    from rcrun.engine.context import Context
+
+_USTAR_AT = 257
+
+
+def archive_streams(context: Context, copy: Copy, tree: Tree) -> Iterator[Stream]:
+    """Sources of the build's context that are tars, compressed or not; they leave the copy's list."""
+    if tree.steps is not None or copy.instruction.flag("unpack") == "false":
+        return
+    for source in list(copy.sources):
+        path = os.path.join(tree.path, source.lstrip("/"))
+        real = os.path.realpath(path)
+        if not real.startswith(f"{os.path.realpath(tree.path)}/") or not is_archive(real):
+            continue
+        copy.sources.remove(source)
+        yield FileStream(context, real)
+
+
+def is_archive(path: str) -> bool:
+    """By its content, as docker decides; a compressed file only if a tar is in it."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        head = file.read(_USTAR_AT + 5)
+        if not kind_of(head[:LONGEST_MAGIC]):
+            return head[_USTAR_AT:] == b"ustar"
+        file.seek(0)
+        from rcrun.errors import RcrunError
+        from rcrun.storage.compression import decompressed
+
+        start = b""
+        try:
+            for piece in decompressed(file.read):
+                start += piece
+                if len(start) >= _USTAR_AT + 5:
+                    break
+        except RcrunError:
+            return False
+    return start[_USTAR_AT : _USTAR_AT + 5] == b"ustar"
+
+
+class FileStream(Stream):
+    """A file as it is."""
+
+    def __init__(self, context: Context, path: str) -> None:
+        super().__init__(context, "", {}, Tree(""))
+        self.path = path
+        self.kinds = []
+
+    def send(self, fd: int) -> list[dict[str, object]]:
+        from rcrun.files import write_all
+
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                while data := file.read(1 << 20):
+                    write_all(fd, data)
+        except BrokenPipeError:
+            pass  # the receiver says why
+        return []

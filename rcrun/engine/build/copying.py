@@ -1,0 +1,205 @@
+"""COPY and ADD: sources from the context, a stage, an image, a here-document or a URL, into the root of a stage."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.engine.build.root import worker
+from rcrun.errors import RcrunError
+from rcrun.formats import passwd
+from rcrun.formats.containerfile.instructions import without_marks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from rcrun.engine.build.root import StepRoot
+    from rcrun.engine.build.state import State
+    from rcrun.engine.context import Context
+    from rcrun.formats.containerfile.instructions import Instruction
+
+    Job = dict[str, Any]
+
+CHUNK = 1 << 20
+
+
+class Tree:
+    """Where sources are: a directory as the caller sees it, or layers that are mounted for the occasion."""
+
+    __slots__ = ("ignore", "path", "steps")
+
+    def __init__(
+        self, path: str, steps: list[list[str]] | None = None, ignore: Sequence[str] = ()
+    ) -> None:
+        self.path = path
+        self.steps = steps
+        self.ignore = list(ignore)
+
+
+class Copy:
+    """One instruction with its words expanded."""
+
+    def __init__(self, instruction: Instruction, state: State, epoch: int) -> None:
+        expand = state.expander(instruction)
+        words = [expand.word(word) for word in without_marks(instruction)]
+        if not words or (len(words) < 2 and not instruction.heredocs):
+            raise instruction.fault(
+                f"{instruction.name} takes a source and a destination",
+                f"{instruction.name} SOURCE… DESTINATION",
+            )
+        self.instruction = instruction
+        self.sources = words[:-1]
+        self.typed = words[-1]
+        self.path = state.absolute(words[-1])
+        self.epoch = epoch
+        self.chown = expand.word(instruction.flag("chown"))
+        self.mode = _mode(instruction, expand.word(instruction.flag("chmod")))
+        self.exclude = [expand.word(word) for word in instruction.flags.get("exclude") or []]
+        self.parents = instruction.has("parents")
+        self.files = [
+            (each.name, expand.unescaped(each.content) if each.expands else each.content)
+            for each in instruction.heredocs
+        ]
+        count = len(self.sources) + len(self.files)
+        if count > 1 and not self.path.endswith("/"):
+            raise instruction.fault(
+                f'with several sources the destination "{words[-1]}" must end with a slash'
+            )
+
+    def job(self, tree: Tree, owner: tuple[int, int] | None) -> Job:
+        return {
+            "root": tree.path,
+            "sources": self.sources,
+            "ignore": [*tree.ignore, *self.exclude],
+            "parents": self.parents,
+            "mtime": None if tree.steps is not None else self.epoch,
+            "owner": owner if owner is not None or tree.steps is not None else (0, 0),
+            "mode": self.mode,
+        }
+
+    def texts_job(self, owner: tuple[int, int] | None) -> Job:
+        return {"files": self.files, "mode": self.mode, "mtime": self.epoch, "owner": owner}
+
+
+def _mode(instruction: Instruction, text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal() or any(digit in "89" for digit in text) or int(text, 8) > 0o7777:
+        raise instruction.fault(f'--chmod is an octal mode such as 0644, not "{text}"')
+    return int(text, 8)
+
+
+def owner_of(copy: Copy, passwd_text: str, group_text: str) -> tuple[int, int] | None:
+    """Numbers of --chown, of names by the image's own files; a number alone is the group's, too. None: not given."""
+    if not copy.chown:
+        return None
+    try:
+        user = passwd.lookup(copy.chown, passwd_text, group_text)
+    except RcrunError as error:
+        raise copy.instruction.fault(f'--chown "{copy.chown}": {error.message}') from error
+    is_number = copy.chown.isdecimal()
+    return user.uid, user.uid if is_number else user.gid
+
+
+class Stream:
+    """A worker's tar in a pipe: its digest, or into another worker. `kinds` are those of the sources."""
+
+    def __init__(self, context: Context, command: str, job: Job, tree: Tree) -> None:
+        self.context = context
+        self.command = command
+        self.job = job
+        self.tree = tree
+        self.kinds: list[str] = []
+
+    def digest(self) -> str:
+        """Of everything that the destination will be given: names, modes, owners, contents."""
+        import hashlib
+
+        content = hashlib.sha256()
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        thread = _Sender(self, writer)
+        with open(reader, "rb", buffering=0) as file:
+            while data := file.read(CHUNK):
+                content.update(data)
+        self.kinds = [event["kind"] for event in thread.finish() if "kind" in event]
+        return content.hexdigest()
+
+    def into(self, root: StepRoot, job: Job) -> None:
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        thread = _Sender(self, writer)
+        try:
+            worker(self.context, "place", job, stream_fd=reader, steps=root.steps())
+        finally:
+            os.close(reader)
+            thread.finish()
+
+    def send(self, fd: int) -> list[dict[str, Any]]:
+        return worker(
+            self.context,
+            self.command,
+            self.job,
+            stream_fd=fd,
+            steps=self.tree.steps,
+            direct=self.tree.steps is None,
+        )
+
+
+class _Sender:
+    """The sending worker, in a thread."""
+
+    def __init__(self, stream: Stream, fd: int) -> None:
+        import threading
+
+        self._stream = stream
+        self._fd = fd
+        self._said: list[dict[str, Any]] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._said = self._stream.send(self._fd)
+        except BaseException as error:
+            self._error = error
+        finally:
+            os.close(self._fd)
+
+    def finish(self) -> list[dict[str, Any]]:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._said
+
+
+def placing(copy: Copy, kinds: Sequence[str], root: StepRoot, owner: tuple[int, int] | None) -> Job:
+    """The receiving worker's job."""
+    single = len(kinds) == 1 and kinds[0] != "directory" and not copy.parents
+    is_single_id = root.context.identity.kind == "single"
+    return {
+        "root": root.path,
+        "path": copy.path,
+        "single": single,
+        "archive": False,
+        "owner": None if is_single_id else (owner or (0, 0)),
+        "owned": False,
+        "unowned": is_single_id,
+        "mtime": copy.epoch,
+    }
+
+
+def into_directory(context: Context, stream: Stream, folder: str) -> None:
+    """What the stream has, as files of a directory; owners as a container sees them."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    sender = _Sender(stream, writer)
+    is_single = context.identity.kind == "single"
+    job = {
+        "root": folder, "path": "/", "single": False, "archive": False, "owner": None,
+        "owned": False, "unowned": is_single, "mtime": 0,
+    }  # fmt: skip
+    try:
+        worker(context, "place", job, stream_fd=reader)
+    finally:
+        os.close(reader)
+        sender.finish()

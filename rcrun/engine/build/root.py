@@ -1,0 +1,153 @@
+"""A root that a step works in: the layers so far with an upper directory, as a container that no command can see."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.engine.build.state import Layer
+from rcrun.engine.commit import packed
+from rcrun.engine.config import ImageFacts
+from rcrun.engine.diff import changes_job
+from rcrun.engine.launch import root_records
+from rcrun.engine.rootfs import mounted_path
+from rcrun.engine.run import Making, Root
+from rcrun.files import dump_json
+from rcrun.formats import image as documents
+from rcrun.storage import layers
+from rcrun.storage.images import Image
+from rcrun.storage.trees import remove_tree
+from rcrun.storage.work import Workers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from rcrun.engine.build.state import State
+    from rcrun.engine.context import Context
+    from rcrun.engine.pull import Progress
+    from rcrun.formats.spec import Spec
+    from rcrun.storage.lease import Lease
+
+# Of an image's configuration, what a step must not inherit: it has its own command, and no volumes.
+_NOT_FOR_STEPS = ("Cmd", "Entrypoint", "Healthcheck", "Volumes", "ExposedPorts", "StopSignal")
+NO_CHANGES = 1024  # a tar with nothing but its end
+
+
+class StepRoot(Making):
+    """A context manager: afterwards nothing is left but what `layer` made of it."""
+
+    __slots__ = ("lowers", "spec", "state")
+
+    def __init__(
+        self, context: Context, state: State, options: dict[str, Any], lowers: list[str]
+    ) -> None:
+        name = f"build-{os.urandom(6).hex()}"
+        super().__init__(context, {"log_driver": "none", "name": name, **options})
+        self.state = state
+        self.lowers = lowers
+        self.spec: Spec = {}
+
+    def __enter__(self) -> StepRoot:
+        super().__enter__()
+        self.claim.__enter__()
+        return self
+
+    def _root(self, text: str, progress: Progress | None) -> Root:
+        config = {
+            key: value for key, value in self.state.config.items() if key not in _NOT_FOR_STEPS
+        }
+        return Root(ImageFacts(config), self.lowers)  # type: ignore[arg-type]
+
+    def merge_options(self, more: dict[str, list[str]]) -> None:
+        """Lists of words, behind those that are there."""
+        for name, words in more.items():
+            if words:
+                self.options = {**self.options, name: [*(self.options.get(name) or ()), *words]}
+
+    def fill(self, argv: Sequence[str]) -> None:
+        self.spec = self.make("", argv, None)
+
+    def steps(self) -> list[list[str]]:
+        """Before a worker: the root mounted, with the upper directory."""
+        records = [
+            [*record[:3], record[3].replace(",volatile", ""), *record[4:]]
+            if record[0] == "root-overlay"
+            else record
+            for record in root_records(self.context, self.claim.container)
+        ]
+        return [["propagation", "rprivate"], *records]
+
+    @property
+    def path(self) -> str:
+        """Where the worker has it then."""
+        return mounted_path(self.claim.container)
+
+    def layer(self, lease: Lease, newest: int) -> Layer | None:
+        """What was changed, as a layer; None for nothing. `newest` (nanoseconds): later times become this."""
+        job = {**changes_job(self.context, self.claim.container), "newest": newest}
+        descriptor = packed(self.context, "layer", job, lease)
+        if descriptor["size"] <= NO_CHANGES:
+            return None
+        return Layer(descriptor, descriptor["digest"])
+
+    def __exit__(self, *error: object) -> None:
+        """Files of other ids than ours are for a worker to remove."""
+        container = self.claim.container
+        super().__exit__(*error)
+        remove_tree(container.live_dir)
+        trashed = f"{container.store.trash_dir()}/{container.id}"
+        if os.path.lexists(trashed):
+            from rcrun.storage.work import run
+
+            run(self.context.identity, ["remove", trashed])
+
+
+def lowers_of(context: Context, state: State, lease: Lease) -> list[str]:
+    """The directories of the layers so far, top first; unpacked if they are not."""
+    chain = state.chain
+    lease.add([layer.descriptor["digest"] for layer in state.layers], chain)
+    manifest = {
+        "config": {"mediaType": documents.CONFIG, "digest": "", "size": 0},
+        "layers": [layer.descriptor for layer in state.layers],
+    }
+    config = {"rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in state.layers]}}
+    image = Image({}, "", manifest, config, chain)  # type: ignore[arg-type]
+    found = layers.ensure(context.store, context.identity, image)
+    return found or [_empty(context)]
+
+
+def _empty(context: Context) -> str:
+    """What a stage FROM scratch stands on: overlayfs needs something below."""
+    path = context.store.path("build/empty")
+    os.makedirs(path, 0o755, exist_ok=True)
+    return path
+
+
+def worker(
+    context: Context,
+    command: str,
+    job: dict[str, Any],
+    *,
+    stream_fd: int = -1,
+    steps: list[list[str]] | None = None,
+    direct: bool = False,
+) -> list[dict[str, Any]]:
+    """One worker to its end; what it said. Notes are warnings."""
+    from rcrun.engine.work import worded
+    from rcrun.errors import StepFailed
+
+    said = []
+    with Workers(context.identity) as workers:
+        workers.start(
+            [command, dump_json(job)], stdin_fd=stream_fd, steps=steps or [], direct=direct
+        )
+        try:
+            for event in workers.events():
+                if "note" in event:
+                    context.warn(event["note"], None)
+                else:
+                    said.append(event)
+        except StepFailed as error:
+            raise worded(error) from error
+    return said

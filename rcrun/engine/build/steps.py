@@ -1,0 +1,246 @@
+"""From a state and one instruction that touches files to the next layer, out of the cache where it was made before."""
+
+from __future__ import annotations
+
+from rcrun.engine.build import cache
+from rcrun.engine.build.copying import Copy, Stream, Tree, owner_of, placing
+from rcrun.engine.build.mounts import Bringer, Mount
+from rcrun.engine.build.root import StepRoot, lowers_of, worker
+from rcrun.engine.build.running import (
+    CommandFailed,
+    argv_of,
+    environment,
+    options_of,
+    place_scripts,
+    run,
+)
+from rcrun.engine.build.state import key_of
+from rcrun.engine.run import LARGEST_PASSWD
+from rcrun.storage import layered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from rcrun.engine.build.cache import Result
+    from rcrun.engine.build.request import Progress, Request
+    from rcrun.engine.build.state import Layer, State
+    from rcrun.engine.context import Context
+    from rcrun.formats.containerfile.instructions import Instruction
+    from rcrun.storage.lease import Lease
+
+    class Sources(Protocol):
+        """Finds what `--from` and `from=` name; an empty name is the build's own context."""
+
+        def tree(self, name: str, instruction: Instruction) -> Tree: ...
+        def fetched(self, instruction: Instruction, copy: Copy) -> Tree | None: ...
+
+
+class Steps:
+    """What all steps of a build share; used by several threads."""
+
+    def __init__(
+        self,
+        context: Context,
+        request: Request,
+        lease: Lease,
+        progress: Progress,
+        sources: Sources,
+        epoch: int,
+        created: str,
+    ) -> None:
+        self.context = context
+        self.request = request
+        self.lease = lease
+        self.progress = progress
+        self.sources = sources
+        self.epoch = epoch
+        self.created = created
+        self.running: set[int] = set()
+
+    def take(self, state: State, instruction: Instruction, number: int) -> str:
+        """Change the state by RUN, COPY, ADD or WORKDIR; the text for its history."""
+        text = {"RUN": self._run, "COPY": self._copy, "ADD": self._copy, "WORKDIR": self._workdir}
+        return text[instruction.name](state, instruction, number)
+
+    def _make(
+        self,
+        state: State,
+        key: str,
+        number: int,
+        text: str,
+        make: Callable[[list[str]], Layer | None],
+    ) -> str:
+        """Out of the cache, else by `make`, which is given the layers so far."""
+        result = cache.find(self.context.store, key, self.lease) if self.request.cache else None
+        if result is None:
+            lowers = lowers_of(self.context, state, self.lease)
+            result = cache.Result(make(lowers), self.created)
+            cache.keep(self.context.store, key, result)
+        else:
+            self.progress.cached(number)
+        self._append(state, result, text)
+        return text
+
+    def _append(self, state: State, result: Result, text: str) -> None:
+        if result.layer is not None:
+            state.layers.append(result.layer)
+        state.note(text, result.created, empty=result.layer is None)
+
+    def _newest(self) -> int:
+        return self.epoch * 1_000_000_000
+
+    def _base_key(self, state: State) -> list[str]:
+        return [*state.chain[-1:], self.request.platform, self.context.identity.layer_kind()]
+
+    # ---- RUN
+
+    def _run(self, state: State, instruction: Instruction, number: int) -> str:
+        argv, scripts = argv_of(instruction, state)
+        mounts = [Mount(instruction, text, state) for text in instruction.flags.get("mount") or []]
+        options = options_of(
+            instruction, self.request.options, self.request.network, self.request.allowed
+        )
+        variables = environment(state, self.request.arguments)
+        contents = [self._bind_digest(mount, instruction) for mount in mounts]
+        key = key_of(
+            "run", self._base_key(state), argv, scripts, sorted(variables.items()),
+            state.config.get("Env"), state.config.get("User"), state.workdir,
+            options.get("network"), options.get("privileged"), [mount.key for mount in mounts], contents,
+        )  # fmt: skip
+        options["env"] = [f"{name}={value}" for name, value in variables.items()]
+
+        def make(lowers: list[str]) -> Layer | None:
+            with StepRoot(self.context, state, options, lowers) as root:
+                bringer = Bringer(root, self.request, instruction, self._bring(root, instruction))
+                try:
+                    for mount in mounts:
+                        bringer.add(mount)
+                    bringer.options["volume"] += place_scripts(root, scripts)
+                    root.merge_options(bringer.options)
+                    root.fill(argv)
+                    status = run(
+                        root, lambda data: self.progress.output(number, data), self.running
+                    )
+                finally:
+                    bringer.release()
+                if status != 0:
+                    raise CommandFailed(" ".join(argv), status)
+                return root.layer(self.lease, self._newest())
+
+        return self._make(state, key, number, f"RUN {' '.join(argv)}", make)
+
+    def _bind_digest(self, mount: Mount, instruction: Instruction) -> str:
+        if mount.kind != "bind":
+            return ""
+        return self._bind_stream(mount, instruction).digest()
+
+    def _bind_stream(self, mount: Mount, instruction: Instruction) -> Stream:
+        tree = self.sources.tree(mount.get("from"), instruction)
+        job = {
+            "root": tree.path, "sources": [mount.get("source") or "."], "ignore": tree.ignore,
+            "parents": False, "mtime": None if tree.steps is not None else self.epoch,
+            "owner": None if tree.steps is not None else (0, 0), "mode": None,
+        }  # fmt: skip
+        return Stream(self.context, "gather", job, tree)
+
+    def _bring(self, root: StepRoot, instruction: Instruction) -> Callable[[Mount], str]:
+        """What a bind shows, copied beside the step's root: the same files that its key was made of."""
+        import os
+
+        from rcrun.engine.build.copying import into_directory
+
+        count = 0
+
+        def bring(mount: Mount) -> str:
+            nonlocal count
+            count += 1
+            folder = root.claim.container.path(f"bind{count}")
+            os.mkdir(folder)
+            stream = self._bind_stream(mount, instruction)
+            stream.digest()
+            into_directory(self.context, stream, folder)
+            if stream.kinds == ["file"]:
+                return f"{folder}/{os.path.basename(mount.get('source'))}"
+            return folder
+
+        return bring
+
+    # ---- COPY, ADD
+
+    def _copy(self, state: State, instruction: Instruction, number: int) -> str:
+        copy = Copy(instruction, state, self.epoch)
+        lowers = lowers_of(self.context, state, self.lease) if copy.chown else []
+        owner = owner_of(copy, *self._accounts(lowers))
+        streams, archives = self._streams(copy, instruction, owner)
+        digests = [stream.digest() for stream in streams]
+        key = key_of(
+            "copy", self._base_key(state), copy.path, copy.parents, owner, copy.mode, digests, archives,
+            [stream.kinds for stream in streams],
+        )  # fmt: skip
+
+        def make(lowers: list[str]) -> Layer | None:
+            with StepRoot(self.context, state, {"network": "none"}, lowers) as root:
+                root.fill(["/"])
+                kinds = [kind for stream in streams for kind in stream.kinds]
+                for stream, is_archive in zip(streams, archives, strict=True):
+                    job = {**placing(copy, kinds, root, owner), "archive": is_archive}
+                    if is_archive:
+                        job["single"] = False
+                    stream.into(root, job)
+                return root.layer(self.lease, self._newest())
+
+        return self._make(state, key, number, instruction.text, make)
+
+    def _accounts(self, lowers: list[str]) -> tuple[str, str]:
+        texts = []
+        for path in ("/etc/passwd", "/etc/group"):
+            data = layered.read_file(lowers, path, LARGEST_PASSWD) if lowers else b""
+            texts.append((data or b"").decode("utf-8", "replace"))
+        return texts[0], texts[1]
+
+    def _streams(
+        self, copy: Copy, instruction: Instruction, owner: tuple[int, int] | None
+    ) -> tuple[list[Stream], list[bool]]:
+        """Tars of the sources; whether each is somebody's archive, which ADD unpacks."""
+        from rcrun.engine.build.adding import archive_streams
+
+        streams: list[Stream] = []
+        archives: list[bool] = []
+        tree = self.sources.tree(instruction.flag("from"), instruction)
+        if instruction.name == "ADD":
+            fetched = self.sources.fetched(instruction, copy)
+            if fetched is not None:
+                tree = fetched
+            for stream in archive_streams(self.context, copy, tree):
+                streams.append(stream)
+                archives.append(True)
+        if copy.sources:
+            streams.append(Stream(self.context, "gather", copy.job(tree, owner), tree))
+            archives.append(False)
+        if copy.files:
+            here = Tree("", None)
+            streams.append(Stream(self.context, "texts", copy.texts_job(owner), here))
+            archives.append(False)
+        return streams, archives
+
+    # ---- WORKDIR
+
+    def _workdir(self, state: State, instruction: Instruction, number: int) -> str:
+        word = state.expander(instruction).word(instruction.rest)
+        if not word:
+            raise instruction.fault("WORKDIR is empty")
+        path = state.absolute(word).rstrip("/") or "/"
+        state.config["WorkingDir"] = path
+        key = key_of("workdir", self._base_key(state), path)
+
+        def make(lowers: list[str]) -> Layer | None:
+            with StepRoot(self.context, state, {"network": "none"}, lowers) as root:
+                root.fill(["/"])
+                is_single = self.context.identity.kind == "single"
+                job = {"root": root.path, "path": path, "owner": None if is_single else (0, 0)}
+                worker(self.context, "workdir", job, steps=root.steps())
+                return root.layer(self.lease, self._newest())
+
+        return self._make(state, key, number, f"WORKDIR {path}", make)

@@ -1,0 +1,239 @@
+"""The sources of COPY and ADD as a tar: chosen by patterns, less what is ignored, in one order and with the looks that
+the instruction gives them, so that the same files give the same bytes. A job of worker.py.
+
+A job: `root` (a path; the caller's own view of the host when `direct`), `sources` (paths or patterns), `ignore` (patterns),
+`parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (or null).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from rcrun.errors import InvalidInput, NotFound
+from rcrun.files import write_all
+from rcrun.formats.containerfile.ignore import Ignored
+from rcrun.storage import tarheader
+from rcrun.storage.copying import STREAM, Notes
+from rcrun.storage.pack import OPEN_DIR, Packer
+from rcrun.storage.place import Place
+from rcrun.storage.tarwrite import Buffered, TarWriter, member
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from rcrun.storage.tarheader import Member
+
+    Job = dict[str, Any]
+    Say = Callable[[object], None]
+
+_WILD = frozenset("*?[\\")
+
+
+def gather(job: Job, say: Say) -> None:
+    """Says `{"kind": …}` of each source: file, directory or other; in the tar the content of a directory has no name before it."""
+    notes = Notes(say)
+    write = Buffered(lambda data: write_all(STREAM, data))
+    gathering = Gathering(job, TarWriter(write), notes)
+    for source in job["sources"]:
+        for path in gathering.chosen(os.fsencode(source)):
+            say({"kind": gathering.add(path)})
+    gathering.writer.end()
+    write.flush()
+    notes.finish()
+
+
+class Gathering:
+    def __init__(self, job: Job, writer: TarWriter, note: Notes) -> None:
+        self.root_fd = os.open(job["root"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.place = Place(self.root_fd)
+        self.job = job
+        self.ignored = Ignored(job["ignore"])
+        self.writer = writer
+        self.packer = Packer(writer, note, adjust=self._adjust, devices=False, whole_seconds=True)
+        self._parents_made: set[bytes] = set()
+
+    def _adjust(self, entry: Member, name: bytes, pin: int) -> None:
+        job = self.job
+        if job["mtime"] is not None:
+            entry.mtime = job["mtime"] * 1_000_000_000
+        if job["owner"] is not None:
+            entry.uid, entry.gid = job["owner"]
+        if job["mode"] is not None and entry.kind != tarheader.SYMLINK:
+            entry.mode = job["mode"]
+
+    # ---- which
+
+    def chosen(self, source: bytes) -> Iterator[bytes]:
+        """Paths without a slash in front; a pattern may fit nothing, a plain path must be there."""
+        parts = [part for part in source.split(b"/") if part not in (b"", b".")]
+        if b".." in parts:
+            raise InvalidInput(f'"{os.fsdecode(source)}" leads out of the context')
+        if not _WILD.intersection(os.fsdecode(source)):
+            path = b"/".join(parts)
+            if path and self._is_left_out(path):
+                raise _not_found(source, "it is ignored")
+            yield path
+            return
+        found = sorted(self._fitting(b"", parts))
+        if not found:
+            raise _not_found(source, "nothing fits the pattern")
+        yield from found
+
+    def _fitting(self, above: bytes, parts: list[bytes]) -> Iterator[bytes]:
+        """As Go's filepath.Glob: a pattern of one part does not reach beyond a slash."""
+        if not parts:
+            yield above
+            return
+        pattern = Ignored([os.fsdecode(parts[0]).replace("!", "\\!", 1)])
+        try:
+            fd = self.place.open(above or b".", os.O_RDONLY | os.O_DIRECTORY)
+        except (NotADirectoryError, FileNotFoundError):
+            return
+        try:
+            names = os.listdir(fd)
+        finally:
+            os.close(fd)
+        for name in names:
+            path = os.path.join(above, os.fsencode(name))
+            if pattern(name) and not self._is_left_out(path):
+                yield from self._fitting(path, parts[1:])
+
+    def _is_left_out(self, path: bytes) -> bool:
+        """Of a directory of which something comes back, what is in it is asked one by one."""
+        if not self.ignored(os.fsdecode(path)):
+            return False
+        if not self.ignored.has_exceptions:
+            return True
+        try:
+            fd = self.place.open(path, os.O_PATH)
+        except OSError:
+            return True
+        try:
+            return not stat.S_ISDIR(os.fstat(fd).st_mode)
+        finally:
+            os.close(fd)
+
+    # ---- into the tar
+
+    def add(self, path: bytes) -> str:
+        """A file by its name, of a directory what is in it; a link that is named itself is followed."""
+        try:
+            spot = self.place.settle(path or b".", follow=not self.job["parents"])
+            look = spot.look()
+        except OSError as error:
+            raise _not_found(path, (error.strerror or "").lower()) from error
+        if look is None:
+            raise _not_found(path, "there is no such file or directory")
+        name = self._name(path)
+        try:
+            if not stat.S_ISDIR(look.st_mode):
+                self.packer.entry(spot.dir_fd, spot.base, name)
+                return "file" if stat.S_ISREG(look.st_mode) else "other"
+            fd = os.open(spot.base, OPEN_DIR, dir_fd=spot.dir_fd)
+            if self.job["parents"] and name:
+                below = self.packer.entry(spot.dir_fd, spot.base, name)
+                if below is not None:
+                    os.close(below)
+            self._content(fd, path, name if self.job["parents"] else b"")
+            return "directory"
+        finally:
+            spot.close()
+
+    def _name(self, path: bytes) -> bytes:
+        """With --parents the whole path, from a `/./` on; its directories come first."""
+        if not self.job["parents"]:
+            return os.path.basename(path)
+        for end in range(1, path.count(b"/") + 1):
+            above = b"/".join(path.split(b"/")[:end])
+            if above not in self._parents_made:
+                self._parents_made.add(above)
+                self._directory(above)
+        return path
+
+    def _directory(self, path: bytes) -> None:
+        spot = self.place.settle(path, follow=False)
+        try:
+            below = self.packer.entry(spot.dir_fd, spot.base, path)
+            if below is not None:
+                os.close(below)
+        finally:
+            spot.close()
+
+    def _content(self, fd: int, path: bytes, name: bytes) -> None:
+        """What is in a directory, whose descriptor is closed; one that is left out appears if something in it does not."""
+        waiting: list[tuple[bytes, bytes]] = []
+        self._walk(fd, path, name, waiting)
+
+    def _walk(self, fd: int, path: bytes, name: bytes, waiting: list[tuple[bytes, bytes]]) -> None:
+        try:
+            for base in sorted(map(os.fsencode, os.listdir(fd))):
+                here, called = os.path.join(path, base), os.path.join(name, base)
+                look = os.stat(base, dir_fd=fd, follow_symlinks=False)
+                left_out = self.ignored(os.fsdecode(here)) if self.ignored else False
+                if stat.S_ISDIR(look.st_mode):
+                    self._descend(fd, base, here, called, waiting, left_out=left_out)
+                elif not left_out:
+                    self._bring(waiting)
+                    self.packer.entry(fd, base, called)
+        finally:
+            os.close(fd)
+
+    def _descend(
+        self,
+        fd: int,
+        base: bytes,
+        here: bytes,
+        called: bytes,
+        waiting: list[tuple[bytes, bytes]],
+        *,
+        left_out: bool,
+    ) -> None:
+        if left_out and not self.ignored.has_exceptions:
+            return
+        if left_out:
+            waiting.append((here, called))
+        else:
+            self._bring(waiting)
+            below = self.packer.entry(fd, base, called)
+            if below is not None:
+                os.close(below)
+        self._walk(os.open(base, OPEN_DIR, dir_fd=fd), here, called, waiting)
+        if waiting and waiting[-1] == (here, called):
+            waiting.pop()
+
+    def _bring(self, waiting: list[tuple[bytes, bytes]]) -> None:
+        """The directories above something that is in."""
+        for here, called in waiting:
+            spot = self.place.settle(here, follow=False)
+            try:
+                below = self.packer.entry(spot.dir_fd, spot.base, called)
+                if below is not None:
+                    os.close(below)
+            finally:
+                spot.close()
+        waiting.clear()
+
+
+def texts(job: Job, say: Say) -> None:
+    """`files`: pairs of a name and its text, as here-documents have them."""
+    write = Buffered(lambda data: write_all(STREAM, data))
+    writer = TarWriter(write)
+    for name, text in job["files"]:
+        data = os.fsencode(text)
+        entry = member(
+            os.fsencode(name), tarheader.FILE, 0o644 if job["mode"] is None else job["mode"]
+        )
+        entry.size = entry.real_size = len(data)
+        entry.mtime = (job["mtime"] or 0) * 1_000_000_000
+        entry.uid, entry.gid = job["owner"] or (0, 0)
+        writer.add(entry, [data])
+        say({"kind": "file"})
+    writer.end()
+    write.flush()
+
+
+def _not_found(path: bytes, reason: str) -> NotFound:
+    return NotFound(f'"{tarheader.shown(path)}" is not in the context: {reason}')
