@@ -10,8 +10,10 @@ _NETWORKS = "containers have no networks in common yet; --network host joins the
 
 # By the words behind `rcrun`; a group stands for what is in it.
 ABSENT: dict[str, str] = {
-    "builder": "",
-    "buildx": "build with another tool and fetch the result: rcrun pull oci-archive:FILE, or rcrun load -i FILE",
+    "buildx bake": "",
+    "buildx create": "there is one builder, and it needs no making",
+    "buildx imagetools": "",
+    "buildx use": "there is one builder",
     "checkpoint": "",
     "compose": "start each service with rcrun run",
     "config": "",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 # Where the engine mounts something of its own; a start may have made the places.
-_OWN_PLACES = ("dev", "proc", "sys", "etc/mtab", "run/secrets")
+OWN_PLACES = ("dev", "proc", "sys", "etc/mtab", "run/secrets")
 
 
 def container_changes(context: Context, container: Container) -> Iterator[Line]:
@@ -59,7 +59,7 @@ def _hidden(container: Container) -> set[str]:
     places = {
         mount["destination"].strip("/") for mount in mounts if mount["destination"] not in asked
     }
-    return {*places, *_OWN_PLACES}
+    return {*places, *OWN_PLACES}
 
 
 def _told(context: Context, job: Job) -> Iterator[Line]:

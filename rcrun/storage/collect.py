@@ -1,7 +1,7 @@
 """Remove what nothing names any more: blobs and layers by mark and sweep, and what crashes left in tmp/ and trash/.
 
-The roots are index.json, the lowers that container.json files name, and the leases of those who are
-about to add something (lease.py). Marking and renaming into the trash happen under the gate; removing
+The roots are index.json, the lowers that container.json files name, the layers of the build cache, and the
+leases of those who are about to add something (lease.py). Marking and renaming into the trash happen under the gate; removing
 does not. Whatever is left undone is found again the next time.
 """
 
@@ -99,7 +99,22 @@ def mark(store: Store) -> Marks:
         _mark_entry(store, marks, entry, images.DEEPEST_INDEX)
     for chain in container_chains(store):
         marks.layers.add(chain)
+    marks.blobs.update(cached_blobs(store))
     return marks
+
+
+def cached_blobs(store: Store) -> Iterator[str]:
+    """The layers (hex of digests) that steps of builds made (engine/build/cache.py)."""
+    for name in subdirectories(store.path("build")):
+        if not name.endswith(".json"):
+            continue
+        try:
+            record = read_json_or_none(store.path("build", name))
+            digest = ((record or {}).get("layer") or {}).get("digest", "")
+        except (ValueError, AttributeError, OSError):
+            continue
+        if digests.is_sha256(digest):
+            yield digest[7:]
 
 
 def _mark_line(marks: Marks, line: str) -> None:

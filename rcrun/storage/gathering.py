@@ -1,8 +1,8 @@
 """The sources of COPY and ADD as a tar: chosen by patterns, less what is ignored, in one order and with the looks that
 the instruction gives them, so that the same files give the same bytes. A job of worker.py.
 
-A job: `root` (a path; the caller's own view of the host when `direct`), `sources` (paths or patterns), `ignore` (patterns),
-`parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (or null).
+A job: `root` (a path; the caller's own view of the host when `direct`), `sources` (paths or patterns), `ignore` (patterns
+of paths beneath the root), `exclude` (patterns of paths beneath a source), `parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (or null).
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Gathering:
         self.place = Place(self.root_fd)
         self.job = job
         self.ignored = Ignored(job["ignore"])
+        self.excluded = Ignored(job["exclude"])
         self.writer = writer
         self.packer = Packer(writer, note, adjust=self._adjust, devices=False, whole_seconds=True)
         self._parents_made: set[bytes] = set()
@@ -130,6 +131,8 @@ class Gathering:
         name = self._name(path)
         try:
             if not stat.S_ISDIR(look.st_mode):
+                if self.excluded and self.excluded(os.fsdecode(os.path.basename(path))):
+                    return "file"
                 self.packer.entry(spot.dir_fd, spot.base, name)
                 return "file" if stat.S_ISREG(look.st_mode) else "other"
             fd = os.open(spot.base, OPEN_DIR, dir_fd=spot.dir_fd)
@@ -172,6 +175,8 @@ class Gathering:
             for base in sorted(map(os.fsencode, os.listdir(fd))):
                 here, called = os.path.join(path, base), os.path.join(name, base)
                 look = os.stat(base, dir_fd=fd, follow_symlinks=False)
+                if self.excluded and self.excluded(os.fsdecode(called)):
+                    continue
                 left_out = self.ignored(os.fsdecode(here)) if self.ignored else False
                 if stat.S_ISDIR(look.st_mode):
                     self._descend(fd, base, here, called, waiting, left_out=left_out)

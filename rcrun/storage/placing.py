@@ -10,7 +10,7 @@ import os
 import stat
 
 from rcrun.errors import InvalidInput, RcrunError
-from rcrun.kernel.syscalls import open_in_root
+from rcrun.kernel.syscalls import MOST_LINKS, open_in_root
 from rcrun.storage import tarheader
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.compression import decompressed
@@ -82,17 +82,26 @@ def _destination(root_fd: int, path: bytes, *, single: bool) -> tuple[bytes, byt
         os.close(fd)
 
 
-def _made(root_fd: int, path: bytes, job: Job) -> int:
-    """A descriptor of the directory; it and those above it are made if they are missing."""
+def _made(root_fd: int, path: bytes, job: Job, links: int = 0) -> int:
+    """A descriptor of the directory; it and those above it are made if they are missing.
+
+    A link to what is not there is followed within the root, and what it names is made.
+    """
     path = path.rstrip(b"/")
     try:
         return open_in_root(root_fd, path or b".", _DIRECTORY)
     except FileNotFoundError:
         pass
     above, base = os.path.split(path)
-    above_fd = _made(root_fd, above, job)
+    above_fd = _made(root_fd, above, job, links)
     try:
-        os.mkdir(base, 0o755, dir_fd=above_fd)
+        try:
+            os.mkdir(base, 0o755, dir_fd=above_fd)
+        except FileExistsError:
+            if links == MOST_LINKS:
+                raise
+            target = os.readlink(base, dir_fd=above_fd)
+            return _made(root_fd, os.path.join(above, target), job, links + 1)
         fd = os.open(base, _DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above_fd)
     finally:
         os.close(above_fd)

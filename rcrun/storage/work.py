@@ -98,7 +98,8 @@ class Workers:
         self, command: list[str], actions: list[Any], keep_fd: int, steps: Plan
     ) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC)
-        os.set_inheritable(writer, True)
+        # In the child alone: a child of another thread that had it would hold our report back as long as it lives.
+        actions = [*actions, (os.POSIX_SPAWN_DUP2, writer, writer)]
         types = [] if self._identity.kind == "root" else ["user"]
         self._plan = [
             ["plan", "1"],

@@ -68,6 +68,23 @@ HIDDEN: dict[str, Row] = {
 }
 
 GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
+    "builder": (
+        "Work with builds",
+        {
+            "build": "build",
+            "prune": ("builder:prune_builds", "Remove what builds have kept"),
+        },
+    ),
+    "buildx": (
+        "Words of docker's buildx that mean something here",
+        {
+            "build": "build",
+            "inspect": ("builder:inspect_builder", "Print what there is to know of the builder"),
+            "ls": ("builder:builders", "List the one builder"),
+            "prune": ("builder:prune_builds", "Remove what builds have kept"),
+            "version": ("builder:version", "Print what builds"),
+        },
+    ),
     "container": (
         "Work with containers",
         {

@@ -212,7 +212,7 @@ def _context_and_file(place: str | None, file: str | None) -> tuple[str, str, st
         candidates = [os.path.join(folder, file)]
     for path in candidates:
         if os.path.isfile(path):
-            return folder, _read(path), file or os.path.relpath(path)
+            return folder, _read(path), file or os.path.basename(path)
     wanted = f'"{file}"' if file else " nor ".join(f'"{name}"' for name in NAMES)
     raise NotFound(f'there is no {wanted} in "{place}"', "name it: -f FILE")
 

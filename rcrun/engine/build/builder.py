@@ -55,8 +55,8 @@ def build(context: Context, request: Request, progress: Progress) -> Built:
     os.makedirs(context.store.path("build"), 0o700, exist_ok=True)
     names = [str(_checked(name)) for name in request.names]
     with Lease(context.store) as lease:
-        builder = Builder(context, request, progress, lease)
         try:
+            builder = Builder(context, request, progress, lease)
             state = builder.run()
         except Fault as error:
             error.message = (

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.build.state import Layer
-from rcrun.files import read_json_or_none, write_json
+from rcrun.files import read_json_or_none, subdirectories, unlink_if_there, write_json
 from rcrun.paths import make_private_dir
 from rcrun.storage.blobs import has_blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rcrun.engine.context import Context
     from rcrun.paths import Store
     from rcrun.storage.lease import Lease
 
@@ -56,3 +57,54 @@ def keep(store: Store, key: str, result: Result) -> None:
 
 def _path(store: Store, key: str) -> str:
     return store.path(f"build/{key}.json")
+
+
+class Pruned:
+    """Keys that went, and the bytes that came back."""
+
+    __slots__ = ("keys", "size")
+
+    def __init__(self, keys: list[str], size: int) -> None:
+        self.keys = keys
+        self.size = size
+
+
+def prune(context: Context, *, everything: bool = False, until: float | None = None) -> Pruned:
+    """Results that no image has (or all of them), not used since `until`, and with all of them the caches of RUN."""
+    from rcrun.engine.work import worded
+    from rcrun.errors import StepFailed
+    from rcrun.storage.collect import collect, remove_trees
+
+    store = context.store
+    needed = set() if everything else _in_images(store)
+    keys = [key for key in _keys(store) if _is_unneeded(store, key, needed, until)]
+    for key in keys:
+        unlink_if_there(_path(store, key))
+    try:
+        if everything and until is None and os.path.isdir(store.path("build/mounts")):
+            remove_trees(context.identity, [store.path("build/mounts")])
+        return Pruned(keys, collect(store, context.identity).size)
+    except StepFailed as error:
+        raise worded(error) from error
+
+
+def _keys(store: Store) -> list[str]:
+    names = subdirectories(store.path("build"))
+    return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+
+def _in_images(store: Store) -> set[str]:
+    from rcrun.storage import images
+
+    return {layer["digest"] for image in images.every(store) for layer in image.manifest["layers"]}
+
+
+def _is_unneeded(store: Store, key: str, needed: set[str], until: float | None) -> bool:
+    path = _path(store, key)
+    try:
+        if until is not None and os.stat(path).st_mtime > until:
+            return False
+        record = read_json_or_none(path) or {}
+    except (OSError, ValueError):
+        return True
+    return (record.get("layer") or {}).get("digest") not in needed

@@ -71,7 +71,8 @@ class Copy:
         return {
             "root": tree.path,
             "sources": self.sources,
-            "ignore": [*tree.ignore, *self.exclude],
+            "ignore": tree.ignore,
+            "exclude": self.exclude,
             "parents": self.parents,
             "mtime": None if tree.steps is not None else self.epoch,
             "owner": owner if owner is not None or tree.steps is not None else (0, 0),
@@ -128,11 +129,7 @@ class Stream:
     def into(self, root: StepRoot, job: Job) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC)
         thread = _Sender(self, writer)
-        try:
-            worker(self.context, "place", job, stream_fd=reader, steps=root.steps())
-        finally:
-            os.close(reader)
-            thread.finish()
+        _receive(self.context, job, reader, thread, root.steps())
 
     def send(self, fd: int) -> list[dict[str, Any]]:
         return worker(
@@ -166,8 +163,11 @@ class _Sender:
         finally:
             os.close(self._fd)
 
-    def finish(self) -> list[dict[str, Any]]:
+    def join(self) -> None:
         self._thread.join()
+
+    def finish(self) -> list[dict[str, Any]]:
+        self.join()
         if self._error is not None:
             raise self._error
         return self._said
@@ -198,8 +198,18 @@ def into_directory(context: Context, stream: Stream, folder: str) -> None:
         "root": folder, "path": "/", "single": False, "archive": False, "owner": None,
         "owned": False, "unowned": is_single, "mtime": 0,
     }  # fmt: skip
+    _receive(context, job, reader, sender)
+
+
+def _receive(
+    context: Context, job: Job, reader: int, sender: _Sender, steps: list[list[str]] | None = None
+) -> None:
+    """A failure of the receiver is the reason of the sender's."""
     try:
-        worker(context, "place", job, stream_fd=reader)
-    finally:
+        worker(context, "place", job, stream_fd=reader, steps=steps)
+    except BaseException:
         os.close(reader)
-        sender.finish()
+        sender.join()
+        raise
+    os.close(reader)
+    sender.finish()

@@ -7,7 +7,7 @@ import os
 from rcrun.engine.build.state import Layer
 from rcrun.engine.commit import packed
 from rcrun.engine.config import ImageFacts
-from rcrun.engine.diff import changes_job
+from rcrun.engine.diff import OWN_PLACES, changes_job
 from rcrun.engine.launch import root_records
 from rcrun.engine.rootfs import mounted_path
 from rcrun.engine.run import Making, Root
@@ -85,7 +85,12 @@ class StepRoot(Making):
 
     def layer(self, lease: Lease, newest: int) -> Layer | None:
         """What was changed, as a layer; None for nothing. `newest` (nanoseconds): later times become this."""
-        job = {**changes_job(self.context, self.claim.container), "newest": newest}
+        mounts = self.spec.get("mounts") or []
+        job = {
+            **changes_job(self.context, self.claim.container),
+            "hidden": sorted({*OWN_PLACES, *(mount["destination"].strip("/") for mount in mounts)}),
+            "newest": newest,
+        }
         descriptor = packed(self.context, "layer", job, lease)
         if descriptor["size"] <= NO_CHANGES:
             return None

@@ -139,7 +139,7 @@ class Steps:
     def _bind_stream(self, mount: Mount, instruction: Instruction) -> Stream:
         tree = self.sources.tree(mount.get("from"), instruction)
         job = {
-            "root": tree.path, "sources": [mount.get("source") or "."], "ignore": tree.ignore,
+            "root": tree.path, "sources": [mount.get("source") or "."], "ignore": tree.ignore, "exclude": [],
             "parents": False, "mtime": None if tree.steps is not None else self.epoch,
             "owner": None if tree.steps is not None else (0, 0), "mode": None,
         }  # fmt: skip

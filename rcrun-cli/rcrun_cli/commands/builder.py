@@ -1,0 +1,80 @@
+"""`rcrun builder prune`, and the words of `buildx` that mean something without a builder."""
+
+from __future__ import annotations
+
+from rcrun_cli import context, output
+from rcrun_cli.declare import argument, command, option
+
+
+@command("prune")
+@option(
+    "-a",
+    "--all",
+    "everything",
+    is_flag=True,
+    help="What images still have, too, and the caches of RUN --mount",
+)
+@option(
+    "--filter", "filters", multiple=True, metavar="until=TIME", help="Only what was not used since"
+)
+@option("-f", "--force", is_flag=True, help="Do not ask")
+@option("--keep-storage", metavar="SIZE", help="For scripts; no effect", hidden=True)
+def prune_builds(
+    everything: bool, filters: tuple[str, ...], force: bool, keep_storage: str | None
+) -> int:
+    """Remove what builds have kept to be quick the next time."""
+    from rcrun.engine.build.cache import prune
+    from rcrun.formats.size import decimal
+
+    what = "all build cache" if everything else "all dangling build cache"
+    if not force and not output.confirmed(f"This will remove {what}."):
+        return 0
+    pruned = prune(context.engine(), everything=everything, until=_until(filters))
+    for key in pruned.keys:
+        output.put(key[:25])
+    output.put(f"Total:\t{decimal(pruned.size, 4)}")
+    return 0
+
+
+def _until(filters: tuple[str, ...]) -> float | None:
+    import time
+
+    from rcrun.errors import InvalidInput
+    from rcrun.formats.moment import parse
+
+    found = None
+    for word in filters:
+        key, _, value = word.partition("=")
+        if key not in ("until", "unused-for") or not value:
+            raise InvalidInput(f'invalid filter "{word}"', "builder prune knows until")
+        found = parse(value, time.time_ns()) / 1_000_000_000
+    return found
+
+
+@command("version")
+def version() -> None:
+    """Print what `docker buildx version` would."""
+    from rcrun.version import VERSION
+
+    output.put(f"rcrun build {VERSION}")
+
+
+@command("ls")
+def builders() -> None:
+    """List the one builder that there is."""
+    output.print_table(
+        ["NAME/NODE", "DRIVER/ENDPOINT", "STATUS"], [["default", "rcrun", "running"]]
+    )
+
+
+@command("inspect")
+@option("--bootstrap", is_flag=True, help="For scripts; no effect")
+@argument("name", required=False)
+def inspect_builder(name: str | None, bootstrap: bool) -> None:
+    """Print what there is to know of the builder."""
+    from rcrun.storage.images import wanted
+
+    output.put("Name:      default")
+    output.put("Driver:    rcrun")
+    output.put("Status:    running")
+    output.put(f"Platforms: linux/{wanted('')[0]}")
