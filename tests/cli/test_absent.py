@@ -12,7 +12,7 @@ from rcrun_cli.program import program
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["build", "."], 'rcrun: error: there is no command "build" yet\nhint: build with another tool'),
+        (["compose", "up"], 'rcrun: error: there is no command "compose" yet\nhint: start each service'),
         (["volume", "mount", "x"], 'rcrun: error: there is no command "volume mount" yet\nhint: the files are in'),
         (["system", "prune"], 'rcrun: error: there is no command "system prune" yet\nhint: see rcrun container prune'),
         (["checkpoint", "web"], 'rcrun: error: there is no command "checkpoint" yet\nhint: see rcrun --help'),
@@ -26,7 +26,7 @@ def test_words(capsys, words, message):
 
 
 def test_podman_has_its_own_status(capsys):
-    assert parse(program("podman"), ["build", "."]) == 125
+    assert parse(program("podman"), ["compose", "up"]) == 125
 
 
 def test_what_exists_is_not_called_absent():

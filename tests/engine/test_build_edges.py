@@ -1,0 +1,160 @@
+"""build: what fails, what is hostile, what is interrupted, and what is kept."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.builds import QUIET, Work, cached
+
+if TYPE_CHECKING:
+    from conftest import Rcrun
+
+pytestmark = pytest.mark.requires("userns", "overlay")
+
+
+@pytest.fixture
+def work(rcrun: Rcrun) -> Work:
+    return Work(rcrun)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("FROM busybox\nRUN exit 3\n", 'Containerfile:2: RUN exit 3: the command "/bin/sh -c exit 3" returned a non-zero code: 3'),
+        ("FROM busybox\nCOPY nothing /\n", 'Containerfile:2: COPY nothing /: "nothing" is not in the context'),
+        ("FROM busybox\nCOPY ../x /\n", "leads out of the context"),
+        ("FROM busybox\nNOPE\n", 'Containerfile:2: unknown instruction "NOPE"'),
+        ("FROM $NONE\n", "Containerfile:1: the image of FROM is empty"),
+        ("FROM busybox\nCOPY --from=9 a b\n", "there is no stage 9"),
+        ("FROM busybox\nRUN --security=insecure true\n", "--security=insecure is not allowed"),
+        ("FROM busybox\nRUN --mount=type=secret,id=no,required true\n", 'the secret "no" is required'),
+        ("FROM busybox\nCOPY --chown=nobody-here Containerfile /\n", "unable to find user"),
+        ("FROM busybox\nENV ${X?}=1\n", "X: not allowed to be unset"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_what_fails(work: Work, text: str, said: str) -> None:
+    done = work(text)
+    assert (done.status, done.out) == (1, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert work.rcrun("ps", "-aq").check().out == ""
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_a_quiet_build_shows_what_failed(work: Work) -> None:
+    done = work("FROM busybox\nRUN echo the reason; false\n", "-q")
+    assert done.status == 1
+    assert done.err.startswith("the reason\n")
+
+
+def test_a_link_in_the_image_leads_nowhere_else(work: Work) -> None:
+    """The image is hostile: what it calls /out is a link to the host's files."""
+    work.file("f", "f\n")
+    outside = f"/srv/rcrun-{work.folder.name}"
+    image = work.image(
+        "FROM busybox\n"
+        f"RUN ln -s ../../../../..{outside} /out && ln -s {outside}/g /to-a-file\n"
+        "COPY f /out/f\n"
+        "COPY f /to-a-file\n"
+    )
+    assert not Path(outside).exists()
+    assert work.says(image, "cat", f"{outside}/f", "/to-a-file") == "f\nf\n"
+
+
+def test_sources_stay_in_the_context(work: Work) -> None:
+    (work.folder / "link").symlink_to("/etc/passwd")
+    (work.folder / "d").mkdir()
+    (work.folder / "d/link").symlink_to("/etc/passwd")
+    done = work("FROM busybox\nCOPY link /p\n")
+    assert done.status == 1
+    image = work.image("FROM busybox\nCOPY d /d/\n")
+    assert work.says(image, "readlink", "/d/link") == "/etc/passwd\n"
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_an_interrupted_build_leaves_nothing(work: Work) -> None:
+    work.file("Containerfile", "FROM busybox\nRUN echo begun; sleep 1234\n")
+    process = work.rcrun.popen("build", *QUIET, work.folder, stderr=-1)
+    for line in process.stderr:
+        if line.endswith(b"begun\n"):
+            break
+    process.send_signal(signal.SIGINT)
+    process.stderr.read()
+    process.stderr.close()
+    assert process.wait(20) == 130
+    deadline = time.monotonic() + 10
+    while any("sleep 1234" in line for line in work.rcrun.account.processes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert work.rcrun("ps", "-aq").check().out == ""
+
+
+def test_stages_side_by_side(work: Work) -> None:
+    """Each waits for the other one's sign in a cache that both have."""
+    wait = "for i in $(seq 200); do test -e /c/{} && exit 0; sleep 0.1; done; exit 9"
+    text = (
+        "FROM busybox AS a\n"
+        f"RUN --mount=type=cache,target=/c,id=meet touch /c/a; {wait.format('b')}\n"
+        "FROM busybox AS b\n"
+        f"RUN --mount=type=cache,target=/c,id=meet touch /c/b; {wait.format('a')}\n"
+        "FROM busybox\n"
+        "COPY --from=a /etc/passwd /a\n"
+        "COPY --from=b /etc/passwd /b\n"
+    )
+    work.image(text)
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_the_cache_is_kept_and_pruned(work: Work) -> None:
+    text = "FROM busybox\nRUN echo kept >/k\n"
+    image = work.image(text)
+    work.rcrun("rmi", "-f", image).check()
+    work.rcrun("image", "prune", "-f").check()
+    assert cached(work(text).check()) == 1
+    work.rcrun("image", "prune", "-f").check()
+    pruned = work.rcrun("builder", "prune", "-f", "-a").check()
+    assert pruned.out.splitlines()[-1].startswith("Total:")
+    assert cached(work(text).check()) == 0
+    assert work.rcrun("buildx", "version").check().out.startswith("rcrun build ")
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_builds_at_the_same_time(work: Work) -> None:
+    work.file("Containerfile", "FROM busybox\nRUN echo same >/s\nRUN cat /s\n")
+    running = [
+        work.rcrun.popen("build", "-q", *QUIET, "--no-cache", work.folder, stdout=-1)
+        for _ in range(4)
+    ]
+    images = {process.communicate()[0].decode().strip() for process in running}
+    assert [process.returncode for process in running] == [0] * 4
+    for image in images:
+        assert work.says(image, "cat", "/s") == "same\n"
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_an_image_that_was_built_is_the_same_everywhere(work: Work, tmp_path: Path) -> None:
+    image = work.image(
+        "FROM busybox\nRUN rm -r /var/www; mkdir /var/www; echo n >/var/www/n\n", "-t", "moved:1"
+    )
+    archive = work.rcrun.account.new_dir("archive") / "a.tar"
+    before = work.says("moved:1", "ls", "/var/www")
+    work.rcrun("save", "-o", archive, "moved:1").check()
+    work.rcrun("rmi", "-f", "moved:1").check()
+    work.rcrun("load", "-i", archive).check()
+    assert work.says("moved:1", "ls", "/var/www") == before == "n\n"
+    assert work.rcrun("inspect", "-f", "{{.Id}}", "moved:1").out.strip() == image
+
+
+@pytest.mark.parametrize("account", ["single"], indirect=True)
+def test_with_one_id(work: Work) -> None:
+    work.file("f", "f\n")
+    image = work.image(
+        "FROM busybox\nCOPY --chown=5:6 f /d/\nRUN cat /d/f >/out; mkdir /more\nWORKDIR /w\n"
+    )
+    assert work.says(image, "cat", "/out") == "f\n"
