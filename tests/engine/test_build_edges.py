@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import http.server
 import signal
+import socket
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +17,8 @@ import pytest
 from engine.builds import QUIET, Work, cached
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Rcrun
 
 pytestmark = pytest.mark.requires("userns", "overlay")
@@ -158,3 +165,101 @@ def test_with_one_id(work: Work) -> None:
         "FROM busybox\nCOPY --chown=5:6 f /d/\nRUN cat /d/f >/out; mkdir /more\nWORKDIR /w\n"
     )
     assert work.says(image, "cat", "/out") == "f\n"
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_contexts_from_standard_input(work: Work) -> None:
+    text = b"FROM busybox\nRUN echo in >/in\n"
+    alone = work.rcrun("build", "-q", *QUIET, "-", stdin=text).check().out.strip()
+    assert work.says(alone, "cat", "/in") == "in\n"
+    work.file("f", "f\n")
+    work.file("sub/Dockerfile", "FROM busybox\nCOPY f /f\n")
+    archive = work.rcrun.account.new_dir("tar") / "c.tgz"
+    work.rcrun.account.run("tar", "-C", work.folder, "-czf", archive, ".").check()
+    words = ("build", "-q", *QUIET, "-f", "sub/Dockerfile", "-")
+    packed = work.rcrun(*words, stdin=archive.read_bytes()).check().out.strip()
+    assert work.says(packed, "cat", "/f") == "f\n"
+    piped = work.rcrun(
+        "build", "-q", *QUIET, "-f", "-", work.folder, stdin=b"FROM busybox\nCOPY f /g\n"
+    )
+    assert work.says(piped.check().out.strip(), "cat", "/g") == "f\n"
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(work: Work) -> Iterator[str]:
+    """The context, served."""
+    handler = functools.partial(Files, directory=str(work.folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as made:
+        thread = threading.Thread(target=made.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{made.server_port}"
+        made.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_addresses(work: Work, server: str) -> None:
+    work.file("f.txt", "fetched\n")
+    digest = "sha256:" + hashlib.sha256(b"fetched\n").hexdigest()
+    text = f"FROM busybox\nADD --checksum={digest} {server}/f.txt /d/\nADD {server}/f.txt /named\n"
+    image = work.image(text)
+    assert work.says(image, "cat", "/d/f.txt", "/named") == "fetched\nfetched\n"
+    assert work.says(image, "stat", "-c", "%a", "/named") == "600\n"
+    wrong = work(text.replace(digest, "sha256:" + "0" * 64))
+    assert wrong.status == 1
+    assert f'its digest is "{digest}"' in wrong.err
+    work.file("remote", "FROM busybox\nRUN echo remote >/r\n")
+    built = work.rcrun("build", "-q", *QUIET, f"{server}/remote").check().out.strip()
+    assert work.says(built, "cat", "/r") == "remote\n"
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_repositories(work: Work) -> None:
+    source = work.folder / "source"
+    work.file("source/sub/Containerfile", "FROM busybox\nCOPY . /c/\n")
+    run = work.rcrun.account.run
+    run("git", "init", "-q", "-b", "main", source).check()
+    identity = ("-c", "user.name=n", "-c", "user.email=e@x")
+    run("git", "-C", source, "add", ".").check()
+    run("git", "-C", source, *identity, "commit", "-qm", "one").check()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = [
+        "git",
+        "daemon",
+        "--export-all",
+        f"--base-path={work.folder}",
+        "--listen=127.0.0.1",
+        f"--port={port}",
+    ]
+    daemon = work.rcrun.account.popen(*words, stderr=-3)
+    try:
+        wait_for_port(port)
+        url = f"git://127.0.0.1:{port}/source"
+        build = ("build", "-q", *QUIET)
+        image = work.rcrun(*build, f"{url}#main:sub").check().out.strip()
+        assert work.says(image, "ls", "/c") == "Containerfile\n"
+        refused = work.rcrun(*build, f"{url}#nope")
+        assert refused.status == 1
+        assert refused.err.startswith("rcrun: error: git: ")
+        added = work.image(f"FROM busybox\nADD {url} /s\n")
+        assert work.says(added, "ls", "-A", "/s") == "sub\n"
+    finally:
+        daemon.terminate()
+        daemon.wait(10)
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    raise AssertionError("nobody listens")

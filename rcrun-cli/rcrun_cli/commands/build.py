@@ -12,11 +12,10 @@ from rcrun_cli.declare import argument, command, option
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import ExitStack
     from typing import Any
 
     from rcrun.engine.build.request import Request
-
-NAMES = ("Containerfile", "Dockerfile")
 
 
 @command(failure_status=1)
@@ -81,16 +80,19 @@ NAMES = ("Containerfile", "Dockerfile")
 @argument("place", metavar="CONTEXT", required=False)
 def build(place: str | None, **options: Any) -> None:
     """Build an image from a Containerfile and the files of a directory."""
+    from contextlib import ExitStack
+
     from rcrun.engine.build.builder import build as make
     from rcrun_cli.building import build_progress
 
-    request = _request(place, options)
     progress = build_progress(quiet=options["quiet"] or options["progress"] == "quiet")
-    try:
-        built = make(context.engine(), request, progress)
-    except Exception:
-        _show_output(progress)
-        raise
+    with ExitStack() as stack:
+        request = _request(_source(place, options["file"], stack), options)
+        try:
+            built = make(context.engine(), request, progress)
+        except Exception:
+            _show_output(progress)
+            raise
     _report(built, options)
     if options["push"]:
         _push(request.names)
@@ -147,18 +149,17 @@ def _push(names: Sequence[str]) -> None:
 # ---- from options to a request
 
 
-def _request(place: str | None, options: dict[str, Any]) -> Request:
+def _request(source: Source, options: dict[str, Any]) -> Request:
     from rcrun.engine.build.request import Request
     from rcrun.engine.options import pairs
 
-    folder, text, shown = _context_and_file(place, options["file"])
     environ = context.environ()
     run_options = {key: options[key] for key in ("add_host", "shm_size", "ulimit") if options[key]}
     return Request(
-        text=text,
-        context_dir=folder,
-        ignore=_ignored(folder, options["file"]),
-        file=shown,
+        text=source.text,
+        context_dir=source.folder,
+        ignore=_ignored(source.folder, options["file"]),
+        file=source.shown,
         target=options["target"] or "",
         arguments=_arguments(options["build_arg"], environ),
         contexts=pairs(options["build_context"], "--build-context", bare=False),
@@ -192,43 +193,46 @@ def _epoch(text: str | None) -> int | None:
     return int(text)
 
 
-def _context_and_file(place: str | None, file: str | None) -> tuple[str, str, str]:
+class Source:
     """The context's directory, the Containerfile's text, and what it is called in errors."""
+
+    def __init__(self, folder: str, text: str, shown: str) -> None:
+        self.folder = folder
+        self.text = text
+        self.shown = shown
+
+
+def _source(place: str | None, file: str | None, stack: ExitStack) -> Source:
+    """`stack` keeps what had to be brought."""
+    from rcrun.engine.build.contexts import Fetched, is_git, is_remote
+
     if place is None and file is None:
         raise InvalidInput("no context is given", "rcrun build [OPTIONS] DIR")
-    if place == "-":
-        return _from_stdin(file)
-    folder = os.path.abspath(place or ".")
-    if "://" in (place or "") or (place or "").startswith("git@"):
-        raise InvalidInput(
-            f'cannot build from "{place}" yet', "clone or unpack it, and name the directory"
-        )
-    if not os.path.isdir(folder):
-        raise NotFound(f'no such directory: "{place}"')
+    place = place or "."
+    if place != "-" and not is_remote(place):
+        if not os.path.isdir(place):
+            raise NotFound(f'no such directory: "{place}"')
+        return _in_folder(os.path.abspath(place), file, place)
+    if place == "-" and file == "-":
+        raise InvalidInput("standard input cannot be both the context and the Containerfile")
+    fetched = stack.enter_context(Fetched(context.engine()))
+    if place != "-" and is_git(place):
+        return _in_folder(fetched.repository(place), file, place)
+    text = fetched.from_stream(0) if place == "-" else fetched.from_address(place)
+    return Source(fetched.path, text, place) if text else _in_folder(fetched.path, file, place)
+
+
+def _in_folder(folder: str, file: str | None, place: str) -> Source:
+    from rcrun.engine.build.contexts import NAMES
+
     if file == "-":
-        return folder, sys.stdin.read(), "-"
-    candidates = [file] if file else [f"{folder}/{name}" for name in NAMES]
-    if file and not os.path.exists(file) and os.path.exists(os.path.join(folder, file)):
-        candidates = [os.path.join(folder, file)]
+        return Source(folder, sys.stdin.read(), "-")
+    candidates = [file, f"{folder}/{file}"] if file else [f"{folder}/{name}" for name in NAMES]
     for path in candidates:
         if os.path.isfile(path):
-            return folder, _read(path), file or os.path.basename(path)
+            return Source(folder, _read(path), file or os.path.basename(path))
     wanted = f'"{file}"' if file else " nor ".join(f'"{name}"' for name in NAMES)
     raise NotFound(f'there is no {wanted} in "{place}"', "name it: -f FILE")
-
-
-def _from_stdin(file: str | None) -> tuple[str, str, str]:
-    """The Containerfile itself, without a context."""
-    import tempfile
-
-    if file:
-        raise InvalidInput("a context from standard input takes no -f yet", "unpack it first")
-    data = sys.stdin.buffer.read()
-    if data[257:262] == b"ustar" or data[:2] == b"\x1f\x8b":
-        raise InvalidInput(
-            "a tar as context is not supported yet", "unpack it, and name the directory"
-        )
-    return tempfile.mkdtemp(prefix="rcrun-build-"), data.decode("utf-8", "replace"), "-"
 
 
 def _read(path: str) -> str:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from rcrun.engine.build.copying import Copy
     from rcrun.engine.build.graph import Needed
     from rcrun.engine.build.request import Progress
     from rcrun.engine.context import Context
@@ -81,6 +80,8 @@ class Builder:
         self.request = request
         self.progress = progress
         self.lease = lease
+        from contextlib import ExitStack
+
         self.file = parse(request.text)
         self.arguments = graph.global_arguments(
             self.file, request.arguments, predefined(request, context)
@@ -90,6 +91,7 @@ class Builder:
             time.time_ns() if request.epoch is None else request.epoch * 1_000_000_000
         )
         self.states: dict[int, Future[State]] = {}
+        self.brought = ExitStack()
         self.used_arguments: set[str] = set()
         self.steps = Steps(context, request, lease, progress, self, self._epoch(), self.created)
 
@@ -104,7 +106,7 @@ class Builder:
         from concurrent.futures import ThreadPoolExecutor
 
         count = max(1, len(os.sched_getaffinity(0)))
-        with ThreadPoolExecutor(max(count, len(self.needed))) as pool:
+        with self.brought, ThreadPoolExecutor(max(count, len(self.needed))) as pool:
             for each in self.needed:
                 self.states[each.stage.index] = pool.submit(self._stage, each)
             try:
@@ -254,13 +256,16 @@ class Builder:
         record = ["root-overlay", "", "", words, *lowers]
         return Tree(lowers[0], [["propagation", "rprivate"], record])
 
-    def fetched(self, instruction: Instruction, copy: Copy) -> Tree | None:
-        for source in copy.sources:
-            if source.startswith(("http://", "https://", "git@", "git://")):
-                raise instruction.fault(
-                    f'ADD cannot fetch "{source}" yet', "fetch it before, or with RUN"
-                )
-        return None
+    def fetched(self, url: str, instruction: Instruction, checksum: str) -> tuple[Tree, str]:
+        """What ADD takes from an address or a repository: where it is, and its name there."""
+        from rcrun.engine.build.contexts import Fetched, is_git
+
+        fetched = self.brought.enter_context(Fetched(self.context))
+        if not is_git(url):
+            return Tree(fetched.path), fetched.file(url, checksum)
+        if checksum:
+            raise instruction.fault("--checksum is for files, not for a repository")
+        return Tree(fetched.repository(url, keep_git=instruction.has("keep-git-dir"))), "."
 
     # ---- the image
 

@@ -57,6 +57,7 @@ class Copy:
         self.mode = _mode(instruction, expand.word(instruction.flag("chmod")))
         self.exclude = [expand.word(word) for word in instruction.flags.get("exclude") or []]
         self.parents = instruction.has("parents")
+        self.checksum = expand.word(instruction.flag("checksum"))
         self.files = [
             (each.name, expand.unescaped(each.content) if each.expands else each.content)
             for each in instruction.heredocs

@@ -20,7 +20,7 @@ from rcrun.storage import layered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Protocol
 
     from rcrun.engine.build.cache import Result
@@ -34,7 +34,12 @@ if TYPE_CHECKING:
         """Finds what `--from` and `from=` name; an empty name is the build's own context."""
 
         def tree(self, name: str, instruction: Instruction) -> Tree: ...
-        def fetched(self, instruction: Instruction, copy: Copy) -> Tree | None: ...
+        def fetched(
+            self, url: str, instruction: Instruction, checksum: str
+        ) -> tuple[Tree, str]: ...
+
+
+MODE_OF_FETCHED = 0o600  # as docker gives to what comes from an address
 
 
 class Steps:
@@ -210,9 +215,9 @@ class Steps:
         archives: list[bool] = []
         tree = self.sources.tree(instruction.flag("from"), instruction)
         if instruction.name == "ADD":
-            fetched = self.sources.fetched(instruction, copy)
-            if fetched is not None:
-                tree = fetched
+            for stream in self._remote_streams(copy, instruction, owner):
+                streams.append(stream)
+                archives.append(False)
             for stream in archive_streams(self.context, copy, tree):
                 streams.append(stream)
                 archives.append(True)
@@ -224,6 +229,22 @@ class Steps:
             streams.append(Stream(self.context, "texts", copy.texts_job(owner), here))
             archives.append(False)
         return streams, archives
+
+    def _remote_streams(
+        self, copy: Copy, instruction: Instruction, owner: tuple[int, int] | None
+    ) -> Iterator[Stream]:
+        """Addresses and repositories; they leave the copy's list."""
+        from rcrun.engine.build.contexts import is_git, is_remote
+
+        for url in list(copy.sources):
+            if not is_remote(url):
+                continue
+            copy.sources.remove(url)
+            tree, name = self.sources.fetched(url, instruction, copy.checksum)
+            job = {**copy.job(tree, owner), "sources": [name]}
+            if copy.mode is None and not is_git(url):
+                job["mode"] = MODE_OF_FETCHED
+            yield Stream(self.context, "gather", job, tree)
 
     # ---- WORKDIR
 
