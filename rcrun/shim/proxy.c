@@ -254,10 +254,8 @@ static int connect_from(int type, const union proxy_address *target,
 
 	if (fd < 0)
 		return -1;
-	if (type == SOCK_STREAM) {
-		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	if (type == SOCK_STREAM)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	}
 	if (client && take_source(fd, client) < 0)
 		return -1;
 	if (connect(fd, &target->any, proxy_length(target)) < 0 && errno != EINPROGRESS)

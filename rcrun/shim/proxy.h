@@ -20,13 +20,15 @@ struct proxy_listener {
 	union proxy_address target;
 };
 
-/* What goes from one side to the other: read into a pipe, which only what is not taken at once needs to keep. */
+/* What goes from one side to the other. Nothing is read before all that was read is given. */
 struct proxy_flow {
 	int pipe[2];
-	size_t held;   /* in the pipe */
-	bool readable; /* the side that it comes from, as far as we know */
-	bool writable; /* the side that it goes to */
-	bool ended, shut;
+	unsigned char *rest; /* or this holds it */
+	size_t held, rest_at;
+	bool readable;  /* the side that it comes from, as far as we know */
+	bool finishing; /* which has said that this is all, or is broken */
+	bool writable;  /* the side that it goes to */
+	bool bulk, ended, shut;
 };
 
 struct proxy_connection {
@@ -72,6 +74,7 @@ struct proxy {
 	uint32_t session_count;
 	uint64_t swept; /* seconds */
 	unsigned char *datagram;
+	unsigned char buffer[64 * 1024];
 };
 
 uint64_t proxy_clock(void); /* ms */

@@ -1,5 +1,5 @@
 /*
- * Connections: data goes from socket to pipe to socket by splice(2) and is never seen here.
+ * Connections: what is more than a little goes from socket to pipe to socket by splice(2) and is never seen here.
  *
  * Edge-triggered: both sockets are watched once, and what is known of them is kept. Pipes are borrowed: a direction has
  * one only while the other side does not take what was read, so a thousand quiet connections need two thousand
@@ -12,7 +12,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 
-enum { PIPE_SIZE = 256 * 1024, ROUNDS = 32, ACCEPTS = 64 };
+enum { PIPE_SIZE = 1024 * 1024, BULK_LEAST = 16 * 1024, ROUNDS = 32, ACCEPTS = 64 };
 
 static struct proxy_connection *at(const struct proxy *proxy, uint32_t index)
 {
@@ -102,6 +102,7 @@ static void drop(struct proxy *proxy, uint32_t index, bool broken)
 		if (broken)
 			reset(connection->fds[i]);
 		close_cleaner(&connection->fds[i]);
+		free_cleaner(&connection->flows[i].rest);
 		return_pipe(proxy, &connection->flows[i]);
 		connection->fds[i] = -1;
 	}
@@ -116,36 +117,116 @@ static void drop(struct proxy *proxy, uint32_t index, bool broken)
 
 /* --- data ------------------------------------------------------------------------------------------------ */
 
-static void take_in(struct proxy *proxy, struct proxy_connection *connection, int side)
+/* A call on a socket or a pipe failed: whether there is only nothing to do at the moment. */
+static bool is_blocked(struct proxy_connection *connection)
 {
-	struct proxy_flow *flow = &connection->flows[side];
-
-	if (borrow_pipe(proxy, flow) < 0)
-		return;
-	ssize_t got = splice(connection->fds[side], NULL, flow->pipe[1], NULL, PIPE_SIZE,
-			     SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-	if (got > 0)
-		flow->held += (size_t)got;
-	else if (got == 0)
-		flow->ended = true;
-	else if (errno == EAGAIN)
-		flow->readable = false;
-	else if (errno != EINTR)
+	if (errno != EAGAIN && errno != EINTR)
 		connection->broken = true;
+	return errno == EAGAIN;
 }
 
-static void give_out(struct proxy_connection *connection, int side)
+/* What the other side did not take of a little that was read. */
+static void keep(struct proxy_connection *connection, struct proxy_flow *flow,
+		 const unsigned char *data, size_t length)
+{
+	flow->rest = malloc(length);
+	if (!flow->rest) {
+		connection->broken = true;
+		return;
+	}
+	memcpy(flow->rest, data, length);
+	flow->rest_at = 0;
+	flow->held = length;
+}
+
+/*
+ * A little: read and write cost less than two splices, and when less was there than there is room for, the next byte
+ * comes with a new event. When the room is filled, more comes, and is spliced.
+ */
+static void pass_little(struct proxy *proxy, struct proxy_connection *connection, int side)
 {
 	struct proxy_flow *flow = &connection->flows[side];
-	ssize_t given = splice(flow->pipe[0], NULL, connection->fds[1 - side], NULL, flow->held,
-			       SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	ssize_t got = recv(connection->fds[side], proxy->buffer, sizeof(proxy->buffer), 0);
 
-	if (given > 0)
-		flow->held -= (size_t)given;
-	else if (given < 0 && errno == EAGAIN)
+	if (got < 0) {
+		flow->readable = !is_blocked(connection);
+		return;
+	}
+	flow->ended = got == 0;
+	flow->bulk = got == (ssize_t)sizeof(proxy->buffer);
+	if (!flow->bulk && !flow->finishing)
+		flow->readable = false;
+	if (got == 0)
+		return;
+	ssize_t given = send(connection->fds[1 - side], proxy->buffer, (size_t)got, MSG_NOSIGNAL);
+	if (given < 0 && is_blocked(connection))
 		flow->writable = false;
-	else if (given == 0 || errno != EINTR)
-		connection->broken = true;
+	given = given < 0 ? 0 : given;
+	if (given < got)
+		keep(connection, flow, proxy->buffer + given, (size_t)(got - given));
+}
+
+static void take_much(struct proxy *proxy, struct proxy_connection *connection, int side)
+{
+	struct proxy_flow *flow = &connection->flows[side];
+
+	if (borrow_pipe(proxy, flow) < 0) {
+		proxy->starved = true;
+		return;
+	}
+	ssize_t got = splice(connection->fds[side], NULL, flow->pipe[1], NULL, PIPE_SIZE,
+			     SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	if (got < 0) {
+		flow->readable = !is_blocked(connection);
+		return;
+	}
+	flow->held = (size_t)got;
+	flow->ended = got == 0;
+	flow->bulk = got >= BULK_LEAST;
+}
+
+static void give(struct proxy_connection *connection, int side)
+{
+	struct proxy_flow *flow = &connection->flows[side];
+	int to = connection->fds[1 - side];
+	ssize_t given = flow->rest
+				? send(to, flow->rest + flow->rest_at, flow->held, MSG_NOSIGNAL)
+				: splice(flow->pipe[0], NULL, to, NULL, flow->held,
+					 SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+	if (given < 0) {
+		flow->writable = !is_blocked(connection);
+		return;
+	}
+	flow->held -= (size_t)given;
+	flow->rest_at += (size_t)given;
+	if (flow->held == 0)
+		free_cleaner(&flow->rest), flow->rest = NULL;
+}
+
+/* One turn; false when there is nothing more to be done for now. */
+static bool turn(struct proxy *proxy, struct proxy_connection *connection, int side)
+{
+	struct proxy_flow *flow = &connection->flows[side];
+
+	if (flow->shut || connection->broken || proxy->starved)
+		return false;
+	if (flow->ended && !flow->held) {
+		/* the last one is told by close(2) */
+		if (!connection->flows[1 - side].shut)
+			(void)shutdown(connection->fds[1 - side], SHUT_WR);
+		flow->shut = true;
+		return false;
+	}
+	if (!flow->writable || (!flow->held && !flow->readable))
+		return false;
+	if (flow->held)
+		give(connection, side);
+	else if (flow->bulk)
+		take_much(proxy, connection, side);
+	else
+		pass_little(proxy, connection, side);
+	return true;
 }
 
 /* Whether there is more to do than its share of rounds. */
@@ -154,25 +235,11 @@ static bool pump(struct proxy *proxy, struct proxy_connection *connection, int s
 	struct proxy_flow *flow = &connection->flows[side];
 	int round = 0;
 
-	for (; round < ROUNDS && !flow->shut && !connection->broken; round++) {
-		if (flow->held) {
-			if (!flow->writable)
-				break;
-			give_out(connection, side);
-		} else if (flow->ended) {
-			(void)shutdown(connection->fds[1 - side], SHUT_WR);
-			flow->shut = true;
-		} else if (flow->readable) {
-			take_in(proxy, connection, side);
-			if (flow->pipe[0] < 0)
-				return proxy->starved = true;
-		} else {
-			break;
-		}
-	}
+	while (round < ROUNDS && turn(proxy, connection, side))
+		round++;
 	if (flow->held == 0)
 		return_pipe(proxy, flow);
-	return round == ROUNDS;
+	return round == ROUNDS || proxy->starved;
 }
 
 static void enqueue(struct proxy *proxy, uint32_t index)
@@ -190,10 +257,11 @@ static void enqueue(struct proxy *proxy, uint32_t index)
 	proxy->queue_end = index;
 }
 
-static void move_data(struct proxy *proxy, uint32_t index)
+/* From this side first: what a peer said before it broke the connection is passed on, too. */
+static void move_data(struct proxy *proxy, uint32_t index, int side)
 {
 	struct proxy_connection *connection = at(proxy, index);
-	bool there = pump(proxy, connection, 0), back = pump(proxy, connection, 1);
+	bool there = pump(proxy, connection, side), back = pump(proxy, connection, 1 - side);
 
 	if (connection->broken)
 		drop(proxy, index, true);
@@ -214,7 +282,7 @@ void proxy_go_on(struct proxy *proxy)
 		next = index == last ? PROXY_NONE : connection->next;
 		connection->queued = false;
 		if (connection->fds[0] >= 0) {
-			move_data(proxy, index);
+			move_data(proxy, index, 0);
 			continue;
 		}
 		connection->next = proxy->free;
@@ -245,6 +313,8 @@ void proxy_on_side(struct proxy *proxy, uint32_t index, uint32_t generation, int
 		return;
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		connection->flows[side].readable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		connection->flows[side].finishing = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		connection->flows[1 - side].writable = true;
 	if (connection->connecting) {
@@ -260,11 +330,11 @@ void proxy_on_side(struct proxy *proxy, uint32_t index, uint32_t generation, int
 		if (connection->connecting)
 			return;
 	}
-	if (events & EPOLLERR && !connection->flows[side].readable) {
+	/* the client broke it, and the container is not even taking what came before */
+	if (side == 0 && events & EPOLLERR && connection->flows[0].held)
 		drop(proxy, index, true);
-		return;
-	}
-	move_data(proxy, index);
+	else
+		move_data(proxy, index, side);
 }
 
 static void open_connection(struct proxy *proxy, struct proxy_listener *listener, int *client,
