@@ -71,13 +71,13 @@ static bool is_port(const char *text)
 	return digits > 0 && digits < 6 && !text[digits] && number(text) < 65536;
 }
 
-static int refuse(const char *what, const char *address, int port, bool tcp)
+static _Noreturn void refuse(const char *address, int port, bool tcp)
 {
 	bool six = strchr(address, ':');
 
-	dprintf(2, "cannot %s %s%s%s:%d/%s: %s\n", what, six ? "[" : "", address, six ? "]" : "",
+	dprintf(2, "cannot listen on %s%s%s:%d/%s: %s\n", six ? "[" : "", address, six ? "]" : "",
 		port, tcp ? "tcp" : "udp", strerror(errno));
-	return -1;
+	_exit(1);
 }
 
 static int listen_at(const union proxy_address *address, bool tcp)
@@ -133,7 +133,7 @@ static int add_listeners(struct proxy *proxy, char *word)
 		target.four.sin_port = htons((uint16_t)inside);
 		int fd = listen_at(&address, tcp);
 		if (fd < 0)
-			_exit(refuse("listen on", parts[1], port, tcp) ? 1 : 0);
+			refuse(parts[1], port, tcp);
 		proxy->listeners[proxy->listener_count++] =
 			(struct proxy_listener){.fd = fd, .tcp = tcp, .target = target};
 	}
@@ -196,15 +196,17 @@ static int join(char *word)
 	return setns(net, CLONE_NEWNET);
 }
 
-/* To be forbidden what others are: no set-user-id program, no capability but those that the client's address needs. */
-static int drop_privileges(bool kept_source)
+/* No set-user-id program, no capability but those that the client's address needs: for it, its port, and the mark. */
+static int drop_privileges(const struct proxy *proxy)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {{0}};
 
-	if (kept_source)
-		data[0].effective = data[0].permitted =
-			1U << CAP_NET_RAW | 1U << CAP_NET_BIND_SERVICE;
+	if (proxy->kept)
+		data[0].permitted = 1U << CAP_NET_RAW | 1U << CAP_NET_BIND_SERVICE;
+	if (proxy->kept && proxy->marked)
+		data[0].permitted |= 1U << CAP_NET_ADMIN;
+	data[0].effective = data[0].permitted;
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	for (int number_ = 0; number_ < 64; number_++)
 		(void)prctl(PR_CAPBSET_DROP, number_, 0, 0, 0);
@@ -245,10 +247,10 @@ static int take_source(int fd, const union proxy_address *client)
 	return bind(fd, &source.any, proxy_length(&source));
 }
 
-static int connect_from(int type, const union proxy_address *target,
+static int connect_from(const struct proxy *proxy, int type, const union proxy_address *target,
 			const union proxy_address *client)
 {
-	const int on = 1;
+	const int on = 1, mark = PROXY_MARK;
 	autoclose int fd =
 		socket(target->any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -258,6 +260,9 @@ static int connect_from(int type, const union proxy_address *target,
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (client && take_source(fd, client) < 0)
 		return -1;
+	if (client && proxy->marked &&
+	    setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+		return -1;
 	if (connect(fd, &target->any, proxy_length(target)) < 0 && errno != EINPROGRESS)
 		return -1;
 	return steal_fd(&fd);
@@ -266,14 +271,19 @@ static int connect_from(int type, const union proxy_address *target,
 int proxy_connect(const struct proxy *proxy, int type, const union proxy_address *target,
 		  const union proxy_address *client)
 {
-	bool keep = proxy->kept_source && can_keep(client, target);
-	int fd = connect_from(type, target, keep ? client : NULL);
+	const union proxy_address *other = &proxy->stand_in[target->any.sa_family == AF_INET6];
 
-	/* EADDRNOTAVAIL: the port was free, but not for a connection to there */
-	if (fd < 0 && keep && errno == EADDRNOTAVAIL) {
+	/* a server's datagrams carry no mark */
+	if (!proxy->kept || (proxy->marked && type == SOCK_DGRAM))
+		client = NULL;
+	else if (!can_keep(client, target))
+		client = other->any.sa_family ? other : NULL;
+	int fd = connect_from(proxy, type, target, client);
+	/* the port was free, but not for a connection to there */
+	if (fd < 0 && client && errno == EADDRNOTAVAIL) {
 		union proxy_address any_port = *client;
 		any_port.four.sin_port = 0;
-		fd = connect_from(type, target, &any_port);
+		fd = connect_from(proxy, type, target, &any_port);
 	}
 	return fd;
 }
@@ -365,6 +375,25 @@ static int watch_listeners(struct proxy *proxy)
 	return 0;
 }
 
+/* own, kept or marked, and addresses that stand for clients without one: marked/10.89.0.1/fd00::1 */
+static bool read_source(struct proxy *proxy, char *word)
+{
+	char *address = strchr(word, '/'), *next;
+
+	if (address)
+		*address++ = '\0';
+	for (; address; address = next) {
+		next = strchr(address, '/');
+		if (next)
+			*next++ = '\0';
+		if (!read_address(address, "0", &proxy->stand_in[strchr(address, ':') != NULL]))
+			return false;
+	}
+	proxy->marked = strcmp(word, "marked") == 0;
+	proxy->kept = proxy->marked || strcmp(word, "kept") == 0;
+	return proxy->kept || strcmp(word, "own") == 0;
+}
+
 /* The parent's death is to be ours; entering a user namespace may have made the kernel forget it. */
 static int enter(struct proxy *proxy, char *room)
 {
@@ -372,7 +401,12 @@ static int enter(struct proxy *proxy, char *room)
 	pid_t parent = getppid();
 
 	(void)prctl(PR_GET_PDEATHSIG, &signal_, 0, 0, 0);
-	if (join(room) < 0 || drop_privileges(proxy->kept_source) < 0)
+	if (join(room) < 0)
+		return -1;
+	/* ports are worth more than the addresses of their clients */
+	if (proxy->marked && proxy_route_marks() < 0)
+		proxy->kept = false;
+	if (drop_privileges(proxy) < 0)
 		return -1;
 	(void)prctl(PR_SET_PDEATHSIG, signal_, 0, 0, 0);
 	if (signal_ && getppid() != parent)
@@ -383,17 +417,16 @@ static int enter(struct proxy *proxy, char *room)
 int proxy_main(int argc, char **argv)
 {
 	static struct proxy proxy = {.free = PROXY_NONE, .queue = PROXY_NONE};
-	bool kept = argc > 3 && strcmp(argv[2], "kept") == 0;
 
-	if (argc < 4 || (!kept && strcmp(argv[2], "own") != 0)) {
-		dprintf(2, "rcrun-shim proxy READY_FD PID[:START] kept|own LISTENER…\n");
+	if (argc < 4 || !read_source(&proxy, argv[2])) {
+		dprintf(2, "rcrun-shim proxy READY_FD PID[:START] own|kept|marked[/ADDRESS…] LISTENER…\n");
 		return 125;
 	}
 	int ready = (int)number(argv[0]);
-	proxy.kept_source = kept;
-	proxy.listeners = calloc(count_ports(argv + 3), sizeof(*proxy.listeners));
+	uint32_t count = (uint32_t)count_ports(argv + 3);
+	proxy.listeners = calloc(count, sizeof(*proxy.listeners));
 	proxy.epoll = epoll_create1(EPOLL_CLOEXEC);
-	proxy.most = most_connections((uint32_t)count_ports(argv + 3));
+	proxy.most = most_connections(count);
 	(void)prctl(PR_SET_NAME, "rcrun:proxy");
 	(void)signal(SIGPIPE, SIG_IGN);
 	for (int i = 3; i < argc; i++)

@@ -54,10 +54,12 @@ enum proxy_source { PROXY_LISTENER, PROXY_CLIENT, PROXY_CONTAINER, PROXY_SESSION
 #define PROXY_CHUNK      64
 #define PROXY_NONE       UINT32_MAX
 #define PROXY_GENERATION 0xffffffU
+#define PROXY_MARK       0x7263
 
 struct proxy {
 	int epoll;
-	bool kept_source;
+	bool kept, marked; /* the client's address is; so are its packets (proxy_route.c) */
+	union proxy_address stand_in[2]; /* for a client without one: IPv4, IPv6; no family: none */
 	struct proxy_listener *listeners;
 	uint32_t listener_count;
 	bool paused;     /* no descriptors are left: nobody is let in for a moment */
@@ -90,6 +92,8 @@ void proxy_accept(struct proxy *proxy, struct proxy_listener *listener);
 void proxy_on_side(struct proxy *proxy, uint32_t index, uint32_t generation, int side,
 		   uint32_t events);
 void proxy_go_on(struct proxy *proxy); /* with those that had more than their turn's share */
+
+int proxy_route_marks(void);
 
 int proxy_listen_udp(int fd, int family); /* be told where datagrams were sent to */
 void proxy_on_datagrams(struct proxy *proxy, uint32_t listener);
