@@ -95,9 +95,9 @@ static int loopback_up(void)
 	return fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &request);
 }
 
-static int accept_marks(void)
+static int set(const char *path)
 {
-	autoclose int fd = open("/proc/sys/net/ipv4/tcp_fwmark_accept", O_WRONLY | O_CLOEXEC);
+	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	return fd < 0 || write(fd, "1", 1) != 1 ? -1 : 0;
 }
@@ -106,10 +106,13 @@ int proxy_route_marks(void)
 {
 	autoclose int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
-	if (netlink < 0 || loopback_up() < 0 || accept_marks() < 0 ||
+	/* the second is for the kernel's own answer where nobody listens */
+	if (netlink < 0 || loopback_up() < 0 || set("/proc/sys/net/ipv4/tcp_fwmark_accept") < 0 ||
+	    set("/proc/sys/net/ipv4/fwmark_reflect") < 0 ||
 	    add_rule(netlink, AF_INET) < 0 || add_route(netlink, AF_INET) < 0)
 		return -1;
 	/* a host may have no IPv6 */
+	(void)set("/proc/sys/net/ipv6/fwmark_reflect");
 	if (add_rule(netlink, AF_INET6) == 0)
 		(void)add_route(netlink, AF_INET6);
 	return 0;
