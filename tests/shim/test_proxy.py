@@ -182,7 +182,7 @@ def test_nobody_listens_inside(room, proxy):
     for _ in range(20):
         with pytest.raises(ConnectionResetError), connect("127.0.0.1", port) as client:
             client.recv(1)
-    wait_for(lambda: open_fds(process) == before)
+    wait_for(lambda: open_fds(process) <= before)
 
 
 def test_a_reset_is_passed_on(room, proxy):
@@ -253,11 +253,11 @@ def test_a_thousand_connections(room, proxy):
     for pair in pairs:
         for stream in pair:
             stream.close()
-    wait_for(lambda: open_fds(process) == before)
+    wait_for(lambda: open_fds(process) <= before)
     for _ in range(1000):
         with connect("127.0.0.1", port), server.accept()[0] as inside:
             inside.sendall(b"x")
-    wait_for(lambda: open_fds(process) == before)
+    wait_for(lambda: open_fds(process) <= before)
 
 
 @pytest.mark.parametrize(
