@@ -145,7 +145,7 @@ struct dns_pending {
 	bool used;
 	int fds[DNS_SERVERS]; /* one for each server asked */
 	unsigned tries, order[DNS_SERVERS];
-	uint16_t id, client_id; /* the client's as it came */
+	uint16_t id, client_id;  /* the client's as it came */
 	uint64_t started, again; /* ms */
 	struct dns_asker asker;
 	struct dns_servers servers;
@@ -162,8 +162,8 @@ struct dns_client {
 	struct dns_servers servers;
 	unsigned server, asked;
 	uint64_t deadline, touched;
-	size_t length, done;         /* of what is in the buffer */
-	size_t reply_left;           /* of upstream's message */
+	size_t length, done;        /* of what is in the buffer */
+	size_t reply_left;          /* of upstream's message */
 	unsigned char buffer[2048]; /* a query with its length, then pieces of the reply */
 };
 
@@ -174,10 +174,10 @@ struct dns {
 	int epoll, udp, listener;
 	bool only_ipv4;
 	unsigned turn, pending_count, client_count;
-	uint64_t now;                     /* ms */
-	uint64_t down[DNS_SERVERS];       /* until then this server is asked last */
-	struct dns_pending *pending;      /* DNS_PENDING */
-	struct dns_client *clients;       /* DNS_CLIENTS */
+	uint64_t now;                           /* ms */
+	uint64_t down[DNS_SERVERS];             /* until then this server is asked last */
+	struct dns_pending *pending;            /* DNS_PENDING */
+	struct dns_client *clients;             /* DNS_CLIENTS */
 	unsigned char message[DNS_LARGEST + 2]; /* whatever is read or made at the moment */
 };
 

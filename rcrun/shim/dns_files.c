@@ -208,8 +208,9 @@ static void note(struct dns_files *files, const struct inotify_event *event)
 {
 	bool everything = event->mask & IN_Q_OVERFLOW;
 
-	files->changed = files->changed || everything || (event->len && (
-		strcmp(event->name, "networks") == 0 || strcmp(event->name, "upstream") == 0));
+	files->changed = files->changed || everything ||
+			 (event->len && (strcmp(event->name, "networks") == 0 ||
+					 strcmp(event->name, "upstream") == 0));
 	for (unsigned i = 0; i < files->count; i++) {
 		struct dns_network *network = &files->networks[i];
 		/* gone, or what is there now is another one under its name */
@@ -228,8 +229,7 @@ void dns_files_refresh(struct dns_files *files)
 	ssize_t length;
 	bool there;
 
-	while (files->inotify >= 0 &&
-	       (length = read(files->inotify, buffer, sizeof(buffer))) > 0)
+	while (files->inotify >= 0 && (length = read(files->inotify, buffer, sizeof(buffer))) > 0)
 		for (char *at = buffer; at < buffer + length;) {
 			struct inotify_event *event = (void *)at;
 			note(files, event);

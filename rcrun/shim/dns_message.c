@@ -55,8 +55,7 @@ static size_t skip_name(const unsigned char *message, size_t length, size_t at)
 /* The OPT record, if there is one among those that follow the question. */
 static int read_options(const unsigned char *message, size_t length, struct dns_question *question)
 {
-	unsigned count =
-		dns_get16(message + 6) + dns_get16(message + 8) + dns_get16(message + 10);
+	unsigned count = dns_get16(message + 6) + dns_get16(message + 8) + dns_get16(message + 10);
 	size_t at = question->end;
 
 	for (; count; count--) {

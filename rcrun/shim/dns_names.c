@@ -95,8 +95,8 @@ static void read_line(struct dns_names *names, char *line)
 		if (also)
 			names->also[names->also_count++] = (struct dns_also){address, word};
 		else if (tidy(word))
-			names->entries[names->count++] =
-				(struct dns_entry){word, address, DNS_NONE, DNS_NONE};
+			names->entries[names->count++] = (struct dns_entry){word, address, DNS_NONE,
+									    DNS_NONE};
 	}
 }
 
@@ -107,8 +107,8 @@ static void link_up(struct dns_names *names)
 	memset(names->by_address, 0xff, (names->mask + 1) * sizeof(uint32_t));
 	for (uint32_t i = names->count; i-- > 0;) {
 		struct dns_entry *entry = &names->entries[i];
-		uint32_t *name = &names->by_name[hash(entry->name, strlen(entry->name)) &
-						 names->mask];
+		uint32_t *name =
+			&names->by_name[hash(entry->name, strlen(entry->name)) & names->mask];
 		uint32_t *address = &names->by_address[hash(&entry->address, 16) & names->mask];
 		entry->next_name = *name;
 		entry->next_address = *address;

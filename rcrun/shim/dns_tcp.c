@@ -47,8 +47,7 @@ static void send_failure(struct dns *dns, struct dns_client *client, int rcode)
 	struct dns_question question;
 
 	(void)dns_read(client->buffer + 2, client->length - 2, &question);
-	send_own(dns, client,
-		 dns_failure(client->buffer + 2, &question, rcode, dns->message + 2));
+	send_own(dns, client, dns_failure(client->buffer + 2, &question, rcode, dns->message + 2));
 }
 
 /* --- upstream -------------------------------------------------------------------------------------------- */
@@ -192,8 +191,8 @@ static void answer(struct dns *dns, struct dns_client *client)
 	struct dns_question question;
 
 	dns_files_refresh(&dns->files);
-	struct dns_network *network =
-		dns_network_at(&dns->files, client->asker.ifindex, &client->asker.local);
+	struct dns_network *network = dns_network_at(&dns->files, client->asker.ifindex,
+						     &client->asker.local);
 	int rcode = dns_read(query, client->length - 2, &question);
 	if (rcode < 0 || !network) {
 		hang_up(dns, client);

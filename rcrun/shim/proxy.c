@@ -134,8 +134,8 @@ static int add_listeners(struct proxy *proxy, char *word)
 		int fd = listen_at(&address, tcp);
 		if (fd < 0)
 			refuse(parts[1], port, tcp);
-		proxy->listeners[proxy->listener_count++] =
-			(struct proxy_listener){.fd = fd, .tcp = tcp, .target = target};
+		proxy->listeners[proxy->listener_count++] = (struct proxy_listener){
+			.fd = fd, .tcp = tcp, .target = target};
 	}
 	return 0;
 }
@@ -251,8 +251,7 @@ static int connect_from(const struct proxy *proxy, int type, const union proxy_a
 			const union proxy_address *client)
 {
 	const int on = 1, mark = PROXY_MARK;
-	autoclose int fd =
-		socket(target->any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	autoclose int fd = socket(target->any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -1;
@@ -260,8 +259,7 @@ static int connect_from(const struct proxy *proxy, int type, const union proxy_a
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (client && take_source(fd, client) < 0)
 		return -1;
-	if (client && proxy->marked &&
-	    setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+	if (client && proxy->marked && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
 		return -1;
 	if (connect(fd, &target->any, proxy_length(target)) < 0 && errno != EINPROGRESS)
 		return -1;
@@ -320,8 +318,8 @@ static void on_event(struct proxy *proxy, const struct epoll_event *event)
 		break;
 	case PROXY_CLIENT:
 	case PROXY_CONTAINER:
-		proxy_on_side(proxy, index, generation,
-			      event->data.u64 >> 56 == PROXY_CONTAINER, event->events);
+		proxy_on_side(proxy, index, generation, event->data.u64 >> 56 == PROXY_CONTAINER,
+			      event->events);
 		break;
 	case PROXY_SESSION:
 		proxy_on_session(proxy, index, generation);
@@ -363,7 +361,8 @@ static uint32_t most_connections(uint32_t listeners)
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 		(void)getrlimit(RLIMIT_NOFILE, &files);
 	}
-	rlim_t left = files.rlim_cur < RESERVE + listeners ? 0 : files.rlim_cur - RESERVE - listeners;
+	rlim_t left = files.rlim_cur < RESERVE + listeners ? 0
+							   : files.rlim_cur - RESERVE - listeners;
 	return left > 65536 * 3 ? 65536 : left / 3 < 8 ? 8 : (uint32_t)(left / 3);
 }
 
@@ -419,7 +418,8 @@ int proxy_main(int argc, char **argv)
 	static struct proxy proxy = {.free = PROXY_NONE, .queue = PROXY_NONE};
 
 	if (argc < 4 || !read_source(&proxy, argv[2])) {
-		dprintf(2, "rcrun-shim proxy READY_FD PID[:START] own|kept|marked[/ADDRESS…] LISTENER…\n");
+		dprintf(2, "rcrun-shim proxy READY_FD PID[:START] own|kept|marked[/ADDRESS…] "
+			   "LISTENER…\n");
 		return 125;
 	}
 	int ready = (int)number(argv[0]);

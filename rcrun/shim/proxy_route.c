@@ -29,7 +29,8 @@ struct request {
 
 static void add_attribute(struct request *request, unsigned short type, uint32_t value)
 {
-	struct rtattr *attribute = (void *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+	struct rtattr *attribute = (void *)((char *)request +
+					    NLMSG_ALIGN(request->header.nlmsg_len));
 
 	attribute->rta_type = type;
 	attribute->rta_len = RTA_LENGTH(sizeof(value));
@@ -108,8 +109,8 @@ int proxy_route_marks(void)
 
 	/* the second is for the kernel's own answer where nobody listens */
 	if (netlink < 0 || loopback_up() < 0 || set("/proc/sys/net/ipv4/tcp_fwmark_accept") < 0 ||
-	    set("/proc/sys/net/ipv4/fwmark_reflect") < 0 ||
-	    add_rule(netlink, AF_INET) < 0 || add_route(netlink, AF_INET) < 0)
+	    set("/proc/sys/net/ipv4/fwmark_reflect") < 0 || add_rule(netlink, AF_INET) < 0 ||
+	    add_route(netlink, AF_INET) < 0)
 		return -1;
 	/* a host may have no IPv6 */
 	(void)set("/proc/sys/net/ipv6/fwmark_reflect");

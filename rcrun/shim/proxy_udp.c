@@ -18,9 +18,8 @@ int proxy_listen_udp(int fd, int family)
 {
 	const int on = 1;
 
-	return family == AF_INET
-		       ? setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on))
-		       : setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+	return family == AF_INET ? setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on))
+				 : setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
 }
 
 static int make_table(struct proxy *proxy)
@@ -167,8 +166,7 @@ void proxy_on_datagrams(struct proxy *proxy, uint32_t listener)
 		return;
 	for (int i = 0; i < BURST; i++) {
 		union control control;
-		struct proxy_session wanted = {.listener = listener,
-					       .used = proxy_clock() / 1000};
+		struct proxy_session wanted = {.listener = listener, .used = proxy_clock() / 1000};
 		struct iovec data = {proxy->datagram, PROXY_DATAGRAM};
 		struct msghdr header = {.msg_name = &wanted.client,
 					.msg_namelen = sizeof(wanted.client),
@@ -176,8 +174,7 @@ void proxy_on_datagrams(struct proxy *proxy, uint32_t listener)
 					.msg_iovlen = 1,
 					.msg_control = control.room,
 					.msg_controllen = sizeof(control.room)};
-		ssize_t length =
-			recvmsg(proxy->listeners[listener].fd, &header, MSG_DONTWAIT);
+		ssize_t length = recvmsg(proxy->listeners[listener].fd, &header, MSG_DONTWAIT);
 		if (length < 0)
 			return;
 		read_control(&header, &wanted);

@@ -13,8 +13,9 @@
 
 enum { LARGEST = 2048, GUARD = 0xa5 };
 
-static const char *const names_text = "10.89.0.5 web Web.Example a\n10.89.0.6 web\nfd00::9 web six\n"
-				      "# nothing\n10.89.0.7\t_x._tcp.y\nalso 10.89.0.5 two\n";
+static const char *const names_text =
+	"10.89.0.5 web Web.Example a\n10.89.0.6 web\nfd00::9 web six\n"
+	"# nothing\n10.89.0.7\t_x._tcp.y\nalso 10.89.0.5 two\n";
 static struct dns_names known;
 
 static void promise(bool holds, const char *what)
@@ -127,9 +128,16 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 static size_t whole_query(unsigned char *data)
 {
 	static const char *const asked[] = {
-		"\3web\0\0\1\0\1",	      "\3WEB\7example\0\0\34\0\1",
-		"\3six\0\0\377\0\1",	      "\3mmm\0\0\1\0\1",
-		"\1a\0\0\17\0\1",	      "\1""5\1""0\2""89\2""10\7in-addr\4arpa\0\0\14\0\1",
+		"\3web\0\0\1\0\1",
+		"\3WEB\7example\0\0\34\0\1",
+		"\3six\0\0\377\0\1",
+		"\3mmm\0\0\1\0\1",
+		"\1a\0\0\17\0\1",
+		"\1"
+		"5\1"
+		"0\2"
+		"89\2"
+		"10\7in-addr\4arpa\0\0\14\0\1",
 	};
 	static const size_t lengths[] = {9, 17, 9, 9, 7, 28};
 	static const unsigned char options[] = {0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 0};
@@ -162,7 +170,8 @@ int main(int argc, char **argv)
 			if (rand() % 4 == 0) {
 				length = (size_t)rand() % 200 + 2;
 				for (size_t at = 0; at < length; at++)
-					data[at] = (unsigned char)"a.B 10:\n\t#\0also9"[rand() % 16];
+					data[at] =
+						(unsigned char)"a.B 10:\n\t#\0also9"[rand() % 16];
 				data[0] = (unsigned char)(rand() % 4);
 			}
 			for (int changes = rand() % 4; changes; changes--)

@@ -39,7 +39,9 @@ class Answer:
     def __init__(self, message: bytes, query: bytes) -> None:
         number, flags, questions, count, authority, extra = struct.unpack("!6H", message[:12])
         assert number == int.from_bytes(query[:2], "big")
-        assert flags & 0x8000 and questions == 1 and not authority
+        assert flags & 0x8000
+        assert questions == 1
+        assert not authority
         self.message = message
         self.rcode = flags & 0xF
         self.truncated = bool(flags & 0x0200)

@@ -70,6 +70,7 @@ class Room:
         return process.pid
 
     def start(self, *words: str | os.PathLike[str], **options: object) -> subprocess.Popen[bytes]:
+        process: subprocess.Popen[bytes]
         process = self.account.popen(*words, env={"PATH": SYSTEM_PATH}, **options)
         self.started.append(process)
         return process

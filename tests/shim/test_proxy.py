@@ -149,7 +149,10 @@ def test_own_addresses(room, proxy):
 def test_from_the_room(room, proxy):
     """SOURCE `kept`: the room's routes and firewall send answers to the client's address to the proxy; UDP, too."""
     net = f"--net=/proc/{room.pid}/ns/net"
-    for words in ("rule add fwmark 0x7263 lookup 29283", "route add local default dev lo table 29283"):
+    for words in (
+        "rule add fwmark 0x7263 lookup 29283",
+        "route add local default dev lo table 29283",
+    ):
         room.ip(room.pid, words)
     subprocess.run(["nsenter", net, "nft", "-f", "-"], input=KEPT_RULES, text=True, check=True)
     server = room.socket(room.container, TCP, CONTAINER, 80)
