@@ -85,6 +85,8 @@ int proxy_watch(struct proxy *proxy, int fd, uint32_t events, enum proxy_source 
 /* A socket in the room, connected to the target or about to be, from the client's address if that can be. */
 int proxy_connect(const struct proxy *proxy, int type, const union proxy_address *target,
 		  const union proxy_address *client);
+bool proxy_is_loopback(const union proxy_address *address);
+void proxy_stay_near(int fd);
 socklen_t proxy_length(const union proxy_address *address);
 void proxy_pause(struct proxy *proxy, bool pause);
 

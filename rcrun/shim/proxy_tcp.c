@@ -354,6 +354,8 @@ static void open_connection(struct proxy *proxy, struct proxy_listener *listener
 		reset(*client);
 		return;
 	}
+	if (proxy_is_loopback(peer))
+		proxy_stay_near(*client);
 	struct proxy_connection *connection = at(proxy, index);
 	*connection = (struct proxy_connection){.fds = {steal_fd(client), steal_fd(&container)},
 						.connecting = true,
