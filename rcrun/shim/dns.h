@@ -110,8 +110,9 @@ struct dns_servers {
 struct dns_network {
 	char name[256], bridge[16];
 	struct in6_addr addresses[8];
-	unsigned address_count;
-	int watch; /* of its directory; -1: none, so its files are read each time */
+	unsigned address_count,
+		ifindex; /* of the bridge, once it was seen; no other will have it */
+	int watch;       /* of its directory; -1: none, so its files are read each time */
 	bool changed, own_servers;
 	struct dns_names names;
 	struct dns_servers servers; /* instead of everybody's */

@@ -248,23 +248,34 @@ static void freshen(struct dns_files *files, struct dns_network *network)
 		read_network(files, network);
 }
 
-struct dns_network *dns_network_at(struct dns_files *files, unsigned ifindex,
-				   const struct in6_addr *local)
+/* By the bridge's number; by its name where that is not known yet, or of a bridge that was made anew. */
+static struct dns_network *by_interface(struct dns_files *files, unsigned ifindex)
 {
 	char bridge[IF_NAMESIZE];
 
+	for (unsigned i = 0; i < files->count; i++)
+		if (files->networks[i].ifindex == ifindex)
+			return &files->networks[i];
 	if (!if_indextoname(ifindex, bridge))
 		return NULL;
-	for (unsigned i = 0; i < files->count; i++) {
-		struct dns_network *network = &files->networks[i];
-		if (strcmp(network->bridge, bridge) != 0)
-			continue;
-		for (unsigned a = 0; a < network->address_count; a++)
-			if (memcmp(&network->addresses[a], local, sizeof(*local)) == 0) {
-				freshen(files, network);
-				return network;
-			}
-	}
+	for (unsigned i = 0; i < files->count; i++)
+		if (strcmp(files->networks[i].bridge, bridge) == 0) {
+			files->networks[i].ifindex = ifindex;
+			return &files->networks[i];
+		}
+	return NULL;
+}
+
+struct dns_network *dns_network_at(struct dns_files *files, unsigned ifindex,
+				   const struct in6_addr *local)
+{
+	struct dns_network *network = ifindex ? by_interface(files, ifindex) : NULL;
+
+	for (unsigned i = 0; network && i < network->address_count; i++)
+		if (memcmp(&network->addresses[i], local, sizeof(*local)) == 0) {
+			freshen(files, network);
+			return network;
+		}
 	return NULL;
 }
 
