@@ -149,6 +149,10 @@ int main(int argc, char **argv)
 		launcher_main(argc, argv);
 	if (argc >= 5 && strcmp(argv[1], "oci") == 0)
 		return front_main(argv + 2);
+	if (argc >= 2 && strcmp(argv[1], "dns") == 0)
+		return dns_main(argc - 2, argv + 2);
+	if (argc >= 2 && strcmp(argv[1], "proxy") == 0)
+		return proxy_main(argc - 2, argv + 2);
 	report_clear(&report);
 	if ((argc != 2 && argc != 5) || !*argv[1] || argv[1][strspn(argv[1], "0123456789")]) {
 		dprintf(2, "rcrun-shim executes the plans of rcrun; it is not run by hand\n");

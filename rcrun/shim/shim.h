@@ -291,7 +291,9 @@ _Noreturn void setup_main(struct plan *plan, int sync, int listener, int agent);
 /* M, or P without a monitor; its exit status. `done` gets a byte when the launch is over, -1: nobody asks. */
 int parent_main(struct plan *plan, int client, int done);
 int work_main(struct plan *plan);
-int front_main(char **words); /* PYTHON LAUNCHER NAME ARGUMENT… */
+int front_main(char **words);          /* PYTHON LAUNCHER NAME ARGUMENT… */
+int dns_main(int argc, char **argv);   /* DIR [READY_FD] */
+int proxy_main(int argc, char **argv); /* READY_FD INTO SOURCE LISTENER… */
 bool is_launcher(void);
 _Noreturn void launcher_main(int argc, char **argv);
 int map_ids(const struct plan *plan, pid_t pid,

@@ -21,6 +21,7 @@ import pytest
 
 from accounts import Account
 from shim.plans import Shim, is_alive
+from shim.rooms import Room
 
 HERE = Path(__file__).resolve().parent
 SHIM = HERE.parent.parent / "rcrun" / "shim"
@@ -303,3 +304,14 @@ def detached(shim: Shim, files: dict[str, Path]) -> Iterator[list[list[str]]]:
         if is_alive(pid):
             os.kill(pid, signal.SIGKILL)
             until(lambda: not is_alive(pid))
+
+
+# ---- networks
+
+
+@pytest.fixture
+def room(account: Account) -> Iterator[Room]:
+    """The room of one user's networks, made by hand."""
+    made = Room(account)
+    yield made
+    made.remove()
