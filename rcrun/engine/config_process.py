@@ -99,25 +99,38 @@ def _entrypoint(text: str) -> list[str]:
     return [text] if text else []
 
 
+# What changes where the environment begins, or what it begins with.
+_ENVIRONMENT = ("env_host", "env_merge", "unsetenv_all", "http_proxy", "sdnotify")
+
+
 def environment(
     options: Options, image: ContainerConfig, facts: Facts, user: User, hostname: str
 ) -> list[str]:
     """Image, then --env-file, then -e; HOME of the user unless one of them says it."""
+    if any(options.get(key) for key in _ENVIRONMENT):
+        from rcrun.engine import config_environment
+
+        return config_environment.environment(options, image, facts, user, hostname)
     words = [spec.DEFAULT_PATH, f"container={CONTAINER_WORD}", f"HOSTNAME={hostname}"]
     if options.get("tty"):
         words.append("TERM=xterm")
-    merged = envfile.merge(words, envfile.resolve(_image_environment(image), {}))
-    changes: dict[str, str | None] = dict.fromkeys(options.get("unsetenv") or ())
-    for path in options.get("env_file") or ():
-        changes.update(envfile.resolve(envfile.parse_file(facts.read(path), path), facts.environ))
-    changes.update(envfile.resolve(options.get("env") or (), facts.environ))
+    merged = envfile.merge(words, envfile.resolve(image_environment(image), {}))
+    changes = environment_changes(options, facts)
     merged = envfile.merge(merged, changes)
     if "HOME" not in changes and not any(word.startswith("HOME=") for word in merged):
         merged.append(f"HOME={user.home}")
     return merged
 
 
-def _image_environment(image: ContainerConfig) -> list[str]:
+def environment_changes(options: Options, facts: Facts) -> dict[str, str | None]:
+    changes: dict[str, str | None] = dict.fromkeys(options.get("unsetenv") or ())
+    for path in options.get("env_file") or ():
+        changes.update(envfile.resolve(envfile.parse_file(facts.read(path), path), facts.environ))
+    changes.update(envfile.resolve(options.get("env") or (), facts.environ))
+    return changes
+
+
+def image_environment(image: ContainerConfig) -> list[str]:
     """Without what is no NAME=VALUE: the image's fault must not keep its user from running it."""
     return [word for word in strings(image.get("Env"), "Env") if word.find("=") > 0]
 
@@ -140,9 +153,9 @@ def _kept_user(options: Options, facts: Facts) -> str:
     """With --userns keep-id the process is the caller, unless -u says otherwise."""
     if (options.get("userns") or "").partition(":")[0] != "keep-id":
         return ""
-    from rcrun.engine.config_linux import kept_ids
+    from rcrun.engine.config_ids import kept_ids
 
-    uid, gid = kept_ids(options["userns"], facts.identity)
+    uid, gid, _ = kept_ids(options["userns"], facts.identity)
     return f"{uid}:{gid}"
 
 

@@ -58,6 +58,8 @@ SECTIONS: dict[str, dict[str, Row]] = {
 
 HIDDEN: dict[str, Row] = {
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
+    "__trash": ("beside:trash", "Remove trees (called by the shim)"),
+    "__rmi": ("beside:remove_image", "Remove an image that nobody has (called by the shim)"),
     "__volumes": (
         "volumetar:drop_volumes",
         "Take away volumes without a name (called by the shim)",
