@@ -104,6 +104,7 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     container = container_record(options, image, facts, network, mounts, words)
     if joined is not None:
         container["joins"] = joined.record()
+        container.update(joined.words())
     if any(options.get(key) for key in _BESIDE):
         from rcrun.engine import config_beside
 

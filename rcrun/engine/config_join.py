@@ -49,9 +49,16 @@ class Joined:
         found = {kind: {"container": donor.id} for kind, donor in self.donors.items()}
         return {**found, **{kind: {"path": path} for kind, path in self.paths.items()}}
 
-
-def asks(options: Options) -> bool:
-    return any(str(options.get(key) or "").startswith(("container:", "ns:")) for key in KINDS)
+    def words(self) -> dict[str, str]:
+        """As inspect tells them; names change, ids do not."""
+        found = {}
+        for key, kind in KINDS.items():
+            name = "network_mode" if key == "network" else key
+            if kind in self.donors:
+                found[name] = f"container:{self.donors[kind].id}"
+            elif kind in self.paths:
+                found[name] = f"ns:{self.paths[kind]}"
+        return found
 
 
 def find(options: Options, facts: Facts) -> Joined:

@@ -226,7 +226,13 @@ def _typed(options: Options, facts: Facts) -> Iterable[Mount]:
         from rcrun.formats.mountflag import parse_mount
 
         for text in options["mount"]:
-            yield parse_mount(text, facts.cwd)
+            mount = parse_mount(text, facts.cwd)
+            if mount.kind == "glob":
+                from rcrun.engine.config_othermounts import matches
+
+                yield from matches(mount, facts)
+            else:
+                yield mount
     for text in options.get("tmpfs") or ():
         yield volume.parse_tmpfs(text)
 
@@ -245,6 +251,11 @@ def add(result: Mounts, mount: Mount, facts: Facts, user: User) -> None:
         record(result, mount, "tmpfs", "", mount.data)
         made = _mount(mount.destination, "tmpfs", "tmpfs", list(mount.data))
         result.documents.append(made)
+        return
+    if mount.kind in ("image", "devpts", "ramfs"):
+        from rcrun.engine.config_othermounts import add_other
+
+        add_other(result, mount, facts)
         return
     if mount.kind == "volume" or "overlay" in mount.decided:
         from rcrun.engine.config_volumes import add as add_volume
@@ -272,7 +283,7 @@ def bind_options(mount: Mount, facts: Facts) -> list[str]:
 
 def has_source(result: Mounts, mount: Mount, facts: Facts, user: User) -> bool:
     """Whether the mount can be made: a source that is missing is made for -v, as docker does."""
-    if facts.stat(mount.source) is None:
+    if facts.stat(mount.source) is None and "links" not in mount.decided:
         if mount.source.rpartition("/")[2] == "docker.sock":
             # CI runners mount it always, and their jobs seldom use it.
             result.warnings.append(f'"{mount.source}" does not exist: it is not mounted')
@@ -303,5 +314,9 @@ def record(
     }
     if mount.is_anonymous:
         made["anonymous"] = True
+    if "idmap" in mount.decided:
+        made["idmap"] = mount.decided["idmap"]
+    if "idmap" in mount.decided:
+        made["idmap"] = mount.decided["idmap"]
     result.records.append(made)
     return made

@@ -8,7 +8,7 @@ from rcrun.formats import capability, envfile, passwd, spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from rcrun.engine.facts import Facts
@@ -246,18 +246,20 @@ def limits(words: Sequence[str], facts: Facts) -> list[Rlimit]:
         value = most if own < 0 else min(own, most)
         found[name] = (value, value)
     if words:
-        found.update(_asked_limits(words, facts))
+        found.update(asked_limits(words, facts.hard_limit, rootless=facts.rootless))
     return [
-        {"type": name, "soft": _limit(soft), "hard": _limit(hard)}
+        {"type": name, "soft": limit_number(soft), "hard": limit_number(hard)}
         for name, (soft, hard) in found.items()
     ]
 
 
-def _limit(value: int) -> int:
+def limit_number(value: int) -> int:
     return _UNLIMITED if value < 0 else value
 
 
-def _asked_limits(words: Sequence[str], facts: Facts) -> Mapping[str, tuple[int, int]]:
+def asked_limits(
+    words: Sequence[str], hard_limit: Callable[[str], int], *, rootless: bool
+) -> Mapping[str, tuple[int, int]]:
     from rcrun.formats import ulimit
 
     found: dict[str, tuple[int, int]] = {}
@@ -265,8 +267,8 @@ def _asked_limits(words: Sequence[str], facts: Facts) -> Mapping[str, tuple[int,
         if word == "host":
             continue  # podman's word for what we do anyway
         name, soft, hard = ulimit.parse(word)
-        own = facts.hard_limit(name)
-        if facts.rootless and own >= 0 and (hard < 0 or hard > own):
+        own = hard_limit(name)
+        if rootless and own >= 0 and (hard < 0 or hard > own):
             raise HostLacks(
                 f'cannot raise a limit with --ulimit "{word}": this user\'s hard limit is {own}',
                 "ask for a limit up to that, or have it raised in /etc/security/limits.conf",

@@ -36,8 +36,8 @@ class Facts:
     `find_program` gives a path or an empty text, `hard_limit` the caller's limit of an RLIMIT_ name, -1
     for none, `host_address` where containers reach the host. `passwd` and `group` are the texts of the
     image's files. `held` are our own capabilities. Of the store: `volume` gives the record of one that is
-    there, `mounts_of` the records of a container's mounts, `secret` the record of a secret, `donor` another container; the
-    last three raise NotFound. `subordinate` are the ranges that /etc/subuid (`uid`) or /etc/subgid has for a name,
+    there, `mounts_of` the records of a container's mounts, `secret` the record of a secret, `donor` another container, `image_layers` the id and
+    the layers of an image; the last four raise NotFound. `subordinate` are the ranges that /etc/subuid (`uid`) or /etc/subgid has for a name,
     `taken_ids` those that containers have to themselves: whoever asks has a claim on them until his record is written.
     """
 
@@ -56,6 +56,7 @@ class Facts:
         "hostname",
         "identity",
         "image_file",
+        "image_layers",
         "kernel",
         "list_dir",
         "lowers",
@@ -105,6 +106,7 @@ class Facts:
         taken_ids: Callable[[str], list[tuple[int, int]]] = lambda which: [],
         image_file: Callable[[str], bytes | None] = lambda path: None,
         list_dir: Callable[[str], list[str]] = lambda path: [],
+        image_layers: Callable[[str], tuple[str, list[str]]] | None = None,
     ) -> None:
         self.identity = identity
         self.container_id = container_id
@@ -135,6 +137,7 @@ class Facts:
         self.taken_ids = taken_ids
         self.image_file = image_file
         self.list_dir = list_dir
+        self.image_layers = image_layers or _no_image
 
     @property
     def rootless(self) -> bool:
@@ -163,7 +166,7 @@ def gather(
         store_dir=store.root_dir,
         container_dir=store.container_dir(container_id),
         created=created,
-        stat=_stat,
+        stat=stat_or_none,
         read=_read,
         find_program=lambda name: find_program(name, environ.get("PATH", "")),
         hard_limit=hard_limit,
@@ -186,6 +189,7 @@ def gather(
         taken_ids=taken_ids,
         image_file=lambda path: _image_file(store, lowers, path),
         list_dir=_list_dir,
+        image_layers=lambda name: _image_layers(store, identity, name),
     )
 
 
@@ -212,6 +216,25 @@ def _no_donor(name: str) -> Donor:
     from rcrun.errors import NotFound
 
     raise NotFound(f"no such container: {name}")
+
+
+def _no_image(name: str) -> tuple[str, list[str]]:
+    from rcrun.errors import NotFound
+
+    raise NotFound(f'image "{name}" is not in the store')
+
+
+def _image_layers(store: Store, identity: Identity, name: str) -> tuple[str, list[str]]:
+    """The image's id and its layers, relative to the store, top first."""
+    from rcrun.errors import NotFound
+    from rcrun.storage import images, layers
+
+    try:
+        image = images.find(store, name)
+    except NotFound as error:
+        raise NotFound(error.message, f"rcrun pull {name}") from error
+    found = layers.ensure(store, identity, image, None)
+    return image.config_digest, [os.path.relpath(path, store.root_dir) for path in found]
 
 
 def _donor(store: Store, name: str) -> Donor:
@@ -241,7 +264,7 @@ def _list_dir(path: str) -> list[str]:
         return []
 
 
-def _stat(path: str) -> os.stat_result | None:
+def stat_or_none(path: str) -> os.stat_result | None:
     try:
         return os.stat(path)
     except OSError:

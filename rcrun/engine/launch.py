@@ -190,6 +190,10 @@ def _made_anew(context: Context, container: Container) -> dict[str, int]:
         from rcrun.engine.overlays import renew_overlays
 
         renew_overlays(context, mounts)
+    if any("lowers" in mount or mount.get("idmap") for mount in mounts):
+        from rcrun.engine.madetrees import open_trees
+
+        return open_trees(context, container, mounts)
     if any(mount.get("subpath") for mount in mounts):
         from rcrun.engine.subpaths import open_subpaths
 
@@ -208,8 +212,9 @@ def _file_settings(container: Container) -> Records:
     ]
     if record.get("pidfile"):
         records.append(["pid-file", record["pidfile"]])
-    if record.get("preserve_fds"):
-        records.append(["preserve-fds", str(record["preserve_fds"])])
+    kept = record.pop("preserve_fds", 0)  # of this start alone
+    if kept:
+        records.append(["preserve-fds", str(kept)])
     if log.get("driver") != "none":
         sizes = [str(log.get("max_size", 0)), str(log.get("max_files", 1))]
         records.append(["log", container.path("log"), *sizes])

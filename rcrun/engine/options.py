@@ -120,6 +120,16 @@ def _check_pairs(options: Options) -> None:
             )
 
 
+def restart_policy(word: str) -> dict[str, str | int]:
+    """`on-failure:3` and its like, for the record."""
+    name, _, count = word.partition(":")
+    if name not in ("no", "always", "unless-stopped", "on-failure"):
+        raise InvalidInput(f'invalid --restart "{word}": unknown policy "{name}"')
+    if count and (name != "on-failure" or not count.isdigit()):
+        raise InvalidInput(f'invalid --restart "{word}": only on-failure takes a count')
+    return {"name": name, "count": int(count or 0)}
+
+
 def _check_restart(word: str, removed: bool) -> None:
     policy, _, count = word.partition(":")
     if policy not in ("no", "always", "unless-stopped", "on-failure"):

@@ -13,16 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rcrun.kernel.identity import Identity
+    from rcrun.kernel.shim import Plan
+    from rcrun.kernel.shim import Plan
 
 MOST = 100  # descriptors in a message; the kernel takes 253
 _NUMBER = struct.Struct("i")
 
 
-def open_parts(identity: Identity, root: str, paths: Sequence[str]) -> list[int]:
-    """A descriptor for each path: a mount that is nowhere yet; the caller closes them."""
+def open_parts(
+    identity: Identity, root: str, paths: Sequence[str], *, steps: Plan = ()
+) -> list[int]:
+    """A descriptor for each path: a mount that is nowhere yet; the caller closes them. `steps` make the root."""
     if len(paths) > MOST:
         raise InvalidInput(f'more than {MOST} parts of the volume "{root}" are mounted')
-    return _asked(identity, ["subtree", root, *paths])
+    return _asked(identity, ["subtree", root, *paths], steps)
 
 
 def open_paths(identity: Identity, paths: Sequence[str]) -> list[int]:
@@ -32,13 +36,13 @@ def open_paths(identity: Identity, paths: Sequence[str]) -> list[int]:
     return _asked(identity, ["trees", *paths])
 
 
-def _asked(identity: Identity, words: Sequence[str]) -> list[int]:
+def _asked(identity: Identity, words: Sequence[str], steps: Plan = ()) -> list[int]:
     from rcrun.storage.work import Workers
 
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     try:
         with Workers(identity, mount=True) as workers:
-            workers.start(words, stdin_fd=theirs.fileno())
+            workers.start(words, stdin_fd=theirs.fileno(), steps=steps)
             theirs.close()
             for _ in workers.events():
                 pass
