@@ -148,7 +148,7 @@ LIMITS = (
     option("--cpu-rt-runtime", type=int, metavar="MICROSECONDS", hidden=True, help="Refused: cgroup v2 has no such thing"),
     option("--cgroup-parent", metavar="PATH", help="Make its cgroup below this one"),
     option("--cgroup-conf", multiple=True, metavar="KEY=VALUE", help="Write a file of its cgroup"),
-    option("--cgroups", type=["enabled", "disabled", "no-conmon", "split"], default="enabled", help="Whether it gets a cgroup of its own"),
+    option("--cgroups", type=["enabled", "disabled", "no-conmon", "split"], help="Whether it gets a cgroup of its own"),
     option("--rdt-class", metavar="CLASS", hidden=True, help="Refused: rcrun-oci has it"),
 )  # fmt: skip
 # How an image is fetched, and what podman keeps of a container beside it.
@@ -173,6 +173,7 @@ MORE = (
     option("--isolation", metavar="MODE", hidden=True, help="Only `default`"),
     option("--link", multiple=True, metavar="CONTAINER", hidden=True, help="Refused: see --network"),
     option("--link-local-ip", multiple=True, metavar="ADDRESS", hidden=True, help="Refused"),
+    option("--init-ctr", metavar="TYPE", hidden=True, help="Refused: there are no pods"),
     option("--use-api-socket", is_flag=True, hidden=True, help="Refused: there is no daemon"),
     option("--cpu-count", type=int, metavar="NUMBER", hidden=True, help="Refused: for Windows"),
     option("--cpu-percent", type=int, metavar="NUMBER", hidden=True, help="Refused: for Windows"),

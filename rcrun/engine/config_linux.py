@@ -49,7 +49,7 @@ def linux(
     else:
         _map_ids(document, options, facts, user)
     resources: dict[str, Any] = {}
-    if any(options.get(key) is not None for key in _LIMITS):
+    if any(options.get(key) not in (None, ()) for key in _LIMITS):
         from rcrun.engine.config_limits import limits
 
         resources = limits(options, facts.stat)

@@ -316,7 +316,5 @@ def record(
         made["anonymous"] = True
     if "idmap" in mount.decided:
         made["idmap"] = mount.decided["idmap"]
-    if "idmap" in mount.decided:
-        made["idmap"] = mount.decided["idmap"]
     result.records.append(made)
     return made

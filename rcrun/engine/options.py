@@ -30,6 +30,7 @@ REFUSED = {
     "cpu_rt_period": _REAL_TIME,
     "cpu_rt_runtime": _REAL_TIME,
     "decryption_key": ("rcrun cannot decrypt images", "skopeo copy --decryption-key KEY … oci:DIR"),
+    "init_ctr": ("it is for containers of a pod", "start it before the others: --requires NAME"),
     "io_maxbandwidth": _WINDOWS,
     "io_maxiops": _WINDOWS,
     "link": (

@@ -110,6 +110,8 @@ class Mount:
         decided = self.decided
         words = [decided.get("recursion", "rbind"), decided.get("access", "rw")]
         words += [decided[name] for name in _FLAGS if name in decided]
+        if "links" in decided:
+            return words  # a link is made anew: there is no mount to share
         return [*words, decided.get("propagation", "rprivate")]
 
 

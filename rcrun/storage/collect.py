@@ -20,7 +20,8 @@ from rcrun.storage.scratch import lock_leftover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from rcrun.files import Lock
     from rcrun.formats.image import Descriptor

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from rcrun.kernel.identity import Identity
     from rcrun.kernel.shim import Plan
-    from rcrun.kernel.shim import Plan
 
 MOST = 100  # descriptors in a message; the kernel takes 253
 _NUMBER = struct.Struct("i")
