@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from rcrun.formats.spec import Spec
     from rcrun.storage.containers import Container
 
-_EVERYBODYS = ("/proc", "/sys", "/dev")
+# The host's views of the kernel, which everybody may enter and which cannot be copied.
+_VIEWS = ("/proc", "/sys", "/dev/shm", "/dev/mqueue")
 
 
 def copy_shifted(context: Context, lowers: Sequence[str], target: str, config: Spec) -> None:
@@ -56,7 +57,7 @@ def open_trees(
     for mount in spec.get("mounts") or []:
         path, source = mount["destination"], mount.get("source") or ""
         is_bind = mount.get("type") == "bind" and path not in known
-        if is_bind and not source.startswith(_EVERYBODYS):
+        if is_bind and source not in _VIEWS and not source.startswith(("/proc/", "/sys/")):
             sources[path] = source
     fds = subtree.open_paths(context.identity, list(sources.values()))
     return dict(zip(sources, fds, strict=True))
