@@ -116,6 +116,13 @@ def _add_user_namespace(joined: Joined, options: Options) -> None:
         for kind, donor in joined.donors.items()
         if _row(donor, "user") is not None
     }
+    word = str(options.get("userns") or "")
+    asks_own = "user" not in joined and word not in ("", "host", "private")
+    if asks_own and not owners and (joined.donors or joined.paths):
+        raise InvalidInput(
+            f"conflicting options: --userns {word}, and a namespace that is joined, whose owner is another",
+            "leave --userns out",
+        )
     if not owners:
         return
     if len(owners) > 1:
@@ -126,8 +133,7 @@ def _add_user_namespace(joined: Joined, options: Options) -> None:
             f"make the second of them with --userns container:{first.name}",
         )
     kind, donor = next(iter(owners.values()))
-    word = str(options.get("userns") or "")
-    if "user" not in joined and word not in ("", "host", "private"):
+    if asks_own:
         raise InvalidInput(
             f'conflicting options: --userns {word}, and the {kind} namespace of "{donor.name}", '
             "which belongs to that container's user namespace",

@@ -310,8 +310,8 @@ def _removal_records(context: Context, container: Container) -> Records:
         records.append(["run", *context.launcher, "__volumes", trees[-1], *names])
     if container.record.get("remove_image"):
         records.append(["run", *context.launcher, "__rmi", str(container.record["image_id"])])
-    if container.record.get("shifted"):
-        # its user namespace has no rights over what is ours
+    if container.record.get("shifted") or "user" in (container.record.get("joins") or {}):
+        # its user namespace has no rights over what is ours, or has others in it who could trace us
         return [*records, ["run", *context.launcher, "__trash", *trees]]
     return [*records, *[["remove-tree", path] for path in trees]]
 

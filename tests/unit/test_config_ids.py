@@ -79,7 +79,10 @@ def test_whose_files_need_other_owners() -> None:
 
 def test_of_root() -> None:
     ranges = [(2147483647, 65536)]
-    known = {"identity": ROOT, "subordinate": lambda which, name: ranges if name == "containers" else []}
+    known = {
+        "identity": ROOT,
+        "subordinate": lambda which, name: ranges if name == "containers" else [],
+    }
     assert rows({"userns": "auto"}, **known) == [(0, 2147483647, 1024)]
     refused({"userns": "auto"}, '/etc/subuid has no ids for "containers"', identity=ROOT)
     refused({"userns": "private"}, "does not say which ids", identity=ROOT)

@@ -11,12 +11,20 @@ from rcrun.engine.facts import Donor, Facts
 from rcrun.errors import InvalidInput, NotFound
 
 ONE, TWO = "1" * 64, "2" * 64
-MAPS = [{"containerID": 0, "hostID": 1000, "size": 1}, {"containerID": 1, "hostID": 100000, "size": 65536}]
+MAPS = [
+    {"containerID": 0, "hostID": 1000, "size": 1},
+    {"containerID": 1, "hostID": 100000, "size": 65536},
+]
 KINDS = ("user", "mount", "pid", "ipc", "uts", "cgroup", "network")
 
 
-def donor(identity: str, *, without: tuple[str, ...] = (), maps: Any = MAPS, **record: Any) -> Donor:
-    mounts = [{"destination": f"/etc/{name}", "source": f"/{name}-of-{identity[0]}"} for name in ("hosts", "hostname")]
+def donor(
+    identity: str, *, without: tuple[str, ...] = (), maps: Any = MAPS, **record: Any
+) -> Donor:
+    mounts = [
+        {"destination": f"/etc/{name}", "source": f"/{name}-of-{identity[0]}"}
+        for name in ("hosts", "hostname")
+    ]
     spec: Any = {
         "hostname": f"box{identity[0]}",
         "mounts": mounts,
@@ -54,7 +62,9 @@ def test_a_pid_namespace_brings_its_user_namespace() -> None:
 
 
 def test_what_the_other_shares_with_the_host_is_the_hosts() -> None:
-    made = built({"pid": "container:c1", "uts": "container:c1"}, known=known(donor(ONE, without=("pid",))))
+    made = built(
+        {"pid": "container:c1", "uts": "container:c1"}, known=known(donor(ONE, without=("pid",)))
+    )
     assert "pid" not in namespaces(made)
     assert made.container["joins"]["uts"] == {"container": ONE}
 
@@ -64,6 +74,13 @@ def test_root_needs_no_user_namespace() -> None:
     made = built({"pid": "container:c1"}, known=known(other, identity=ROOT))
     assert "user" not in namespaces(made)
     assert made.container["joins"] == {"pid": {"container": ONE}}
+
+
+def test_ids_of_its_own_and_a_namespace_of_another_do_not_go_together() -> None:
+    other = known(donor(ONE, without=("user",), maps=[]), identity=ROOT)
+    for word in ("auto", "keep-id"):
+        with pytest.raises(InvalidInput, match=f"conflicting options: --userns {word}"):
+            built({"pid": "container:c1", "userns": word}, known=other)
 
 
 def test_memory_is_shared_where_the_other_says_so() -> None:
