@@ -47,8 +47,8 @@ def join(context: Context, container: Container, spec: Spec) -> Joining:
         _check_owners(container, found, made)
         _keep(container, spec, kept)
         made.spec = _with_paths(spec, {kind: f"/proc/self/fd/{fd}" for kind, fd in found.items()})
-        if "user" in found:
-            _add_maps(made.spec, found["user"])
+        if "user" in found and "container" not in (container.record["joins"].get("user") or {}):
+            _learn_maps(made.spec, found["user"])
         donor = (container.record["joins"].get("ipc") or {}).get("container")
         if donor and "ipc" in found:
             made.trees["/dev/shm"] = shared_memory(*_running(container, context, donor))
@@ -207,11 +207,9 @@ def _with_paths(spec: Spec, paths: dict[str, str]) -> Spec:
     return {**spec, "linux": {**linux, "namespaces": rows}}  # type: ignore[typeddict-item]
 
 
-def _add_maps(spec: Spec, namespace: int) -> None:
+def _learn_maps(spec: Spec, namespace: int) -> None:
     """Which ids there are decides what can be mounted; of a namespace at a path nobody knew until now."""
     linux: dict[str, Any] = spec["linux"]  # type: ignore[assignment]
-    if linux.get("gidMappings"):
-        return
     from rcrun.formats.idmap import parse_map
     from rcrun.kernel.entering import id_maps
 

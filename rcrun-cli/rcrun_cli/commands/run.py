@@ -86,7 +86,9 @@ def create(image: str | None, args: tuple[str, ...], **options: Any) -> None:
 
 
 def _with_access(options: dict[str, Any]) -> dict[str, Any]:
-    """How the image is fetched, as with `pull`; and podman's three options for a platform."""
+    """How the image is fetched, as with `pull`; podman's three options for a platform, and its IPC namespaces."""
+    if context.settings.personality == "podman" and not options["ipc"]:
+        options["ipc"] = "shareable"
     wanted = [options.pop(key) for key in ("system", "arch", "variant")]
     ways = {key: options.pop(key) for key in ("tls_verify", "creds", "authfile", "cert_dir")}
     if any(wanted):
