@@ -117,7 +117,8 @@ def _add_user_namespace(joined: Joined, options: Options) -> None:
         if _row(donor, "user") is not None
     }
     word = str(options.get("userns") or "")
-    asks_own = "user" not in joined and word not in ("", "host", "private")
+    is_typed = word.startswith(("container:", "ns:"))
+    asks_own = "user" not in joined and not is_typed and word not in ("", "host", "private")
     if asks_own and not owners and (joined.donors or joined.paths):
         raise InvalidInput(
             f"conflicting options: --userns {word}, and a namespace that is joined, whose owner is another",

@@ -79,7 +79,7 @@ def test_a_user_needs_unshare(rcrun: Any) -> None:
 
 
 def test_clone(rcrun: Any) -> None:
-    words = ("--name", "first", *NO_NETWORK, "-e", "A=b", "-v", "shared:/v", "--cpu-shares", "100")
+    words = ("--name", "first", *NO_NETWORK, "-e", "A=b", "-v", "shared:/v")
     rcrun(
         "create",
         *words,
