@@ -93,14 +93,14 @@ def test_clone(rcrun: Any) -> None:
     found = rcrun("start", "-a", "first-clone").check().out.split()
     assert found[:2] == [second[:12]] * 2
     assert found[2:] == first[2:] == ["b", "new"]
-    third = (
-        rcrun("container", "clone", "--run", "--name", "third", "--cpu-shares", "300", "first")
-        .check()
-        .out.strip()
-    )
+    third = rcrun("container", "clone", "--run", "--name", "third", "first").check().out.strip()
+    assert rcrun("wait", third).check().out == "0\n"
+    assert rcrun("logs", third).check().out.split() == [third[:12], third[:12], "b", "new"]
+    rcrun("container", "clone", "--cpu-shares", "300", "first", "fourth").check()
     form = "{{.HostConfig.CpuShares}} {{.Name}} {{.State.Status}}"
-    rcrun("wait", third).check()
-    assert rcrun("inspect", "-f", form, third).check().out.split()[:2] == ["300", "/third"]
+    found = rcrun("inspect", "-f", form, "fourth").check().out.split()
+    assert found == ["300", "/fourth", "created"]
+    rcrun("rm", "fourth").check()
     rcrun("container", "clone", "--destroy", "first", "moved").check()
     names = rcrun("ps", "-a", "--format", "{{.Names}}").check().out.split()
     assert sorted(names) == ["first-clone", "moved", "third"]
