@@ -108,6 +108,32 @@ def test_copying_in_and_out_knows_its_numbers(rcrun: Any) -> None:
 
 
 @USER
+def test_what_it_has_changed_and_an_image_of_it(rcrun: Any) -> None:
+    script = "echo x >/file; chown 1000 /file; chmod 4755 /file; rm /var/www/index.html"
+    words = (
+        "run",
+        "--name",
+        "box",
+        *NO_NETWORK,
+        "--userns",
+        "nomap",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    )
+    rcrun(*words).check()
+    assert rcrun("diff", "box").check().out.split("\n")[:-1] == [
+        "A /file", "C /var", "C /var/www", "D /var/www/index.html",
+    ]  # fmt: skip
+    rcrun("commit", "box", "shifted").check()
+    words = ("run", "--rm", *NO_NETWORK, "shifted", "stat", "-c", "%u %a", "/file", "/etc/passwd")
+    assert rcrun(*words).check().out.splitlines() == ["1000 4755", "0 644"]
+    rcrun("rm", "box").check()
+    rcrun("rmi", "shifted").check()
+
+
+@USER
 def test_keep_id_is_known_by_name(rcrun: Any) -> None:
     name = rcrun.account.run("id", "-un").check().out.strip()
     assert sh(rcrun, "id -un; id -u", "--userns", "keep-id") == [name, str(rcrun.account.uid)]
