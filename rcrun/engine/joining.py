@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from rcrun.formats.spec import Spec
     from rcrun.storage.containers import Container, Status
 
-_NS_GET_USERNS = 0xB701  # ioctl_ns(2)
-_CLOSED = os.O_RDONLY | os.O_CLOEXEC
+_NS_GET_USERNS, _NS_GET_NSTYPE = 0xB701, 0xB703  # ioctl_ns(2)
+_TYPES = {
+    "user": 0x10000000, "pid": 0x20000000, "network": 0x40000000, "ipc": 0x08000000, "uts": 0x04000000,
+    "cgroup": 0x02000000,
+}  # fmt: skip
+_CLOSED = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a path may be anything
 
 
 class Joining:
@@ -61,7 +65,7 @@ def join(context: Context, container: Container, spec: Spec) -> Joining:
 def _open_all(
     context: Context, container: Container, made: Joining
 ) -> tuple[dict[str, int], dict[str, str]]:
-    """Descriptors by type, and the paths that they were opened by; those that are ours anyway are left out."""
+    """Descriptors by type, and the paths that they were opened by."""
     found, paths = {}, {}
     for kind, where in container.record["joins"].items():
         if "path" in where:
@@ -83,16 +87,13 @@ def _open_path(path: str, kind: str) -> int:
         reason = (error.strerror or "").lower()
         raise NotFound(f'cannot join the {kind} namespace "{path}": {reason}') from error
     try:
-        fcntl.ioctl(fd, _NS_GET_USERNS)
-    except PermissionError:
-        pass  # it is of a user namespace above ours, which the kernel does not show
+        found = fcntl.ioctl(fd, _NS_GET_NSTYPE)
     except OSError:
+        found = 0
+    if found != _TYPES[kind]:
         os.close(fd)
-        raise InvalidInput(
-            f'cannot join the {kind} namespace "{path}": it is no namespace'
-        ) from None
-    else:
-        pass
+        what = f"a namespace, but no {kind} namespace" if found else "no namespace"
+        raise InvalidInput(f'cannot join the {kind} namespace "{path}": it is {what}')
     return fd
 
 

@@ -190,5 +190,7 @@ def test_a_namespace_that_is_not_ours(rcrun: Any) -> None:
     assert "only root may" in refused.err
     refused = rcrun(*run(rcrun, "--uts", "ns:/etc/passwd"), "true")
     assert 'the uts namespace "/etc/passwd": it is no namespace' in refused.err
+    refused = rcrun(*run(rcrun, "--uts", "ns:/proc/self/ns/net"), "true")
+    assert "it is a namespace, but no uts namespace" in refused.err
     refused = rcrun(*run(rcrun, "--uts", "ns:/no/where"), "true")
     assert "no such file or directory" in refused.err
