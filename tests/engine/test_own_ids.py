@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def test_auto_gives_each_container_ids_of_its_own(rcrun: Any) -> None:
     assert "no 65000 uids in a row are left" in refused.err
     pid = int(rcrun("inspect", "-f", "{{.State.Pid}}", "two").check().out)
     assert Path(f"/proc/{pid}").stat().st_uid == first + 1024
+
+
+@USER
+def test_made_at_once_they_have_different_ids(rcrun: Any) -> None:
+    names = [f"box{number}" for number in range(6)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        for done in [pool.submit(up, rcrun, name, "--userns", "auto") for name in names]:
+            done.result()
+    maps = [rcrun("exec", name, "cat", "/proc/self/uid_map").check().out for name in names]
+    assert len(set(maps)) == len(names)
 
 
 @USER
