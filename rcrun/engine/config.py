@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rcrun.engine.config_join import Joined
     from rcrun.engine.config_mounts import Mounts
     from rcrun.engine.facts import Facts
     from rcrun.engine.options import Options
@@ -67,20 +68,47 @@ class Built:
         self.warnings = warnings
 
 
+# Options that need more than their own place in config.json.
+_BESIDE = (
+    "userns", "uidmap", "gidmap", "subuidname", "subgidname", "init_path", "requires", "pidfile", "conmon_pidfile",
+    "rmi", "cgroups", "hostuser", "passwd_entry", "group_entry", "sdnotify", "device", "gpus",
+)  # fmt: skip
+_MODES = ("pid", "ipc", "uts", "cgroupns")
+
+
+def _joined(options: Options, facts: Facts) -> Joined | None:
+    from_others = [str(options.get(key) or "") for key in (*_MODES, "network", "userns")]
+    if not any(word.startswith(("container:", "ns:")) for word in from_others):
+        return None
+    from rcrun.engine import config_join
+
+    return config_join.find(options, facts)
+
+
 def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts) -> Built:
     """InvalidInput names the option that is wrong."""
     run_options.check(options)
-    warnings: list[str] = []
+    warnings = run_options.warnings_of(options)
+    joined = _joined(options, facts)
+    if joined is not None:
+        options = {**options, **joined.plain}
     network = config_network.network_record(options, image.config, facts, warnings)
-    userns = config_linux.user_namespace_word(options, facts)
+    userns = config_linux.user_namespace_word(options, facts) if joined is None else ""
     options = {**options, "network": network["mode"], "userns": userns}
     user = config_process.find_user(options, image.config, facts)
-    hostname = host_name(options, facts)
+    hostname = host_name(options, facts, joined)
     files = config_network.bound_files(options, facts, hostname)
-    mounts = config_mounts.mounts(options, image.config, facts, user, files)
-    config = _config(options, args, image, facts, user, hostname, mounts)
+    mounts = config_mounts.mounts(options, image.config, facts, user, files, joined)
+    config = _config(options, args, image, facts, user, hostname, mounts, joined)
     words = config_process.command_words(options, args, image.config)
     container = container_record(options, image, facts, network, mounts, words)
+    if joined is not None:
+        container["joins"] = joined.record()
+        container.update(joined.words())
+    if any(options.get(key) for key in _BESIDE):
+        from rcrun.engine import config_beside
+
+        config_beside.add(options, image.config, facts, user, config, container)
     return Built(config, container, files, mounts, warnings + mounts.warnings)
 
 
@@ -92,11 +120,12 @@ def _config(
     user: User,
     hostname: str,
     mounts: Mounts,
+    joined: Joined | None,
 ) -> Spec:
     security = config_process.security(options)
     allowed = config_process.allowed(options, facts.held)
     seccomp = config_process.seccomp(security, allowed, facts)
-    linux = config_linux.linux(options, facts, user, security, seccomp)
+    linux = config_linux.linux(options, facts, user, security, seccomp, joined)
     config: Spec = {
         "ociVersion": OCI_VERSION,
         "process": config_process.process(
@@ -106,14 +135,12 @@ def _config(
         "mounts": mounts.documents,
         "linux": linux,
     }
-    if options.get("uts") != "host":
+    if options.get("uts") != "host" and (joined is None or "uts" not in joined):
         config["hostname"] = hostname
         if options.get("domainname"):
             config["domainname"] = options["domainname"]
     if options.get("annotation"):
         config["annotations"] = run_options.pairs(options["annotation"], "--annotation")
-    if options.get("device"):
-        config_linux.add_devices(config, options, facts)
     return config
 
 
@@ -166,6 +193,8 @@ def _asked_records(options: Options, image: ContainerConfig) -> dict[str, Any]:
         "exposed": sorted(config_network.exposed(options, image)),
         "userns": options.get("userns") or "",
         "volumes_from": list(options.get("volumes_from") or ()),
+        "ipc": options.get("ipc") or "private",
+        **{key: options[key] for key in ("pid", "uts", "cgroupns") if options.get(key)},
     }
 
 
@@ -186,9 +215,13 @@ def labels(options: Options, image: ContainerConfig, facts: Facts) -> dict[str, 
     return found
 
 
-def host_name(options: Options, facts: Facts) -> str:
+def host_name(options: Options, facts: Facts, joined: Joined | None = None) -> str:
     """--hostname; with the host's network or uts namespace the host's; else the beginning of the id."""
     given = options.get("hostname")
+    if joined is not None and not given:
+        from rcrun.engine.config_join import network_host_name
+
+        given = network_host_name(joined)
     if options.get("uts") == "host":
         if given or options.get("domainname"):
             raise InvalidInput("conflicting options: --hostname or --domainname and --uts host")

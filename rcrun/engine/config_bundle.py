@@ -24,6 +24,11 @@ _NOT_WITH_BUNDLE = (
     "device", "dns", "dns_option", "dns_search", "add_host", "group_add", "ipc", "pid", "platform",
     "privileged", "publish", "publish_all", "read_only", "secret", "security_opt", "shm_size", "sysctl", "tz",
     "ulimit", "userns", "uts", "cgroupns", "entrypoint", "memory", "cpus", "pids_limit", "umask",
+    "uidmap", "gidmap", "subuidname", "subgidname", "gpus", "device_cgroup_rule", "cgroup_parent", "cgroup_conf",
+    "cgroups", "blkio_weight", "blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops",
+    "device_write_iops", "personality", "hosts_file", "no_hostname", "chrootdirs", "env_host", "env_merge",
+    "unsetenv_all", "http_proxy", "hostuser", "passwd_entry", "group_entry", "init_path", "sdnotify", "requires",
+    "pidfile", "conmon_pidfile", "rmi",
 )  # fmt: skip
 
 
@@ -36,6 +41,9 @@ def build_bundle(
         if options.get(key):
             word = key.replace("_", "-")
             raise InvalidInput(f"conflicting options: --bundle and --{word}: config.json says that")
+    if str(options.get("network") or "").startswith(("container:", "ns:")):
+        word = f"--network {options['network']}"
+        raise InvalidInput(f"conflicting options: --bundle and {word}: config.json says that")
     mounts = _mounts(options, facts)
     changed = _changed(options, args, spec, bundle_dir, mounts, facts)
     record = _record(options, changed, facts, mounts)

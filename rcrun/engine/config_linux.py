@@ -8,35 +8,54 @@ from rcrun.formats import idmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from typing import Any
 
+    from rcrun.engine.config_join import Joined
     from rcrun.engine.config_process import Security
     from rcrun.engine.facts import Facts
     from rcrun.engine.options import Options
     from rcrun.formats import spec
     from rcrun.formats.idmap import IdMap
     from rcrun.formats.passwd import User
-    from rcrun.kernel.identity import Identity
 
 # What docker allows: keys that a namespace of the container's own holds.
 _SYSCTLS = frozenset(
     "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni "
     "kernel.shm_rmid_forced kernel.domainname".split()
 )
-_LEAST_MEMORY = 6 << 20
+_LIMITS = (
+    "memory", "memory_reservation", "memory_swap", "cpus", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus",
+    "cpuset_mems", "pids_limit", "blkio_weight", "blkio_weight_device", "device_read_bps", "device_write_bps",
+    "device_read_iops", "device_write_iops", "cgroup_conf",
+)  # fmt: skip
+_NAMESPACE_FILES = {"network": "net", "mount": "mnt"}
 
 
 def linux(
-    options: Options, facts: Facts, user: User, security: Security, seccomp: Any
+    options: Options,
+    facts: Facts,
+    user: User,
+    security: Security,
+    seccomp: Any,
+    joined: Joined | None = None,
 ) -> spec.Linux:
     document: spec.Linux = {
-        "namespaces": namespaces(options),
+        "namespaces": namespaces(options, joined),
         "maskedPaths": security.masked,
         "readonlyPaths": security.readonly,
     }
-    _map_ids(document, options, facts, user)
-    resources = limits(options)
+    if joined is not None and "user" in joined:
+        _join_ids(document, facts, user, joined)
+    else:
+        _map_ids(document, options, facts, user)
+    resources: dict[str, Any] = {}
+    if any(options.get(key) not in (None, ()) for key in _LIMITS):
+        from rcrun.engine.config_limits import limits
+
+        resources = limits(options, facts.stat)
+    _cgroup_place(document, options, facts)
+    if options.get("personality"):
+        document["personality"] = {"domain": _domain(str(options["personality"]))}
     if not facts.rootless:
         resources["devices"] = _device_rules(options)
     if resources:
@@ -48,14 +67,23 @@ def linux(
     return document
 
 
-def namespaces(options: Options) -> list[spec.Namespace]:
-    kinds = ["mount"]
+def namespaces(options: Options, joined: Joined | None = None) -> list[spec.Namespace]:
+    found: list[spec.Namespace] = [{"type": "mount"}]
     for kind, key in (("pid", "pid"), ("ipc", "ipc"), ("uts", "uts"), ("cgroup", "cgroupns")):
-        if _is_private(options.get(key) or "private", key):
-            kinds.append(kind)
-    if options.get("network") != "host":
-        kinds.append("network")
-    return [{"type": kind} for kind in kinds]
+        if joined is not None and kind in joined:
+            found.append({"type": kind, "path": namespace_path(kind)})
+        elif _is_private(options.get(key) or "private", key):
+            found.append({"type": kind})
+    if joined is not None and "network" in joined:
+        found.append({"type": "network", "path": namespace_path("network")})
+    elif options.get("network") != "host":
+        found.append({"type": "network"})
+    return found
+
+
+def namespace_path(kind: str, pid: int = 0) -> str:
+    """Where a start finds a namespace that is joined is known then: until then it is nobody's (0)."""
+    return f"/proc/{pid}/ns/{_NAMESPACE_FILES.get(kind, kind)}"
 
 
 def _is_private(word: str, key: str) -> bool:
@@ -63,13 +91,46 @@ def _is_private(word: str, key: str) -> bool:
         return False
     if word == "private" or (key == "ipc" and word in ("shareable", "none")):
         return True
-    if word.partition(":")[0] in ("container", "ns", "pod"):
+    if word.partition(":")[0] == "pod":
         raise InvalidInput(f"--{key} {word} is not supported yet")
-    raise InvalidInput(f'invalid --{key} "{word}"', "use private or host")
+    raise InvalidInput(f'invalid --{key} "{word}"', "use private, host, container:NAME or ns:PATH")
+
+
+def _join_ids(document: spec.Linux, facts: Facts, user: User, joined: Joined) -> None:
+    """The ids are the other container's; of a namespace at a path they are not known yet."""
+    from rcrun.engine import config_join
+
+    document["namespaces"].insert(0, {"type": "user", "path": namespace_path("user")})
+    maps = config_join.maps(joined)
+    if maps is None:
+        return
+    config_join.users_of_one_id(user, maps)
+    _refuse_unmapped(user, *maps)
+    user.groups = _mapped_groups(user.groups, maps[1])
+    document["uidMappings"], document["gidMappings"] = _rows(maps[0]), _rows(maps[1])
+
+
+def _cgroup_place(document: spec.Linux, options: Options, facts: Facts) -> None:
+    parent = options.get("cgroup_parent")
+    if not parent:
+        return
+    if str(parent).endswith(".slice") and "/" not in str(parent):
+        raise InvalidInput(
+            f'invalid --cgroup-parent "{parent}": rcrun makes groups itself, in no slice of systemd',
+            "write a path below /sys/fs/cgroup, as in --cgroup-parent /my/group",
+        )
+    document["cgroupsPath"] = f"{str(parent).rstrip('/')}/rcrun-{facts.container_id}.scope"
+
+
+def _domain(word: str) -> str:
+    domain = word.upper()
+    if domain not in ("LINUX", "LINUX32"):
+        raise InvalidInput(f'invalid --personality "{word}"', "use LINUX or LINUX32")
+    return domain
 
 
 def _map_ids(document: spec.Linux, options: Options, facts: Facts, user: User) -> None:
-    maps = user_namespace_maps(options.get("userns") or "", facts.identity, user)
+    maps = _user_namespace_maps(options, facts, user)
     if maps is None:
         return
     uids, gids = maps
@@ -78,6 +139,9 @@ def _map_ids(document: spec.Linux, options: Options, facts: Facts, user: User) -
     document["namespaces"].insert(0, {"type": "user"})
     document["uidMappings"] = _rows(uids)
     document["gidMappings"] = _rows(gids)
+
+
+_EXPLICIT_IDS = ("uidmap", "gidmap", "subuidname", "subgidname")
 
 
 def _rows(ids: IdMap) -> list[spec.IdMapping]:
@@ -97,76 +161,28 @@ def user_namespace_word(options: Options, facts: Facts) -> str:
     return "keep-id" if any(mount.kind == "bind" for mount in asked(options, {}, facts)) else ""
 
 
-def user_namespace_maps(word: str, identity: Identity, user: User) -> tuple[IdMap, IdMap] | None:
+def _user_namespace_maps(options: Options, facts: Facts, user: User) -> tuple[IdMap, IdMap] | None:
     """The maps of the container's user namespace; None: it has none of its own."""
-    kind = word.partition(":")[0]
-    if kind in ("", "host"):
-        if identity.kind == "root":
-            return None
-        if identity.kind == "single":
-            # The one id that exists is the one that the process runs as.
-            return [(user.uid, identity.uid, 1)], [(user.gid, identity.gid, 1)]
-        return list(identity.uid_map), list(identity.gid_map)
-    if kind == "keep-id":
-        uid, gid = kept_ids(word, identity)
-        if identity.kind == "single":
-            return [(uid, identity.uid, 1)], [(gid, identity.gid, 1)]
-        return _exchanged(identity.uid_map, uid), _exchanged(identity.gid_map, gid)
-    if kind in ("auto", "nomap", "private", "ns", "container"):
-        raise InvalidInput(f"--userns {word} is not supported yet")
-    raise InvalidInput(f'invalid --userns "{word}"', "use host or keep-id")
+    word, identity = str(options.get("userns") or ""), facts.identity
+    explicit = any(options.get(key) for key in _EXPLICIT_IDS)
+    usual = ("", "host") if identity.kind == "root" else ("", "host", "private")
+    if word not in usual or explicit:
+        from rcrun.engine import config_ids
 
-
-def kept_ids(word: str, identity: Identity) -> tuple[int, int]:
-    """The ids that the caller has inside with `keep-id[:uid=N,gid=N]`."""
+        return config_ids.maps(options, word, facts, user)
     if identity.kind == "root":
-        raise InvalidInput("--userns keep-id is for callers who are not root")
-    ids = {"uid": identity.uid, "gid": identity.gid}
-    for option in filter(None, word.partition(":")[2].split(",")):
-        key, _, value = option.partition("=")
-        if key not in ids or not (value.isascii() and value.isdigit()):
-            raise InvalidInput(f'invalid --userns "{word}"', "write keep-id[:uid=UID,gid=GID]")
-        ids[key] = int(value)
-    return ids["uid"], ids["gid"]
-
-
-def _exchanged(ids: IdMap, own: int) -> IdMap:
-    """The caller's map with 0 and `own` in each other's place; every other id stays what it was.
-
-    So the layers on disk serve unchanged: files of the image's root show as the caller's, the files of
-    all other users as theirs.
-    """
-    if own == 0:
-        return list(ids)
-    outside = {inside: idmap.to_outside(ids, inside) for inside in (0, own)}
-    if outside[own] is None:
-        return [(own, outside[0] or 0, 1), *_without(ids, (0, own))]
-    pieces = [(own, outside[0] or 0, 1), (0, outside[own] or 0, 1), *_without(ids, (0, own))]
-    return sorted(pieces)
-
-
-def _without(ids: IdMap, removed: tuple[int, ...]) -> IdMap:
-    pieces = list(ids)
-    for number in removed:
-        split: IdMap = []
-        for first, host, count in pieces:
-            if not first <= number < first + count:
-                split.append((first, host, count))
-                continue
-            before, after = number - first, first + count - number - 1
-            if before:
-                split.append((first, host, before))
-            if after:
-                split.append((number + 1, host + before + 1, after))
-        pieces = split
-    return pieces
+        return None
+    if identity.kind == "single":
+        # The one id that exists is the one that the process runs as.
+        return [(user.uid, identity.uid, 1)], [(user.gid, identity.gid, 1)]
+    return list(identity.uid_map), list(identity.gid_map)
 
 
 def _refuse_unmapped(user: User, uids: IdMap, gids: IdMap) -> None:
     for what, number, ids in (("user", user.uid, uids), ("group", user.gid, gids)):
         if idmap.to_outside(ids, number) is None:
             raise InvalidInput(
-                f"cannot run as {what} {number}: this container has {_count(ids)} ids of {what}s",
+                f"cannot run as {what} {number}: it is not among the {_count(ids)} ids of {what}s of this container",
                 "give yourself more subordinate ids, or choose another user with --user",
             )
 
@@ -182,88 +198,16 @@ def _mapped_groups(groups: list[int], gids: IdMap) -> list[int]:
     return [gid for gid in groups if idmap.to_outside(gids, gid) is not None]
 
 
-def limits(options: Options) -> dict[str, Any]:
-    """linux.resources, of what was asked for alone; whether the host can do it is found out later."""
-    resources: dict[str, Any] = {}
-    for name, values in (("memory", _memory(options)), ("cpu", _cpu(options))):
-        if values:
-            resources[name] = values
-    pids = options.get("pids_limit")
-    if pids is not None and pids > 0:
-        resources["pids"] = {"limit": pids}
-    return resources
-
-
-def _memory(options: Options) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for key, name in (("memory", "limit"), ("memory_reservation", "reservation")):
-        if options.get(key):
-            found[name] = _bytes(options[key], key)
-    if "limit" in found and found["limit"] < _LEAST_MEMORY:
-        raise InvalidInput(f'invalid --memory "{options["memory"]}": the least is 6m')
-    if options.get("memory_swap"):
-        found["swap"] = _swap(str(options["memory_swap"]), found.get("limit", 0))
-    return found
-
-
-def _swap(text: str, limit: int) -> int:
-    if not limit:
-        raise InvalidInput("--memory-swap needs --memory")
-    if text == "-1":
-        return -1
-    swap = _bytes(text, "memory_swap")
-    if swap < limit:
-        raise InvalidInput(f'invalid --memory-swap "{text}": it is memory and swap together')
-    return swap
-
-
-def _bytes(text: object, key: str) -> int:
-    from rcrun.formats import size
-
-    try:
-        return size.parse(str(text))
-    except InvalidInput as error:
-        raise InvalidInput(f"--{key.replace('_', '-')}: {error.message}", error.hint) from error
-
-
-def _cpu(options: Options) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if options.get("cpus"):
-        found["quota"] = _cpus(str(options["cpus"]))
-        found["period"] = 100_000
-    for key, name in (("cpu_shares", "shares"), ("cpu_period", "period"), ("cpu_quota", "quota")):
-        if options.get(key):
-            found[name] = options[key]
-    for key, name in (("cpuset_cpus", "cpus"), ("cpuset_mems", "mems")):
-        if options.get(key):
-            found[name] = _id_list(str(options[key]), key)
-    return found
-
-
-def _cpus(text: str) -> int:
-    whole, _, fraction = text.partition(".")
-    digits = whole + fraction
-    if not (digits.isascii() and digits.isdigit()) or not int(digits):
-        raise InvalidInput(f'invalid --cpus "{text}": it is a number above 0')
-    quota = int(float(text) * 100_000)
-    if quota < 1000:
-        raise InvalidInput(f'invalid --cpus "{text}": the least is 0.01')
-    return quota
-
-
-def _id_list(text: str, key: str) -> str:
-    """`0-3,5`, as cpuset(7) writes lists."""
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and (not last.isdigit() or int(last) < int(first))):
-            raise InvalidInput(f'invalid --{key.replace("_", "-")} "{text}"', "write it like 0-3,5")
-    return text
-
-
 def _device_rules(options: Options) -> list[dict[str, Any]]:
     """Root's devices cgroup: nothing but the default ones and those asked for; privileged: all."""
     if options.get("privileged"):
         return [{"allow": True, "access": "rwm"}]
+    if options.get("device_cgroup_rule"):
+        from rcrun.engine.config_devices import cgroup_rules
+
+        more = cgroup_rules(options["device_cgroup_rule"])
+    else:
+        more = []
     allowed = [("c", 1, n) for n in (3, 5, 7, 8, 9)] + [("c", 5, 0), ("c", 5, 2), ("c", 136, None)]
     rules: list[dict[str, Any]] = [
         {"allow": False, "access": "rwm"},
@@ -273,7 +217,7 @@ def _device_rules(options: Options) -> list[dict[str, Any]]:
     for kind, major, minor in allowed:
         rule: dict[str, Any] = {"allow": True, "type": kind, "major": major, "access": "rwm"}
         rules.append(rule if minor is None else {**rule, "minor": minor})
-    return rules
+    return rules + more
 
 
 def sysctls(options: Options) -> dict[str, str]:
@@ -291,56 +235,3 @@ def sysctls(options: Options) -> dict[str, str]:
                 f'--sysctl "{key}" is not allowed with the host\'s {needs} namespace'
             )
     return found
-
-
-def add_devices(document: spec.Spec, options: Options, facts: Facts) -> None:
-    """--device: a node made by root, the host's node bound by anybody else."""
-    from rcrun.formats import device
-
-    for text in options["device"]:
-        source, target, permissions = device.parse(text)
-        status = facts.stat(source)
-        if status is None:
-            raise InvalidInput(f'invalid --device "{text}": "{source}" does not exist')
-        if facts.rootless:
-            _bind_device(document, source, target)
-        else:
-            _make_device(document, target, permissions, status, text)
-
-
-def _bind_device(document: spec.Spec, source: str, target: str) -> None:
-    document["mounts"].append(
-        {
-            "destination": target,
-            "type": "bind",
-            "source": source,
-            "options": ["bind", "nosuid", "noexec", "rprivate"],
-        }
-    )
-
-
-def _make_device(
-    document: spec.Spec, target: str, permissions: str, status: os.stat_result, text: str
-) -> None:
-    import os
-    import stat
-
-    kind = {stat.S_IFCHR: "c", stat.S_IFBLK: "b"}.get(stat.S_IFMT(status.st_mode))
-    if kind is None:
-        raise InvalidInput(f'invalid --device "{text}": it is not a device')
-    major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
-    document["linux"].setdefault("devices", []).append(
-        {
-            "path": target,
-            "type": kind,
-            "major": major,
-            "minor": minor,
-            "fileMode": stat.S_IMODE(status.st_mode),
-            "uid": status.st_uid,
-            "gid": status.st_gid,
-        }
-    )
-    rules: list[Any] = document["linux"].setdefault("resources", {}).setdefault("devices", [])  # type: ignore[assignment]
-    rules.append(
-        {"allow": True, "type": kind, "major": major, "minor": minor, "access": permissions}
-    )

@@ -6,9 +6,10 @@ from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from rcrun.engine.config_join import Joined
     from rcrun.engine.config_secrets import SecretUse
     from rcrun.engine.config_volumes import VolumeUse
     from rcrun.engine.facts import Facts
@@ -55,6 +56,7 @@ def mounts(
     facts: Facts,
     user: User,
     files: Iterable[str],
+    joined: Joined | None = None,
 ) -> Mounts:
     """All of them in the order in which they are made; a mount of the user's replaces one of ours."""
     result = Mounts()
@@ -66,15 +68,33 @@ def mounts(
 
         add_secrets(result, options["secret"], facts, {mount.destination for mount in wanted})
     taken = {entry["destination"] for entry in result.documents}
-    ours = [entry for entry in _defaults(options, facts) if not _is_covered(entry, taken)]
+    ours = [entry for entry in _defaults(options, facts, joined) if not _is_covered(entry, taken)]
+    sources = {name: f"{facts.container_dir}/{name}" for name in files}
+    if joined is not None and "network" in joined:
+        from rcrun.engine.config_join import network_files
+
+        sources.update(network_files(joined))
     bound = [
-        _mount(BOUND_FILES[name], "bind", f"{facts.container_dir}/{name}", ["bind", "rprivate"])
-        for name in files
-        if BOUND_FILES[name] not in taken
+        _mount(path, "bind", source, ["bind", "rprivate"])
+        for path, source in _places(sources, options)
+        if path not in taken
     ]
     theirs = sorted([*bound, *result.documents], key=_depth)
     result.documents = ours + theirs
     return result
+
+
+def _places(sources: Mapping[str, str], options: Options) -> list[tuple[str, str]]:
+    """Where our files are bound; with --chrootdirs there, too."""
+    found = [(BOUND_FILES[name], source) for name, source in sources.items()]
+    if options.get("chrootdirs"):
+        from rcrun.formats.volume import check_destination
+
+        dirs = [path for text in options["chrootdirs"] for path in text.split(",") if path]
+        clean = [check_destination(path, "--chrootdirs") for path in dirs]
+        etc = [(path, source) for path, source in found if path.startswith("/etc/")]
+        found += [(f"{folder}{path}", source) for folder in clean for path, source in etc]
+    return found
 
 
 def _depth(entry: spec.Mount) -> int:
@@ -91,7 +111,7 @@ def _mount(destination: str, kind: str, source: str, options: list[str]) -> spec
     return {"destination": destination, "type": kind, "source": source, "options": options}
 
 
-def _defaults(options: Options, facts: Facts) -> list[spec.Mount]:
+def _defaults(options: Options, facts: Facts, joined: Joined | None) -> list[spec.Mount]:
     access = "rw" if options.get("privileged") else "ro"
     terminals = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
     if facts.identity.kind != "single":
@@ -102,7 +122,7 @@ def _defaults(options: Options, facts: Facts) -> list[spec.Mount]:
         _mount("/dev/pts", "devpts", "devpts", terminals),
         _sys(options, facts, access),
         *([] if options.get("cgroupns") == "none" else [_cgroup(access)]),
-        *_ipc(options, facts),
+        *_ipc(options, facts, joined),
     ]
 
 
@@ -125,8 +145,14 @@ def _cgroup(access: str) -> spec.Mount:
     return _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*_CLOSED, "relatime", access])
 
 
-def _ipc(options: Options, facts: Facts) -> list[spec.Mount]:
+def _ipc(options: Options, facts: Facts, joined: Joined | None) -> list[spec.Mount]:
     word = options.get("ipc") or "private"
+    if joined is not None and "ipc" in joined.donors:
+        # what a start puts there is the other container's
+        return [
+            _mount("/dev/shm", "bind", "/proc/0/root/dev/shm", ["rbind", *_CLOSED]),
+            _mount("/dev/mqueue", "mqueue", "mqueue", [*_CLOSED]),
+        ]
     if word == "host":
         return [
             _mount(path, "bind", path, ["rbind", *_CLOSED])
@@ -175,9 +201,15 @@ def asked(options: Options, image: ContainerConfig, facts: Facts) -> list[Mount]
     if options.get("read_only") and options.get("read_only_tmpfs"):
         for path in ("/run", "/tmp", "/var/tmp"):
             _add_once(found, volume.tmpfs(path, ["mode=1777"]))
-    for path in image.get("Volumes") or {}:
+    kind = options.get("image_volume") or "anonymous"
+    for path in (image.get("Volumes") or {}) if kind != "ignore" else ():
         clean = volume.check_destination(path, "VOLUME of the image")
-        _add_once(found, volume.Mount("volume", "", clean, {}))
+        made = (
+            volume.tmpfs(clean, ["tmpcopyup", "exec", "suid"])
+            if kind == "tmpfs"
+            else volume.Mount("volume", "", clean, {})
+        )
+        _add_once(found, made)
     return list(found.values())
 
 
@@ -194,7 +226,13 @@ def _typed(options: Options, facts: Facts) -> Iterable[Mount]:
         from rcrun.formats.mountflag import parse_mount
 
         for text in options["mount"]:
-            yield parse_mount(text, facts.cwd)
+            mount = parse_mount(text, facts.cwd)
+            if mount.kind == "glob":
+                from rcrun.engine.config_othermounts import matches
+
+                yield from matches(mount, facts)
+            else:
+                yield mount
     for text in options.get("tmpfs") or ():
         yield volume.parse_tmpfs(text)
 
@@ -213,6 +251,11 @@ def add(result: Mounts, mount: Mount, facts: Facts, user: User) -> None:
         record(result, mount, "tmpfs", "", mount.data)
         made = _mount(mount.destination, "tmpfs", "tmpfs", list(mount.data))
         result.documents.append(made)
+        return
+    if mount.kind in ("image", "devpts", "ramfs"):
+        from rcrun.engine.config_othermounts import add_other
+
+        add_other(result, mount, facts)
         return
     if mount.kind == "volume" or "overlay" in mount.decided:
         from rcrun.engine.config_volumes import add as add_volume
@@ -240,7 +283,7 @@ def bind_options(mount: Mount, facts: Facts) -> list[str]:
 
 def has_source(result: Mounts, mount: Mount, facts: Facts, user: User) -> bool:
     """Whether the mount can be made: a source that is missing is made for -v, as docker does."""
-    if facts.stat(mount.source) is None:
+    if facts.stat(mount.source) is None and "links" not in mount.decided:
         if mount.source.rpartition("/")[2] == "docker.sock":
             # CI runners mount it always, and their jobs seldom use it.
             result.warnings.append(f'"{mount.source}" does not exist: it is not mounted')
@@ -271,5 +314,7 @@ def record(
     }
     if mount.is_anonymous:
         made["anonymous"] = True
+    if "idmap" in mount.decided:
+        made["idmap"] = mount.decided["idmap"]
     result.records.append(made)
     return made

@@ -20,6 +20,8 @@ def network_record(
     options: Options, image: ContainerConfig, facts: Facts, warnings: list[str]
 ) -> dict[str, Any]:
     mode, _, rest = str(options.get("network") or "").partition(":")
+    if mode in ("container", "ns") and rest:
+        return _joined_record(mode, rest, facts)
     is_chosen = mode not in _DEFAULT_NETWORKS
     if not is_chosen:
         mode = default_network(facts)
@@ -39,6 +41,12 @@ def network_record(
         "ports": published,
         "aliases": list(options.get("network_alias") or ()),
     }
+
+
+def _joined_record(mode: str, rest: str, facts: Facts) -> dict[str, Any]:
+    """The network of another container, or of a namespace at a path, is there already."""
+    where = {"container": facts.donor(rest).id} if mode == "container" else {"path": rest}
+    return {"mode": mode, "chosen": True, "options": [], "ports": [], "aliases": [], **where}
 
 
 def default_network(facts: Facts) -> str:
@@ -87,7 +95,16 @@ def exposed(options: Options, image: ContainerConfig) -> set[str]:
 def bound_files(options: Options, facts: Facts, hostname: str) -> dict[str, str]:
     """The texts of the files that are bound into the container; the marker files are empty."""
     files = {"hostname": f"{hostname}\n", "containerenv": "", "dockerenv": ""}
-    if not options.get("no_hosts"):
+    if options.get("no_hostname"):
+        del files["hostname"]
+    if options["network"] == "container":
+        files.pop("hostname", None)
+        return files  # the other one's are bound
+    if options.get("hosts_file"):
+        from rcrun.engine.config_beside import hosts_text
+
+        files["hosts"] = hosts_text(options, facts, _hosts(options, facts, hostname))
+    elif not options.get("no_hosts"):
         files["hosts"] = _hosts(options, facts, hostname)
     if "none" not in (options.get("dns") or ()):
         files["resolv.conf"] = _resolv(options, facts)
@@ -97,7 +114,7 @@ def bound_files(options: Options, facts: Facts, hostname: str) -> dict[str, str]
 def _hosts(options: Options, facts: Facts, hostname: str) -> str:
     from rcrun.network import hosts
 
-    mode = options["network"]
+    mode = "none" if options["network"] == "ns" else options["network"]
     address = _address_of_host(mode, facts)
     gateway = address if mode in ("none", "host") else address or hosts.OFFLINE
     added = [hosts.parse_added(text, gateway) for text in options.get("add_host") or ()]

@@ -8,7 +8,7 @@ from rcrun.formats import capability, envfile, passwd, spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from rcrun.engine.facts import Facts
@@ -99,25 +99,38 @@ def _entrypoint(text: str) -> list[str]:
     return [text] if text else []
 
 
+# What changes where the environment begins, or what it begins with.
+_ENVIRONMENT = ("env_host", "env_merge", "unsetenv_all", "http_proxy", "sdnotify")
+
+
 def environment(
     options: Options, image: ContainerConfig, facts: Facts, user: User, hostname: str
 ) -> list[str]:
     """Image, then --env-file, then -e; HOME of the user unless one of them says it."""
+    if any(options.get(key) for key in _ENVIRONMENT):
+        from rcrun.engine import config_environment
+
+        return config_environment.environment(options, image, facts, user, hostname)
     words = [spec.DEFAULT_PATH, f"container={CONTAINER_WORD}", f"HOSTNAME={hostname}"]
     if options.get("tty"):
         words.append("TERM=xterm")
-    merged = envfile.merge(words, envfile.resolve(_image_environment(image), {}))
-    changes: dict[str, str | None] = dict.fromkeys(options.get("unsetenv") or ())
-    for path in options.get("env_file") or ():
-        changes.update(envfile.resolve(envfile.parse_file(facts.read(path), path), facts.environ))
-    changes.update(envfile.resolve(options.get("env") or (), facts.environ))
+    merged = envfile.merge(words, envfile.resolve(image_environment(image), {}))
+    changes = environment_changes(options, facts)
     merged = envfile.merge(merged, changes)
     if "HOME" not in changes and not any(word.startswith("HOME=") for word in merged):
         merged.append(f"HOME={user.home}")
     return merged
 
 
-def _image_environment(image: ContainerConfig) -> list[str]:
+def environment_changes(options: Options, facts: Facts) -> dict[str, str | None]:
+    changes: dict[str, str | None] = dict.fromkeys(options.get("unsetenv") or ())
+    for path in options.get("env_file") or ():
+        changes.update(envfile.resolve(envfile.parse_file(facts.read(path), path), facts.environ))
+    changes.update(envfile.resolve(options.get("env") or (), facts.environ))
+    return changes
+
+
+def image_environment(image: ContainerConfig) -> list[str]:
     """Without what is no NAME=VALUE: the image's fault must not keep its user from running it."""
     return [word for word in strings(image.get("Env"), "Env") if word.find("=") > 0]
 
@@ -140,9 +153,9 @@ def _kept_user(options: Options, facts: Facts) -> str:
     """With --userns keep-id the process is the caller, unless -u says otherwise."""
     if (options.get("userns") or "").partition(":")[0] != "keep-id":
         return ""
-    from rcrun.engine.config_linux import kept_ids
+    from rcrun.engine.config_ids import kept_ids
 
-    uid, gid = kept_ids(options["userns"], facts.identity)
+    uid, gid, _ = kept_ids(options["userns"], facts.identity)
     return f"{uid}:{gid}"
 
 
@@ -233,18 +246,20 @@ def limits(words: Sequence[str], facts: Facts) -> list[Rlimit]:
         value = most if own < 0 else min(own, most)
         found[name] = (value, value)
     if words:
-        found.update(_asked_limits(words, facts))
+        found.update(asked_limits(words, facts.hard_limit, rootless=facts.rootless))
     return [
-        {"type": name, "soft": _limit(soft), "hard": _limit(hard)}
+        {"type": name, "soft": limit_number(soft), "hard": limit_number(hard)}
         for name, (soft, hard) in found.items()
     ]
 
 
-def _limit(value: int) -> int:
+def limit_number(value: int) -> int:
     return _UNLIMITED if value < 0 else value
 
 
-def _asked_limits(words: Sequence[str], facts: Facts) -> Mapping[str, tuple[int, int]]:
+def asked_limits(
+    words: Sequence[str], hard_limit: Callable[[str], int], *, rootless: bool
+) -> Mapping[str, tuple[int, int]]:
     from rcrun.formats import ulimit
 
     found: dict[str, tuple[int, int]] = {}
@@ -252,8 +267,8 @@ def _asked_limits(words: Sequence[str], facts: Facts) -> Mapping[str, tuple[int,
         if word == "host":
             continue  # podman's word for what we do anyway
         name, soft, hard = ulimit.parse(word)
-        own = facts.hard_limit(name)
-        if facts.rootless and own >= 0 and (hard < 0 or hard > own):
+        own = hard_limit(name)
+        if rootless and own >= 0 and (hard < 0 or hard > own):
             raise HostLacks(
                 f'cannot raise a limit with --ulimit "{word}": this user\'s hard limit is {own}',
                 "ask for a limit up to that, or have it raised in /etc/security/limits.conf",

@@ -47,6 +47,7 @@ def changes_job(context: Context, container: Container) -> Job:
         "whole": layers.whole,
         "driver": layers.driver,
         "hidden": sorted(_hidden(container)),
+        "shifted": bool(container.record.get("shifted")),
         "uids": uids,
         "gids": gids,
     }

@@ -72,6 +72,8 @@ def _settings(
     context: Context, container: Container, options: Mapping[str, Any]
 ) -> list[list[str]]:
     settings = [["id", container.id], ["monitor"]]
+    if options.get("kept_fds"):
+        settings.append(["preserve-fds", str(options["kept_fds"])])
     if options.get("interactive"):
         settings.append(["stdin"])
     if options.get("detach"):

@@ -13,8 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from rcrun.formats.spec import Spec
     from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
+
+
+class Donor:
+    """Another container, whose namespaces may be joined."""
+
+    __slots__ = ("id", "name", "record", "spec")
+
+    def __init__(self, container_id: str, record: dict[str, Any], spec: Spec) -> None:
+        self.id = container_id
+        self.name = str(record.get("name") or container_id)
+        self.record = record
+        self.spec = spec
 
 
 class Facts:
@@ -23,13 +36,42 @@ class Facts:
     `find_program` gives a path or an empty text, `hard_limit` the caller's limit of an RLIMIT_ name, -1
     for none, `host_address` where containers reach the host. `passwd` and `group` are the texts of the
     image's files. `held` are our own capabilities. Of the store: `volume` gives the record of one that is
-    there, `mounts_of` the records of a container's mounts, `secret` the record of a secret; the last two raise NotFound.
+    there, `mounts_of` the records of a container's mounts, `secret` the record of a secret, `donor` another container, `image_layers` the id and
+    the layers of an image; the last four raise NotFound. `subordinate` are the ranges that /etc/subuid (`uid`) or /etc/subgid has for a name,
+    `taken_ids` those that containers have to themselves: whoever asks has a claim on them until his record is written.
     """
 
     __slots__ = (
-        "container_dir", "container_id", "created", "cwd", "environ", "find_program", "group",
-        "hard_limit", "held", "host_address", "hostname", "identity", "kernel", "lowers", "machine",
-        "mounts_of", "name", "new_id", "passwd", "read", "secret", "stat", "store_dir", "volume",
+        "container_dir",
+        "container_id",
+        "created",
+        "cwd",
+        "donor",
+        "environ",
+        "find_program",
+        "group",
+        "hard_limit",
+        "held",
+        "host_address",
+        "hostname",
+        "identity",
+        "image_file",
+        "image_layers",
+        "kernel",
+        "list_dir",
+        "lowers",
+        "machine",
+        "mounts_of",
+        "name",
+        "new_id",
+        "passwd",
+        "read",
+        "secret",
+        "stat",
+        "store_dir",
+        "subordinate",
+        "taken_ids",
+        "volume",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +101,12 @@ class Facts:
         volume: Callable[[str], dict[str, Any] | None] = lambda name: None,
         mounts_of: Callable[[str], list[dict[str, Any]]] = lambda name: [],
         secret: Callable[[str], dict[str, Any]] = lambda name: {},
+        donor: Callable[[str], Donor] | None = None,
+        subordinate: Callable[[str, str], list[tuple[int, int]]] = lambda which, name: [],
+        taken_ids: Callable[[str], list[tuple[int, int]]] = lambda which: [],
+        image_file: Callable[[str], bytes | None] = lambda path: None,
+        list_dir: Callable[[str], list[str]] = lambda path: [],
+        image_layers: Callable[[str], tuple[str, list[str]]] | None = None,
     ) -> None:
         self.identity = identity
         self.container_id = container_id
@@ -84,6 +132,12 @@ class Facts:
         self.volume = volume
         self.mounts_of = mounts_of
         self.secret = secret
+        self.donor = donor or _no_donor
+        self.subordinate = subordinate
+        self.taken_ids = taken_ids
+        self.image_file = image_file
+        self.list_dir = list_dir
+        self.image_layers = image_layers or _no_image
 
     @property
     def rootless(self) -> bool:
@@ -101,6 +155,7 @@ def gather(
     passwd: bytes | None,
     group: bytes | None,
     lowers: list[str],
+    taken_ids: Callable[[str], list[tuple[int, int]]] = lambda which: [],
 ) -> Facts:
     """The facts of this host, now; `lowers` are relative to the store, top first."""
     host = os.uname()
@@ -111,7 +166,7 @@ def gather(
         store_dir=store.root_dir,
         container_dir=store.container_dir(container_id),
         created=created,
-        stat=_stat,
+        stat=stat_or_none,
         read=_read,
         find_program=lambda name: find_program(name, environ.get("PATH", "")),
         hard_limit=hard_limit,
@@ -129,6 +184,12 @@ def gather(
         volume=lambda name: _volume(store, name),
         mounts_of=lambda name: _mounts_of(store, name),
         secret=lambda name: _secret(store, name),
+        donor=lambda name: _donor(store, name),
+        subordinate=_subordinate,
+        taken_ids=taken_ids,
+        image_file=lambda path: _image_file(store, lowers, path),
+        list_dir=_list_dir,
+        image_layers=lambda name: _image_layers(store, identity, name),
     )
 
 
@@ -151,7 +212,59 @@ def _secret(store: Store, name: str) -> dict[str, Any]:
     return secrets.load(store, name)
 
 
-def _stat(path: str) -> os.stat_result | None:
+def _no_donor(name: str) -> Donor:
+    from rcrun.errors import NotFound
+
+    raise NotFound(f"no such container: {name}")
+
+
+def _no_image(name: str) -> tuple[str, list[str]]:
+    from rcrun.errors import NotFound
+
+    raise NotFound(f'image "{name}" is not in the store')
+
+
+def _image_layers(store: Store, identity: Identity, name: str) -> tuple[str, list[str]]:
+    """The image's id and its layers, relative to the store, top first."""
+    from rcrun.errors import NotFound
+    from rcrun.storage import images, layers
+
+    try:
+        image = images.find(store, name)
+    except NotFound as error:
+        raise NotFound(error.message, f"rcrun pull {name}") from error
+    found = layers.ensure(store, identity, image, None)
+    return image.config_digest, [os.path.relpath(path, store.root_dir) for path in found]
+
+
+def _donor(store: Store, name: str) -> Donor:
+    from rcrun.storage.containers import find
+
+    container = find(store, name)
+    return Donor(container.id, container.record, container.config())
+
+
+def _subordinate(which: str, name: str) -> list[tuple[int, int]]:
+    from rcrun.files import read_text
+    from rcrun.formats.idmap import subordinate_ranges
+
+    return subordinate_ranges(read_text(f"/etc/sub{which}"), {name})
+
+
+def _image_file(store: Store, lowers: list[str], path: str) -> bytes | None:
+    from rcrun.storage.layered import read_file
+
+    return read_file([store.path(lower) for lower in lowers], path, 1 << 20)
+
+
+def _list_dir(path: str) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []
+
+
+def stat_or_none(path: str) -> os.stat_result | None:
     try:
         return os.stat(path)
     except OSError:

@@ -64,6 +64,10 @@ def launch(
         from rcrun.engine.secrets import with_environment
 
         spec = with_environment(container, spec)
+    if container.record.get("requires"):
+        from rcrun.engine.beside import start_required
+
+        start_required(context, container)
     try:
         if foreground is None:
             _launch_detached(context, container, spec)
@@ -82,6 +86,10 @@ def _launch_detached(context: Context, container: Container, spec: Spec) -> None
     finally:
         for fd in fds:
             os.close(fd)
+    if container.record.get("conmon_pidfile"):
+        from rcrun.engine.beside import write_monitor_pid
+
+        write_monitor_pid(container)
 
 
 def launch_detached(plan: Records, fds: list[int]) -> None:
@@ -136,7 +144,17 @@ def _plan(
     from rcrun.runtime.plan import container_plan
 
     record = container.record
-    trees = _made_anew(context, container)
+    trees, fds = _made_anew(context, container), []
+    if record.get("joins"):
+        from rcrun.engine.joining import join
+
+        joining = join(context, container, spec)
+        spec, fds = joining.spec, joining.fds
+        trees.update(joining.trees)
+    if record.get("shifted"):
+        from rcrun.engine.shifting import open_trees
+
+        trees.update(open_trees(context, container, spec, trees))
     seccomp_fd = filter_fd_of(spec)
     cgroup = _cgroup(context, container, spec)
     settings = [*settings, *([["cgroup", cgroup]] if cgroup else [])]
@@ -145,7 +163,7 @@ def _plan(
             spec,
             record.get("bundle") or container.dir,  # what hooks are told
             context.host,
-            root=root_records(context, container),
+            root=_root(context, container, trees),
             settings=[*settings, *_file_settings(container), *_helpers(context, container)],
             on_exit=_on_exit(context, container, cgroup),
             seccomp_fd=seccomp_fd,
@@ -156,7 +174,13 @@ def _plan(
         from rcrun.runtime.bundle import malformed
 
         raise malformed(spec, error) from error  # a bundle's config.json is as its author wrote it
-    return plan, [*trees.values(), *([] if seccomp_fd is None else [seccomp_fd])]
+    return plan, [*trees.values(), *fds, *([] if seccomp_fd is None else [seccomp_fd])]
+
+
+def _root(context: Context, container: Container, trees: dict[str, int]) -> Records:
+    if "/" in trees:
+        return [["root-fd", str(trees["/"]), "/tmp"]]
+    return root_records(context, container)
 
 
 def _made_anew(context: Context, container: Container) -> dict[str, int]:
@@ -166,6 +190,10 @@ def _made_anew(context: Context, container: Container) -> dict[str, int]:
         from rcrun.engine.overlays import renew_overlays
 
         renew_overlays(context, mounts)
+    if any("lowers" in mount or mount.get("idmap") for mount in mounts):
+        from rcrun.engine.madetrees import open_trees
+
+        return open_trees(context, container, mounts)
     if any(mount.get("subpath") for mount in mounts):
         from rcrun.engine.subpaths import open_subpaths
 
@@ -182,6 +210,11 @@ def _file_settings(container: Container) -> Records:
         ["state", container.live_path("state.json")],
         ["exit", container.path("exit.json")],
     ]
+    if record.get("pidfile"):
+        records.append(["pid-file", record["pidfile"]])
+    kept = record.pop("preserve_fds", 0)  # of this start alone
+    if kept:
+        records.append(["preserve-fds", str(kept)])
     if log.get("driver") != "none":
         sizes = [str(log.get("max_size", 0)), str(log.get("max_files", 1))]
         records.append(["log", container.path("log"), *sizes])
@@ -238,7 +271,7 @@ def _say_no_pasta(context: Context) -> None:
 def _cgroup(context: Context, container: Container, spec: Spec) -> str:
     """Its own, or nothing; noted in the record."""
     container.record["cgroup"] = ""
-    if context.host.unified:
+    if context.host.unified and container.record.get("cgroups") != "disabled":
         from rcrun.engine.cgroup import make
 
         container.record["cgroup"] = make(context, container, spec)
@@ -275,6 +308,11 @@ def _removal_records(context: Context, container: Container) -> Records:
         # Another container may have come to use them: that takes a look at all of them.
         trees.append(f"{trashed}.volumes")
         records.append(["run", *context.launcher, "__volumes", trees[-1], *names])
+    if container.record.get("remove_image"):
+        records.append(["run", *context.launcher, "__rmi", str(container.record["image_id"])])
+    if container.record.get("shifted") or "user" in (container.record.get("joins") or {}):
+        # its user namespace has no rights over what is ours, or has others in it who could trace us
+        return [*records, ["run", *context.launcher, "__trash", *trees]]
     return [*records, *[["remove-tree", path] for path in trees]]
 
 

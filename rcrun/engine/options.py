@@ -13,19 +13,42 @@ if TYPE_CHECKING:
 
 # Known to docker or podman, and not to us yet: better refused by name than silently without effect.
 NOT_YET = (
-    "blkio_weight", "blkio_weight_device", "cgroup_parent", "cpu_rt_period", "cpu_rt_runtime",
-    "device_cgroup_rule", "device_read_bps", "device_read_iops", "device_write_bps",
-    "device_write_iops", "gidmap", "gpus", "health_cmd", "health_interval", "health_retries",
-    "health_start_period", "health_timeout", "ip", "ip6", "link", "mac_address", "pod",
-    "storage_opt", "uidmap",
+    "health_cmd", "health_interval", "health_retries",
+    "health_start_period", "health_timeout", "ip", "ip6", "mac_address", "pod", "pod_id_file",
 )  # fmt: skip
 # Docker accepts them and they change nothing here.
-WITHOUT_EFFECT = (
-    "disable_content_trust",
-    "no_healthcheck",
-    "memory_swappiness",
-    "oom_kill_disable",
+WITHOUT_EFFECT = ("no_healthcheck",)
+_WINDOWS = ("it is for Windows containers", "leave it out")
+_REAL_TIME = (
+    "cgroup v2 has no control of real-time processes",
+    "see --cpus; or --ulimit rtprio=99 --cap-add SYS_NICE",
 )
+# What will not be: the reason, and what does the job.
+REFUSED = {
+    "cpu_count": _WINDOWS,
+    "cpu_percent": _WINDOWS,
+    "cpu_rt_period": _REAL_TIME,
+    "cpu_rt_runtime": _REAL_TIME,
+    "decryption_key": ("rcrun cannot decrypt images", "skopeo copy --decryption-key KEY … oci:DIR"),
+    "init_ctr": ("it is for containers of a pod", "start it before the others: --requires NAME"),
+    "io_maxbandwidth": _WINDOWS,
+    "io_maxiops": _WINDOWS,
+    "link": (
+        "docker has given links up, too",
+        "share a network: --network container:NAME, and name the other with --add-host",
+    ),
+    "link_local_ip": ("networks here have no link-local addresses to give", "see --ip"),
+    "rdt_class": ("classes of service are rcrun-oci's", "run a bundle with linux.intelRdt: rcrun-oci run"),
+    "storage_opt": (
+        "the size of a container's files cannot be limited here",
+        "keep the store on a file system of that size: rcrun --root DIR",
+    ),
+    "use_api_socket": ("there is no daemon, and so no socket of one", "leave it out"),
+}  # fmt: skip
+# Version 2 of cgroups has no such control; docker says so and goes on.
+_NO_SUCH_CONTROL = ("memory_swappiness", "kernel_memory", "oom_kill_disable")
+_OWN_NAMES = ("", "rcrun", "rcrun-oci")
+_OTHER_RUNTIMES = ("runc", "crun", "youki", "io.containerd.runc.v2", "krun")
 
 
 def check(options: Options) -> None:
@@ -33,7 +56,11 @@ def check(options: Options) -> None:
     for key in NOT_YET:
         if options.get(key):
             raise InvalidInput(f"--{key.replace('_', '-')} is not supported yet")
+    for key, (reason, hint) in REFUSED.items():
+        if options.get(key):
+            raise InvalidInput(f"--{key.replace('_', '-')} is not supported: {reason}", hint)
     _check_pairs(options)
+    _check_words(options)
     if options.get("volume_driver"):
         from rcrun.formats.volumeoptions import check_driver
 
@@ -44,7 +71,41 @@ def check(options: Options) -> None:
             raise InvalidInput(f'invalid --attach "{stream}": it is stdin, stdout or stderr')
 
 
+def _check_words(options: Options) -> None:
+    """Options of which one word means what we do anyway."""
+    if options.get("isolation") not in (None, "", "default"):
+        raise InvalidInput(
+            f'invalid --isolation "{options["isolation"]}": only default is for Linux'
+        )
+    if options.get("seccomp_policy") == "image":
+        raise InvalidInput(
+            "--seccomp-policy image is not supported: an image could switch its own filter off",
+            "--security-opt seccomp=FILE",
+        )
+    if options.get("systemd") not in (None, "", "false"):
+        raise InvalidInput(
+            f"--systemd {options['systemd']} is not supported yet",
+            "try: --tmpfs /run --tmpfs /tmp --stop-signal RTMIN+3 --cgroupns private",
+        )
+    runtime = options.get("runtime") or ""
+    if runtime not in _OWN_NAMES + _OTHER_RUNTIMES:
+        hint = "--gpus all" if "nvidia" in runtime else "rcrun is its own runtime: leave it out"
+        raise InvalidInput(f'--runtime "{runtime}" is not supported', hint)
+
+
+def warnings_of(options: Options) -> list[str]:
+    """What is taken and changes nothing, where one could think that it does."""
+    found = []
+    for key in _NO_SUCH_CONTROL:
+        if options.get(key) not in (None, False, "", -1):
+            found.append(f"--{key.replace('_', '-')} has no effect: cgroup v2 has no such control")
+    if options.get("runtime") in _OTHER_RUNTIMES:
+        found.append(f"--runtime {options['runtime']} has no effect: rcrun is its own runtime")
+    return found
+
+
 _EXCLUSIVE = (
+    ("env_host", "unsetenv_all"),
     ("attach", "detach"),
     ("rootfs", "bundle"),
     ("cpus", "cpu_quota"),
@@ -58,6 +119,16 @@ def _check_pairs(options: Options) -> None:
             raise InvalidInput(
                 f"conflicting options: --{one.replace('_', '-')} and --{other.replace('_', '-')}"
             )
+
+
+def restart_policy(word: str) -> dict[str, str | int]:
+    """`on-failure:3` and its like, for the record."""
+    name, _, count = word.partition(":")
+    if name not in ("no", "always", "unless-stopped", "on-failure"):
+        raise InvalidInput(f'invalid --restart "{word}": unknown policy "{name}"')
+    if count and (name != "on-failure" or not count.isdigit()):
+        raise InvalidInput(f'invalid --restart "{word}": only on-failure takes a count')
+    return {"name": name, "count": int(count or 0)}
 
 
 def _check_restart(word: str, removed: bool) -> None:

@@ -8,7 +8,7 @@ from rcrun.engine.config import ImageFacts, build
 from rcrun.engine.facts import gather
 from rcrun.engine.launch import Foreground, launch, launch_failed
 from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError, StepFailed
-from rcrun.files import dump_json, unlink_if_there, write_new
+from rcrun.files import Lock, dump_json, unlink_if_there, write_new
 from rcrun.formats import names
 from rcrun.paths import make_private_dir
 from rcrun.storage import images, layered, layers
@@ -52,6 +52,7 @@ def run(
     progress: Progress | None = None,
 ) -> str:
     """Create and start; the id of a detached container. In the foreground the process becomes its client."""
+    options = _prepared(options)
     foreground = None if options.get("detach") else foreground_of(options)
     with Making(context, options) as making:
         config = making.make(text, args, progress)
@@ -73,10 +74,20 @@ def create(
     progress: Progress | None = None,
 ) -> str:
     """The id of a container that waits for `start`."""
+    options = _prepared(options)
     with Making(context, options) as making:
         making.make(text, args, progress)
         making.claim.container.save(durable=not options.get("rm"))
         return making.claim.container.id
+
+
+def _prepared(options: Options) -> Options:
+    """Before anything is opened: descriptors that are passed on must not be ours."""
+    if options.get("preserve_fds") or options.get("preserve_fd"):
+        from rcrun.engine.beside import passed_fds
+
+        options = {**options, "kept_fds": passed_fds(options)}
+    return {**options, "rm": True} if options.get("rmi") else options
 
 
 def foreground_of(options: Options) -> Foreground:
@@ -97,7 +108,7 @@ def foreground_of(options: Options) -> Foreground:
 class Making:
     """A container being made, with everything that goes when it fails: its directory, name, cidfile."""
 
-    __slots__ = ("cidfile", "claim", "context", "gate", "options", "volume_locks")
+    __slots__ = ("cidfile", "claim", "context", "gate", "ids_lock", "options", "volume_locks")
 
     def __init__(self, context: Context, options: Options) -> None:
         self.context = context
@@ -106,6 +117,7 @@ class Making:
         self.gate = layers.gate(context.store)
         self.claim: Claim = claim(context.store)
         self.volume_locks: dict[str, VolumeLock] = {}  # held until the record names the volumes
+        self.ids_lock: Lock | None = None  # held until the record names the ids
 
     def make(self, text: str, args: Sequence[str], progress: Progress | None) -> Spec:
         """All of it but container.json, whose writing makes it a container; its config.json."""
@@ -124,16 +136,27 @@ class Making:
             passwd=layered.read_file(root.lowers, "/etc/passwd", LARGEST_PASSWD),
             group=layered.read_file(root.lowers, "/etc/group", LARGEST_PASSWD),
             lowers=[os.path.relpath(path, self.context.store.root_dir) for path in root.lowers],
+            taken_ids=self._taken_ids,
         )
         if root.directory:
             facts.lowers = []
         built = self._built(root, args, facts)
         built.container["image_typed"] = text
+        if self.options.get("kept_fds"):
+            built.container["preserve_fds"] = self.options["kept_fds"]
         self._fill(built, root)
         for warning in built.warnings:
             self.context.warn(warning, None)
         self._write_cidfile()
         return built.config
+
+    def _taken_ids(self, which: str) -> list[tuple[int, int]]:
+        from rcrun.engine.beside import taken_ids
+
+        if self.ids_lock is None:
+            self.ids_lock = Lock(self.context.store.path("ids.lock"))
+            self.ids_lock.acquire()
+        return taken_ids(self.context.store, which)
 
     def _built(self, root: Root, args: Sequence[str], facts: Facts) -> Built:
         if not root.bundle_dir:
@@ -148,10 +171,16 @@ class Making:
 
     def _root(self, text: str, progress: Progress | None) -> Root:
         if self.options.get("bundle"):
+            from rcrun.engine.otherroots import bundle_root
+
             return bundle_root(self.context, str(self.options["bundle"]))
         directory = self.options.get("rootfs")
         if directory:
-            return directory_root(str(directory))
+            if ":" not in directory:
+                return directory_root(str(directory))
+            from rcrun.engine.otherroots import covered_root
+
+            return covered_root(str(directory))
         image = self._image(text, progress)
         lowers = self._lowers(image, progress)
         config = image.config.get("config") or {}
@@ -187,7 +216,14 @@ class Making:
         from rcrun.engine.pull import pull
 
         policy = "always" if is_plain and policy == "missing" else policy
-        pulled = pull(self.context, text, policy=policy, platform=platform, progress=progress)
+        pulled = pull(
+            self.context,
+            text,
+            policy=policy,
+            platform=platform,
+            progress=progress,
+            access=self.options.get("access"),
+        )
         self.gate.acquire()
         found = pulled.reference or pulled.config_digest
         return images.find(self.context.store, found, platform=platform)
@@ -195,8 +231,15 @@ class Making:
     def _claim_name(self) -> None:
         given = self.options.get("name")
         if given:
-            self.claim.claim_name(names.check(given.removeprefix("/"), "container"))
+            name = names.check(given.removeprefix("/"), "container")
+            if self.options.get("replace"):
+                from rcrun.engine.beside import remove_holder
+
+                remove_holder(self.context, name)
+            self.claim.claim_name(name)
             return
+        if self.options.get("replace"):
+            raise InvalidInput("--replace needs --name")
         for attempt in range(1000):
             try:
                 self.claim.claim_name(names.generated(_random_below, attempt))
@@ -216,7 +259,11 @@ class Making:
             container.record["rootfs"] = {"kind": "directory", "path": root.directory}
             container.record["bundle"] = root.bundle_dir
         else:
-            self._make_upper(root)
+            self._make_upper(root, built.config)
+        if built.container.get("accounts"):
+            from rcrun.engine.beside import write_accounts
+
+            write_accounts(container, built, root.lowers)
         self._prepare_mounts(built, root)
         config = (dump_json(built.config) + "\n").encode()
         write_new(container.path("config.json"), config, durable=durable)
@@ -236,11 +283,17 @@ class Making:
 
             copy_secrets(self.context, self.claim.container, mounts.secrets, built.config)
 
-    def _make_upper(self, root: Root) -> None:
+    def _make_upper(self, root: Root, config: Spec) -> None:
         """The root directory's mode is the upper's; its owner is the container's root, which we are."""
         from rcrun.engine.rootdriver import driver
 
         container = self.claim.container
+        if container.record.get("shifted"):
+            from rcrun.engine.shifting import copy_shifted
+
+            container.record["rootfs"]["driver"] = "copy"
+            copy_shifted(self.context, root.lowers, container.path("rootfs"), config)
+            return
         container.record["rootfs"]["driver"] = chosen = driver(self.context)
         if chosen == "copy":
             from rcrun.engine.volumes import copy_layers
@@ -280,6 +333,8 @@ class Making:
                 self._remove_volumes()
             self.claim.__exit__(None, None, None)
         self._release_volumes()
+        if self.ids_lock is not None:
+            self.ids_lock.release()
 
     def _release_volumes(self) -> None:
         for lock in self.volume_locks.values():
@@ -308,20 +363,6 @@ def directory_root(path: str) -> Root:
         raise NotFound(f'no root file system: "{path}" is not a directory')
     root = Root(ImageFacts({}), [absolute])
     root.directory = absolute
-    return root
-
-
-def bundle_root(context: Context, path: str) -> Root:
-    from rcrun.runtime import bundle
-
-    bundle_dir = os.path.abspath(path)
-    spec = bundle.load(bundle_dir)
-    try:
-        root = directory_root(bundle.rootfs_dir(spec, bundle_dir))
-        root.spec = bundle.with_environment(spec, bundle_dir, context.environ)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise bundle.malformed(spec, error) from error
-    root.bundle_dir = bundle_dir
     return root
 
 

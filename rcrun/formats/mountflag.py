@@ -6,37 +6,46 @@ from rcrun.errors import InvalidInput
 from rcrun.formats import names, size, volume, volumeoptions
 from rcrun.formats.volume import Mount
 
-_TYPES = ("bind", "volume", "tmpfs")
+_TYPES = ("bind", "volume", "tmpfs", "image", "devpts", "ramfs", "glob")
+_BINDS = ("bind", "glob")
 _ALIASES = {
     "src": "source",
     "dst": "target",
     "destination": "target",
     "ro": "readonly",
-    "subpath": "volume-subpath",
+    "image-subpath": "subpath",
+    "volume-subpath": "subpath",
+    "size": "tmpfs-size",
+    "mode": "tmpfs-mode",
     "chown": "U",
     "nocopy": "volume-nocopy",
 }
 # Which mount types a key belongs to.
 _KEYS = {
     "type": _TYPES,
-    "source": ("bind", "volume"),
+    "source": ("bind", "volume", "image", "glob"),
     "target": _TYPES,
     "readonly": _TYPES,
     "rw": _TYPES,
     "consistency": _TYPES,
-    "bind-propagation": ("bind",),
-    "bind-nonrecursive": ("bind",),
-    "bind-recursive": ("bind",),
+    "bind-propagation": _BINDS,
+    "bind-nonrecursive": _BINDS,
+    "bind-recursive": _BINDS,
     "bind-create-src": ("bind",),
-    "relabel": ("bind", "volume"),
+    "no-dereference": _BINDS,
+    "idmap": ("bind", "volume"),
+    "relabel": ("bind", "volume", "glob"),
     "U": _TYPES,
-    "volume-subpath": ("volume",),
+    "subpath": ("volume", "image"),
     "volume-nocopy": ("volume",),
     "volume-label": ("volume",),
     "volume-driver": ("volume",),
     "volume-opt": ("volume",),
-    "tmpfs-size": ("tmpfs",),
-    "tmpfs-mode": ("tmpfs",),
+    "tmpfs-size": ("tmpfs", "ramfs"),
+    "tmpfs-mode": ("tmpfs", "ramfs", "devpts"),
+    "uid": ("devpts",),
+    "gid": ("devpts",),
+    "max": ("devpts",),
     "tmpcopyup": ("tmpfs",),
     "notmpcopyup": ("tmpfs",),
     "noswap": ("tmpfs",),
@@ -48,7 +57,14 @@ _KEYS = {
     "suid": _TYPES,
     "nosuid": _TYPES,
 }
-_NOT_YET = ("idmap", "image-subpath", "no-dereference")
+_REFUSED = {
+    "artifact": (
+        "rcrun keeps images, not artifacts",
+        "fetch the files with another tool, and bind them",
+    ),
+    "npipe": ("it is for Windows containers", "leave it out"),
+    "cluster": ("there is no swarm, and so no volume of one", "type=volume"),
+}
 _TRUE = ("", "true", "1")
 _FALSE = ("false", "0")
 
@@ -56,20 +72,25 @@ _FALSE = ("false", "0")
 def parse_mount(text: str, cwd: str = "/") -> Mount:
     fields, pairs = _fields(text)
     kind = fields.get("type", "volume")
-    if kind in ("image", "devpts", "glob", "ramfs", "artifact", "npipe", "cluster"):
-        raise InvalidInput(f'--mount "{text}": mounts of type "{kind}" are not supported yet')
+    if kind in _REFUSED:
+        reason, hint = _REFUSED[kind]
+        raise InvalidInput(f'--mount "{text}": type "{kind}" is not supported: {reason}', hint)
     if kind not in _TYPES:
         raise InvalidInput(f'invalid --mount "{text}": unknown type "{kind}"')
     for key in fields:
         if kind not in _KEYS[key]:
             raise InvalidInput(f'invalid --mount "{text}": "{key}" does not go with type "{kind}"')
+    if "target" not in fields and kind == "glob":
+        fields["target"] = _folder_of(fields.get("source", ""), cwd)
     if "target" not in fields:
         raise InvalidInput(f'invalid --mount "{text}": target is missing')
     destination = volume.check_destination(fields["target"], f'--mount "{text}"')
     decided = _decided(fields, text)
     if kind == "tmpfs":
         return _tmpfs(destination, fields, decided, text)
-    if kind == "bind":
+    if kind in ("image", "devpts", "ramfs"):
+        return _other(kind, destination, fields, decided, text)
+    if kind in _BINDS:
         return _bind(destination, fields, decided, text, cwd)
     return _volume(destination, fields, decided, pairs, text)
 
@@ -81,9 +102,7 @@ def _fields(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     for word in _split_csv(text):
         key, equals, value = word.partition("=")
         key = _ALIASES.get(key, key)
-        if key in _NOT_YET:
-            raise InvalidInput(f'--mount "{text}": "{key}" is not supported yet')
-        if key not in _KEYS:
+        if key not in _KEYS and fields.get("type") not in _REFUSED:
             raise InvalidInput(f'invalid --mount "{text}": unknown key "{key}"')
         if not equals and key in ("type", "source", "target"):
             raise InvalidInput(f'invalid --mount "{text}": "{key}" needs a value')
@@ -122,6 +141,8 @@ def _decided(fields: dict[str, str], text: str) -> dict[str, str]:
         decided["atime"] = "noatime"
     if _flag(fields, "U", text):
         decided["chown"] = "U"
+    if "idmap" in fields:
+        decided["idmap"] = f"idmap={fields['idmap']}" if fields["idmap"] else "idmap"
     relabel = fields.get("relabel", "")
     if relabel not in ("", "shared", "private"):
         raise InvalidInput(f'invalid --mount "{text}": relabel is shared or private')
@@ -143,8 +164,10 @@ def _bind(
                 f'invalid --mount "{text}": unknown bind-propagation "{propagation}"'
             )
         decided["propagation"] = propagation
+    if _flag(fields, "no-dereference", text):
+        decided["links"] = "copy-symlink"
     return Mount(
-        "bind",
+        fields["type"],
         volume.absolute(source, cwd),
         destination,
         {**decided, **_recursion(fields, decided, text)},
@@ -182,9 +205,7 @@ def _volume(
         )
     volumeoptions.check_driver(fields.get("volume-driver", ""))
     volumeoptions.parse(pairs["volume-opt"])
-    subpath = fields.get("volume-subpath", "")
-    if subpath.startswith("/") or ".." in subpath.split("/"):
-        raise InvalidInput(f'invalid --mount "{text}": the subpath must stay inside of the volume')
+    subpath = _subpath(fields, text)
     if _flag(fields, "volume-nocopy", text):
         decided["copy"] = "nocopy"
     return Mount(
@@ -194,8 +215,58 @@ def _volume(
         decided,
         labels=pairs["volume-label"],
         driver_options=pairs["volume-opt"],
-        subpath=volume.normal(subpath).strip("/"),
+        subpath=subpath,
     )
+
+
+def _subpath(fields: dict[str, str], text: str) -> str:
+    subpath = fields.get("subpath", "")
+    if subpath.startswith("/") or ".." in subpath.split("/"):
+        raise InvalidInput(f'invalid --mount "{text}": the subpath must stay inside of the volume')
+    return volume.normal(subpath).strip("/")
+
+
+def _folder_of(pattern: str, cwd: str) -> str:
+    """Where the matches are seen if nothing else is said: where they are."""
+    return volume.absolute(pattern, cwd).rpartition("/")[0] or "/"
+
+
+def _other(
+    kind: str, destination: str, fields: dict[str, str], decided: dict[str, str], text: str
+) -> Mount:
+    """An image's files, terminals, or memory without a limit."""
+    if kind == "image":
+        if not fields.get("source"):
+            raise InvalidInput(f'invalid --mount "{text}": source is missing')
+        if "rw" in fields and _flag(fields, "rw", text):
+            raise InvalidInput(
+                f'--mount "{text}": an image is mounted read-only',
+                "make a container of it, and share its files with --volumes-from",
+            )
+        decided["access"] = "ro"
+        subpath = _subpath(fields, text)
+        return Mount(kind, fields["source"], destination, decided, subpath=subpath)
+    data = [decided[key] for key in ("access", "exec", "dev", "suid", "atime") if key in decided]
+    if kind == "devpts":
+        data += ["nosuid", "noexec", "newinstance", "ptmxmode=0666"]
+    for key in ("uid", "gid", "max"):
+        if key in fields:
+            data.append(f"{key}={_number(fields[key], key, text)}")
+    if "tmpfs-mode" in fields:
+        data.append(f"mode={_mode(fields['tmpfs-mode'], text)}")
+    return Mount(kind, "", destination, decided, data=data)
+
+
+def _number(value: str, key: str, text: str) -> str:
+    if not (value.isascii() and value.isdigit()):
+        raise InvalidInput(f'invalid --mount "{text}": "{key}" is a number')
+    return value
+
+
+def _mode(mode: str, text: str) -> str:
+    if not mode or mode.strip("01234567"):
+        raise InvalidInput(f'invalid --mount "{text}": the mode is an octal number')
+    return mode
 
 
 def _tmpfs(destination: str, fields: dict[str, str], decided: dict[str, str], text: str) -> Mount:
@@ -203,9 +274,6 @@ def _tmpfs(destination: str, fields: dict[str, str], decided: dict[str, str], te
     if "tmpfs-size" in fields:
         data.append(f"size={size.parse(fields['tmpfs-size'])}")
     if "tmpfs-mode" in fields:
-        mode = fields["tmpfs-mode"]
-        if not mode or mode.strip("01234567"):
-            raise InvalidInput(f'invalid --mount "{text}": tmpfs-mode is an octal number')
-        data.append(f"mode={mode}")
+        data.append(f"mode={_mode(fields['tmpfs-mode'], text)}")
     data += [word for word in ("noswap", "tmpcopyup", "notmpcopyup") if _flag(fields, word, text)]
     return volume.tmpfs(destination, data)

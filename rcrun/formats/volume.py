@@ -43,7 +43,7 @@ _WORDS = {
 }
 _OVERLAY_DIRS = ("upperdir", "workdir")
 PROPAGATIONS = frozenset(word for word, what in _WORDS.items() if what == "propagation")
-_FLAGS = ("exec", "dev", "suid", "atime")
+_FLAGS = ("exec", "dev", "suid", "atime", "links", "idmap")
 TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
 TMPFS_WORDS = frozenset(
     "ro rw exec noexec suid nosuid dev nodev atime noatime relatime norelatime diratime nodiratime "
@@ -53,7 +53,7 @@ TMPFS_KEYS = frozenset("size mode uid gid nr_inodes nr_blocks mpol huge".split()
 
 
 class Mount:
-    """`kind` is bind, volume or tmpfs; the source is a host path or a volume's name (empty: anonymous).
+    """`kind` is bind, volume, tmpfs, image, devpts, ramfs or glob; the source is a host path or a volume's name (empty: anonymous).
 
     `decided` maps what the user decided (access, propagation, recursion, exec …) to the word. `borrowed` is a mount
     of another container, of whose volume `is_anonymous` tells. `mode` are the options as they were typed.
@@ -110,6 +110,8 @@ class Mount:
         decided = self.decided
         words = [decided.get("recursion", "rbind"), decided.get("access", "rw")]
         words += [decided[name] for name in _FLAGS if name in decided]
+        if "links" in decided:
+            return words  # a link is made anew: there is no mount to share
         return [*words, decided.get("propagation", "rprivate")]
 
 

@@ -26,7 +26,7 @@ class Identity:
     """
 
     __slots__ = (
-        "gid", "gid_map", "kind", "nested", "newgidmap", "newuidmap", "uid", "uid_map", "why",
+        "gid", "gid_map", "kind", "nested", "newgidmap", "newuidmap", "uid", "uid_map", "unshared", "why",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +41,9 @@ class Identity:
         newgidmap: str = "",
         nested: bool = False,
         why: str = "",
+        unshared: str = "",
     ) -> None:
+        self.unshared = unshared  # within `rcrun unshare`: what the caller is outside
         self.uid = uid
         self.gid = gid
         self.kind = kind
@@ -61,6 +63,8 @@ class Identity:
         """The KIND of docs/store.md: layers of one kind are alike in owners and overlay xattrs."""
         if self.kind != "root" or not self.nested:
             return self.kind
+        if self.unshared:
+            return self.unshared  # the ids are those of its layers
         if sum(count for _, _, count in self.uid_map) == 1:
             return "single"
         # Who is which number outside differs from one such namespace to the next.
@@ -74,7 +78,9 @@ def current(environ: Mapping[str, str]) -> Identity:
     if environ.get("RCRUN_IDMAP") == "single":
         return single(uid, gid, "RCRUN_IDMAP asks for it")
     if uid == 0:
-        return _as_root(gid, status["CapEff"], uids, gids)
+        outside = environ.get("RCRUN_UNSHARED", "")
+        outside = outside if outside in ("mapped", "single") else ""
+        return _as_root(gid, status["CapEff"], uids, gids, outside)
     return _as_user(uid, gid, environ, status, uids, gids)
 
 
@@ -92,11 +98,13 @@ def namespace_records(identity: Identity) -> list[list[str]]:
     ]
 
 
-def _as_root(gid: int, capabilities: str, uids: IdMap, gids: IdMap) -> Identity:
+def _as_root(gid: int, capabilities: str, uids: IdMap, gids: IdMap, unshared: str) -> Identity:
     held = int(capabilities, 16)
     if held >> CAP_SYS_ADMIN & 1:
         nested = uids != WHOLE_MAP or gids != WHOLE_MAP
-        return Identity(0, gid, "root", uids, gids, nested=nested)
+        return Identity(
+            0, gid, "root", uids, gids, nested=nested, unshared=unshared if nested else ""
+        )
     if held >> CAP_SETUID & 1 and held >> CAP_SETGID & 1:
         # Root of a container without CAP_SYS_ADMIN may still write the map of a child namespace.
         return Identity(0, gid, "mapped", _same(uids), _same(gids), nested=True)

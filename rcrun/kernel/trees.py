@@ -33,6 +33,13 @@ def copy(path: str, *, recursive: bool, nofollow: bool = False) -> int:
     return tree
 
 
+def copy_fd(fd: int) -> int:
+    """The same of what a descriptor shows, without what is mounted beneath: no path is needed, nor a procfs."""
+    tree = _call("", _OPEN_TREE, fd, b"", _CLONE | _CLOEXEC | _AT_EMPTY_PATH)
+    _set(tree, "", recursive=False, propagation=_SLAVE)
+    return tree
+
+
 def map_ids(tree: int, path: str, namespace: int, *, recursive: bool) -> None:
     """Files show the owners that the user namespace gives them."""
     _set(tree, path, recursive=recursive, set_=_IDMAP, namespace=namespace)

@@ -23,6 +23,7 @@ WORDS = {
     "time-offset": "cannot set the {1} clock of the time namespace",
     "propagation": "cannot make the mounts {1}",
     "root-bind": 'cannot use "{1}" as root file system',
+    "root-fd": "cannot use the root file system that was made for it",
     "root-overlay": "cannot mount the overlay that makes the root file system",
     "root-fuse": 'cannot mount the root file system with "{2}"',
     "mount": 'cannot mount {1} on "{3}"',

@@ -71,6 +71,7 @@ uint64_t namespace_flags(const char *types)
 const struct step steps[] = {
 	{"propagation", "p", step_propagation},
 	{"root-bind", "p", step_root_bind},
+	{"root-fd", "fp", step_root_fd},
 	{"root-overlay", "wwwpp*", step_root_overlay},
 	{"root-fuse", "ppw*", step_root_fuse},
 	{"root-nodev", "", step_root_nodev},

@@ -71,6 +71,23 @@ int step_root_bind(struct context *context, const struct record *record, struct 
 	return open_root(context, path, report);
 }
 
+/*
+ * A tree that whoever started the shim holds: where it lies we may have no right to look. It is mounted over a directory
+ * that everybody may enter, of which this namespace needs no other sight.
+ */
+int step_root_fd(struct context *context, const struct record *record, struct report *report)
+{
+	autoclose int tree = (int)number(record->words[1]);
+	autoclose int place = open(record->words[2], O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	report->word = 2;
+	if (place < 0)
+		return fail(report, "open");
+	TRY(report, sys_move_mount(tree, place));
+	report->word = 0;
+	return open_root(context, record->words[2], report);
+}
+
 enum { MOST_DIRS = 256 };
 
 /* Options for mount(2), and the descriptors that they name. */

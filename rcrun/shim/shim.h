@@ -163,6 +163,7 @@ int run_steps(struct context *context, int from, int to, struct report *report);
 
 int step_propagation(struct context *, const struct record *, struct report *);
 int reopen_root(struct context *context, struct report *report);
+int step_root_fd(struct context *, const struct record *, struct report *);
 int step_root_bind(struct context *, const struct record *, struct report *);
 int step_root_overlay(struct context *, const struct record *, struct report *);
 int step_root_fuse(struct context *, const struct record *, struct report *);

@@ -9,12 +9,15 @@ import os
 import stat
 
 from rcrun.errors import HostLacks, RcrunError
+from rcrun.formats import idmap
 from rcrun.storage.layered import is_whiteout
 from rcrun.storage.pack import OPEN_DIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+
+    from rcrun.formats.idmap import IdMap
 
 ADDED, CHANGED, DELETED = "A", "C", "D"
 _OPAQUE = ("user.overlay.opaque", "trusted.overlay.opaque", "user.fuseoverlayfs.opaque")
@@ -93,7 +96,10 @@ class _Level:
 
 
 class Changes:
-    """`hidden` are the mount points that the engine makes: empty ones do not count, nor what was made for them."""
+    """`hidden` are the mount points that the engine makes: empty ones do not count, nor what was made for them.
+
+    `ids`: rows from the numbers of the upper to the image's, where they differ.
+    """
 
     def __init__(
         self,
@@ -103,7 +109,9 @@ class Changes:
         whole: bool = False,
         fuse: bool = False,
         hidden: Collection[bytes] = (),
+        ids: tuple[IdMap, IdMap] | None = None,
     ) -> None:
+        self.ids = ids
         self.upper = upper
         self.lowers = lowers
         self.whole = whole
@@ -165,7 +173,12 @@ class Changes:
             return None, None
         change = Change(CHANGED if known else ADDED, path, level.fd, name, layer)
         if not stat.S_ISDIR(look.st_mode):
-            same = self.whole and known is not None and _is_same(look, known[1], level, name)
+            same = (
+                self.whole
+                and known is not None
+                and self._has_same_look(look, known)
+                and _is_same(look, known[1], level, name)
+            )
             return (None if same else change), None
         return self._directory(level, change, look, known)
 
@@ -185,11 +198,27 @@ class Changes:
             deeper.names = sorted({*deeper.names, *deeper.deleted}, reverse=True)
         if known is not None and not stat.S_ISDIR(known[1].st_mode):
             change.is_opaque = not self.whole
-        is_same = _has_same_look(look, known)
+        is_same = self._has_same_look(look, known)
         if (self.whole and is_same) or (change.path in self._ways and (known is None or is_same)):
             deeper.unsaid = change
             return None, deeper
         return change, deeper
+
+    def _has_same_look(
+        self, look: os.stat_result, known: tuple[int, os.stat_result] | None
+    ) -> bool:
+        """In the numbers of the image, which a copy may have others for."""
+        if known is None:
+            return False
+        there = known[1]
+        uid: int | None = look.st_uid
+        gid: int | None = look.st_gid
+        if self.ids:
+            uid, gid = (
+                idmap.to_outside(self.ids[0], uid or 0),
+                idmap.to_outside(self.ids[1], gid or 0),
+            )
+        return (look.st_mode, uid, gid) == (there.st_mode, there.st_uid, there.st_gid)
 
     def _is_fuse_opaque(self, fd: int) -> bool:
         return self.fuse and _status(FUSE_OPAQUE, fd) is not None
@@ -203,16 +232,7 @@ def _said(levels: Sequence[_Level]) -> Iterator[Change]:
             level.unsaid = None
 
 
-def _has_same_look(look: os.stat_result, known: tuple[int, os.stat_result] | None) -> bool:
-    if known is None:
-        return False
-    there = known[1]
-    return (look.st_mode, look.st_uid, look.st_gid) == (there.st_mode, there.st_uid, there.st_gid)
-
-
 def _is_same(look: os.stat_result, there: os.stat_result, level: _Level, name: bytes) -> bool:
-    if not _has_same_look(look, (0, there)):
-        return False
     if stat.S_ISLNK(look.st_mode):
         fd = level.below.fds[0][1]
         for _, fd in level.below.fds:

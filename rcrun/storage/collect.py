@@ -20,7 +20,8 @@ from rcrun.storage.scratch import lock_leftover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from rcrun.files import Lock
     from rcrun.formats.image import Descriptor
@@ -157,11 +158,17 @@ def container_chains(store: Store) -> Iterator[str]:
     for container_id in subdirectories(store.path("containers")):
         try:
             record = read_json_or_none(f"{store.container_dir(container_id)}/container.json")
-            for lower in (record or {}).get("rootfs", {}).get("lowers", ()):
+            for lower in _lowers(record or {}):
                 parts = str(lower).split("/")
                 yield from (part for part in parts if digests.is_hex64(part))
         except (ValueError, AttributeError, OSError):
             continue  # a damaged record is the business of who reads containers
+
+
+def _lowers(record: Mapping[str, Any]) -> Iterator[str]:
+    """Of its root, and of the images that it mounts."""
+    for holder in (record.get("rootfs") or {}, *(record.get("mounts") or [])):
+        yield from holder.get("lowers") or ()
 
 
 def _leases(store: Store) -> Iterator[list[str]]:

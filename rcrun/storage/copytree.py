@@ -2,6 +2,7 @@
 
 `python -IS copytree.py fill ROOT PATH TARGET`: the content of PATH inside of ROOT becomes TARGET's.
 `python -IS copytree.py merge TARGET LAYER…`: TARGET becomes what overlayfs would show of the layers, top first.
+`python -IS copytree.py shift TARGET UIDS GIDS LAYER…`: the same, with other owners: rows `from:to:count` by commas.
 `python -IS copytree.py own PATH UID GID`: PATH and all that is in it belong to these from now on.
 `python -IS copytree.py look PATH TARGET`: owner, mode and times of PATH become TARGET's, as far as they can.
 """
@@ -16,11 +17,14 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from rcrun.formats import idmap
 from rcrun.storage.trees import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rcrun.formats.idmap import Range
 
 OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -29,13 +33,44 @@ OVERLAY_XATTRS = ("user.overlay.", "trusted.overlay.")
 CHUNK = 1 << 30
 
 
+class Owners:
+    """Which owner a copy gets. A file of somebody who has no number there is root's, and runs as nobody else."""
+
+    __slots__ = ("gids", "uids")
+
+    def __init__(self, uids: Sequence[Range] = (), gids: Sequence[Range] = ()) -> None:
+        self.uids = uids
+        self.gids = gids
+
+    def of(self, look: os.stat_result) -> tuple[int, int, int]:
+        """Owner, group and mode."""
+        mode = stat.S_IMODE(look.st_mode)
+        if not self.uids:
+            return look.st_uid, look.st_gid, mode
+        uid, gid = (
+            idmap.to_outside(self.uids, look.st_uid),
+            idmap.to_outside(self.gids, look.st_gid),
+        )
+        if uid is None or gid is None:
+            mode &= 0o1777
+        return (
+            idmap.to_outside(self.uids, 0) or 0 if uid is None else uid,
+            idmap.to_outside(self.gids, 0) or 0 if gid is None else gid,
+            mode,
+        )
+
+
+SAME = Owners()
+
+
 class Copier:
     """Copies trees; hard links within one tree stay links."""
 
-    __slots__ = ("links", "target_fd", "whiteouts")
+    __slots__ = ("links", "owners", "target_fd", "whiteouts")
 
-    def __init__(self, target_fd: int, *, whiteouts: bool) -> None:
+    def __init__(self, target_fd: int, *, whiteouts: bool, owners: Owners = SAME) -> None:
         self.target_fd = target_fd
+        self.owners = owners
         self.whiteouts = whiteouts
         self.links: dict[tuple[int, int], str] = {}
 
@@ -48,7 +83,7 @@ class Copier:
             names = sorted(entry.name for entry in entries)
         for name in names:
             self._copy_entry(name, source_fd, target_fd, f"{path}/{name}".lstrip("/"))
-        _copy_looks(source_fd, target_fd)
+        _copy_looks(source_fd, target_fd, self.owners)
 
     def _copy_entry(self, name: str, source_fd: int, target_fd: int, path: str) -> None:
         look = os.stat(name, dir_fd=source_fd, follow_symlinks=False)
@@ -59,7 +94,7 @@ class Copier:
         else:
             remove_tree(name, target_fd)
             if not self._linked(look, name, target_fd, path):
-                _copy_leaf(name, look, source_fd, target_fd)
+                _copy_leaf(name, look, source_fd, target_fd, self.owners)
 
     def _copy_dir(self, name: str, source_fd: int, target_fd: int, path: str) -> None:
         try:
@@ -97,9 +132,11 @@ class Copier:
         return True
 
 
-def _copy_leaf(name: str, look: os.stat_result, source_fd: int, target_fd: int) -> None:
+def _copy_leaf(
+    name: str, look: os.stat_result, source_fd: int, target_fd: int, owners: Owners
+) -> None:
     if stat.S_ISREG(look.st_mode):
-        _copy_file(name, source_fd, target_fd)
+        _copy_file(name, source_fd, target_fd, owners)
         return
     if stat.S_ISLNK(look.st_mode):
         os.symlink(os.readlink(name, dir_fd=source_fd), name, dir_fd=target_fd)
@@ -110,20 +147,21 @@ def _copy_leaf(name: str, look: os.stat_result, source_fd: int, target_fd: int) 
             return  # a device, which a user namespace cannot make
     else:
         return
-    os.chown(name, look.st_uid, look.st_gid, dir_fd=target_fd, follow_symlinks=False)
+    uid, gid, mode = owners.of(look)
+    os.chown(name, uid, gid, dir_fd=target_fd, follow_symlinks=False)
     if not stat.S_ISLNK(look.st_mode):
-        os.chmod(name, stat.S_IMODE(look.st_mode), dir_fd=target_fd)
+        os.chmod(name, mode, dir_fd=target_fd)
     times = (look.st_atime_ns, look.st_mtime_ns)
     os.utime(name, ns=times, dir_fd=target_fd, follow_symlinks=False)
 
 
-def _copy_file(name: str, source_fd: int, target_fd: int) -> None:
+def _copy_file(name: str, source_fd: int, target_fd: int, owners: Owners) -> None:
     source = os.open(name, OPEN_FILE, dir_fd=source_fd)
     try:
         target = os.open(name, MAKE_FILE, 0o600, dir_fd=target_fd)
         try:
             _copy_content(source, target)
-            _copy_looks(source, target)
+            _copy_looks(source, target, owners)
         finally:
             os.close(target)
     finally:
@@ -141,10 +179,11 @@ def _copy_content(source: int, target: int) -> None:
             pass
 
 
-def _copy_looks(source: int, target: int) -> None:
+def _copy_looks(source: int, target: int, owners: Owners = SAME) -> None:
     look = os.fstat(source)
-    os.fchown(target, look.st_uid, look.st_gid)
-    os.fchmod(target, stat.S_IMODE(look.st_mode))
+    uid, gid, mode = owners.of(look)
+    os.fchown(target, uid, gid)
+    os.fchmod(target, mode)
     for name in os.listxattr(source):
         if not name.startswith(OVERLAY_XATTRS):
             try:
@@ -177,12 +216,19 @@ def fill(root: str, path: str, target: str) -> None:
     Copier(target_fd, whiteouts=False).copy(source, target_fd)
 
 
-def merge(target: str, layers: Sequence[str]) -> None:
+def merge(target: str, layers: Sequence[str], owners: Owners = SAME) -> None:
     target_fd = os.open(target, OPEN_DIR)
     for layer in reversed(layers):
         source = os.open(layer, OPEN_DIR)
-        Copier(target_fd, whiteouts=True).copy(source, target_fd)
+        Copier(target_fd, whiteouts=True, owners=owners).copy(source, target_fd)
         os.close(source)
+
+
+def rows_of(text: str) -> list[Range]:
+    return [
+        (int(begin), int(to), int(count))
+        for begin, to, count in (row.split(":") for row in text.split(","))
+    ]
 
 
 def own(path: str, uid: int, gid: int) -> None:
@@ -210,6 +256,8 @@ def main(words: Sequence[str]) -> int:
             fill(*words[1:])
         elif words[0] == "own":
             own(words[1], int(words[2]), int(words[3]))
+        elif words[0] == "shift":
+            merge(words[1], words[4:], Owners(rows_of(words[2]), rows_of(words[3])))
         elif words[0] == "look":
             look(*words[1:])
         else:

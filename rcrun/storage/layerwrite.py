@@ -46,6 +46,7 @@ def _changes(job: Job) -> Changes:
         whole=job["whole"],
         fuse=job["driver"] == "fuse-overlayfs",
         hidden=[os.fsencode(path) for path in job["hidden"]],
+        ids=(job["uids"], job["gids"]) if job.get("shifted") else None,
     )
 
 

@@ -13,21 +13,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rcrun.kernel.identity import Identity
+    from rcrun.kernel.shim import Plan
 
 MOST = 100  # descriptors in a message; the kernel takes 253
 _NUMBER = struct.Struct("i")
 
 
-def open_parts(identity: Identity, root: str, paths: Sequence[str]) -> list[int]:
-    """A descriptor for each path: a mount that is nowhere yet; the caller closes them."""
-    from rcrun.storage.work import Workers
-
+def open_parts(
+    identity: Identity, root: str, paths: Sequence[str], *, steps: Plan = ()
+) -> list[int]:
+    """A descriptor for each path: a mount that is nowhere yet; the caller closes them. `steps` make the root."""
     if len(paths) > MOST:
         raise InvalidInput(f'more than {MOST} parts of the volume "{root}" are mounted')
+    return _asked(identity, ["subtree", root, *paths], steps)
+
+
+def open_paths(identity: Identity, paths: Sequence[str]) -> list[int]:
+    """The same of paths of the host, which whoever mounts them may have no right to look at."""
+    if len(paths) > MOST:
+        raise InvalidInput(f"more than {MOST} directories and files are mounted")
+    return _asked(identity, ["trees", *paths])
+
+
+def _asked(identity: Identity, words: Sequence[str], steps: Plan = ()) -> list[int]:
+    from rcrun.storage.work import Workers
+
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     try:
         with Workers(identity, mount=True) as workers:
-            workers.start(["subtree", root, *paths], stdin_fd=theirs.fileno())
+            workers.start(words, stdin_fd=theirs.fileno(), steps=steps)
             theirs.close()
             for _ in workers.events():
                 pass
@@ -57,7 +71,16 @@ def send(socket_fd: int, root: str, paths: Sequence[str]) -> None:
 
     root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     made = [_part(root_fd, path) for path in paths]
-    copies = [trees.copy(f"/proc/self/fd/{fd}", recursive=True) for fd in made]
+    _send(socket_fd, [trees.copy(f"/proc/self/fd/{fd}", recursive=True) for fd in made])
+
+
+def send_paths(socket_fd: int, paths: Sequence[str]) -> None:
+    from rcrun.kernel import trees
+
+    _send(socket_fd, [trees.copy(path, recursive=True) for path in paths])
+
+
+def _send(socket_fd: int, copies: Sequence[int]) -> None:
     data = b"".join([_NUMBER.pack(fd) for fd in copies])
     connection = _socket.socket(fileno=socket_fd)
     connection.sendmsg([b"\0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, data)])

@@ -69,6 +69,13 @@ def subtree(words: Sequence[str]) -> None:
     send(0, words[0], words[1:])
 
 
+def trees(words: Sequence[str]) -> None:
+    """PATH…: for each a mount that shows it, sent through the socket 0."""
+    from rcrun.storage.subtree import send_paths
+
+    send_paths(0, words)
+
+
 def export_volume(words: Sequence[str]) -> None:
     """DIR: its files as a tar, to the file 0."""
     from rcrun.storage.volumetar import export_tree
@@ -147,6 +154,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "remove": remove,
     "sweep": sweep,
     "subtree": subtree,
+    "trees": trees,
     "export-volume": export_volume,
     "import-volume": import_volume,
     "send": send,

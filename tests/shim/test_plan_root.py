@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from rcrun.kernel import trees
 from shim.plans import PATH, PROC, Shim
 
 pytestmark = pytest.mark.requires("userns")
@@ -40,6 +41,37 @@ def test_root_bind_fails(shim: Shim) -> None:
     outcome = shim.run(plan)
     assert outcome.status == 125
     assert outcome.failure == (plan.index(["root-bind", "/no/where"]), "mount", "ENOENT", 1)
+
+
+def with_root(shim: Shim, record: list[str]) -> list[list[str]]:
+    plan = shim.plan(end=[PATH, ["exec", "ls", "/"]])
+    plan[plan.index(["root-bind", str(shim.root)])] = record
+    return plan
+
+
+def test_root_fd_is_a_tree_that_the_caller_holds(shim: Shim) -> None:
+    tree = trees.copy(str(shim.root), recursive=False)
+    try:
+        outcome = shim.run(with_root(shim, ["root-fd", str(tree), "/tmp"]), fds=[tree])
+    finally:
+        os.close(tree)
+    assert outcome.out.split()[:3] == ["bin", "dev", "etc"]
+
+
+@pytest.mark.parametrize(
+    ("place", "failure"),
+    [("/no/where", ("open", "ENOENT", 2)), ("/tmp", ("move_mount", "EINVAL", 2))],
+)
+def test_root_fd_fails(shim: Shim, place: str, failure: tuple[str, str, int]) -> None:
+    no_tree = os.open(shim.root, os.O_PATH | os.O_DIRECTORY)
+    record = ["root-fd", str(no_tree), place]
+    plan = with_root(shim, record)
+    try:
+        outcome = shim.run(plan, fds=[no_tree])
+    finally:
+        os.close(no_tree)
+    assert outcome.status == 125
+    assert outcome.failure == (plan.index(record), *failure)
 
 
 @pytest.fixture

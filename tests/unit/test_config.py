@@ -223,7 +223,7 @@ def test_keep_id_exchanges_two_ids_and_no_other() -> None:
     assert other.config["process"]["user"]["uid"] == 0
     refused({"userns": "keep-id"}, "not root", known=facts(ROOT))
     refused({"userns": "keep-id:x=1"}, "invalid --userns")
-    refused({"userns": "auto"}, "not supported yet")
+    refused({"userns": "odd"}, 'invalid --userns "odd"')
 
 
 # Namespaces and names.

@@ -160,7 +160,8 @@ def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> 
         ({"workdir": "rel"}, "not an absolute path"),
         ({"hostname": "a b"}, "invalid --hostname"),
         ({"hostname": "a", "uts": "host"}, "conflicting options"),
-        ({"pid": "container:x"}, "--pid container:x is not supported yet"),
+        ({"pid": "pod:x"}, "--pid pod:x is not supported yet"),
+        ({"pid": "ns:x"}, 'invalid --pid "ns:x": it is not an absolute path'),
         ({"pid": "what"}, 'invalid --pid "what"'),
         ({"network": "mynet"}, "is not supported yet"),
         ({"attach": ("stdout",), "detach": True}, "conflicting options: --attach and --detach"),
@@ -182,7 +183,7 @@ def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> 
         ({"add_host": ("x",)}, "invalid --add-host"),
         ({"add_host": ("x:host-gateway",), "network": "none"}, "cannot be reached"),
         ({"tmpfs": ("/a",), "volume": ("/x:/a",)}, 'two mounts have the destination "/a"'),
-        ({"mount": ("src=v,dst=/a,image-subpath=x",)}, "not supported yet"),
+        ({"mount": ("type=image,src=v,dst=/a,rw=true",)}, "an image is mounted read-only"),
         ({"volume": ("vv:/a:O,U",)}, "the option U does not go with the option O"),
         ({"volume_driver": "nfs"}, 'unknown volume driver "nfs"'),
         (

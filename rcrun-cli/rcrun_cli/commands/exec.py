@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.engine.exec import execute
+from rcrun.errors import InvalidInput
 from rcrun.storage.containers import find
 from rcrun_cli import context
 from rcrun_cli.declare import argument, command, option
@@ -24,9 +25,34 @@ if TYPE_CHECKING:
 @option("-t", "--tty", is_flag=True, help="Give the command a terminal")
 @option("-u", "--user", metavar="USER[:GROUP]", help="Run as this user, by name or number")
 @option("-w", "--workdir", metavar="DIR", help="Working directory")
-@argument("container")
-@argument("args", nargs=-1, required=True, metavar="COMMAND [ARG]...")
-def exec_(container: str, args: tuple[str, ...], **options: Any) -> None:
+@option("-l", "--latest", is_flag=True, help="In the container that was made last")
+@option("--cidfile", metavar="FILE", help="In the container whose id is in this file")
+@option("--preserve-fds", type=int, metavar="NUMBER", help="Pass so many descriptors on, from 3")
+@option("--preserve-fd", multiple=True, metavar="FD,…", help="Pass these descriptors on")
+@option(
+    "--no-session", is_flag=True, hidden=True, help="Accepted: there is no database of sessions"
+)
+@argument("container", required=False)
+@argument("args", nargs=-1, metavar="COMMAND [ARG]...")
+def exec_(container: str | None, args: tuple[str, ...], **options: Any) -> None:
     """Run a command in a running container."""
+    if options["latest"] or options["cidfile"]:
+        args = args if container is None else (container, *args)
+        container = _chosen(options["latest"], options["cidfile"])
+    if not container or not args:
+        what = "command" if container else "container"
+        raise InvalidInput(f"no {what} is given", "rcrun exec [OPTIONS] CONTAINER COMMAND [ARG]...")
+    if options["preserve_fds"] or options["preserve_fd"]:
+        from rcrun.engine.beside import passed_fds
+
+        options["kept_fds"] = passed_fds(options)  # before anything is opened
     whole = context.engine()
     execute(whole, find(whole.store, container), args, options)
+
+
+def _chosen(latest: bool, cidfile: str | None) -> str:
+    from rcrun.engine.beside import id_in_file, latest_id
+
+    if latest and cidfile:
+        raise InvalidInput("conflicting options: --latest and --cidfile")
+    return id_in_file(cidfile) if cidfile else latest_id(context.store())

@@ -22,7 +22,7 @@ def _not_yet() -> tuple[Any, ...]:
     found = []
     for name in (*NOT_YET, *WITHOUT_EFFECT):
         word = f"--{name.replace('_', '-')}"
-        if name in ("disable_content_trust", "no_healthcheck", "oom_kill_disable"):
+        if name == "no_healthcheck":
             found.append(option(word, is_flag=True, hidden=True, help="Accepted, without effect"))
         else:
             found.append(option(word, metavar="VALUE", hidden=True, help="Not supported yet"))
@@ -38,6 +38,7 @@ def container_options(handler: Handler) -> Handler:
         *options_inside.ISOLATION,
         *options_inside.LIMITS,
         *options_around.RECORD,
+        *options_inside.MORE,
         *_not_yet(),
     )
     for declare in reversed(every):
@@ -59,6 +60,7 @@ def run(image: str | None, args: tuple[str, ...], **options: Any) -> None:
     from rcrun_cli import output
 
     image, args = _words(image, args, options)
+    options = _with_access(options)
     output.put(engine.run(context.engine(), image, args, options, _progress(options)))
 
 
@@ -79,7 +81,27 @@ def create(image: str | None, args: tuple[str, ...], **options: Any) -> None:
     from rcrun_cli import output
 
     image, args = _words(image, args, options)
+    options = _with_access(options)
     output.put(engine.create(context.engine(), image, args, options, _progress(options)))
+
+
+def _with_access(options: dict[str, Any]) -> dict[str, Any]:
+    """How the image is fetched, as with `pull`; podman's three options for a platform, and its IPC namespaces."""
+    if context.settings.personality == "podman" and not options["ipc"]:
+        options["ipc"] = "shareable"
+    wanted = [options.pop(key) for key in ("system", "arch", "variant")]
+    ways = {key: options.pop(key) for key in ("tls_verify", "creds", "authfile", "cert_dir")}
+    if any(wanted):
+        from rcrun_cli.commands.pull import wanted_platform
+
+        if options["platform"]:
+            raise InvalidInput("conflicting options: --platform and --arch, --os or --variant")
+        options["platform"] = wanted_platform(*wanted)
+    if not ways["tls_verify"] or any(ways[key] for key in ("creds", "authfile", "cert_dir")):
+        from rcrun_cli.commands.pull import access_from
+
+        options["access"] = access_from(**ways)
+    return options
 
 
 class _Later:

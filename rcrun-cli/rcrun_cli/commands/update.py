@@ -1,0 +1,88 @@
+"""`rcrun update`."""
+
+from __future__ import annotations
+
+from rcrun.errors import InvalidInput
+from rcrun_cli import context, options_inside, output
+from rcrun_cli.declare import argument, command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rcrun_cli.declare import Handler
+
+_HEALTH = (
+    "cmd", "interval", "log-destination", "max-log-count", "max-log-size", "on-failure", "retries", "start-period",
+    "startup-cmd", "startup-interval", "startup-retries", "startup-success", "startup-timeout", "timeout",
+)  # fmt: skip
+
+
+def limit_options(handler: Handler) -> Handler:
+    """Those of `run` that can be changed later."""
+    for declare in reversed(options_inside.LIMITS):
+        handler = declare(handler)
+    params = handler.__dict__["recorded_params"]
+    away = ("--cgroup-parent", "--cgroups", "--rdt-class", "--oom-kill-disable", "--kernel-memory")
+    handler.__dict__["recorded_params"] = [
+        param for param in params if not set(param.decls) & set(away)
+    ]
+    return handler
+
+
+def _not_yet(handler: Handler) -> Handler:
+    for word in _HEALTH:
+        handler = option(
+            f"--health-{word}", metavar="VALUE", hidden=True, help="Not supported yet"
+        )(handler)
+    return option("--no-healthcheck", is_flag=True, hidden=True, help="Not supported yet")(handler)
+
+
+@command()
+@limit_options
+@_not_yet
+@option(
+    "-e",
+    "--env",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a variable, from the next start on",
+)
+@option(
+    "--unsetenv", multiple=True, metavar="NAME", help="Take a variable away, from the next start on"
+)
+@option(
+    "--ulimit",
+    multiple=True,
+    metavar="NAME=SOFT[:HARD]",
+    help="Set a resource limit, from the next start on",
+)
+@option(
+    "--restart",
+    metavar="POLICY",
+    help="When to start it again: no, on-failure[:COUNT], always, unless-stopped",
+)
+@option("-l", "--latest", is_flag=True, help="The container that was made last")
+@argument("containers", nargs=-1)
+def update(containers: tuple[str, ...], latest: bool, **options: Any) -> int:
+    """Change the limits of containers, at once and for their next starts."""
+    from rcrun.engine.beside import latest_id
+    from rcrun.engine.update import update as change
+    from rcrun.storage.containers import find
+
+    for key, value in options.items():
+        if key.startswith(("health_", "no_healthcheck")) and value:
+            raise InvalidInput(f"--{key.replace('_', '-')} is not supported yet")
+    if latest == bool(containers):
+        raise InvalidInput(
+            "name containers, or say --latest", "rcrun update [OPTIONS] CONTAINER..."
+        )
+    if not any(value not in (None, (), False, "") for value in options.values()):
+        raise InvalidInput("you must provide one or more options when using this command")
+    whole = context.engine()
+
+    def one(name: str) -> None:
+        for warning in change(whole, find(whole.store, name), options):
+            output.warn(warning)
+
+    return output.each([latest_id(whole.store)] if latest else containers, one)

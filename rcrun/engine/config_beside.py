@@ -1,0 +1,210 @@
+"""Options that reach further than one place of config.json: ids of its own, users of the host, an init, what goes before. Pure."""
+
+from __future__ import annotations
+
+from rcrun.engine import config_ids
+from rcrun.errors import InvalidInput
+from rcrun.formats.volume import absolute
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rcrun.engine.facts import Facts
+    from rcrun.engine.options import Options
+    from rcrun.formats.image import ContainerConfig
+    from rcrun.formats.passwd import User
+    from rcrun.formats.spec import Mount, Spec
+
+INIT_PLACE = "/run/.rcrun-init"
+
+
+def add(
+    options: Options,
+    image: ContainerConfig,
+    facts: Facts,
+    user: User,
+    config: Spec,
+    record: dict[str, Any],
+) -> None:
+    """Into config.json and container.json, which have everything else already."""
+    _add_ids(options, facts, config, record)
+    if options.get("device") or options.get("gpus"):
+        from rcrun.engine.config_devices import add_devices
+
+        add_devices(config, options, facts)
+    if options.get("init_path"):
+        _add_init(options, facts, config, record)
+    if options.get("sdnotify"):
+        _add_notify_socket(str(options["sdnotify"]), facts, config)
+    if options.get("requires"):
+        names = [name for text in options["requires"] for name in text.split(",") if name]
+        record["requires"] = [facts.donor(name).id for name in names]
+    for key in ("pidfile", "conmon_pidfile"):
+        if options.get(key):
+            record[key] = absolute(str(options[key]), facts.cwd)
+    if options.get("cgroups") == "disabled":
+        _refuse_limits(config)
+        record["cgroups"] = "disabled"
+    if options.get("rmi"):
+        record["remove_image"] = True
+    accounts = _accounts(options, facts, user)
+    if accounts:
+        record["accounts"] = accounts
+
+
+def _mount(source: str, destination: str, *words: str) -> Mount:
+    options = ["bind", *words, "nosuid", "rprivate"]
+    return {"destination": destination, "type": "bind", "source": source, "options": options}
+
+
+def _add_ids(options: Options, facts: Facts, config: Spec, record: dict[str, Any]) -> None:
+    """Which ids of the host are its alone, and whether its files must be given to them."""
+    word = str(options.get("userns") or "")
+    linux = config["linux"]
+    if not linux.get("uidMappings") or word.startswith(("container:", "ns:")):
+        return
+    maps = tuple(
+        [(row["containerID"], row["hostID"], row["size"]) for row in linux[key]]
+        for key in ("uidMappings", "gidMappings")
+    )
+    if word.startswith("auto"):
+        for which, rows in zip(("uid", "gid"), maps, strict=True):
+            record.setdefault("own_ids", {})[which] = [[row[1], row[2]] for row in rows]
+    asked = any(options.get(key) for key in config_ids.EXPLICIT)
+    if (asked or word.partition(":")[0] in ("auto", "nomap")) and config_ids.is_shifted(
+        (maps[0], maps[1]), word, facts.identity
+    ):
+        record["shifted"] = True
+
+
+def _add_init(options: Options, facts: Facts, config: Spec, record: dict[str, Any]) -> None:
+    """A program of the host as its first process, which is told the command as catatonit and tini are."""
+    if not options.get("init"):
+        raise InvalidInput("--init-path needs --init")
+    path = absolute(str(options["init_path"]), facts.cwd)
+    if facts.stat(path) is None:
+        raise InvalidInput(f'invalid --init-path "{options["init_path"]}": it does not exist')
+    config["mounts"].append(_mount(path, INIT_PLACE, "ro", "nodev"))
+    config["process"]["args"] = [INIT_PLACE, "--", *config["process"]["args"]]
+    record["init"] = False
+
+
+def _add_notify_socket(mode: str, facts: Facts, config: Spec) -> None:
+    if mode in ("ignore", "none"):
+        return
+    if mode != "container":
+        raise InvalidInput(
+            f"--sdnotify {mode} is not supported: no process of rcrun stays to tell systemd",
+            "use container, where the command tells it itself, or ignore",
+        )
+    path = facts.environ.get("NOTIFY_SOCKET", "")
+    if not path:
+        return
+    if not path.startswith("/"):
+        raise InvalidInput(f'--sdnotify container: the socket "{path}" of NOTIFY_SOCKET is no file')
+    config["mounts"].append(_mount(path, path, "noexec", "nodev"))
+
+
+def _refuse_limits(config: Spec) -> None:
+    resources = config["linux"].get("resources") or {}
+    asked = [key for key in resources if key != "devices"]
+    if asked:
+        raise InvalidInput(f"conflicting options: --cgroups disabled and a limit of {asked[0]}")
+
+
+# ---- /etc/passwd and /etc/group
+
+
+def _accounts(options: Options, facts: Facts, user: User) -> dict[str, str]:
+    """Lines to be added, by file."""
+    passwd = [
+        _host_line(name)
+        for text in options.get("hostuser") or ()
+        for name in text.split(",")
+        if name
+    ]
+    group: list[str] = []
+    keeps = str(options.get("userns") or "").partition(":")[0] == "keep-id"
+    wants = keeps and options.get("passwd", True)
+    if options.get("passwd_entry"):
+        passwd.append(_filled(str(options["passwd_entry"]), facts, user))
+    elif wants and not _has(facts.passwd, 2, user.uid):
+        passwd.append(_filled("$USERNAME:x:$UID:$GID:$NAME:$HOME:/bin/sh", facts, user))
+    if options.get("group_entry"):
+        group.append(_filled(str(options["group_entry"]), facts, user))
+    elif wants and not _has(facts.group, 2, user.gid):
+        group.append(_filled("$GROUPNAME:x:$GID:", facts, user))
+    texts = (("passwd", facts.passwd, passwd), ("group", facts.group, group))
+    return {name: _appended(text, lines) for name, text, lines in texts if lines}
+
+
+def _appended(text: str, lines: list[str]) -> str:
+    whole = text if text.endswith("\n") or not text else f"{text}\n"
+    return whole + "".join([f"{line}\n" for line in lines])
+
+
+def _has(text: str, field: int, number: int) -> bool:
+    rows = [line.split(":") for line in text.splitlines()]
+    return any(len(row) > field and row[field] == str(number) for row in rows)
+
+
+def _host_line(name: str) -> str:
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+    except KeyError:
+        raise InvalidInput(f'invalid --hostuser "{name}": the host has no such user') from None
+    words = (entry.pw_name, "x", entry.pw_uid, entry.pw_gid, entry.pw_gecos, entry.pw_dir)
+    return ":".join([str(word) for word in (*words, entry.pw_shell)])
+
+
+def _filled(text: str, facts: Facts, user: User) -> str:
+    """podman's words in a line for /etc/passwd or /etc/group."""
+    import re
+
+    name, gecos, group = _caller_names(facts)
+    known = {
+        "USERNAME": name, "UID": str(user.uid), "GID": str(user.gid), "NAME": gecos or name,
+        "HOME": user.home if user.home != "/" else "/", "GROUPNAME": group, "USERLIST": "",
+    }  # fmt: skip
+    line = re.sub(r"\$(\w+)", lambda match: known.get(match[1], match[0]), text.rstrip("\n"))
+    if "\n" in line or "\0" in line:
+        raise InvalidInput(f'invalid line "{text}" for /etc/passwd or /etc/group')
+    return line
+
+
+def _caller_names(facts: Facts) -> tuple[str, str, str]:
+    import grp
+    import pwd
+
+    uid, gid = facts.identity.uid, facts.identity.gid
+    try:
+        entry = pwd.getpwuid(uid)
+        name, gecos = entry.pw_name, entry.pw_gecos.partition(",")[0]
+    except KeyError:
+        name, gecos = str(uid), ""
+    try:
+        group = grp.getgrgid(gid).gr_name
+    except KeyError:
+        group = name
+    return name, gecos, group
+
+
+# ---- /etc/hosts
+
+
+def hosts_text(options: Options, facts: Facts, ours: str) -> str:
+    """--hosts-file: what /etc/hosts begins with, before our own lines."""
+    word = str(options["hosts_file"])
+    if options.get("no_hosts"):
+        raise InvalidInput("conflicting options: --hosts-file and --no-hosts")
+    if word == "none":
+        return ours
+    if word == "image":
+        base = facts.image_file("/etc/hosts") or b""
+    else:
+        base = facts.read(absolute(word, facts.cwd))
+    text = base.decode("utf-8", "replace")
+    return (text if text.endswith("\n") or not text else f"{text}\n") + ours
