@@ -34,6 +34,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "rename": ("rename", "Give a container another name"),
         "port": ("port", "Print where the ports of a container are on the host"),
         "top": ("top", "Print the processes of a container"),
+        "stats": ("stats", "Print what containers use of processors, memory, network and disks"),
     },
     "Images": {
         "pull": ("pull", "Fetch an image from a registry"),
@@ -93,6 +94,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "rm": "rm",
             "run": "run",
             "start": "start",
+            "stats": "stats",
             "stop": "stop",
             "top": "top",
             "unpause": "unpause",

@@ -1,0 +1,28 @@
+"""The processes of a running container, by their pids on the host."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.kernel import procfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.storage.containers import Container, Status
+
+
+def pids_of(container: Container, now: Status) -> list[int]:
+    """Those of its pid namespace and what descends from them; where it has the host's, its cgroup's too.
+
+    What `exec` started descends from a monitor of ours, so that descent alone would miss it.
+    """
+    pids = procfs.every_pid()
+    seeds = {now.pid}
+    theirs = procfs.namespace_of(now.pid, "pid")
+    if theirs and theirs != procfs.namespace_of(os.getpid(), "pid"):
+        seeds.update(pid for pid in pids if procfs.namespace_of(pid, "pid") == theirs)
+    elif container.record.get("cgroup"):
+        from rcrun.runtime.groups import members
+
+        seeds.update(members(str(container.record["cgroup"])))
+    return sorted(procfs.closure(pids, seeds))
