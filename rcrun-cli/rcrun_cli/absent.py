@@ -45,7 +45,6 @@ ABSENT: dict[str, str] = {
     "stack": "",
     "swarm": "",
     "system events": "",
-    "system prune": "see rcrun container prune, and rcrun image prune",
     "trust": "",
     "update": "",
     "volume mount": "the files are in the folder that rcrun volume inspect -f {{.Mountpoint}} NAME prints",

@@ -87,6 +87,12 @@ def remove_image(store: Store, digest: str) -> list[Descriptor]:
     return gone
 
 
+def rewrite(store: Store) -> None:
+    """The index with the entries that can be used, and no others; an empty one where there was none."""
+    with _index_lock(store):
+        _write_index(store, _read_index(store))
+
+
 def _gives_way(old: Descriptor, new: Descriptor, name: str) -> bool:
     """An entry of the same name, or the nameless entry of the same image."""
     return (bool(name) and name_of(old) == name) or (

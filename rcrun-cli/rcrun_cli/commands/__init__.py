@@ -70,6 +70,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         "Work with containers",
         {
             "attach": "attach",
+            "cleanup": ("cleanup", "Tidy up after containers whose monitor was killed"),
             "commit": "commit",
             "cp": "cp",
             "create": "create",
@@ -134,7 +135,15 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     ),
     "system": (
         "Work with rcrun itself",
-        {"df": ("df", "Print how much room everything takes"), "info": "info"},
+        {
+            "check": ("systemcheck:check_system", "Read the whole store, and mend it"),
+            "df": ("df", "Print how much room everything takes"),
+            "info": "info",
+            "migrate": ("systemreset:migrate", "Podman's word: nothing is to be done here"),
+            "prune": ("systemprune:prune_system", "Remove what nobody needs"),
+            "renumber": ("systemreset:renumber", "Podman's word: nothing is to be done here"),
+            "reset": ("systemreset:reset", "Remove everything that rcrun has stored"),
+        },
     ),
     "volume": (
         "Work with volumes",
