@@ -81,6 +81,10 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     config = _config(options, args, image, facts, user, hostname, mounts)
     words = config_process.command_words(options, args, image.config)
     container = container_record(options, image, facts, network, mounts, words)
+    if options.get("log_opt"):
+        from rcrun.engine.config_log import add_attributes
+
+        add_attributes(container, config["process"]["env"])
     return Built(config, container, files, mounts, warnings + mounts.warnings)
 
 

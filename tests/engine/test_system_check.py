@@ -187,7 +187,10 @@ def test_quick_reads_no_files(stocked):
 def test_leftovers_are_no_faults_and_are_swept(stocked):
     (stocked.store_dir / "trash/old").mkdir()
     (stocked.store_dir / "names/ghost").symlink_to("f" * 64)
-    (stocked.store_dir / "tmp/lease.00").write_text("")
+    lease = stocked.store_dir / "tmp/lease.00"
+    lease.write_text("")
+    owner = lease.parent.stat()
+    os.chown(lease, owner.st_uid, owner.st_gid)
     live = stocked("info", "-f", "{{.store.runRoot}}").check().out.strip()
     (Path(live) / "containers" / ("e" * 64)).mkdir()
     got = stocked("system", "check").check().out

@@ -58,6 +58,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
 }
 
 HIDDEN: dict[str, Row] = {
+    "__compress": ("compress", "Compress a log that was rotated (called by the monitor)"),
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
     "__volumes": (
         "volumetar:drop_volumes",
