@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import os
-import threading
 
 from rcrun.engine import logs as engine
 from rcrun.errors import RcrunError
@@ -63,10 +62,10 @@ def _numbered(
             yield line.time, at, line
 
 
-def _follow(
-    found: Sequence[Container], printers: Sequence[Printer], asked: dict[str, Any]
-) -> None:
+def _follow(found: Sequence[Container], printers: Sequence[Printer], asked: dict[str, Any]) -> None:
     """One thread each; the first error is told at the end, when all of them have ended."""
+    import threading
+
     lock = threading.Lock()
     errors: list[RcrunError | OSError] = []
 

@@ -95,9 +95,7 @@ def _path(record: Record, key: str, value: str) -> None:
 
 def _mode(record: Record, key: str, value: str) -> None:
     if value not in ("blocking", "non-blocking"):
-        raise InvalidInput(
-            f'invalid --log-opt "mode={value}"', "it is blocking or non-blocking"
-        )
+        raise InvalidInput(f'invalid --log-opt "mode={value}"', "it is blocking or non-blocking")
 
 
 def _buffer(record: Record, key: str, value: str) -> None:

@@ -229,7 +229,10 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
     return {
         "Binds": [_bind_text(mount) for mount in mounts if mount["type"] in ("bind", "volume")],
         "ContainerIDFile": record.get("cidfile") or "",
-        "LogConfig": {"Type": log.get("asked") or log.get("driver") or "", "Config": _log_options(log)},
+        "LogConfig": {
+            "Type": log.get("asked") or log.get("driver") or "",
+            "Config": _log_options(log),
+        },
         "NetworkMode": network.get("mode") or "none",
         "PortBindings": _asked_ports(network.get("ports") or []),
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},

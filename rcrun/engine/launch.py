@@ -148,7 +148,11 @@ def _plan(
             record.get("bundle") or container.dir,  # what hooks are told
             context.host,
             root=root_records(context, container),
-            settings=[*settings, *_file_settings(context, container), *_helpers(context, container)],
+            settings=[
+                *settings,
+                *_file_settings(context, container),
+                *_helpers(context, container),
+            ],
             on_exit=_on_exit(context, container, cgroup),
             seccomp_fd=seccomp_fd,
             init=bool(record.get("init")),

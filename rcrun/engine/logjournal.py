@@ -93,11 +93,11 @@ def _tail(lines: list[JournalLine], tail: int | None) -> list[JournalLine]:
     """The last so many lines; one in several records counts once."""
     if tail is None:
         return lines
-    starts, fresh = [], True
+    starts, fresh = [], {b"stdout": True, b"stderr": True}
     for at, line in enumerate(lines):
-        if fresh:
+        if fresh[line.stream]:
             starts.append(at)
-        fresh = line.whole
+        fresh[line.stream] = line.whole
     if not tail:
         return []
     return lines[starts[-tail] :] if len(starts) >= tail else lines

@@ -148,7 +148,9 @@ def _bound_file(context: Context, container_id: str, base: str) -> Mended:
     hostname = str(container.config().get("hostname") or container.id[:12])
     texts = {
         "hostname": lambda: f"{hostname}\n",
-        "hosts": lambda: f"127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.0.1\t{hostname} {container.name}\n",
+        "hosts": lambda: (
+            f"127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.0.1\t{hostname} {container.name}\n"
+        ),
         "resolv.conf": _resolv_conf,
     }
     with ContainerLock(container):

@@ -57,9 +57,7 @@ def by_ps(pids: Sequence[int], words: Sequence[str]) -> Table:
     header, *lines = text.splitlines() or [""]
     titles = header.split()
     if "PID" not in titles:
-        raise InvalidInput(
-            f'"ps {" ".join(options)}" prints no column PID', "add it: -eo pid,comm"
-        )
+        raise InvalidInput(f'"ps {" ".join(options)}" prints no column PID', "add it: -eo pid,comm")
     at, wanted, rows, keeps = titles.index("PID"), set(map(str, pids)), [], False
     for line in lines:
         fields = line.split(None, len(titles) - 1)
@@ -78,7 +76,7 @@ def _run_ps(options: Sequence[str], told: str | None) -> str:
 
     environment = {**os.environ, "COLUMNS": "10000", "PS_PERSONALITY": ""}
     try:
-        done = subprocess.run(["ps", *options], capture_output=True, env=environment)
+        done = subprocess.run(["ps", *options], check=False, capture_output=True, env=environment)
     except FileNotFoundError:
         raise HostLacks(
             "ps is not installed on this host",

@@ -51,7 +51,9 @@ def _directory_faults(store: Store, container_id: str) -> Iterator[Fault]:
             yield leftover(f'"{folder}" has no record: a container that was being made or removed')
     elif is_damaged(container):
         what = str(container.record["error"])
-        cost = f'{CANNOT_START.format(container_id[:12])}; what it has written is in "{folder}/upper"'
+        cost = (
+            f'{CANNOT_START.format(container_id[:12])}; what it has written is in "{folder}/upper"'
+        )
         yield _lost(container, f'container "{container_id[:12]}": {what}', cost)
 
 

@@ -64,7 +64,9 @@ def _layout_faults(store: Store) -> Iterator[Fault]:
         yield Fault(f'"{path}" {what}', cost, "layout")
     for name in layout.DIRECTORIES:
         if not os.path.isdir(store.path(name)) and os.path.lexists(store.path("index.json")):
-            yield Fault(f'"{store.path(name)}" is missing', "what is to be put there fails", "layout")
+            yield Fault(
+                f'"{store.path(name)}" is missing', "what is to be put there fails", "layout"
+            )
 
 
 def _entries(store: Store) -> tuple[list[Descriptor], list[Fault]]:
@@ -88,9 +90,7 @@ def _entries(store: Store) -> tuple[list[Descriptor], list[Fault]]:
 # Images.
 
 
-def _image_faults(
-    store: Store, entry: Descriptor, needed: dict[str, list[str]]
-) -> Iterator[Fault]:
+def _image_faults(store: Store, entry: Descriptor, needed: dict[str, list[str]]) -> Iterator[Fault]:
     name = shown_name(entry)
     missing: list[str] = []
     _walk(store, entry, name, needed, missing, images.DEEPEST_INDEX)
@@ -108,7 +108,9 @@ def _cost_of(store: Store, entry: Descriptor) -> str:
         images.load(store, entry)
     except (RcrunError, OSError):
         return "the image cannot be used"
-    return "the image cannot be saved, pushed or unpacked again; it runs where its layers are unpacked"
+    return (
+        "the image cannot be saved, pushed or unpacked again; it runs where its layers are unpacked"
+    )
 
 
 def _walk(
@@ -229,6 +231,8 @@ def manifests_here(store: Store) -> Iterator[dict[str, Any]]:
             continue
         if not isinstance(document, dict) or documents.manifest_fault(document):
             continue
-        if os.path.lexists(store.blob_path(document["config"]["digest"])) and not damage(path, name):
+        if os.path.lexists(store.blob_path(document["config"]["digest"])) and not damage(
+            path, name
+        ):
             media_type = document.get("mediaType") or documents.MANIFEST
             yield {"mediaType": media_type, "digest": f"sha256:{name}", "size": os.path.getsize(path)}  # fmt: skip

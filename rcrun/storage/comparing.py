@@ -22,9 +22,7 @@ _PIECE = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def compare(
-    store_dir: str, kind: str, words: list[str], say: Callable[[object], None]
-) -> None:
+def compare(store_dir: str, kind: str, words: list[str], say: Callable[[object], None]) -> None:
     unpacking = Unpacking(store_dir, kind, say)
     for word in words:
         job = Job.parse(word)
@@ -48,7 +46,9 @@ def can_unpack(store: Store, image: Image, chain: str) -> None:
     fault = damage(path, digest[7:]) if os.path.lexists(path) else "it is missing"
     if fault:
         name = image.reference or image.short_id
-        raise NotFound(f'its blob "{digest}" is not sound: {fault}', f"rcrun pull {name}, then check again")
+        raise NotFound(
+            f'its blob "{digest}" is not sound: {fault}', f"rcrun pull {name}, then check again"
+        )
 
 
 def _fault(unpacking: Unpacking, job: Job, folder: str) -> str:
@@ -65,7 +65,9 @@ def _fault(unpacking: Unpacking, job: Job, folder: str) -> str:
         os.close(fd)
     note = layerfiles.read_pending(folder)
     # They look as in the layer below, once that was settled.
-    implied = {name.encode("utf-8", "surrogateescape") for name in (note or {"implied": []})["implied"]}
+    implied = {
+        name.encode("utf-8", "surrogateescape") for name in (note or {"implied": []})["implied"]
+    }
     there = unpacking.store.layer_dir(unpacking.kind, job.chain)
     try:
         return next(_differences(f"{folder}/diff", f"{there}/diff", implied), "")
@@ -97,7 +99,10 @@ def _in_directory(
 ) -> Iterator[str]:
     if _opaque(left) != _opaque(right):
         yield _told(name, "hides other things of the layers below")
-    wanted, found = set(map(os.fsencode, os.listdir(left))), set(map(os.fsencode, os.listdir(right)))
+    wanted, found = (
+        set(map(os.fsencode, os.listdir(left))),
+        set(map(os.fsencode, os.listdir(right))),
+    )
     for base in sorted(wanted ^ found):
         yield _told(_join(name, base), "is missing" if base in wanted else "does not belong there")
     for base in sorted(wanted & found):

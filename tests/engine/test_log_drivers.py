@@ -36,7 +36,12 @@ def test_json_file_is_dockers(rcrun):
     got = rcrun("logs", "web").check()
     assert (got.out, got.err) == (out, "err\n")
     assert rcrun("logs", "--details", "web").out.startswith("X=1,role=db,tag=web one\nX=1,")
-    kind = rcrun("inspect", "-f", "{{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Config.tag}}", "web")
+    kind = rcrun(
+        "inspect",
+        "-f",
+        "{{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Config.tag}}",
+        "web",
+    )
     assert kind.out == "json-file {{.Name}}\n"
 
 
@@ -94,7 +99,9 @@ def test_passthrough_gives_our_own_descriptors(rcrun):
     assert (got.status, got.out, got.err) == (3, "text", "err\n")
     detached = rcrun("run", "-d", "--name", "web", *NO_NETWORK, "--log-driver", "passthrough", "busybox",
                      "sh", "-c", "sleep 0.2; echo late").check()  # fmt: skip
-    assert detached.out.splitlines()[1:] == ["late"]  # whoever reads our output waits for the container's
+    assert detached.out.splitlines()[1:] == [
+        "late"
+    ]  # whoever reads our output waits for the container's
     assert rcrun("inspect", "-f", "{{.LogPath}}", "web").out == "\n"
 
 
@@ -109,9 +116,10 @@ def test_passthrough_is_not_for_terminals_unless_that_is_said(rcrun):
         got = rcrun("run", "--rm", *NO_NETWORK, "--log-driver", "passthrough-tty", "busybox", "sh", "-c",
                     "test -t 0 && echo yes", stdin=terminal).check()  # fmt: skip
         assert got.out == "yes\n"
-    assert "conflicting options: --tty and --log-driver passthrough" in rcrun(
-        "create", "-t", "--log-driver", "passthrough", "busybox", "true"
-    ).err
+    assert (
+        "conflicting options: --tty and --log-driver passthrough"
+        in rcrun("create", "-t", "--log-driver", "passthrough", "busybox", "true").err
+    )
 
 
 @pytest.mark.parametrize("driver", ["none", "passthrough"])
@@ -195,7 +203,9 @@ def test_several_containers(rcrun):
     assert rcrun("logs", "--latest").check().out == "c\n"
     coloured = rcrun("logs", "--names", "--color", "one", "two").check().out
     assert coloured == "\x1b[36mone\x1b[0m a\n\x1b[33mtwo\x1b[0m b\n".replace("36", "33", 0)
-    assert "\x1b" not in rcrun("logs", "--names", "--color", "one", "two", env={"NO_COLOR": "1"}).out
+    assert (
+        "\x1b" not in rcrun("logs", "--names", "--color", "one", "two", env={"NO_COLOR": "1"}).out
+    )
     assert rcrun("logs").status == 1
     assert rcrun("logs", "one", "nosuch").err.startswith("rcrun: error: no such container: nosuch")
 

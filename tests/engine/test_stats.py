@@ -41,7 +41,7 @@ def test_the_table(rcrun):
     assert re.split(r"\s{2,}", everything[1])[1:] == ["other", "0.00%", "0B / 0B", "0.00%", "0B / 0B", "0B / 0B", "0"]  # fmt: skip
 
 
-def test_json_of_each(rcrun, called=None):
+def test_json(rcrun):
     rcrun("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sleep", "100").check()
     got = json.loads(rcrun("stats", "--no-stream", "--format", "json").check().out)
     assert set(got) == {"BlockIO", "CPUPerc", "Container", "ID", "MemPerc", "MemUsage", "Name", "NetIO", "PIDs"}  # fmt: skip

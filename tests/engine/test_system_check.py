@@ -66,12 +66,24 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
+def add_entry(rcrun) -> None:
+    path = rcrun.store_dir / "index.json"
+    index = json.loads(path.read_text())
+    index["manifests"].append({"digest": "sha256:short"})
+    path.write_text(json.dumps(index))
+
+
+def to_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/bin/sh")
+
+
 # What is done to the store, what is said of it, what it costs, and whether --repair mends it whole.
 DAMAGES = {
     "oci-layout": (lambda r: remove(r.store_dir / "oci-layout"), 'oci-layout" is missing', "other tools", True),
     "oci-layout-text": (lambda r: (r.store_dir / "oci-layout").write_text("{"), 'oci-layout" is damaged', "other tools", True),
     "directory": (lambda r: remove(r.store_dir / "tmp"), 'tmp" is missing', "fails", True),
-    "entry": (lambda r: add_entry(r), "1 entries that are no descriptors", "other tools", True),
+    "entry": (add_entry, "1 entries that are no descriptors", "other tools", True),
     "layer-file": (lambda r: change(layer_dir(r) / "diff/bin/busybox"), '"/bin/busybox" has another content', '"web"', True),
     "layer-file-gone": (lambda r: remove(layer_dir(r) / "diff/bin/busybox"), '"/bin/busybox" is missing', '"web"', True),
     "layer-file-more": (lambda r: (layer_dir(r) / "diff/bin/new").write_text(""), '"/bin/new" does not belong there', '"web"', True),
@@ -95,18 +107,6 @@ DAMAGES = {
     "blob-manifest-gone": (lambda r: remove(blob(r, "manifest")), 'image "busybox:latest": blob "', "cannot be used", False),
     "index": (lambda r: (r.store_dir / "index.json").write_text('{"man'), 'index.json" is damaged', "no image", False),
 }  # fmt: skip
-
-
-def add_entry(rcrun) -> None:
-    path = rcrun.store_dir / "index.json"
-    index = json.loads(path.read_text())
-    index["manifests"].append({"digest": "sha256:short"})
-    path.write_text(json.dumps(index))
-
-
-def to_link(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("/bin/sh")
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -142,7 +142,9 @@ def test_a_lost_index_is_made_anew_with_the_names_that_containers_tell(stocked):
     (stocked.store_dir / "index.json").unlink()
     assert "out of sight" in stocked("system", "check").out
     stocked("system", "check", "--repair")
-    assert stocked("images", "--format", "{{.Repository}}:{{.Tag}}").check().out == "busybox:latest\n"
+    assert (
+        stocked("images", "--format", "{{.Repository}}:{{.Tag}}").check().out == "busybox:latest\n"
+    )
     assert stocked("system", "check").check().out == "no faults\n"
 
 

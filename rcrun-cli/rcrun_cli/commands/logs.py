@@ -12,6 +12,7 @@ from rcrun_cli.declare import argument, command, option
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from rcrun.engine.logs import Line
     from rcrun.storage.containers import Container
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 @command()
 @option("--color", is_flag=True, help="Give each container a colour, where names are printed")
-@option("--details", is_flag=True, help="Print what --log-opt asked for: labels, variables, the tag")
+@option(
+    "--details", is_flag=True, help="Print what --log-opt asked for: labels, variables, the tag"
+)
 @option("-f", "--follow", is_flag=True, help="Go on until the container ends")
 @option("-l", "--latest", is_flag=True, help="Of the last created container")
 @option("--names", is_flag=True, help="Begin each line with the name of its container")
@@ -44,7 +47,7 @@ def logs(
 ) -> None:
     """Print what containers have written."""
     found = _chosen(containers, latest)
-    asked = {
+    asked: dict[str, Any] = {
         "follow": follow, "tail": _count(tail), "since": _bound(since), "until": _bound(until),
     }  # fmt: skip
     if len(found) > 1 or names:
@@ -60,7 +63,9 @@ def logs(
 def _chosen(texts: tuple[str, ...], latest: bool) -> list[Container]:
     if latest == bool(texts):
         raise InvalidInput("logs takes containers, or --latest", "list them with: rcrun ps -a")
-    found = every(context.store())[:1] if latest else [find(context.store(), text) for text in texts]
+    found = (
+        every(context.store())[:1] if latest else [find(context.store(), text) for text in texts]
+    )
     if not found:
         raise InvalidInput("there is no container")
     return found
