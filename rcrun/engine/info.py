@@ -108,7 +108,7 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
         "IPv4Forwarding": read_text("/proc/sys/net/ipv4/ip_forward").strip() == "1",
         "Debug": False,
         "SystemTime": time_text(now),
-        "LoggingDriver": "k8s-file",
+        "LoggingDriver": "json-file" if personality == "docker" else "k8s-file",
         "CgroupDriver": "cgroupfs" if controllers(context) else "none",
         "CgroupVersion": "2" if context.host.unified else "1",
         "KernelVersion": host.release,

@@ -7,6 +7,7 @@ import time
 from rcrun.engine.work import worded
 from rcrun.errors import StepFailed
 from rcrun.storage import checkcontainers, checkimages, checklayers, checkleftovers
+from rcrun.storage.faults import UNREAD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ def check(context: Context, *, quick: bool = False, max_age: float = 86_400) -> 
     time.sleep(SECONDS_TO_SETTLE)
     still = {fault.what for fault in _look(context, True, max_age)}
     # What only the reading of files tells cannot be something half written: those are renamed in whole.
-    return [fault for fault in found if fault.what in still or fault.mend in ("blob", "layer")]
+    return [
+        fault
+        for fault in found
+        if fault.what in still or fault.mend in ("blob", "layer") or UNREAD in fault.what
+    ]
 
 
 def _look(context: Context, quick: bool, max_age: float) -> list[Fault]:

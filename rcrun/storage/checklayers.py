@@ -7,7 +7,7 @@ import os
 from rcrun.errors import RcrunError
 from rcrun.files import read_json_or_none, subdirectories
 from rcrun.storage import containers, images, owners
-from rcrun.storage.faults import Fault, reason
+from rcrun.storage.faults import UNREAD, Fault, reason
 from rcrun.storage.layers import jobs_of
 
 TYPE_CHECKING = False
@@ -36,6 +36,8 @@ def faults(store: Store, identity: Identity, *, quick: bool) -> Iterator[Fault]:
 def _fault(kind: str, chain: str, found: str, users: dict[str, list[str]]) -> Fault:
     names = ", ".join(f'"{name}"' for name in users.get(chain, []))
     cost = f"these see wrong files or cannot start: {names}" if names else "nothing yet: no container has it"  # fmt: skip
+    if found.startswith(UNREAD):
+        return Fault(f'layer "{chain[:12]}" ({kind}): {found}', "a damage in it would not be told")
     return Fault(f'layer "{chain[:12]}" ({kind}) is damaged: {found}', cost, "layer", (kind, chain))
 
 

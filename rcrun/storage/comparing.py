@@ -7,6 +7,7 @@ import stat
 
 from rcrun.errors import NotFound, RcrunError
 from rcrun.storage import layerfiles
+from rcrun.storage.faults import UNREAD, reason
 from rcrun.storage.scratch import Scratch
 from rcrun.storage.trees import remove_tree
 from rcrun.storage.unpacking import Job, Unpacking
@@ -27,11 +28,15 @@ def compare(store_dir: str, kind: str, words: list[str], say: Callable[[object],
     for word in words:
         job = Job.parse(word)
         scratch = Scratch(unpacking.store, "layer")
-        scratch.make_dir()
         try:
+            scratch.make_dir()
             fault = _fault(unpacking, job, scratch.path)
+        except OSError as error:
+            there = unpacking.store.layer_dir(kind, job.chain)
+            fault = f"{UNREAD}: {reason(error)}" if os.path.isdir(there) else ""  # collected
         finally:
-            remove_tree(scratch.path)
+            if scratch.path:
+                remove_tree(scratch.path)
             scratch.close()
         if fault:
             say({"chain": job.chain, "fault": fault})
@@ -52,15 +57,15 @@ def can_unpack(store: Store, image: Image, chain: str) -> None:
 
 
 def _fault(unpacking: Unpacking, job: Job, folder: str) -> str:
-    """Empty also where the blob cannot be unpacked: that is told of elsewhere."""
+    """Empty where all is well, or the blob went away meanwhile."""
     try:
         fd = unpacking.open_blob(f"sha256:{job.blob}")
     except RcrunError:
         return ""
     try:
         unpacking.fill(job, fd, folder)
-    except (RcrunError, OSError):
-        return ""
+    except RcrunError as error:
+        return f"{UNREAD}: {reason(error)}"
     finally:
         os.close(fd)
     note = layerfiles.read_pending(folder)
@@ -69,10 +74,7 @@ def _fault(unpacking: Unpacking, job: Job, folder: str) -> str:
         name.encode("utf-8", "surrogateescape") for name in (note or {"implied": []})["implied"]
     }
     there = unpacking.store.layer_dir(unpacking.kind, job.chain)
-    try:
-        return next(_differences(f"{folder}/diff", f"{there}/diff", implied), "")
-    except FileNotFoundError:
-        return ""  # collected meanwhile
+    return next(_differences(f"{folder}/diff", f"{there}/diff", implied), "")
 
 
 def _differences(fresh: str, there: str, implied: set[bytes]) -> Iterator[str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+UNREAD = (
+    "it could not be compared with its blob"  # the disk is full, or the layer went away meanwhile
+)
+
 
 class Fault:
     """`mend` names a way (engine/mending.py) and `words` are for it; without one only people can help: `hint`.
