@@ -232,6 +232,9 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         "LogConfig": {
             "Type": log.get("asked") or log.get("driver") or "",
             "Config": _log_options(log),
+            "Path": log_path(container),
+            "Tag": log.get("tag", ""),
+            "Size": "0B",
         },
         "NetworkMode": network.get("mode") or "none",
         "PortBindings": _asked_ports(network.get("ports") or []),

