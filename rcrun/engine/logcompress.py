@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
 
-from rcrun.files import unlink_if_there, write_all
+from rcrun.files import is_at, unlink_if_there, write_all
 
 GZIP = 16 + zlib.MAX_WBITS
 MOST_FILES = 1000
@@ -18,10 +19,12 @@ def compress(path: str) -> None:
         fd = os.open(f"{path}.1", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    aside = f"{path}.{os.getpid()}~"
+    aside = f"{path}.{os.urandom(6).hex()}~"
     try:
         _write_gzip(fd, aside)
         _put_in_place(path, fd, aside)
+    except FileNotFoundError:
+        pass  # the container was removed meanwhile
     finally:
         unlink_if_there(aside)
         os.close(fd)
@@ -40,7 +43,31 @@ def _write_gzip(fd: int, aside: str) -> None:
 
 
 def _put_in_place(path: str, fd: int, aside: str) -> None:
-    known = os.fstat(fd)
+    with _Settled(path):
+        _replace(path, os.fstat(fd), aside)
+
+
+class _Settled:
+    """Holds the lock of the current file: the monitor renames none of them meanwhile."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fd = -1
+
+    def __enter__(self) -> None:
+        while self.fd < 0:
+            fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if is_at(fd, self.path):
+                self.fd = fd
+            else:
+                os.close(fd)  # it was rotated while we waited
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+
+def _replace(path: str, known: os.stat_result, aside: str) -> None:
     for number in range(1, MOST_FILES + 1):
         name = f"{path}.{number}"
         try:

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -177,16 +178,23 @@ static void run_rotated(const struct logfile *log)
 	_exit(127);
 }
 
-/* Where no new file can be made, the old one grows on until it can. */
+/*
+ * Where no new file can be made, the old one grows on until it can. Who compresses a rotated file holds the
+ * lock of the current one while it puts the result in place, so that names do not move under it.
+ */
 static void rotate(struct logfile *log)
 {
 	if (log->max_files > 1) {
+		if (log->rotated)
+			(void)TEMP_FAILURE_RETRY(flock(log->fd, LOCK_EX));
 		shift(log);
 		int fd = open_path(log->path);
 		if (fd >= 0) {
 			(void)close(log->fd);
 			log->fd = fd;
 			run_rotated(log);
+		} else if (log->rotated) {
+			(void)flock(log->fd, LOCK_UN);
 		}
 	} else {
 		(void)TEMP_FAILURE_RETRY(ftruncate(log->fd, 0));

@@ -222,3 +222,35 @@ def test_several_are_followed_at_once(rcrun):
         reader.start()
         reader.join(5)
         assert process.wait(5) == 0
+
+
+def test_compression_races_with_rotation(tmp_path):
+    """As the monitor renames: whatever happens in between, each text is in exactly one file."""
+    import fcntl
+    import os
+
+    from rcrun.engine import logcompress
+
+    path = str(tmp_path / "log")
+    tmp_path.joinpath("log").write_bytes(b"0" * 1000)
+    threads = []
+    for number in range(1, 60):
+        with open(path, "rb") as current:
+            fcntl.flock(current, fcntl.LOCK_EX)
+            for at in range(99, 0, -1):
+                for suffix in ("", ".gz"):
+                    before = f"{path}.{at - 1}{suffix}" if at > 1 else path if not suffix else ""
+                    if before and os.path.exists(before):
+                        os.rename(before, f"{path}.{at}{suffix}")
+            tmp_path.joinpath("log").write_bytes(b"%d\n" % number * 200)
+        threads.append(threading.Thread(target=logcompress.compress, args=(path,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    logcompress.compress(path)
+    texts = [
+        gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        for file in tmp_path.iterdir()
+    ]
+    assert len(texts) == 60
+    assert len(set(texts)) == 60
