@@ -6,7 +6,7 @@ import os
 
 from rcrun.errors import InUse, NotFound, RcrunError
 from rcrun.files import unlink_if_there, write_file
-from rcrun.storage import checkimages, containers, images, layers, layout, volumes
+from rcrun.storage import checkcontainers, checkimages, containers, images, layers, layout, volumes
 from rcrun.storage.claims import ContainerLock, claim_name
 
 TYPE_CHECKING = False
@@ -89,7 +89,7 @@ def _layer(context: Context, kind: str, chain: str) -> Mended:
     running = [
         container.name
         for container in containers.every(store)
-        if any(chain in str(lower) for lower in container.record["rootfs"].get("lowers", ()))
+        if (kind, chain) in checkcontainers.lowers(container)
         and containers.status(container).is_running
     ]
     if running:
@@ -134,12 +134,12 @@ def _container(context: Context, container_id: str) -> Mended:
 def _directory(context: Context, container_id: str, base: str) -> Mended:
     container = _loaded(context, container_id)
     with ContainerLock(container):
-        lowers = container.record["rootfs"].get("lowers") or []
+        lowers = checkcontainers.lowers(container)
         path = container.path(base)
         if not os.path.isdir(path):
             os.mkdir(path, 0o700 if base == "work" else 0o755)
         if base == "upper" and lowers:
-            os.chmod(path, os.stat(context.store.path(lowers[0])).st_mode & 0o7777)
+            os.chmod(path, os.stat(f"{context.store.layer_dir(*lowers[0])}/diff").st_mode & 0o7777)
     return Mended("made anew, empty")
 
 

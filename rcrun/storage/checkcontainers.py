@@ -77,7 +77,24 @@ def _is_abandoned(folder: str) -> bool:
         lock.release()
 
 
+def lowers(container: Container) -> list[tuple[str, str]]:
+    """Kind and chain of the layers that it stands on, as far as its record has any."""
+    rootfs = container.record.get("rootfs")
+    paths = rootfs.get("lowers") if isinstance(rootfs, dict) else None
+    parts = [str(path).split("/") for path in (paths if isinstance(paths, list) else [])]
+    return [(each[-3], each[-2]) for each in parts if len(each) >= 4]
+
+
 def _container_faults(container: Container) -> Iterator[Fault]:
+    """A record may hold anything where it was damaged."""
+    try:
+        yield from list(_faults_of(container))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        what = f'container "{container.name}": its records are damaged: {type(error).__name__}: {error}'
+        yield _lost(container, what, CANNOT_START.format(container.name))
+
+
+def _faults_of(container: Container) -> Iterator[Fault]:
     name, cost = container.name, CANNOT_START.format(container.name)
     try:
         spec = container.config()
@@ -104,9 +121,8 @@ def _root_faults(container: Container, cost: str) -> Iterator[Fault]:
             what = f'container "{name}": its root "{rootfs.get("path")}" is missing'
             yield Fault(what, cost, hint="put the directory back, or remove the container")
         return
-    for lower in rootfs.get("lowers", ()):
-        if not os.path.isdir(container.store.path(str(lower))) and driver != "copy":
-            kind, chain = str(lower).split("/")[-3:-1]
+    for kind, chain in lowers(container) if driver != "copy" else ():
+        if not os.path.isdir(f"{container.store.layer_dir(kind, chain)}/diff"):
             what = f'container "{name}": layer "{chain[:12]}" ({kind}) is missing'
             yield Fault(what, cost, "layer", (kind, chain))
     for base in ("rootfs",) if driver == "copy" else ("rootfs", "upper", "work"):

@@ -106,7 +106,7 @@ def _image_faults(store: Store, entry: Descriptor, needed: dict[str, list[str]])
 def _cost_of(store: Store, entry: Descriptor) -> str:
     try:
         images.load(store, entry)
-    except (RcrunError, OSError):
+    except (RcrunError, OSError, KeyError, TypeError):
         return "the image cannot be used"
     return (
         "the image cannot be saved, pushed or unpacked again; it runs where its layers are unpacked"

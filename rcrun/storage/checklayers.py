@@ -7,6 +7,7 @@ import os
 from rcrun.errors import RcrunError
 from rcrun.files import read_json_or_none, subdirectories
 from rcrun.storage import containers, images, owners
+from rcrun.storage.checkcontainers import lowers
 from rcrun.storage.faults import UNREAD, Fault, reason
 from rcrun.storage.layers import jobs_of
 
@@ -45,8 +46,8 @@ def _users(store: Store) -> dict[str, list[str]]:
     """The names of the containers that stand on a layer."""
     found: dict[str, list[str]] = {}
     for container in containers.every(store):
-        for lower in container.record.get("rootfs", {}).get("lowers", ()):
-            found.setdefault(str(lower).split("/")[-2], []).append(container.name)
+        for _, chain in lowers(container):
+            found.setdefault(chain, []).append(container.name)
     return found
 
 

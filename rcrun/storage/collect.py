@@ -145,7 +145,7 @@ def container_chains(store: Store) -> Iterator[str]:
             for lower in (record or {}).get("rootfs", {}).get("lowers", ()):
                 parts = str(lower).split("/")
                 yield from (part for part in parts if digests.is_hex64(part))
-        except (ValueError, AttributeError, OSError):
+        except (ValueError, AttributeError, TypeError, OSError):
             continue  # a damaged record is the business of who reads containers
 
 

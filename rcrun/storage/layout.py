@@ -135,7 +135,7 @@ def _read_index(store: Store) -> dict[str, Any]:
 
 
 def _is_usable(entry: Any) -> bool:
-    if images.descriptor_fault(entry):
+    if images.descriptor_fault(entry) or not isinstance(entry.get("mediaType", ""), str):
         return False
     annotations = entry.get("annotations") or {}
     return isinstance(annotations, dict) and isinstance(annotations.get(images.REF_NAME, ""), str)

@@ -31,13 +31,20 @@ def check_system(force: bool, max_age: str, quick: bool, repair: bool) -> int:
     faults = check(context.engine(), quick=quick, max_age=seconds)
     left = 0
     for fault in faults:
-        output.put(fault.what)
-        output.put(f"  costs: {fault.cost}")
+        _put(fault.what)
+        _put(f"  costs: {fault.cost}")
         left += not (repair and _mended(fault, force)) and not fault.leftover
         if not repair and fault.hint and not fault.mend:
-            output.put(f"  hint: {fault.hint}")
+            _put(f"  hint: {fault.hint}")
     _sum_up(faults, left, repair)
     return 1 if left else 0
+
+
+def _put(line: str) -> None:
+    """Names come from records that hold anything."""
+    from rcrun.formats.visible import visible
+
+    output.put(visible(line))
 
 
 def _mended(fault: Fault, force: bool) -> bool:
@@ -47,7 +54,7 @@ def _mended(fault: Fault, force: bool) -> bool:
     try:
         done = mend(context.engine(), fault, force=force)
     except (RcrunError, OSError) as error:
-        output.put(f"  not mended: {getattr(error, 'message', error)}")
+        _put(f"  not mended: {getattr(error, 'message', error)}")
         hint = getattr(error, "hint", None)
     else:
         if done is not None:
@@ -56,14 +63,14 @@ def _mended(fault: Fault, force: bool) -> bool:
         if fault.loses:
             output.put("  not mended: data would be lost; --force does it all the same")
     if hint:
-        output.put(f"  hint: {hint}")
+        _put(f"  hint: {hint}")
     return False
 
 
 def _told(done: Mended) -> bool:
-    output.put(f"  mended: {done.text}")
+    _put(f"  mended: {done.text}")
     if done.hint:
-        output.put(f"  hint: {done.hint}")
+        _put(f"  hint: {done.hint}")
     return done.complete
 
 
