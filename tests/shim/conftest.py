@@ -98,12 +98,20 @@ class Peer:
         self.socket.settimeout(10)
         try:
             until(path.exists)
-            self.socket.connect(str(path))
+            until(lambda: self._connects(path))
         except BaseException:
             self.socket.close()
             raise
         if flags is not None:
             self.send(b"H" + bytes([flags]))
+
+    def _connects(self, path: Path) -> bool:
+        """A socket that is bound does not listen yet."""
+        try:
+            self.socket.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def send(self, packet: bytes) -> None:
         self.socket.send(packet)
