@@ -98,20 +98,12 @@ class Peer:
         self.socket.settimeout(10)
         try:
             until(path.exists)
-            until(lambda: self._connects(path))
+            self.socket.connect(str(path))
         except BaseException:
             self.socket.close()
             raise
         if flags is not None:
             self.send(b"H" + bytes([flags]))
-
-    def _connects(self, path: Path) -> bool:
-        """A socket that is bound does not listen yet."""
-        try:
-            self.socket.connect(str(path))
-        except ConnectionRefusedError:
-            return False
-        return True
 
     def send(self, packet: bytes) -> None:
         self.socket.send(packet)
