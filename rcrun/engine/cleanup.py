@@ -1,46 +1,43 @@
-"""`container cleanup`: what the end of a container has left because its monitor was killed."""
+"""What the monitor does at a container's end, for one whose monitor was killed."""
 
 from __future__ import annotations
 
-from rcrun.errors import RcrunError, WrongState
+from rcrun.engine.stop import end_stray_helpers
+from rcrun.errors import WrongState
+from rcrun.files import unlink_if_there
 from rcrun.storage.claims import ContainerLock
-from rcrun.storage.containers import find, status
+from rcrun.storage.containers import status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rcrun.engine.context import Context
+    from rcrun.storage.containers import Container
 
 
-def cleanup(context: Context, name: str, *, remove: bool, remove_image: bool) -> None:
-    container = find(context.store, name)
+def cleanup(context: Context, container: Container, *, remove: bool = False) -> None:
+    """Its network's process, its socket and its cgroup go; a --rm container, or with `remove` any, goes whole."""
     with ContainerLock(container):
-        if status(container).is_running:
+        now = status(container)
+        if now.is_running:
             raise WrongState(
-                f'cannot clean up container "{container.name}": it is running',
+                f'cannot clean up after container "{container.name}": it is {now.word}',
                 f"rcrun stop {container.name}",
             )
-        from rcrun.engine.stop import end_stray_helpers
-
-        end_stray_helpers(container)
-        if container.record.get("cgroup"):
-            from rcrun.engine.cgroup import remove as remove_cgroup
-
-            remove_cgroup(container)
-    if remove:
+        if not now.monitor:  # else it tidies up itself, right now
+            tidy(container)
+    if remove or container.record.get("auto_remove"):
         from rcrun.engine.rm import Removal
 
-        removal = Removal(context)
+        removal = Removal(context, volumes=True)
         removal.take(container.id)
         removal.finish()
-    if remove_image and container.record.get("image_id"):
-        _remove_image(context, str(container.record["image_id"]))
 
 
-def _remove_image(context: Context, image_id: str) -> None:
-    from rcrun.engine import rmi
+def tidy(container: Container) -> None:
+    """The caller holds its lock; it does not run, and its monitor is gone."""
+    unlink_if_there(container.live_path("attach.sock"))
+    end_stray_helpers(container)
+    if container.record.get("cgroup"):
+        from rcrun.engine.cgroup import remove
 
-    try:
-        rmi.remove(context, image_id)
-        rmi.finish(context)
-    except RcrunError as error:
-        context.warn(f"its image stays: {error.message}", error.hint)
+        remove(container)

@@ -109,6 +109,10 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
         from rcrun.engine import config_beside
 
         config_beside.add(options, image.config, facts, user, config, container)
+    if options.get("log_opt"):
+        from rcrun.engine.config_log import add_attributes
+
+        add_attributes(container, config["process"]["env"])
     return Built(config, container, files, mounts, warnings + mounts.warnings)
 
 

@@ -136,6 +136,10 @@ def _record(options: Options, spec: Spec, facts: Facts, mounts: Mounts) -> dict[
         options, ImageFacts({}), facts, network, mounts, ([], list(spec["process"]["args"]))
     )
     process = spec["process"]
+    if options.get("log_opt"):
+        from rcrun.engine.config_log import add_attributes
+
+        add_attributes(record, process.get("env") or [])
     record["tty"] = bool(process.get("terminal"))
     record["read_only"] = bool((spec.get("root") or {}).get("readonly"))
     record["rootfs"] = {"kind": "directory", "path": spec["root"]["path"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rcrun.engine import options as run_options
 from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
 DEFAULT_STOP_SIGNAL = 15
 DEFAULT_STOP_TIMEOUT = 10
-# Drivers that other engines have for a file on disk; ours is the file of docs/plan.md.
-_FILE_LOGS = ("", "k8s-file", "json-file", "local")
 
 
 def stop_signal(options: Options, image: ContainerConfig) -> int:
@@ -38,22 +35,9 @@ def stop_timeout(options: Options) -> int:
 
 
 def log_record(options: Options) -> dict[str, Any]:
-    driver = options.get("log_driver") or ""
-    if driver == "none":
-        return {"driver": "none", "max_size": 0, "max_files": 0}
-    if driver not in _FILE_LOGS:
-        raise InvalidInput(f'--log-driver "{driver}" is not supported', "use k8s-file or none")
-    given = run_options.pairs(options.get("log_opt") or (), "--log-opt", bare=False)
-    record: dict[str, Any] = {"driver": "k8s-file", "max_size": 0, "max_files": 1}
-    for key, value in given.items():
-        if key == "max-size":
-            from rcrun.formats import size
+    """The plain file unless something else is asked for."""
+    if not options.get("log_driver") and not options.get("log_opt"):
+        return {"driver": "k8s-file", "max_size": 0, "max_files": 1}
+    from rcrun.engine.config_log import log_record as asked_record
 
-            record["max_size"] = 0 if value == "-1" else size.parse(value)
-        elif key == "max-file":
-            if not value.isdigit() or not 1 <= int(value) <= 1000:
-                raise InvalidInput(f'invalid --log-opt "max-file={value}": it is 1 to 1000')
-            record["max_files"] = int(value)
-        elif key not in ("tag", "labels", "env", "mode", "max-buffer-size", "compress"):
-            raise InvalidInput(f'unknown --log-opt "{key}"', "use max-size or max-file")
-    return record
+    return asked_record(options)

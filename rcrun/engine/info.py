@@ -11,7 +11,6 @@ from rcrun.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from rcrun.engine.context import Context
@@ -41,13 +40,27 @@ def version_data(personality: str) -> dict[str, Any]:
         "Arch": platform_of(host.machine)[0],
         "BuildTime": "",
     }
-    parts = [{"Name": "rcrun", "Version": VERSION, "Details": {"ApiVersion": API_VERSION}}]
+    details = {
+        "ApiVersion": API_VERSION,
+        "Arch": common["Arch"],
+        "BuildTime": "",
+        "Experimental": "false",
+        "GitCommit": "",
+        "GoVersion": "",
+        "KernelVersion": host.release,
+        "MinAPIVersion": MIN_API_VERSION,
+        "Os": "linux",
+    }
+    parts = [{"Name": "rcrun", "Version": VERSION, "Details": details}]
     return {
         "Client": {
             "Platform": {"Name": "rcrun"},
             **common,
             "DefaultAPIVersion": API_VERSION,
             "OsArch": f"linux/{common['Arch']}",
+            "Built": 0,
+            "BuiltTime": "",
+            "BuildOrigin": "",
             "Context": "default",
         },
         "Server": {
@@ -69,6 +82,9 @@ def python_version() -> str:
 
 def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
     """`now` is in nanoseconds since the epoch."""
+    from rcrun.engine.config_log import DRIVERS
+    from rcrun.engine.infopodman import podman_host, podman_store, podman_version
+
     counts, images = _container_counts(context), _image_count(context)
     host = os.uname()
     system = _os_release(read_text("/etc/os-release"))
@@ -83,14 +99,17 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
             "Volume": ["local"],
             "Network": ["none", "host", "pasta", "slirp4netns"],
             "Authorization": None,
-            "Log": ["k8s-file", "none"],
+            "Log": list(DRIVERS),
         },
         **_limits(context),
+        "NFd": 0,
+        "NGoroutines": 0,
+        "NEventsListener": 0,
         "IPv4Forwarding": read_text("/proc/sys/net/ipv4/ip_forward").strip() == "1",
         "Debug": False,
         "SystemTime": time_text(now),
-        "LoggingDriver": "k8s-file",
-        "CgroupDriver": "cgroupfs" if _controllers(context) else "none",
+        "LoggingDriver": "json-file" if personality == "docker" else "k8s-file",
+        "CgroupDriver": "cgroupfs" if controllers(context) else "none",
         "CgroupVersion": "2" if context.host.unified else "1",
         "KernelVersion": host.release,
         "OperatingSystem": system.get("PRETTY_NAME", "Linux"),
@@ -98,6 +117,12 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
         "OSType": "linux",
         "Architecture": host.machine,
         "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": {
+            "InsecureRegistryCIDRs": [],
+            "IndexConfigs": {},
+            "Mirrors": [],
+        },
+        "GenericResources": None,
         "NCPU": len(os.sched_getaffinity(0)),
         "MemTotal": memory,
         "DockerRootDir": context.store.root_dir,
@@ -113,11 +138,30 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
         "Swarm": {"LocalNodeState": "inactive"},
         "LiveRestoreEnabled": True,
         "InitBinary": "rcrun-shim",
+        "Isolation": "",
+        "ContainerdCommit": {"ID": ""},
+        "RuncCommit": {"ID": f"rcrun-{VERSION}"},
+        "InitCommit": {"ID": f"rcrun-{VERSION}"},
+        "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"],
         "SecurityOptions": _security(context),
         "Warnings": warnings(context),
-        "host": _podman_host(context, system, memory),
-        "store": _podman_store(context, counts, images),
-        "version": {"APIVersion": API_VERSION, "Version": told_version(personality)},
+        "host": podman_host(context, system, memory),
+        "store": podman_store(context, counts, images),
+        "ClientInfo": {
+            "Debug": False,
+            "Version": told_version(personality),
+            "Context": "default",
+            "Plugins": [],
+            "Warnings": None,
+        },
+        "plugins": {
+            "authorization": None,
+            "log": list(DRIVERS),
+            "network": ["none", "host", "pasta", "slirp4netns"],
+            "volume": ["local"],
+        },
+        "registries": {"search": ["docker.io"]},
+        "version": podman_version(told_version(personality)),
     }
 
 
@@ -130,9 +174,15 @@ def warnings(context: Context) -> list[str]:
         hint = single_id_hint(context.identity.why, HostFacts())
         more = f"; {hint}" if hint else ""
         found.append(f"one id is mapped into containers: {context.identity.why}{more}")
-    if not _controllers(context):
+    have = controllers(context)
+    missing = [name for name in ("cpu", "cpuset", "io", "memory", "pids") if name not in have]
+    if not have:
         found.append("no cgroup (version 2) is ours to write: limits of memory and processors fail")
-    if not _program(context, "pasta") and not _program(context, "slirp4netns"):
+    elif missing:
+        found.append(
+            f"controllers of cgroups that we were not given: {' '.join(missing)}; their limits fail"
+        )
+    if not program_of(context, "pasta") and not program_of(context, "slirp4netns"):
         found.append("neither pasta nor slirp4netns is installed: containers have no network")
     return found
 
@@ -140,7 +190,7 @@ def warnings(context: Context) -> list[str]:
 def storage_driver(context: Context) -> str:
     """How a container's root is put together here; users may mount overlays since Linux 5.11."""
     numbers = [int(number) for number in os.uname().release.split(".")[:2] if number.isdecimal()]
-    if context.host.rootless and numbers < [5, 11] and _program(context, "fuse-overlayfs"):
+    if context.host.rootless and numbers < [5, 11] and program_of(context, "fuse-overlayfs"):
         return "fuse-overlayfs"
     return "overlay"
 
@@ -166,7 +216,7 @@ def _image_count(context: Context) -> int:
     return len({entry["digest"] for entry in references(context.store)})
 
 
-def _controllers(context: Context) -> list[str]:
+def controllers(context: Context) -> list[str]:
     """Those that containers can have, where a cgroup is delegated."""
     from rcrun.cgroup.delegated import find_parent
 
@@ -175,7 +225,7 @@ def _controllers(context: Context) -> list[str]:
 
 
 def _limits(context: Context) -> dict[str, bool]:
-    have = _controllers(context)
+    have = controllers(context)
     return {
         "MemoryLimit": "memory" in have,
         "SwapLimit": "memory" in have,
@@ -189,7 +239,7 @@ def _limits(context: Context) -> dict[str, bool]:
 
 
 def _security(context: Context) -> list[str]:
-    words = ["name=seccomp,profile=builtin"] if _has_seccomp() else []
+    words = ["name=seccomp,profile=builtin"] if has_seccomp() else []
     if context.host.apparmor and not context.host.rootless:
         words.append("name=apparmor")
     if context.host.rootless:
@@ -197,70 +247,11 @@ def _security(context: Context) -> list[str]:
     return [*words, "name=cgroupns"]
 
 
-def _has_seccomp() -> bool:
+def has_seccomp() -> bool:
     return os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
 
 
-def _podman_host(context: Context, system: Mapping[str, str], memory: int) -> dict[str, Any]:
-    from rcrun.formats.image import platform_of
-
-    host, identity = os.uname(), context.identity
-    return {
-        "arch": platform_of(host.machine)[0],
-        "cgroupControllers": _controllers(context),
-        "cgroupManager": "cgroupfs" if _controllers(context) else "disabled",
-        "cgroupVersion": "v2" if context.host.unified else "v1",
-        "cpus": len(os.sched_getaffinity(0)),
-        "distribution": {
-            "distribution": system.get("ID", ""),
-            "version": system.get("VERSION_ID", ""),
-        },
-        "hostname": host.nodename,
-        "idMappings": {"gidmap": _map(identity.gid_map), "uidmap": _map(identity.uid_map)},
-        "kernel": host.release,
-        "logDriver": "k8s-file",
-        "memFree": _memory(read_text("/proc/meminfo"), "MemFree"),
-        "memTotal": memory,
-        "networkBackend": "pasta",
-        "ociRuntime": {"name": "rcrun-oci", "path": "rcrun-oci", "version": VERSION},
-        "os": "linux",
-        "pasta": {"executable": _program(context, "pasta")},
-        "rootlessNetworkCmd": "pasta" if _program(context, "pasta") else "slirp4netns",
-        "security": {
-            "apparmorEnabled": context.host.apparmor,
-            "rootless": context.host.rootless,
-            "seccompEnabled": _has_seccomp(),
-            "selinuxEnabled": context.host.selinux,
-        },
-        "slirp4netns": {"executable": _program(context, "slirp4netns")},
-        "swapFree": _memory(read_text("/proc/meminfo"), "SwapFree"),
-        "swapTotal": _memory(read_text("/proc/meminfo"), "SwapTotal"),
-    }
-
-
-def _podman_store(context: Context, counts: Mapping[str, int], images: int) -> dict[str, Any]:
-    return {
-        "containerStore": {
-            "number": counts["Containers"],
-            "paused": counts["ContainersPaused"],
-            "running": counts["ContainersRunning"],
-            "stopped": counts["ContainersStopped"],
-        },
-        "graphDriverName": storage_driver(context),
-        "graphRoot": context.store.root_dir,
-        "imageStore": {"number": images},
-        "runRoot": context.store.live_dir,
-        "volumePath": context.store.path("volumes"),
-    }
-
-
-def _map(ids: list[tuple[int, int, int]]) -> list[dict[str, int]]:
-    return [
-        {"container_id": inside, "host_id": outside, "size": size} for inside, outside, size in ids
-    ]
-
-
-def _program(context: Context, name: str) -> str:
+def program_of(context: Context, name: str) -> str:
     return find_program(name, context.environ.get("PATH", ""))
 
 
@@ -269,10 +260,10 @@ def _variable(context: Context, name: str) -> str:
 
 
 def _memory_total(text: str) -> int:
-    return _memory(text, "MemTotal")
+    return memory_row(text, "MemTotal")
 
 
-def _memory(text: str, name: str) -> int:
+def memory_row(text: str, name: str) -> int:
     """A line of /proc/meminfo in bytes."""
     for line in text.splitlines():
         if line.startswith(f"{name}:"):

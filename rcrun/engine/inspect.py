@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine import ps
+from rcrun.engine.logdrivers import log_path
 from rcrun.engine.network import is_lost
 from rcrun.errors import NotFound, RcrunError
 from rcrun.formats.mountopts import PROPAGATION as PROPAGATIONS
@@ -86,7 +87,7 @@ def container_object(container: Container, *, size: bool = False) -> Object:
         "ResolvConfPath": _file(container, "resolv.conf"),
         "HostnamePath": _file(container, "hostname"),
         "HostsPath": _file(container, "hosts"),
-        "LogPath": container.path("log"),
+        "LogPath": log_path(container),
         "Name": f"/{container.name}",
         "RestartCount": record.get("restart_count", 0),
         "Driver": (record.get("rootfs") or {}).get("driver", "overlay"),
@@ -228,7 +229,13 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
     return {
         "Binds": [_bind_text(mount) for mount in mounts if mount["type"] in ("bind", "volume")],
         "ContainerIDFile": record.get("cidfile") or "",
-        "LogConfig": {"Type": log.get("driver") or "", "Config": _log_options(log)},
+        "LogConfig": {
+            "Type": log.get("asked") or log.get("driver") or "",
+            "Config": _log_options(log),
+            "Path": log_path(container),
+            "Tag": log.get("tag", ""),
+            "Size": "0B",
+        },
         "NetworkMode": record.get("network_mode") or network.get("mode") or "none",
         "PortBindings": _asked_ports(network.get("ports") or []),
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
@@ -279,8 +286,8 @@ def _bind_text(mount: Mapping[str, Any]) -> str:
 
 
 def _log_options(log: Mapping[str, Any]) -> Object:
-    found = {}
-    if log.get("max_size"):
+    found = dict(log.get("options") or {})
+    if log.get("max_size") and not found:
         found["max-size"] = str(log["max_size"])
         found["max-file"] = str(log.get("max_files", 1))
     return found

@@ -116,6 +116,8 @@ def become_client(plan: Records, fds: list[int]) -> NoReturn:
 def _become_client(
     context: Context, container: Container, spec: Spec, lock: Lock, foreground: Foreground
 ) -> NoReturn:
+    if str((container.record.get("log") or {}).get("driver")).startswith("passthrough"):
+        foreground.streams = ""  # the container has them itself
     settings = [
         ["on-failure", *context.launcher, "__failed", container.id],
         ["lock", str(lock.fd)],
@@ -164,7 +166,11 @@ def _plan(
             record.get("bundle") or container.dir,  # what hooks are told
             context.host,
             root=_root(context, container, trees),
-            settings=[*settings, *_file_settings(container), *_helpers(context, container)],
+            settings=[
+                *settings,
+                *_file_settings(context, container),
+                *_helpers(context, container),
+            ],
             on_exit=_on_exit(context, container, cgroup),
             seccomp_fd=seccomp_fd,
             init=bool(record.get("init")),
@@ -201,7 +207,7 @@ def _made_anew(context: Context, container: Container) -> dict[str, int]:
     return {}
 
 
-def _file_settings(container: Container) -> Records:
+def _file_settings(context: Context, container: Container) -> Records:
     record = container.record
     log = record.get("log") or {}
     records = [
@@ -215,9 +221,14 @@ def _file_settings(container: Container) -> Records:
     kept = record.pop("preserve_fds", 0)  # of this start alone
     if kept:
         records.append(["preserve-fds", str(kept)])
-    if log.get("driver") != "none":
+    is_plain = log.get("driver", "k8s-file") == "k8s-file"
+    if is_plain and "path" not in log and not log.get("compress"):
         sizes = [str(log.get("max_size", 0)), str(log.get("max_files", 1))]
         records.append(["log", container.path("log"), *sizes])
+    else:
+        from rcrun.engine.logdrivers import records as log_records
+
+        records += log_records(context, container)
     return [*records, ["stdin"]] if record.get("stdin_open") else records
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from rcrun.storage.containers import Container
 
 
-PRUNE_FILTERS = ("label", "label!", "until", "anonymous")
+PRUNE_FILTERS = (
+    "after", "anonymous", "driver", "label", "label!", "name", "opt", "since", "until",
+)  # fmt: skip
 
 
 class VolumeRemoval:

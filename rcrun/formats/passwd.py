@@ -42,7 +42,7 @@ def lookup(text: str, passwd: str, group: str, group_add: Sequence[str] = ()) ->
 
 
 def _user(word: str, passwd: str) -> User:
-    for fields in _entries(passwd, 7):
+    for fields in entries(passwd, 7):
         uid, gid = _entry_id(fields[2]), _entry_id(fields[3])
         if uid is not None and word in (fields[0], str(uid)):
             return User(uid, gid or 0, [], fields[5] or "/", fields[0])
@@ -73,13 +73,13 @@ def _in_range(number: int, word: str) -> int:
 
 
 def _groups(text: str) -> Iterator[tuple[str, int, list[str]]]:
-    for fields in _entries(text, 4):
+    for fields in entries(text, 4):
         gid = _entry_id(fields[2])
         if gid is not None:
             yield fields[0], gid, [member for member in fields[3].split(",") if member]
 
 
-def _entries(text: str, count: int) -> Iterator[list[str]]:
+def entries(text: str, count: int) -> Iterator[list[str]]:
     """The fields of each line; short lines are filled up, since images have them."""
     for line in text.split("\n"):
         fields = line.strip().split(":")

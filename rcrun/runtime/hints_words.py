@@ -13,6 +13,8 @@ WORDS = {
     "exit": 'cannot write "{1}"',
     "pid-file": 'cannot write the pid file "{1}"',
     "log": 'cannot write the log "{1}"',
+    "journal": 'cannot write to the journal "{1}"',
+    "passthrough": "cannot give our own streams to the container",
     "terminal": "cannot make a terminal",
     "cgroup": 'cannot enter the cgroup "{1}"',
     "uidmap": "cannot map user ids",

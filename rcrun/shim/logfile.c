@@ -1,18 +1,20 @@
 /*
  * The container's log: lines "2026-11-23T08:00:00.123456789Z stdout F text", where P instead of F
- * says that the line goes on in this stream's next record. Records are whole or absent: what does
- * not fit on the disk is taken back and counted, and the container goes on.
+ * says that the line goes on in this stream's next record; or docker's json-file, where a text without
+ * a newline says that. Records are whole or absent: what does not fit on the disk is taken back and
+ * counted, and the container goes on.
  */
 #include "relay.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 
-enum { STAMP = sizeof "2026-11-23T08:00:00.123456789Z" - 1, HEAD = STAMP + 16, BATCH = 96 };
+enum { HEAD = STAMP + 16, TAIL = STAMP + 64, BATCH = 96, PARTS = 6 /* of one record, at most */ };
 
 /* Records that are written with one call. */
 struct batch {
@@ -21,11 +23,15 @@ struct batch {
 	size_t bytes;
 };
 
-/* The records' heads, alike for all that one read brought. */
+/* What is alike in the records of all that one read brought: heads of ours, and docker's end of a record. */
 struct heads {
 	char full[HEAD], partial[HEAD];
+	char stream[32], time[TAIL];
 	size_t length;
 };
+
+/* The escaped text of one packet and what was held of the one before. Untouched it costs nothing. */
+static char escaped[JSON_EXPANSION * (RELAY_PACKET + 4)];
 
 static char *put_number(char *at, long long value, int width)
 {
@@ -57,7 +63,7 @@ static char *put_date(char *at, long long days)
 	return put_number(at, day_of_month, 2);
 }
 
-static char *put_stamp(char *at)
+char *put_stamp(char *at)
 {
 	struct timespec now = {0};
 	(void)clock_gettime(CLOCK_REALTIME, &now);
@@ -88,6 +94,15 @@ static void put_heads(struct heads *heads, const char *stream)
 	heads->length = (size_t)(at + 3 - heads->full);
 	memcpy(heads->partial, heads->full, heads->length);
 	heads->partial[heads->length - 2] = 'P';
+}
+
+static void put_json_ends(struct heads *heads, const char *stream)
+{
+	char stamp[STAMP + 1] = {0};
+
+	(void)put_stamp(stamp);
+	(void)snprintf(heads->stream, sizeof heads->stream, "\",\"stream\":\"%s\"", stream);
+	(void)snprintf(heads->time, sizeof heads->time, ",\"time\":\"%s\"}\n", stamp);
 }
 
 /* A monitor that was killed may have left half a record. */
@@ -126,29 +141,60 @@ void logfile_close(struct logfile *log)
 	log->fd = -1;
 }
 
+/* A rotated file may have been compressed (log-rotated). One of the two is there. */
+static void shift_one(const struct logfile *log, unsigned index, const char *suffix)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	(void)snprintf(to, sizeof to, "%s.%u%s", log->path, index, suffix);
+	if (index == 1)
+		(void)snprintf(from, sizeof from, "%s", *suffix ? "" : log->path);
+	else
+		(void)snprintf(from, sizeof from, "%s.%u%s", log->path, index - 1, suffix);
+	if (rename(from, to) < 0)
+		(void)unlink(to);
+}
+
 /* PATH.1 becomes PATH.2 and so on; the oldest is written over. */
 static void shift(const struct logfile *log)
 {
-	char from[PATH_MAX], to[PATH_MAX];
 	for (unsigned index = log->max_files - 1; index > 0; index--) {
-		(void)snprintf(to, sizeof to, "%s.%u", log->path, index);
-		if (index == 1)
-			(void)snprintf(from, sizeof from, "%s", log->path);
-		else
-			(void)snprintf(from, sizeof from, "%s.%u", log->path, index - 1);
-		(void)rename(from, to);
+		shift_one(log, index, "");
+		if (log->rotated)
+			shift_one(log, index, ".gz");
 	}
 }
 
-/* Where no new file can be made, the old one grows on until it can. */
+/* Nobody waits for it: the loop reaps it with the orphans that come to it. */
+static void run_rotated(const struct logfile *log)
+{
+	sigset_t none;
+
+	if (!log->rotated || fork() != 0)
+		return;
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)execv(log->rotated[0], log->rotated);
+	_exit(127);
+}
+
+/*
+ * Where no new file can be made, the old one grows on until it can. Who compresses a rotated file holds the
+ * lock of the current one while it puts the result in place, so that names do not move under it.
+ */
 static void rotate(struct logfile *log)
 {
 	if (log->max_files > 1) {
+		if (log->rotated)
+			(void)TEMP_FAILURE_RETRY(flock(log->fd, LOCK_EX));
 		shift(log);
 		int fd = open_path(log->path);
 		if (fd >= 0) {
 			(void)close(log->fd);
 			log->fd = fd;
+			run_rotated(log);
+		} else if (log->rotated) {
+			(void)flock(log->fd, LOCK_UN);
 		}
 	} else {
 		(void)TEMP_FAILURE_RETRY(ftruncate(log->fd, 0));
@@ -205,12 +251,65 @@ static void add_record(struct logfile *log, struct batch *batch, const struct he
 		flush(log, batch);
 		rotate(log);
 	}
-	if (batch->count > BATCH - 3)
+	if (batch->count > BATCH - PARTS)
 		flush(log, batch);
 	add(batch, whole ? heads->full : heads->partial, heads->length);
 	add(batch, text, length);
 	if (!whole)
 		add(batch, "\n", 1);
+}
+
+/* `end` is where the escaped text ends; returns that of this record. */
+static char *add_json_record(struct logfile *log, struct batch *batch, const struct heads *heads,
+			     char *end, const char *text, size_t length)
+{
+	char *begin = end;
+
+	end = json_escape(end, text, length);
+	size_t size = (size_t)(end - begin) + strlen(log->json) + HEAD + TAIL + 32;
+	if (log->max_bytes > 0 && log->size + batch->bytes > 0 &&
+	    log->size + batch->bytes + size > log->max_bytes) {
+		flush(log, batch);
+		rotate(log);
+	}
+	if (batch->count > BATCH - PARTS)
+		flush(log, batch);
+	add(batch, "{\"log\":\"", 8);
+	add(batch, begin, (size_t)(end - begin));
+	add(batch, heads->stream, strlen(heads->stream));
+	if (*log->json) {
+		add(batch, ",\"attrs\":", 9);
+		add(batch, log->json, strlen(log->json));
+	}
+	add(batch, heads->time, strlen(heads->time));
+	return end;
+}
+
+/* A character may come in two reads: its beginning is held back, and dropped if it never goes on. */
+static void write_json(struct logfile *log, const char *stream, const char *text, size_t length)
+{
+	char joined[RELAY_PACKET + 4], *end = escaped;
+	int index = strcmp(stream, "stderr") == 0;
+	size_t held = log->held_length[index];
+	struct batch batch = {.count = 0, .bytes = 0};
+	struct heads heads;
+
+	memcpy(joined, log->held[index], held);
+	memcpy(joined + held, text, length);
+	length += held;
+	held = json_unfinished(joined, length);
+	length -= held;
+	memcpy(log->held[index], joined + length, held);
+	log->held_length[index] = (unsigned char)held;
+	put_json_ends(&heads, stream);
+	for (text = joined; length > 0;) {
+		const char *newline = memchr(text, '\n', length);
+		size_t line = newline ? (size_t)(newline + 1 - text) : length;
+		end = add_json_record(log, &batch, &heads, end, text, line);
+		text += line;
+		length -= line;
+	}
+	flush(log, &batch);
 }
 
 void logfile_write(struct logfile *log, const char *stream, const char *text, size_t length)
@@ -220,6 +319,10 @@ void logfile_write(struct logfile *log, const char *stream, const char *text, si
 
 	if (log->fd < 0)
 		return;
+	if (log->json) {
+		write_json(log, stream, text, length);
+		return;
+	}
 	batch.count = 0;
 	batch.bytes = 0;
 	put_heads(&heads, stream);

@@ -43,6 +43,7 @@ void relay_init(struct relay *relay)
 {
 	relay->terminal = relay->in = relay->out = relay->err = -1;
 	relay->listener = relay->first_client = relay->watch = relay->log.fd = -1;
+	relay->journal.fd = -1;
 	relay->signal_fd = relay->peer = relay->input_from = -1;
 	relay->accepting = true;
 	set_stream(&relay->streams[0], "stdout", PACKET_OUTPUT, CLIENT_OUT, OWES_OUT);
@@ -172,6 +173,8 @@ static void read_stream(struct relay *relay, struct relay_stream *stream)
 	stream->length = 1 + (size_t)count;
 	stream->packet[0] = stream->kind;
 	logfile_write(&relay->log, stream->name, stream->packet + 1, (size_t)count);
+	journal_write(&relay->journal, stream->kind == PACKET_ERROR, stream->packet + 1,
+		      (size_t)count);
 	deliver(relay, stream);
 	if (relay->ended && (stream->after += (size_t)count) > LAST_STREAM_BYTES)
 		end_stream(relay, stream);
@@ -311,6 +314,7 @@ static void finish(struct relay *relay)
 	shut(&relay->peer);
 	shut(&relay->terminal);
 	logfile_close(&relay->log);
+	journal_close(&relay->journal);
 }
 
 static int timeout(const struct relay *relay)

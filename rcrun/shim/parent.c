@@ -59,6 +59,10 @@ static int make_streams(struct report *report)
 		parent.streams[i] = -1;
 	if (!settings->monitor)
 		return 0;
+	for (int i = 0; i < 3 && settings->passthrough; i++)
+		parent.streams[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
+	if (settings->passthrough)
+		return parent.streams[2] < 0 ? fail_setting(report, "passthrough", "dup") : 0;
 	if (settings->open_stdin && !settings->terminal &&
 	    make_pipe(&parent.relay.in, &parent.streams[0], false, report) < 0)
 		return -1;
@@ -80,8 +84,17 @@ static int open_log(struct report *report)
 	parent.relay.log.path = settings->log_path;
 	parent.relay.log.max_bytes = settings->log_max;
 	parent.relay.log.max_files = settings->log_files;
+	parent.relay.log.json = settings->log_json;
+	parent.relay.log.rotated = settings->log_rotated;
 	if (logfile_open(&parent.relay.log) < 0)
 		return fail_setting(report, "log", "open");
+	if (settings->journal) {
+		parent.relay.journal.path = settings->journal->words[1];
+		parent.relay.journal.buffer = (uint64_t)number(settings->journal->words[2]);
+		parent.relay.journal.fields = settings->journal->words + 3;
+		if (journal_open(&parent.relay.journal) < 0)
+			return fail_setting(report, "journal", "connect");
+	}
 	if (settings->attach_path) {
 		parent.relay.listener = listen_unix(settings->attach_path);
 		if (parent.relay.listener < 0)
@@ -414,10 +427,9 @@ static void let_go_of_caller(void)
 static void close_others(void)
 {
 	const struct relay *relay = &parent.relay;
-	const int kept[] = {relay->terminal,      relay->in,       relay->out,
-			    relay->err,           relay->listener, relay->first_client,
-			    relay->signal_fd,     relay->peer,     relay->log.fd,
-			    parent.user_namespace};
+	const int kept[] = {relay->terminal, relay->in,           relay->out,           relay->err,
+			    relay->listener, relay->first_client, relay->signal_fd,     relay->peer,
+			    relay->log.fd,   relay->journal.fd,   parent.user_namespace};
 
 	close_all_but(3, kept, sizeof(kept) / sizeof(*kept));
 }

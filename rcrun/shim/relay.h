@@ -36,10 +36,18 @@ enum {
 
 /* --- logfile.c ----------------------------------------------------------------------------------- */
 
+enum { STAMP = sizeof "2026-11-23T08:00:00.123456789Z" - 1 };
+
+char *put_stamp(char *at); /* the time now; returns its end */
+
 struct logfile {
-	const char *path;   /* NULL or empty: no log */
-	uint64_t max_bytes; /* rotate before it grows over this; 0: never */
-	unsigned max_files; /* PATH and its rotated ones together; 0 and 1: PATH alone */
+	const char *path; /* NULL or empty: no log */
+	const char *json; /* docker's format, with this object as `attrs` ("": none); NULL: ours */
+	char **rotated;   /* a program to run after each rotation, and its words; NULL: none */
+	char held[2][4];  /* of each stream: the beginning of a character, not written yet … */
+	unsigned char held_length[2]; /* … and its bytes */
+	uint64_t max_bytes;           /* rotate before it grows over this; 0: never */
+	unsigned max_files;           /* PATH and its rotated ones together; 0 and 1: PATH alone */
 	int fd;
 	uint64_t size;
 	uint64_t dropped; /* bytes of output that could not be written */
@@ -48,6 +56,30 @@ struct logfile {
 int logfile_open(struct logfile *log); /* -1: errno. Without a path nothing happens. */
 void logfile_write(struct logfile *log, const char *stream, const char *text, size_t length);
 void logfile_close(struct logfile *log);
+
+/* --- logjson.c: docker's format ------------------------------------------------------------------- */
+
+/* At most so many bytes of JSON stand for one byte of text. */
+enum { JSON_EXPANSION = 6 };
+
+/* Text as the inside of a JSON string; what is no UTF-8 becomes U+FFFD. Returns the end in `to`. */
+char *json_escape(char *to, const char *text, size_t length);
+/* How many bytes at the end of a text begin a character that goes on in the next one. */
+size_t json_unfinished(const char *text, size_t length);
+
+/* --- journal.c: systemd's journal ----------------------------------------------------------------- */
+
+struct journal {
+	char **fields; /* NAME=VALUE, up to NULL; NULL: no journal */
+	const char *path;
+	uint64_t buffer; /* bytes that may wait, then output is dropped; 0: the container waits */
+	int fd;
+	uint64_t dropped;
+};
+
+int journal_open(struct journal *journal); /* -1: errno. Without fields nothing happens. */
+void journal_write(struct journal *journal, bool error, const char *text, size_t length);
+void journal_close(struct journal *journal);
 
 /* --- monitor.c ----------------------------------------------------------------------------------- */
 
@@ -93,6 +125,7 @@ struct relay {
 	void *owner;                          /* for `watched` */
 	bool forward_signals; /* all of them; else SIGTERM alone, and HUP INT QUIT do nothing */
 	struct logfile log;
+	struct journal journal;
 
 	int signal_fd;
 	int peer;        /* the terminal's other end, held open */

@@ -147,6 +147,24 @@ static void set_log(struct settings *s, const struct record *r)
 	s->log_files = (unsigned)number(r->words[3]);
 }
 
+static void set_log_format(struct settings *s, const struct record *r)
+{
+	s->log_json = r->count > 2 ? r->words[2] : "";
+}
+static void set_log_rotated(struct settings *s, const struct record *r)
+{
+	s->log_rotated = r->words + 1;
+}
+static void set_journal(struct settings *s, const struct record *r)
+{
+	s->journal = r;
+}
+static void set_passthrough(struct settings *s, const struct record *r)
+{
+	(void)r;
+	s->passthrough = true;
+}
+
 static void set_hook_output(struct settings *s, const struct record *r)
 {
 	s->hook_stdout = r->words[1];
@@ -182,6 +200,10 @@ const struct setting settings_table[] = {
 	{"plain-newlines", "", set_plain_newlines},
 	{"stdin", "", set_stdin},
 	{"log", "pdn", set_log},
+	{"log-format", "p?w", set_log_format},
+	{"log-rotated", "pw*", set_log_rotated},
+	{"journal", "pdw*", set_journal},
+	{"passthrough", "", set_passthrough},
 	{"attach", "p", set_attach},
 	{"state", "p", set_state},
 	{"exit", "p", set_exit},

@@ -89,16 +89,18 @@ struct settings {
 	const char *id;
 	int report_fd, lock_fd, scope_fd;
 	bool monitor, detach, foreground, sig_proxy, terminal, open_stdin, await_helpers;
-	bool plain_newlines, agent_optional;
+	bool plain_newlines, agent_optional, passthrough;
 	const char *streams, *detach_keys;
 	unsigned short rows, columns;
 	const char *console_socket, *log_path, *attach_path, *state_path, *exit_path, *pid_path;
 	const char *start_socket, *state_json, *cgroup_path, *seccomp_agent;
 	const char *hook_stdout, *hook_stderr; /* files of the host, "": none */
+	const char *log_json; /* docker's format, with these attributes; NULL: ours */
+	char **log_rotated;
 	uint64_t log_max;
 	unsigned log_files, preserve_fds;
 	uint64_t unshare; /* CLONE_NEW… */
-	const struct record *uid_map, *gid_map, *join_pid, *on_failure;
+	const struct record *uid_map, *gid_map, *join_pid, *on_failure, *journal;
 };
 
 struct plan {

@@ -161,7 +161,7 @@ def container_chains(store: Store) -> Iterator[str]:
             for lower in _lowers(record or {}):
                 parts = str(lower).split("/")
                 yield from (part for part in parts if digests.is_hex64(part))
-        except (ValueError, AttributeError, OSError):
+        except (ValueError, AttributeError, TypeError, OSError):
             continue  # a damaged record is the business of who reads containers
 
 
@@ -211,7 +211,7 @@ def _sweep_asides(store: Store) -> None:
     """What `write_file` had written aside when its process was killed."""
     for folder in (store.root_dir, store.path("blobs/sha256")):
         for name in subdirectories(folder):
-            if name.endswith("~") and _is_abandoned(f"{folder}/{name}"):
+            if name.endswith("~") and is_abandoned(f"{folder}/{name}"):
                 unlink_if_there(f"{folder}/{name}")
 
 
@@ -236,11 +236,11 @@ def sweep_tmp(store: Store) -> None:
     """Things that were being made by somebody who is gone."""
     tmp_dir = store.tmp_dir()
     for name in subdirectories(tmp_dir):
-        if _is_abandoned(f"{tmp_dir}/{name}"):
+        if is_abandoned(f"{tmp_dir}/{name}"):
             _discard_unlocked(store, name)
 
 
-def _is_abandoned(path: str) -> bool:
+def is_abandoned(path: str) -> bool:
     """An interrupted download stays for a while; files of the replace-by-rename kind are never locked."""
     name = os.path.basename(path)
     if name.startswith("part."):

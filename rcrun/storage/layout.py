@@ -87,6 +87,12 @@ def remove_image(store: Store, digest: str) -> list[Descriptor]:
     return gone
 
 
+def rewrite(store: Store) -> None:
+    """The index with the entries that can be used, and no others; an empty one where there was none."""
+    with _index_lock(store):
+        _write_index(store, _read_index(store))
+
+
 def _gives_way(old: Descriptor, new: Descriptor, name: str) -> bool:
     """An entry of the same name, or the nameless entry of the same image."""
     return (bool(name) and name_of(old) == name) or (
@@ -129,7 +135,7 @@ def _read_index(store: Store) -> dict[str, Any]:
 
 
 def _is_usable(entry: Any) -> bool:
-    if images.descriptor_fault(entry):
+    if images.descriptor_fault(entry) or not isinstance(entry.get("mediaType", ""), str):
         return False
     annotations = entry.get("annotations") or {}
     return isinstance(annotations, dict) and isinstance(annotations.get(images.REF_NAME, ""), str)

@@ -78,7 +78,7 @@ class Unpacking:
             if not self._is_there(job):
                 digest = f"sha256:{job.blob}"
                 self.say({"unpacking": digest})
-                fd = self._open_blob(digest)
+                fd = self.open_blob(digest)
                 try:
                     self._unpack(job, fd)
                 finally:
@@ -86,7 +86,7 @@ class Unpacking:
                 self.say({"unpacked": digest})
         return True
 
-    def _open_blob(self, digest: str) -> int:
+    def open_blob(self, digest: str) -> int:
         try:
             return os.open(self.store.blob_path(digest), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -98,7 +98,7 @@ class Unpacking:
         scratch = Scratch(self.store, "layer")
         scratch.make_dir()
         try:
-            self._fill(job, fd, scratch.path)
+            self.fill(job, fd, scratch.path)
             place = self.store.layer_dir(self.kind, job.chain)
             make_private_dir(os.path.dirname(place))
             scratch.move_to(place)
@@ -107,7 +107,7 @@ class Unpacking:
             scratch.close()
             raise
 
-    def _fill(self, job: Job, fd: int, layer_dir: str) -> None:
+    def fill(self, job: Job, fd: int, layer_dir: str) -> None:
         os.mkdir(f"{layer_dir}/diff", 0o755)
         root_fd = os.open(f"{layer_dir}/diff", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -45,6 +45,14 @@ def settle(words: Sequence[str]) -> None:
         settle_layer(store_dir, kind, chain)
 
 
+def compare(words: Sequence[str]) -> None:
+    """STORE KIND JOB…: tell of layers that are not what their blobs unpack to."""
+    from rcrun.storage import comparing
+
+    store_dir, kind, *jobs = words
+    comparing.compare(store_dir, kind, jobs, say)
+
+
 def remove(words: Sequence[str]) -> None:
     """PATH…: remove trees."""
     from rcrun.storage.trees import remove_tree
@@ -151,6 +159,7 @@ def job(name: str) -> Callable[[Sequence[str]], None]:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "unpack": unpack,
     "settle": settle,
+    "compare": compare,
     "remove": remove,
     "sweep": sweep,
     "subtree": subtree,

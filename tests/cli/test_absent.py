@@ -14,7 +14,6 @@ from rcrun_cli.program import program
     [
         (["compose", "up"], 'rcrun: error: there is no command "compose" yet\nhint: start each service'),
         (["volume", "mount", "x"], 'rcrun: error: there is no command "volume mount" yet\nhint: the files are in'),
-        (["system", "prune"], 'rcrun: error: there is no command "system prune" yet\nhint: see rcrun container prune'),
         (["checkpoint", "web"], 'rcrun: error: there is no command "checkpoint" yet\nhint: see rcrun --help'),
         (["container", "checkpoint", "a"], 'rcrun: error: there is no command "container checkpoint" yet\nhint: see rcrun'),
         (["container", "nope"], 'rcrun: error: there is no command "nope"\nhint: see rcrun container --help'),

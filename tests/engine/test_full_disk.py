@@ -47,7 +47,12 @@ def test_run_on_a_full_disk(small):
         assert got.out == ""
     assert small("ps", "-aq").check().out == ""
     assert small.account.run("ls", f"{small.store_dir}/containers").out == ""
+    unread = small("system", "check")
+    assert unread.status == 1
+    assert "could not be compared with its blob: " in unread.out
+    assert "no space left on device" in unread.out.lower()
     make_room(small)
+    assert small("system", "check").check().out == "no faults\n"
     small("run", "--rm", "--name", "web", *NO_NETWORK, "busybox", "true").check()
 
 
@@ -57,6 +62,7 @@ def test_a_disk_that_fills_while_a_container_runs(small):
     small("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sleep", "1000").check()
     fill(small)
     assert small("exec", "web", "echo", "here").check().out == "here\n"
+    assert " web " in small("stats", "--no-stream", "web").check().out
     small("stop", "-t", "0", "web").check()
     assert small("inspect", "-f", "{{.State.Status}}", "web").check().out == "exited\n"
     small("rm", "web").check()

@@ -42,7 +42,9 @@ def kill_points(rcrun, *words):
 
 
 def names(rcrun):
-    """What ps shows; everything of it can be inspected, and nothing runs whose process is not there."""
+    """What ps shows; all of it can be inspected, nothing runs whose process is not there, and the store has no fault."""
+    check = rcrun("system", "check", "--quick")
+    assert check.status == 0, check.out
     rows = [
         line.split()
         for line in rcrun("ps", "-a", "--format", "{{.Names}} {{.State}} {{.Pid}}")

@@ -88,3 +88,31 @@ def test_a_published_port_serves(rcrun):
     rcrun("stop", "-t", "0", "web").check()
     assert rcrun("port", "web").out == ""
     assert ports.settle([port(number)])
+
+
+def test_port_in_all_forms(rcrun):
+    for name, words in (
+        ("one", ("-p", "127.0.0.1::80", "-p", "127.0.0.1::53/udp")),
+        ("two", ("-p", "80")),
+    ):
+        rcrun("run", "-d", "--name", name, *words, "busybox", "sleep", "100").check()
+    lines = rcrun("port", "one").check().out.splitlines()
+    assert [line.split(" -> 127.0.0.1:")[0] for line in lines] == ["53/udp", "80/tcp"]
+    number = lines[1].rpartition(":")[2]
+    for word in ("80", "80/tcp"):
+        assert rcrun("port", "one", word).check().out == f"127.0.0.1:{number}\n"
+    families = rcrun("port", "two").check().out.splitlines()
+    assert families[0].startswith("80/tcp -> 0.0.0.0:")
+    assert rcrun("port", "--latest", "80").check().out.startswith("0.0.0.0:")
+    everything = rcrun("port", "--all").check().out.splitlines()
+    identity = rcrun("ps", "-q", "-f", "name=one").out.strip()
+    assert f"{identity}\t{lines[1]}" in everything
+    assert len(everything) == 2 + len(families)
+    missing = rcrun("port", "one", "81")
+    assert (missing.status, missing.err) == (
+        1, "rcrun: error: no public port '81/tcp' published for one\n"
+    )  # fmt: skip
+    assert 'invalid port "x"' in rcrun("port", "one", "x").err
+    assert rcrun("port").status == 1
+    rcrun("kill", "one").check()
+    assert rcrun("port", "one").check().out == ""

@@ -91,7 +91,9 @@ class Traces:
         return shown
 
     def clean(self) -> None:
-        """What a user does, and the age that makes a half-made thing a leftover."""
+        """What a user does, and the age that makes a half-made thing a leftover; no fault came of it all."""
+        check = self.rcrun("system", "check", "--quick")
+        assert check.status == 0, check.out
         self.rcrun("rm", "-fa").check()
         for folder in ("containers", "tmp", "trash"):
             for path in (self.rcrun.store_dir / folder).glob("*"):

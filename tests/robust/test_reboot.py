@@ -44,6 +44,7 @@ def host_goes_down(rcrun, *names):
 @only_user
 def test_after_a_reboot(two, traces):
     host_goes_down(two, "web")
+    assert two("system", "check").check().out == "no faults\n"
     form = "{{.State.Status}} {{.State.ExitCode}} {{.State.Pid}}"
     assert two("inspect", "-f", form, "web").check().out == "exited 255 0\n"
     assert two("inspect", "-f", form, "done").check().out == "exited 3 0\n"

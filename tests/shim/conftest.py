@@ -25,7 +25,16 @@ from shim.rooms import Room
 
 HERE = Path(__file__).resolve().parent
 SHIM = HERE.parent.parent / "rcrun" / "shim"
-SOURCES = ["monitor.c", "peers.c", "logfile.c", "client.c", "keyboard.c", "report.c"]
+SOURCES = [
+    "monitor.c",
+    "peers.c",
+    "logfile.c",
+    "logjson.c",
+    "journal.c",
+    "client.c",
+    "keyboard.c",
+    "report.c",
+]
 WARNINGS = """-std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes
     -Wstrict-prototypes -Wswitch-enum -Wvla""".split()
 SANITIZE = (

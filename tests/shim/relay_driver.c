@@ -5,7 +5,9 @@
  *   relay_driver monitor [OPTION…] -- COMMAND…  only the monitor, in the foreground; --created: it is
  *                                               launched when a byte comes on standard input
  *   relay_driver attach PATH [OPTION…]          only a client
- *   relay_driver log PATH MAX_BYTES MAX_FILES   standard input as log records
+ *   relay_driver log PATH MAX_BYTES MAX_FILES [ATTRIBUTES]   standard input as log records; with
+ *       ATTRIBUTES (may be empty) as docker's json-file
+ *   relay_driver journal SOCKET BUFFER FIELD…   standard input into a journal
  *   relay_driver fail PATH                      a launch that fails: clients get a report
  */
 #include "relay.h"
@@ -236,12 +238,31 @@ static int run(const struct arguments *arguments)
 	return client(pair[0], &arguments->client);
 }
 
+static int journal_input(char **words)
+{
+	static char bytes[RELAY_PACKET];
+	struct journal journal = {.path = words[0],
+				  .buffer = strtoull(words[1], NULL, 10),
+				  .fields = words + 2,
+				  .fd = -1};
+	ssize_t count;
+
+	if (journal_open(&journal) < 0)
+		die(words[0]);
+	while ((count = read(0, bytes, sizeof bytes)) > 0)
+		journal_write(&journal, false, bytes, (size_t)count);
+	journal_close(&journal);
+	printf("%llu\n", (unsigned long long)journal.dropped);
+	return 0;
+}
+
 static int log_input(char **words)
 {
 	static char bytes[RELAY_PACKET];
 	struct logfile log = {.path = words[0],
 			      .max_bytes = strtoull(words[1], NULL, 10),
 			      .max_files = (unsigned)strtoul(words[2], NULL, 10),
+			      .json = words[3],
 			      .fd = -1};
 	ssize_t count;
 
@@ -270,8 +291,10 @@ int main(int argc, char **argv)
 {
 	if (argc >= 3 && strcmp(argv[1], "fail") == 0)
 		return fail_launch(argv[2]);
-	if (argc == 5 && strcmp(argv[1], "log") == 0)
+	if ((argc == 5 || argc == 6) && strcmp(argv[1], "log") == 0)
 		return log_input(argv + 2);
+	if (argc >= 4 && strcmp(argv[1], "journal") == 0)
+		return journal_input(argv + 2);
 	if (argc >= 3 && strcmp(argv[1], "attach") == 0) {
 		struct arguments arguments = parse(argv + 3);
 		return client(connect_to(argv[2]), &arguments.client);

@@ -85,7 +85,16 @@ def test_every_date(build_dir):
         " *put_date(at, d) = 0; puts(at); } return 0; }\n"
     )
     program = build_dir / "dates"
-    command = ["cc", "-std=c11", "-D_GNU_SOURCE", f"-I{shim}", "-o", program, source]
+    command = [
+        "cc",
+        "-std=c11",
+        "-D_GNU_SOURCE",
+        f"-I{shim}",
+        "-o",
+        program,
+        source,
+        f"{shim}/logjson.c",
+    ]
     subprocess.run(command, check=True)
     printed = subprocess.run([program], capture_output=True, text=True, check=True).stdout.split()
     first = datetime.date(1970, 1, 1)

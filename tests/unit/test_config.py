@@ -275,7 +275,16 @@ def test_labels() -> None:
 def test_logs() -> None:
     assert built({"log_driver": "none"}).container["log"]["driver"] == "none"
     found = built({"log_driver": "json-file", "log_opt": ("max-size=10m", "max-file=3")})
-    assert found.container["log"] == {"driver": "k8s-file", "max_size": 10 << 20, "max_files": 3}
+    assert found.container["log"] == {
+        "driver": "json-file",
+        "max_size": 10 << 20,
+        "max_files": 3,
+        "options": {"max-size": "10m", "max-file": "3"},
+    }
+    local = built({"log_driver": "local"}).container["log"]
+    assert (local["driver"], local["asked"]) == ("k8s-file", "local")
+    tagged = built({"log_opt": ("tag={{.Name}}", "env=TERM,A"), "env": ("A=1",)}).container
+    assert tagged["log"]["attributes"] == {"A": "1", "tag": tagged["name"]}
 
 
 def test_sysctls_annotations_and_scores() -> None:

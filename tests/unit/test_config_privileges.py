@@ -171,7 +171,7 @@ def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> 
         ({"restart": "always:3"}, "only on-failure takes a count"),
         ({"health_cmd": "x"}, "--health-cmd is not supported yet"),
         ({"label": ("=x",)}, "invalid --label"),
-        ({"log_driver": "journald"}, "is not supported"),
+        ({"log_driver": "syslog"}, "is not supported"),
         ({"log_opt": ("max-size",)}, "invalid --log-opt"),
         ({"log_opt": ("what=1",)}, 'unknown --log-opt "what"'),
         ({"log_opt": ("max-file=0",)}, "it is 1 to 1000"),

@@ -38,6 +38,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "unmount": ("mount:unmount", "Unmount the root file systems of containers"),
         "port": ("port", "Print where the ports of a container are on the host"),
         "top": ("top", "Print the processes of a container"),
+        "stats": ("stats", "Print what containers use of processors, memory, network and disks"),
     },
     "Images": {
         "build": ("build", "Build an image from a Containerfile"),
@@ -68,6 +69,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
 }
 
 HIDDEN: dict[str, Row] = {
+    "__compress": ("compress", "Compress a log that was rotated (called by the monitor)"),
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
     "__trash": ("beside:trash", "Remove trees (called by the shim)"),
     "__rmi": ("beside:remove_image", "Remove an image that nobody has (called by the shim)"),
@@ -99,7 +101,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         "Work with containers",
         {
             "attach": "attach",
-            "cleanup": ("clone:cleanup", "Take away what the end of a container has left"),
+            "cleanup": ("cleanup", "Tidy up after containers whose monitor was killed"),
             "clone": ("clone", "Make a container as another one was made"),
             "commit": "commit",
             "cp": "cp",
@@ -127,6 +129,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "rm": "rm",
             "run": "run",
             "start": "start",
+            "stats": "stats",
             "stop": "stop",
             "top": "top",
             "umount": "unmount",
@@ -175,7 +178,15 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     ),
     "system": (
         "Work with rcrun itself",
-        {"df": ("df", "Print how much room everything takes"), "info": "info"},
+        {
+            "check": ("systemcheck:check_system", "Read the whole store, and mend it"),
+            "df": ("df", "Print how much room everything takes"),
+            "info": "info",
+            "migrate": ("systemreset:migrate", "Podman's word: nothing is to be done here"),
+            "prune": ("systemprune:prune_system", "Remove what nobody needs"),
+            "renumber": ("systemreset:renumber", "Podman's word: nothing is to be done here"),
+            "reset": ("systemreset:reset", "Remove everything that rcrun has stored"),
+        },
     ),
     "volume": (
         "Work with volumes",

@@ -1,4 +1,4 @@
-"""`rcrun container clone`, `init` and `container cleanup`: what podman has beside the usual verbs."""
+"""`rcrun container clone` and `init`: what podman has beside the usual verbs."""
 
 from __future__ import annotations
 
@@ -83,35 +83,6 @@ def init(containers: tuple[str, ...], everything: bool, latest: bool) -> int:
         container.config()
 
     return output.each(_chosen(containers, everything, latest), one)
-
-
-@command()
-@option("-a", "--all", "everything", is_flag=True, help="All containers that do not run")
-@option("-l", "--latest", is_flag=True, help="The container that was made last")
-@option("--rm", is_flag=True, help="Then remove the container")
-@option("--rmi", is_flag=True, help="Then remove its image")
-@option("--exec", "session", metavar="ID", hidden=True, help="Refused: sessions leave nothing")
-@option("--stopped-only", is_flag=True, hidden=True, help="Accepted: others are never touched")
-@argument("containers", nargs=-1)
-def cleanup(
-    containers: tuple[str, ...],
-    everything: bool,
-    latest: bool,
-    rm: bool,
-    rmi: bool,
-    session: str | None,
-    stopped_only: bool,
-) -> int:
-    """Take away what the end of a container has left: its cgroup and the process of its network."""
-    from rcrun.engine.cleanup import cleanup as clean
-
-    if session:
-        raise InvalidInput("--exec is not supported: what exec starts leaves nothing behind")
-    whole = context.engine()
-    return output.each(
-        _chosen(containers, everything, latest),
-        lambda name: clean(whole, name, remove=rm or rmi, remove_image=rmi),
-    )
 
 
 def _chosen(containers: tuple[str, ...], everything: bool, latest: bool) -> Sequence[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput
 from rcrun_cli import context, output
 from rcrun_cli.declare import command, option
 
@@ -11,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rcrun.engine.df import Kind, Usage
+    from rcrun.storage.containers import Status
 
 COLUMNS = {
     "Type": "TYPE",
@@ -32,9 +32,10 @@ def df(form: str | None, verbose: bool) -> None:
     """Print how much room images, containers and volumes take."""
     from rcrun.engine.df import Usage as Looked
 
-    if form and verbose:
-        raise InvalidInput("--verbose cannot be combined with --format", "leave one of them out")
     usage = Looked(context.store())
+    if verbose and form not in (None, "table"):
+        output.print_value(_everything(usage), form)
+        return
     if verbose:
         _print_all(usage)
         return
@@ -58,17 +59,44 @@ def _row(kind: Kind) -> dict[str, Any]:
 
 
 def _print_all(usage: Usage) -> None:
-    output.put("Images space usage:\n")
-    headers = ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE"]
-    output.print_table([*headers, "CONTAINERS"], _image_rows(usage))
-    output.put("\nContainers space usage:\n")
-    headers = ["CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS"]
-    output.print_table([*headers, "NAMES"], _container_rows(usage))
-    output.put("\nLocal Volumes space usage:\n")
-    output.print_table(["VOLUME NAME", "LINKS", "SIZE"], _volume_rows(usage))
+    for title, columns, rows in (
+        ("Images space usage:", IMAGE_COLUMNS, _image_rows(usage)),
+        ("Containers space usage:", CONTAINER_COLUMNS, _container_rows(usage)),
+        ("Local Volumes space usage:", VOLUME_COLUMNS, _volume_rows(usage)),
+        ("Build cache usage: 0B", CACHE_COLUMNS, []),
+    ):
+        output.put(f"{title}\n")
+        output.print_table(list(columns.values()), [[row[key] for key in columns] for row in rows])
+        if columns is not CACHE_COLUMNS:
+            output.put("")
 
 
-def _image_rows(usage: Usage) -> list[list[str]]:
+def _everything(usage: Usage) -> dict[str, Any]:
+    """What docker gives to a template with --verbose."""
+    return {
+        "Images": _image_rows(usage),
+        "Containers": _container_rows(usage),
+        "Volumes": _volume_rows(usage),
+        "BuildCache": [],
+    }
+
+
+IMAGE_COLUMNS = {
+    "Repository": "REPOSITORY", "Tag": "TAG", "ID": "IMAGE ID", "CreatedSince": "CREATED", "Size": "SIZE",
+    "SharedSize": "SHARED SIZE", "UniqueSize": "UNIQUE SIZE", "Containers": "CONTAINERS",
+}  # fmt: skip
+CONTAINER_COLUMNS = {
+    "ID": "CONTAINER ID", "Image": "IMAGE", "Command": "COMMAND", "LocalVolumes": "LOCAL VOLUMES", "Size": "SIZE",
+    "RunningFor": "CREATED", "Status": "STATUS", "Names": "NAMES",
+}  # fmt: skip
+VOLUME_COLUMNS = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
+CACHE_COLUMNS = {
+    "ID": "CACHE ID", "CacheType": "CACHE TYPE", "Size": "SIZE", "CreatedSince": "CREATED",
+    "LastUsedSince": "LAST USED", "UsageCount": "USAGE", "Shared": "SHARED",
+}  # fmt: skip
+
+
+def _image_rows(usage: Usage) -> list[dict[str, Any]]:
     import time
 
     from rcrun.engine.images import rows as image_rows
@@ -77,14 +105,22 @@ def _image_rows(usage: Usage) -> list[list[str]]:
 
     found = []
     for use in usage.images:
-        sizes = [decimal(size, 4) for size in (use.size, use.shared, use.size - use.shared)]
         for row in image_rows([use.image], shown=repository, now=time.time()):
-            names = [row["Repository"], row["Tag"], output.short_id(row["ID"])]
-            found.append([*names, row["CreatedSince"], *sizes, str(use.containers)])
+            found.append(
+                {
+                    **row,
+                    "ID": output.short_id(row["ID"]),
+                    "Size": decimal(use.size, 4),
+                    "VirtualSize": decimal(use.size, 4),
+                    "SharedSize": decimal(use.shared, 4),
+                    "UniqueSize": decimal(use.size - use.shared, 4),
+                    "Containers": str(use.containers),
+                }
+            )
     return found
 
 
-def _container_rows(usage: Usage) -> list[list[str]]:
+def _container_rows(usage: Usage) -> list[dict[str, Any]]:
     import time
 
     from rcrun.engine import ps
@@ -93,26 +129,52 @@ def _container_rows(usage: Usage) -> list[list[str]]:
 
     found = []
     for seen, size in usage.containers:
-        container = seen.container
-        named = [m for m in container.record.get("mounts", []) if m["type"] == "volume"]
+        record, status = seen.container.record, seen.status
+        named = [m for m in record.get("mounts", []) if m["type"] == "volume"]
+        since = time.time() - seconds_of(str(record["created"]))
         found.append(
-            [
-                output.short_id(container.id),
-                ps.shown_image(container),
-                output.shortened(ps.command_text(container)),
-                str(len(named)),
-                decimal(size),
-                output.ago(time.time() - seconds_of(str(container.record["created"]))),
-                seen.status.word,
-                container.name,
-            ]
+            {
+                "ID": output.short_id(seen.container.id),
+                "Image": ps.shown_image(seen.container),
+                "Command": f'"{output.shortened(ps.command_text(seen.container))}"',
+                "LocalVolumes": str(len(named)),
+                "Size": decimal(size),
+                "RunningFor": output.ago(since),
+                "State": status.word,
+                "Status": _status_text(status),
+                "Names": seen.container.name,
+                "Networks": ps.network_name(seen.container),
+                "Labels": ",".join(f"{k}={v}" for k, v in sorted(record.get("labels", {}).items())),
+            }
         )
     return found
 
 
-def _volume_rows(usage: Usage) -> list[list[str]]:
+def _status_text(status: Status) -> str:
+    import time
+
+    return output.status_text(
+        status.word,
+        started=status.started / 1e9,
+        finished=status.finished / 1e9,
+        exit_code=status.exit_code,
+        now=time.time(),
+    )
+
+
+def _volume_rows(usage: Usage) -> list[dict[str, Any]]:
     from rcrun.formats.size import decimal
+    from rcrun.storage.volumes import data_dir
 
     return [
-        [str(record["name"]), str(links), decimal(size)] for record, size, links in usage.volumes
+        {
+            "Name": str(record["name"]),
+            "Links": str(links),
+            "Size": decimal(size),
+            "Driver": "local",
+            "Scope": "local",
+            "Mountpoint": data_dir(usage.store, str(record["name"])),
+            "Labels": ",".join(f"{k}={v}" for k, v in sorted(record["labels"].items())),
+        }
+        for record, size, links in usage.volumes
     ]

@@ -22,9 +22,13 @@ def info(form: str | None) -> None:
     if form:
         output.print_value(data, form)
         return
+    if context.settings.personality == "podman":
+        parts = ("host", "plugins", "registries", "store", "version")
+        output.put(yaml_text({name: data[name] for name in parts}))
+    else:
+        output.put(layout(data))
     for warning in data["Warnings"]:
         output.warn(warning)
-    output.put(layout(data))
 
 
 def layout(data: dict[str, Any]) -> str:
@@ -70,3 +74,44 @@ def layout(data: dict[str, Any]) -> str:
 def id_map_text(ranges: list[dict[str, int]]) -> str:
     """`0:1000:1 1:100000:65536`, as --uidmap takes them."""
     return " ".join([f"{one['container_id']}:{one['host_id']}:{one['size']}" for one in ranges])
+
+
+def yaml_text(value: Any, indent: str = "") -> str:
+    """As podman prints it: maps and lists of maps, and what JSON and YAML write alike."""
+    import json
+
+    if isinstance(value, dict) and value:
+        return "\n".join([f"{indent}{key}:{_yaml_value(value[key], indent)}" for key in value])
+    if isinstance(value, list) and value:
+        return "\n".join([_yaml_item(item, indent) for item in value])
+    return indent + json.dumps(value)
+
+
+def _yaml_value(value: Any, indent: str) -> str:
+    import json
+
+    if isinstance(value, dict) and value:
+        return f"\n{yaml_text(value, indent + '  ')}"
+    if isinstance(value, list) and value:
+        return f"\n{yaml_text(value, indent)}"
+    plain = isinstance(value, str) and value and value[0].isalnum()
+    if plain and not set(value) & set(":#\n\"'{}[],&*!|>%@`") and not _is_number(value):
+        return f" {value}"
+    return f" {json.dumps(value, ensure_ascii=False)}"
+
+
+def _yaml_item(item: Any, indent: str) -> str:
+    if isinstance(item, dict) and item:
+        return f"{indent}- {yaml_text(item, indent + '  ').lstrip()}"
+    return f"{indent}-{_yaml_value(item, indent)}"
+
+
+def _is_number(text: str) -> bool:
+    """Or another word that YAML would take for something else than a text."""
+    if text.lower() in ("true", "false", "yes", "no", "on", "off", "null", "nan", "inf"):
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

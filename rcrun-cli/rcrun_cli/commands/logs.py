@@ -5,48 +5,95 @@ from __future__ import annotations
 from rcrun.engine import logs as engine
 from rcrun.errors import InvalidInput
 from rcrun.files import write_all
-from rcrun.storage.containers import find
+from rcrun.storage.containers import every, find
 from rcrun_cli import context
 from rcrun_cli.declare import argument, command, option
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from rcrun.engine.logs import Line
+    from rcrun.storage.containers import Container
+
 
 @command()
+@option("--color", is_flag=True, help="Give each container a colour, where names are printed")
 @option(
-    "--details", is_flag=True, help="Print a space where docker prints what --log-opt asked for"
+    "--details", is_flag=True, help="Print what --log-opt asked for: labels, variables, the tag"
 )
 @option("-f", "--follow", is_flag=True, help="Go on until the container ends")
+@option("-l", "--latest", is_flag=True, help="Of the last created container")
+@option("--names", is_flag=True, help="Begin each line with the name of its container")
 @option("--since", metavar="TIME", help="Only what is younger: a time, or 10m for ten minutes ago")
 @option(
     "-n", "--tail", default="all", metavar="LINES", help="Only the last lines", show_default=True
 )
 @option("-t", "--timestamps", is_flag=True, help="Begin each line with its time")
 @option("--until", metavar="TIME", help="Only what is older")
-@argument("container")
+@argument("containers", nargs=-1)
 def logs(
-    container: str,
+    containers: tuple[str, ...],
+    color: bool,
     details: bool,
     follow: bool,
+    latest: bool,
+    names: bool,
     since: str | None,
     tail: str,
     timestamps: bool,
     until: str | None,
 ) -> None:
-    """Print what a container has written."""
-    batches = engine.read(
-        find(context.store(), container),
-        follow=follow,
-        tail=_count(tail),
-        since=_bound(since),
-        until=_bound(until),
+    """Print what containers have written."""
+    found = _chosen(containers, latest)
+    asked: dict[str, Any] = {
+        "follow": follow, "tail": _count(tail), "since": _bound(since), "until": _bound(until),
+    }  # fmt: skip
+    if len(found) > 1 or names:
+        from rcrun_cli.manylogs import print_all
+
+        print_all(found, asked, names=names, color=color, timestamps=timestamps, details=details)
+        return
+    out = Printer(timestamps, details_of(found[0]) if details else b"")
+    for batch in engine.read(found[0], **asked):
+        out.print(batch)
+
+
+def _chosen(texts: tuple[str, ...], latest: bool) -> list[Container]:
+    if latest == bool(texts):
+        raise InvalidInput("logs takes containers, or --latest", "list them with: rcrun ps -a")
+    found = (
+        every(context.store())[:1] if latest else [find(context.store(), text) for text in texts]
     )
-    fresh = {b"stdout": True, b"stderr": True}
-    for batch in batches:
+    if not found:
+        raise InvalidInput("there is no container")
+    return found
+
+
+def details_of(container: Container) -> bytes:
+    """As docker prints them; a space where there are none."""
+    pairs = (container.record.get("log") or {}).get("attributes") or {}
+    text = ",".join([f"{key}={value}" for key, value in sorted(pairs.items())])
+    return text.replace("\n", " ").encode("utf-8", "surrogateescape") + b" "
+
+
+class Printer:
+    """Lines to the descriptor of their stream, each with what goes before it."""
+
+    def __init__(self, timestamps: bool, details: bytes, before: bytes = b"") -> None:
+        self.timestamps = timestamps
+        self.details = details
+        self.before = before
+        self.fresh = {b"stdout": True, b"stderr": True}
+
+    def print(self, batch: Iterable[Line]) -> None:
         out = _Output()
         for line in batch:
             before = b""
-            if fresh[line.stream]:
-                before = (line.time + b" " if timestamps else b"") + (b" " if details else b"")
-            fresh[line.stream] = line.whole
+            if self.fresh[line.stream]:
+                before = self.before + (line.time + b" " if self.timestamps else b"") + self.details
+            self.fresh[line.stream] = line.whole
             out.put(2 if line.stream == b"stderr" else 1, before + line.text, line.whole)
         out.flush()
 

@@ -123,6 +123,8 @@ def _words(
     image: str | None, args: tuple[str, ...], options: dict[str, Any]
 ) -> tuple[str, tuple[str, ...]]:
     """With --rootfs and --bundle there is no image: the first word begins the command."""
+    if context.settings.personality == "docker" and not options["log_driver"]:
+        options["log_driver"] = "json-file"  # whose files docker's users read
     if options["rootfs"] or options["bundle"]:
         return "", args if image is None else (image, *args)
     if not image:
