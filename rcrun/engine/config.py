@@ -154,6 +154,7 @@ def container_record(
         "boot": "",
         "error": "",
         "restart_count": 0,
+        **config_life.restart_record(options),
         **_asked_records(options, image.config),
     }
 

@@ -37,6 +37,17 @@ def stop_timeout(options: Options) -> int:
     return DEFAULT_STOP_TIMEOUT if given is None else int(given)
 
 
+def restart_record(options: Options) -> dict[str, Any]:
+    """Nothing for a container that stays as it ends."""
+    word = options.get("restart") or "no"
+    if word == "no":
+        return {}
+    from rcrun.engine.restart import parse_policy
+
+    policy = parse_policy(str(word))
+    return {} if policy["name"] == "no" else {"restart_policy": policy}
+
+
 def log_record(options: Options) -> dict[str, Any]:
     driver = options.get("log_driver") or ""
     if driver == "none":

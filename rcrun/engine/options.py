@@ -61,15 +61,12 @@ def _check_pairs(options: Options) -> None:
 
 
 def _check_restart(word: str, removed: bool) -> None:
-    policy, _, count = word.partition(":")
-    if policy not in ("no", "always", "unless-stopped", "on-failure"):
-        raise InvalidInput(f'invalid --restart "{word}": unknown policy "{policy}"')
-    if count and (policy != "on-failure" or not count.isdigit()):
-        raise InvalidInput(f'invalid --restart "{word}": only on-failure takes a count')
-    if policy != "no":
-        if removed:
-            raise InvalidInput("conflicting options: --restart and --rm")
-        raise InvalidInput(f"--restart {policy} is not supported yet")
+    if word == "no":
+        return
+    from rcrun.engine.restart import parse_policy
+
+    if parse_policy(word)["name"] != "no" and removed:
+        raise InvalidInput("conflicting options: --restart and --rm")
 
 
 def pairs(words: Iterable[str], flag: str, *, bare: bool = True) -> dict[str, str]:
