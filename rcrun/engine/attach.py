@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def attach(context: Context, container: Container, foreground: Foreground) -> NoReturn:
-    if not status(container).is_running:
+    now = status(container)
+    if now.word == "restarting":
+        raise WrongState(
+            f'cannot attach to container "{container.name}": it is restarting, wait until it is running'
+        )
+    if not now.is_running:
         raise WrongState(
             f'cannot attach to container "{container.name}": it is stopped, start the container first',
             f"rcrun start -a {container.name}",

@@ -33,6 +33,11 @@ def execute(
             "the input device is not a TTY", "leave -t out where standard input is no terminal"
         )
     now = status(container)
+    if now.word == "restarting":
+        raise WrongState(
+            f"container {container.id} is restarting, wait until the container is running",
+            f"rcrun logs {container.name}",
+        )
     if not now.is_running:
         raise WrongState(
             f"container {container.id} is not running", f"rcrun start {container.name}"

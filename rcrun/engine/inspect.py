@@ -119,14 +119,14 @@ def _state(container: Container, now: Status) -> Object:
     word = now.word
     return {
         "Status": word,
-        "Running": now.is_running,
+        "Running": now.is_up,
         "Paused": word == "paused",
-        "Restarting": False,
+        "Restarting": word == "restarting",
         "OOMKilled": now.oom_killed,
         "Dead": False,
         "Pid": now.pid,
         "CgroupPath": str(container.record.get("cgroup") or "").removeprefix("/sys/fs/cgroup"),
-        "ConmonPid": now.monitor if now.is_running else 0,
+        "ConmonPid": now.monitor if now.is_up else 0,
         "ExitCode": now.exit_code,
         "Error": _error(container, now),
         "StartedAt": time_text(now.started) if now.started else NEVER,
@@ -231,7 +231,7 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         "LogConfig": {"Type": log.get("driver") or "", "Config": _log_options(log)},
         "NetworkMode": network.get("mode") or "none",
         "PortBindings": _asked_ports(network.get("ports") or []),
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": _restart_policy(record),
         "AutoRemove": bool(record.get("auto_remove")),
         "VolumeDriver": "",
         "VolumesFrom": record.get("volumes_from") or None,
@@ -270,6 +270,11 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         "MaskedPaths": (spec.get("linux") or {}).get("maskedPaths") or [],
         "ReadonlyPaths": (spec.get("linux") or {}).get("readonlyPaths") or [],
     }
+
+
+def _restart_policy(record: Mapping[str, Any]) -> Object:
+    policy = record.get("restart_policy") or {"name": "no", "max": 0}
+    return {"Name": policy["name"], "MaximumRetryCount": policy["max"]}
 
 
 def _bind_text(mount: Mapping[str, Any]) -> str:

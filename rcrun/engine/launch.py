@@ -146,7 +146,12 @@ def _plan(
             record.get("bundle") or container.dir,  # what hooks are told
             context.host,
             root=root_records(context, container),
-            settings=[*settings, *_file_settings(container), *_helpers(context, container)],
+            settings=[
+                *settings,
+                *_file_settings(container),
+                *_restart(context, container),
+                *_helpers(context, container),
+            ],
             on_exit=_on_exit(context, container, cgroup),
             seccomp_fd=seccomp_fd,
             init=bool(record.get("init")),
@@ -186,6 +191,18 @@ def _file_settings(container: Container) -> Records:
         sizes = [str(log.get("max_size", 0)), str(log.get("max_files", 1))]
         records.append(["log", container.path("log"), *sizes])
     return [*records, ["stdin"]] if record.get("stdin_open") else records
+
+
+def _restart(context: Context, container: Container) -> Records:
+    """Where the monitor looks for a policy, which may come while the container runs, and what it runs then."""
+    if container.record.get("auto_remove"):
+        return []
+    if container.record.get("restart_policy"):
+        from rcrun.engine.restart import begin
+
+        begin(container)
+    again = [*context.launcher, "__restart", container.id]
+    return [["restart", container.live_path("restart"), container.path("stopped"), *again]]
 
 
 def _helpers(context: Context, container: Container) -> Records:

@@ -38,7 +38,7 @@ def listed(
         return found[:last]
     if everything or last == 0 or "status" in asked or "exited" in asked:
         return found
-    return [seen for seen in found if seen.status.is_running]
+    return [seen for seen in found if seen.status.is_up]
 
 
 # Filters.

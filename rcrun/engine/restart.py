@@ -10,6 +10,8 @@ import os
 
 from rcrun.errors import InvalidInput, NotFound
 from rcrun.files import unlink_if_there, write_file
+from rcrun.formats.signals import NUMBERS
+from rcrun.paths import make_private_dir
 from rcrun.storage.containers import status
 
 TYPE_CHECKING = False
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 NAMES = ("no", "always", "on-failure", "unless-stopped")
 SECONDS_FOR_A_WAITER = 10
+# Those that people mean as an end; HUP and USR1 ask many programs for something else.
+ENDING_SIGNALS = tuple(NUMBERS[name] for name in ("INT", "QUIT", "KILL", "TERM"))
 
 
 def parse_policy(text: str) -> dict[str, Any]:
@@ -55,6 +59,7 @@ def set_policy(container: Container, policy: dict[str, Any]) -> None:
     if policy["name"] == "no":
         container.record.pop("restart_policy", None)
         unlink_if_there(container.live_path("restart"))
+        unlink_if_there(container.path("stopped"))
         return
     container.record["restart_policy"] = policy
     if status(container).is_running:
@@ -70,15 +75,11 @@ def tell_monitor(container: Container) -> None:
     write_file(container.live_path("restart"), f"{text}\n".encode(), durable=False)
 
 
-def plan_records(context: Context, container: Container) -> list[list[str]]:
-    """Where the monitor looks at the end, and what it runs to start the container again. The caller holds the lock."""
-    mark = container.path("stopped")
-    again = [*context.launcher, "__restart", container.id]
-    unlink_if_there(mark)
-    unlink_if_there(container.live_path("restart"))
-    if container.record.get("restart_policy"):
-        tell_monitor(container)
-    return [["restart", container.live_path("restart"), mark, *again]]
+def begin(container: Container) -> None:
+    """Before a start: nobody has stopped it by hand, and the monitor reads the policy. The caller holds the lock."""
+    unlink_if_there(container.path("stopped"))
+    make_private_dir(container.live_dir)
+    tell_monitor(container)
 
 
 # What ends a policy until the next start.
@@ -108,6 +109,19 @@ def keep_stopped(container: Container, stop_running: Callable[[], None]) -> None
         stop_running()
         if status(container).word != "restarting":
             return
+
+
+def before_kill(container: Container, number: int) -> bool:
+    """A signal that ends processes by custom ends the policy, too, before it is sent; true if that was all there was to do."""
+    if number not in ENDING_SIGNALS and number != container.record.get("stop_signal"):
+        return False
+    if not status(container).is_up:
+        return False
+    mark_stopped(container)
+    if status(container).is_running:
+        return False
+    give_up_waiting(container)
+    return not status(container).is_running  # else its start was faster
 
 
 def give_up_waiting(container: Container) -> None:

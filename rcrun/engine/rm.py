@@ -59,24 +59,22 @@ class Removal:
 
     def _take(self, container: Container) -> None:
         now = status(container)
+        if now.is_up and not self.force:
+            raise WrongState(
+                f'cannot remove container "{container.name}": container is {now.word}: '
+                "stop the container before removing or force remove",
+                f"rcrun rm -f {container.name}",
+            )
         if now.is_running:
-            if not self.force:
-                raise WrongState(
-                    f'cannot remove container "{container.name}": container is {now.word}: '
-                    "stop the container before removing or force remove",
-                    f"rcrun rm -f {container.name}",
-                )
             kill_and_wait(container, now)
         with ContainerLock(container):
             self._take_locked(container)
 
     def _take_locked(self, container: Container) -> None:
         now = status(container)  # it may have been started before we had the lock
+        if now.is_up and not self.force:
+            raise WrongState(f'cannot remove container "{container.name}": it was started again')
         if now.is_running:
-            if not self.force:
-                raise WrongState(
-                    f'cannot remove container "{container.name}": it was started again'
-                )
             kill_and_wait(container, now)
         _let_monitor_finish(container)
         end_stray_helpers(container)
@@ -104,6 +102,11 @@ def _let_monitor_finish(container: Container) -> None:
     from rcrun.engine.monitor import Ending
 
     ended = status(container)
+    if ended.word == "restarting":
+        from rcrun.engine.restart import end_wait
+
+        end_wait(container)
+        ended = status(container)
     if ended.monitor:
         with Ending(container, ended) as ending:
             ending.wait(SECONDS_FOR_THE_MONITOR)

@@ -159,7 +159,7 @@ def _check_containers(store: Store, image: Image, force: bool, what: str) -> boo
     """Refuse what a container uses; whether one runs, whose image stays, though without a name."""
     users = _containers_of(store, image)
     for container in users:
-        running = containers.status(container).is_running
+        running = containers.status(container).is_up
         if not force:
             raise InUse(
                 f"conflict: unable to remove {what} (must be forced): container {container.id[:12]} "

@@ -23,7 +23,8 @@ def start(context: Context, container: Container, foreground: Foreground | None 
     with lock:
         if not status(container).is_running:
             _let_old_monitor_end(container)
-            _renew_network(container)
+            renew_network(container)
+            container.record["restart_count"] = container.record["restart_delay"] = 0
             try:
                 launch(context, container, lock.lock, foreground)
             except RcrunError as error:
@@ -39,6 +40,11 @@ def start(context: Context, container: Container, foreground: Foreground | None 
 def _let_old_monitor_end(container: Container) -> None:
     """It removes its socket when it ends, which must not be the new one's."""
     before = status(container)
+    if before.word == "restarting":
+        from rcrun.engine.restart import end_wait
+
+        end_wait(container)
+        before = status(container)
     if before.monitor:
         from rcrun.engine.monitor import Ending
 
@@ -48,7 +54,7 @@ def _let_old_monitor_end(container: Container) -> None:
             raise NotFound(f"no such container: {container.name}")  # it was a --rm container
 
 
-def _renew_network(container: Container) -> None:
+def renew_network(container: Container) -> None:
     if (container.record.get("network") or {}).get("mode") in ("none", "host"):
         return
     from rcrun.engine import network

@@ -19,6 +19,15 @@ SECONDS_AFTER_KILL = 30
 
 def stop(container: Container, *, seconds: int | None = None, signal: str = "") -> None:
     """The stop signal, and KILL after so many seconds (-1: never); nothing if it does not run."""
+    if container.record.get("restart_policy"):
+        from rcrun.engine.restart import keep_stopped
+
+        keep_stopped(container, lambda: _stop(container, seconds, signal))
+    else:
+        _stop(container, seconds, signal)
+
+
+def _stop(container: Container, seconds: int | None, signal: str) -> None:
     now = status(container)
     record = container.record
     if not now.is_running:
@@ -59,6 +68,11 @@ def _kill_and_wait(container: Container, now: Status, ending: Ending) -> None:
 
 def kill(container: Container, signal: str) -> None:
     number = parse(signal)
+    if container.record.get("restart_policy"):
+        from rcrun.engine.restart import before_kill
+
+        if before_kill(container, number):
+            return
     now = status(container)
     if not now.is_running or not send_signal(now, number):
         raise WrongState(
@@ -68,6 +82,15 @@ def kill(container: Container, signal: str) -> None:
         with Ending(container, now) as ending:
             ending.wait(SECONDS_AFTER_KILL)
         end_stray_helpers(container)
+        _keep_killed(container)
+
+
+def _keep_killed(container: Container) -> None:
+    """The monitor may have decided to start it again before it was told not to."""
+    if container.record.get("restart_policy"):
+        from rcrun.engine.restart import give_up_waiting
+
+        give_up_waiting(container)
 
 
 def end_stray_helpers(container: Container) -> None:

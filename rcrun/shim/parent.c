@@ -25,6 +25,7 @@ struct parent {
 	int user_namespace; /* of the container, for what its root has to do after the end; -1: ours */
 	int setup_status; /* wait status of I */
 	bool ready;       /* C was told to go on */
+	long long launched_ms;
 	int streams[3];   /* the container's ends */
 	sigset_t mask;    /* what it was */
 	struct relay relay;
@@ -388,14 +389,17 @@ static void forget_failed(void)
 static int finish(int status)
 {
 	int code = exit_code(status);
+	unsigned delay = restart_delay(parent.plan, code, now_ms() - parent.launched_ms);
 
-	(void)write_exit(parent.plan, status);
+	(void)write_exit(parent.plan, status, delay > 0);
 	helpers_stop(parent.plan);
 	if (parent.plan->settings.attach_path)
 		(void)unlink(parent.plan->settings.attach_path);
 	run_on_exit(false);
 	relay_ended(&parent.relay, code);
 	remove_trees();
+	if (delay > 0)
+		restart_after(parent.plan, delay, &parent.mask);
 	return code;
 }
 
@@ -467,6 +471,7 @@ int parent_main(struct plan *plan, int client, int done)
 		let_go_of_caller();
 		close_others();
 	}
+	parent.launched_ms = now_ms();
 	relay_launched(&parent.relay, parent.init);
 	return finish(relay_run(&parent.relay));
 }

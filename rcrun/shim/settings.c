@@ -101,6 +101,10 @@ static void set_on_failure(struct settings *s, const struct record *r)
 {
 	s->on_failure = r;
 }
+static void set_restart(struct settings *s, const struct record *r)
+{
+	s->restart = r;
+}
 static void set_nothing(struct settings *s, const struct record *r)
 {
 	(void)s;
@@ -177,6 +181,7 @@ const struct setting settings_table[] = {
 	{"foreground", "w?w", set_foreground},
 	{"sig-proxy", "", set_sig_proxy},
 	{"on-failure", "pw*", set_on_failure},
+	{"restart", "pppw*", set_restart},
 	{"terminal", "nn", set_terminal},
 	{"console-socket", "p", set_console_socket},
 	{"plain-newlines", "", set_plain_newlines},

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -99,6 +100,7 @@ struct settings {
 	unsigned log_files, preserve_fds;
 	uint64_t unshare; /* CLONE_NEW… */
 	const struct record *uid_map, *gid_map, *join_pid, *on_failure;
+	const struct record *restart;
 };
 
 struct plan {
@@ -300,6 +302,13 @@ void report_send(const struct plan *plan, const struct report *report); /* to `r
 void report_hex(const struct report *report, char text[2 * sizeof(*report) + 1]);
 _Noreturn void on_failure(const struct plan *plan, const struct report *report);
 
+/* --- restart.c --------------------------------------------------------------------------------------- */
+
+/* Milliseconds until the next start after this end, 0: there is none. */
+unsigned restart_delay(const struct plan *plan, int code, long long ran_ms);
+/* Wait, and become who starts it; returns when it is not to be started. All signals are blocked; `mask` is for exec. */
+void restart_after(const struct plan *plan, unsigned delay_ms, const sigset_t *mask);
+
 /* --- cgroup.c ----------------------------------------------------------------------------------------- */
 
 int join_scope(const struct plan *plan, struct report *report);
@@ -311,7 +320,7 @@ int write_aside(const char *path, const char *text);
 int write_pid_file(const char *path, pid_t pid);
 int write_state(const struct plan *plan, pid_t pid);
 int read_state(const char *path, pid_t *pid, unsigned long long *start);
-int write_exit(const struct plan *plan, int status);
+int write_exit(const struct plan *plan, int status, bool restarts);
 int exit_code(int status);                   /* of a wait status: the one place that knows 128+n */
 unsigned long long process_start(pid_t pid); /* clock ticks since boot, 0: gone */
 bool process_lives(pid_t pid, unsigned long long start); /* and is no zombie */

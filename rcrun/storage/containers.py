@@ -90,6 +90,11 @@ class Status:
     def is_running(self) -> bool:
         return self.word in ("running", "paused")
 
+    @property
+    def is_up(self) -> bool:
+        """Also between two runs, which its restart policy makes."""
+        return self.word in ("running", "paused", "restarting")
+
 
 def boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
@@ -295,15 +300,23 @@ def _running(container: Container, state: Record) -> Status:
 
 
 def _exited(container: Container, state: Record | None, ended: Record) -> Status:
-    found = Status("exited")
+    found = Status("restarting" if _is_awaited(ended) else "exited")
     found.exit_code = ended["exit_code"]
     found.finished = ended["finished"]
     found.oom_killed = bool(ended.get("oom_killed"))
     found.started = state["started"] if state else container.record.get("launched", 0)
-    if state is not None and _lives(state, "monitor"):
-        found.monitor = state["monitor"]
-        found.monitor_start = state["monitor_start"]
+    alive = ended if found.word == "restarting" else state
+    if alive is not None and _lives(alive, "monitor"):
+        found.monitor = alive["monitor"]
+        found.monitor_start = alive["monitor_start"]
     return found
+
+
+def _is_awaited(ended: Record) -> bool:
+    """Whether its monitor waits to start it again; or has become the rcrun that does so now (docs/store.md)."""
+    if not ended.get("restarting") or not _has_numbers(ended, ("monitor", "monitor_start")):
+        return False
+    return _lives(ended, "monitor")
 
 
 def anonymous_volumes(container: Container) -> list[str]:

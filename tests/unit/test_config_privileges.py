@@ -165,7 +165,7 @@ def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> 
         ({"network": "mynet"}, "is not supported yet"),
         ({"attach": ("stdout",), "detach": True}, "conflicting options: --attach and --detach"),
         ({"attach": ("what",)}, "invalid --attach"),
-        ({"restart": "always"}, "not supported yet"),
+        ({"restart": "always", "rm": True}, "conflicting options"),
         ({"restart": "sometimes"}, "unknown policy"),
         ({"restart": "always:3"}, "only on-failure takes a count"),
         ({"health_cmd": "x"}, "--health-cmd is not supported yet"),

@@ -58,6 +58,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
 
 HIDDEN: dict[str, Row] = {
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
+    "__restart": ("restart_again", "Start a container again (called by its monitor)"),
     "__volumes": (
         "volumetar:drop_volumes",
         "Take away volumes without a name (called by the shim)",
