@@ -51,3 +51,13 @@ RECORD = (
     option("--platform", metavar="OS/ARCHITECTURE", help="The platform to choose from an image for several"),
     option("-q", "--quiet", is_flag=True, help="Print no progress"),
 )  # fmt: skip
+HEALTH = (
+    option("--health-cmd", "--healthcheck-command", metavar="COMMAND", help="Check the container's health with this command"),
+    option("--health-interval", "--healthcheck-interval", metavar="DURATION", help="Time between checks; 30s if nothing is said"),
+    option("--health-retries", "--healthcheck-retries", metavar="COUNT", help="So many failures in a row mean unhealthy; 3 if nothing is said"),
+    option("--health-start-period", "--healthcheck-start-period", metavar="DURATION", help="Failures do not count before"),
+    option("--health-start-interval", metavar="DURATION", help="Time between checks in the start period; 5s if nothing is said"),
+    option("--health-timeout", "--healthcheck-timeout", metavar="DURATION", help="A check that takes longer has failed; 30s if nothing is said"),
+    option("--health-on-failure", metavar="ACTION", help="When it becomes unhealthy: none, kill, restart or stop"),
+    option("--no-healthcheck", is_flag=True, help="Do not check, whatever the image says"),
+)  # fmt: skip

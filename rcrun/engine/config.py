@@ -155,6 +155,7 @@ def container_record(
         "error": "",
         "restart_count": 0,
         **config_life.restart_record(options),
+        **config_life.health_record(options, image.config),
         **_asked_records(options, image.config),
     }
 

@@ -48,6 +48,17 @@ def restart_record(options: Options) -> dict[str, Any]:
     return {} if policy["name"] == "no" else {"restart_policy": policy}
 
 
+def health_record(options: Options, image: ContainerConfig) -> dict[str, Any]:
+    """Nothing for most."""
+    check: Any = image.get("Healthcheck")
+    asked = check or options.get("no_healthcheck")
+    if not asked and not any(name.startswith("health_") and options[name] for name in options):
+        return {}
+    from rcrun.engine.config_health import health_record as asked_for
+
+    return asked_for(options, check)
+
+
 def log_record(options: Options) -> dict[str, Any]:
     driver = options.get("log_driver") or ""
     if driver == "none":

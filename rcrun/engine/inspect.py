@@ -117,6 +117,7 @@ def _file(container: Container, name: str) -> str:
 
 def _state(container: Container, now: Status) -> Object:
     word = now.word
+    health = _health(container, now)
     return {
         "Status": word,
         "Running": now.is_up,
@@ -131,7 +132,16 @@ def _state(container: Container, now: Status) -> Object:
         "Error": _error(container, now),
         "StartedAt": time_text(now.started) if now.started else NEVER,
         "FinishedAt": time_text(now.finished) if now.finished else NEVER,
+        **({"Health": health} if health else {}),
     }
+
+
+def _health(container: Container, now: Status) -> Object | None:
+    if not container.record.get("healthcheck"):
+        return None
+    from rcrun.engine.healthfile import health
+
+    return health(container, now)
 
 
 def _error(container: Container, now: Status) -> str:
@@ -215,6 +225,8 @@ def _config(container: Container, spec: Mapping[str, Any]) -> Object:
         "Labels": dict(sorted((record.get("labels") or {}).items())),
         "StopSignal": name_of(record.get("stop_signal") or 15),
         "StopTimeout": record.get("stop_timeout", 10),
+        **({"Healthcheck": record["healthcheck"]} if record.get("healthcheck") else {}),
+        "HealthcheckOnFailureAction": record.get("health_on_failure") or "none",
         "Secrets": [_secret(secret) for secret in record.get("secrets") or []],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rcrun.engine.eventlog import plan_records
 from rcrun.kernel import shim
 from rcrun.paths import find_program, make_private_dir
 from rcrun.storage.containers import anonymous_volumes, note_failure, prepare_launch
@@ -150,6 +151,8 @@ def _plan(
                 *settings,
                 *_file_settings(container),
                 *_restart(context, container),
+                *_health(context, container, spec),
+                *plan_records(container),
                 *_helpers(context, container),
             ],
             on_exit=_on_exit(context, container, cgroup),
@@ -191,6 +194,14 @@ def _file_settings(container: Container) -> Records:
         sizes = [str(log.get("max_size", 0)), str(log.get("max_files", 1))]
         records.append(["log", container.path("log"), *sizes])
     return [*records, ["stdin"]] if record.get("stdin_open") else records
+
+
+def _health(context: Context, container: Container, spec: Spec) -> Records:
+    if not container.record.get("healthcheck"):
+        return []
+    from rcrun.engine.health import plan_records as health_records
+
+    return health_records(context, container, spec)
 
 
 def _restart(context: Context, container: Container) -> Records:

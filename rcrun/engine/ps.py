@@ -144,6 +144,14 @@ def _publishes(store: Store, seen: Seen, value: str) -> bool:
     )
 
 
+def _has_health(store: Store, seen: Seen, value: str) -> bool:
+    if value not in ("starting", "healthy", "unhealthy", "none"):
+        raise InvalidInput(
+            f'invalid filter "health={value}": it is starting, healthy, unhealthy or none'
+        )
+    return (health_word(seen) or "none") == value
+
+
 _FILTERS = {
     "id": _has_id,
     "name": _has_name,
@@ -156,11 +164,21 @@ _FILTERS = {
     "since": _is_since,
     "volume": _has_volume,
     "network": _has_network,
+    "health": _has_health,
     "publish": _publishes,
 }
 
 
 # What a container's record tells.
+
+
+def health_word(seen: Seen) -> str:
+    """starting, healthy, unhealthy; empty where nothing is checked."""
+    if not seen.container.record.get("healthcheck"):
+        return ""
+    from rcrun.engine.healthfile import word_of
+
+    return word_of(seen.container, seen.status)
 
 
 def shown_image(container: Container) -> str:

@@ -3,7 +3,7 @@
  * picture), waits for the end, and does what follows it.
  */
 
-#include "relay.h"
+#include "health.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -26,8 +26,8 @@ struct parent {
 	int setup_status; /* wait status of I */
 	bool ready;       /* C was told to go on */
 	long long launched_ms;
-	int streams[3];   /* the container's ends */
-	sigset_t mask;    /* what it was */
+	int streams[3]; /* the container's ends */
+	sigset_t mask;  /* what it was */
 	struct relay relay;
 };
 
@@ -386,16 +386,31 @@ static void forget_failed(void)
 		(void)unlink(parent.plan->settings.attach_path);
 }
 
+static void tell_end(int status)
+{
+	const char *kind = parent.plan->settings.session == SESSION_EXEC ? "exec_die" : "die";
+	long long seconds = (now_ms() - parent.launched_ms) / 1000;
+
+	if (parent.plan->settings.session == SESSION_CONTAINER && oom_killed(parent.plan))
+		event(parent.plan, "oom", "%s", "");
+	event(parent.plan, kind, ",\"execDuration\":\"%lld\",\"exitCode\":\"%d\"", seconds,
+	      exit_code(status));
+}
+
 static int finish(int status)
 {
 	int code = exit_code(status);
 	unsigned delay = restart_delay(parent.plan, code, now_ms() - parent.launched_ms);
 
 	(void)write_exit(parent.plan, status, delay > 0);
+	health_end();
+	tell_end(status);
 	helpers_stop(parent.plan);
 	if (parent.plan->settings.attach_path)
 		(void)unlink(parent.plan->settings.attach_path);
 	run_on_exit(false);
+	if (event_of_removal(parent.plan))
+		event(parent.plan, "destroy", "%s", "");
 	relay_ended(&parent.relay, code);
 	remove_trees();
 	if (delay > 0)
@@ -463,6 +478,9 @@ int parent_main(struct plan *plan, int client, int done)
 		return give_up(&report, done);
 	if (!settings->monitor && (settings->detach || settings->start_socket))
 		return 0;
+	parent.launched_ms = now_ms();
+	if (settings->session == SESSION_CONTAINER)
+		event(plan, "start", "%s", "");
 	if (settings->report_fd >= 0)
 		(void)close(settings->report_fd);
 	if (done >= 0)
@@ -471,7 +489,8 @@ int parent_main(struct plan *plan, int client, int done)
 		let_go_of_caller();
 		close_others();
 	}
-	parent.launched_ms = now_ms();
+	if (settings->session == SESSION_CONTAINER)
+		health_begin(plan, &parent.relay);
 	relay_launched(&parent.relay, parent.init);
 	return finish(relay_run(&parent.relay));
 }

@@ -91,6 +91,9 @@ struct relay {
 	int watch;        /* one more descriptor to poll, -1: none … */
 	void (*watched)(struct relay *relay); /* … and who reads it; sets watch to -1 when done */
 	void *owner;                          /* for `watched` */
+	void (*reaped)(struct relay *relay, pid_t pid,
+		       int status);         /* of every child but the init */
+	void (*asked)(struct relay *relay); /* by SIGUSR1 */
 	bool forward_signals; /* all of them; else SIGTERM alone, and HUP INT QUIT do nothing */
 	struct logfile log;
 

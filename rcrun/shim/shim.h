@@ -100,7 +100,7 @@ struct settings {
 	unsigned log_files, preserve_fds;
 	uint64_t unshare; /* CLONE_NEW… */
 	const struct record *uid_map, *gid_map, *join_pid, *on_failure;
-	const struct record *restart;
+	const struct record *restart, *events, *health, *on_unhealthy;
 };
 
 struct plan {
@@ -301,6 +301,13 @@ int map_ids(const struct plan *plan, pid_t pid,
 void report_send(const struct plan *plan, const struct report *report); /* to `report FD` */
 void report_hex(const struct report *report, char text[2 * sizeof(*report) + 1]);
 _Noreturn void on_failure(const struct plan *plan, const struct report *report);
+
+/* --- event.c ------------------------------------------------------------------------------------------ */
+
+/* `more`: attributes in JSON, each with a comma before it. */
+void event(const struct plan *plan, const char *action, const char *more, ...)
+	__attribute__((format(printf, 3, 4)));
+bool event_of_removal(const struct plan *plan);
 
 /* --- restart.c --------------------------------------------------------------------------------------- */
 

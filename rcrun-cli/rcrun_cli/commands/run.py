@@ -22,7 +22,7 @@ def _not_yet() -> tuple[Any, ...]:
     found = []
     for name in (*NOT_YET, *WITHOUT_EFFECT):
         word = f"--{name.replace('_', '-')}"
-        if name in ("disable_content_trust", "no_healthcheck", "oom_kill_disable"):
+        if name in ("disable_content_trust", "oom_kill_disable"):
             found.append(option(word, is_flag=True, hidden=True, help="Accepted, without effect"))
         else:
             found.append(option(word, metavar="VALUE", hidden=True, help="Not supported yet"))
@@ -38,6 +38,7 @@ def container_options(handler: Handler) -> Handler:
         *options_inside.ISOLATION,
         *options_inside.LIMITS,
         *options_around.RECORD,
+        *options_around.HEALTH,
         *_not_yet(),
     )
     for declare in reversed(every):
