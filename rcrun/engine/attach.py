@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import container_event
 from rcrun.errors import WrongState
 from rcrun.kernel.shim import replace_process
 from rcrun.storage.containers import status
@@ -26,6 +27,7 @@ def attach(context: Context, container: Container, foreground: Foreground) -> No
             f'cannot attach to container "{container.name}": it is stopped, start the container first',
             f"rcrun start -a {container.name}",
         )
+    container_event(container, "attach")
     terminal = [["terminal", "0", "0"]] if container.record.get("tty") else []
     replace_process(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.stop import end_stray_helpers, kill_and_wait
 from rcrun.errors import NotFound, RcrunError, WrongState
 from rcrun.storage.claims import ContainerLock, discard
@@ -85,14 +86,18 @@ class Removal:
         if self.volumes or container.record.get("auto_remove"):
             self.anonymous += anonymous_volumes(container)
         self.trees += [discard(container), container.live_dir]
+        container_event(container, "destroy")
 
     def finish(self) -> None:
         from rcrun.storage.sweep import sweep
 
         if self.anonymous:
+            from rcrun.engine.volumerm import tell_destroyed
             from rcrun.storage.volumes import take_unused
 
-            self.trees += take_unused(self.context.store, self.anonymous).values()
+            taken = take_unused(self.context.store, self.anonymous)
+            tell_destroyed(self.context.store, taken)
+            self.trees += taken.values()
             self.anonymous = []
         remove_trees(self.context, [*self.trees, *sweep(self.context.store)])
         self.trees = []

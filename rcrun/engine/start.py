@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.launch import Foreground, launch
 from rcrun.engine.launch import launch_failed as _launch_failed
 from rcrun.errors import NotFound, RcrunError
@@ -25,6 +26,8 @@ def start(context: Context, container: Container, foreground: Foreground | None 
             _let_old_monitor_end(container)
             renew_network(container)
             container.record["restart_count"] = container.record["restart_delay"] = 0
+            if foreground is not None:
+                container_event(container, "attach")
             try:
                 launch(context, container, lock.lock, foreground)
             except RcrunError as error:
@@ -94,3 +97,4 @@ def restart(context: Context, text: str, *, seconds: int | None = None, signal: 
     container = find(context.store, text)
     stop(container, seconds=seconds, signal=signal)
     start(context, container)
+    container_event(container, "restart")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.monitor import Ending, send_signal
 from rcrun.errors import RcrunError, WrongState
 from rcrun.formats.signals import NUMBERS, parse
@@ -37,10 +38,11 @@ def _stop(container: Container, seconds: int | None, signal: str) -> None:
     with Ending(container, now) as ending:
         if now.word == "paused":
             _thaw(container, now)
-        if send_signal(now, chosen) and ending.wait(None if patience < 0 else patience):
-            end_stray_helpers(container)
-            return
-        _kill_and_wait(container, now, ending)
+        container_event(container, "kill", signal=str(chosen))
+        if not (send_signal(now, chosen) and ending.wait(None if patience < 0 else patience)):
+            _kill_and_wait(container, now, ending)
+    end_stray_helpers(container)
+    container_event(container, "stop")
 
 
 def _thaw(container: Container, now: Status) -> None:
@@ -56,7 +58,8 @@ def kill_and_wait(container: Container, now: Status) -> None:
 
 
 def _kill_and_wait(container: Container, now: Status, ending: Ending) -> None:
-    send_signal(now, SIGKILL)
+    if send_signal(now, SIGKILL):
+        container_event(container, "kill", signal=str(SIGKILL))
     if not ending.wait(SECONDS_AFTER_KILL):
         raise RcrunError(
             f'cannot stop container "{container.name}": process {now.pid} is still there '
@@ -78,6 +81,7 @@ def kill(container: Container, signal: str) -> None:
         raise WrongState(
             f'cannot kill container "{container.name}": container {container.id} is not running'
         )
+    container_event(container, "kill", signal=str(number))
     if number == SIGKILL:
         with Ending(container, now) as ending:
             ending.wait(SECONDS_AFTER_KILL)

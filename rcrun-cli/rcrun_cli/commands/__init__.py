@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "logout": ("login:logout", "Forget the credentials for a registry"),
     },
     "System": {
+        "events": ("events", "Print what happens to containers, images and volumes"),
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
         "info": ("info", "Print what rcrun found on this host"),
         "completion": ("completion", "Print the completion script for a shell"),
@@ -100,6 +101,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "wait": "wait",
         },
     ),
+    "healthcheck": (
+        "Check the health of containers",
+        {"run": ("healthcheck:run_healthcheck", "Check a container's health now")},
+    ),
     "image": (
         "Work with images",
         {
@@ -133,7 +138,11 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     ),
     "system": (
         "Work with rcrun itself",
-        {"df": ("df", "Print how much room everything takes"), "info": "info"},
+        {
+            "df": ("df", "Print how much room everything takes"),
+            "events": "events",
+            "info": "info",
+        },
     ),
     "volume": (
         "Work with volumes",
