@@ -46,6 +46,7 @@ RECORD = (
     option("--log-driver", metavar="DRIVER", help="k8s-file or none"),
     option("--log-opt", multiple=True, metavar="KEY=VALUE", help="max-size or max-file"),
     option("--rm", is_flag=True, help="Remove the container when it has ended"),
+    option("--timeout", type=int, metavar="SECONDS", help="Kill the container when it has run for so long"),
     option("--restart", metavar="POLICY", help="no, on-failure[:COUNT], always or unless-stopped"),
     option("--pull", type=["always", "missing", "never", "newer"], default="missing", help="When to fetch the image"),
     option("--platform", metavar="OS/ARCHITECTURE", help="The platform to choose from an image for several"),

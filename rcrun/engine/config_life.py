@@ -37,6 +37,16 @@ def stop_timeout(options: Options) -> int:
     return DEFAULT_STOP_TIMEOUT if given is None else int(given)
 
 
+def timeout_record(options: Options) -> dict[str, Any]:
+    """How long it may run, as podman has it; nothing where that has no end."""
+    given = options.get("timeout")
+    if not given:
+        return {}
+    if not 0 < int(given) < 1 << 31:
+        raise InvalidInput(f'invalid --timeout "{given}"', "write seconds; 0: no end")
+    return {"timeout": int(given)}
+
+
 def restart_record(options: Options) -> dict[str, Any]:
     """Nothing for a container that stays as it ends."""
     word = options.get("restart") or "no"

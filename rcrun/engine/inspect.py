@@ -225,6 +225,7 @@ def _config(container: Container, spec: Mapping[str, Any]) -> Object:
         "Labels": dict(sorted((record.get("labels") or {}).items())),
         "StopSignal": name_of(record.get("stop_signal") or 15),
         "StopTimeout": record.get("stop_timeout", 10),
+        "Timeout": record.get("timeout", 0),
         **({"Healthcheck": record["healthcheck"]} if record.get("healthcheck") else {}),
         "HealthcheckOnFailureAction": record.get("health_on_failure") or "none",
         "Secrets": [_secret(secret) for secret in record.get("secrets") or []],

@@ -193,6 +193,8 @@ def _file_settings(container: Container) -> Records:
     if log.get("driver") != "none":
         sizes = [str(log.get("max_size", 0)), str(log.get("max_files", 1))]
         records.append(["log", container.path("log"), *sizes])
+    if record.get("timeout"):
+        records.append(["timeout", str(record["timeout"])])
     return [*records, ["stdin"]] if record.get("stdin_open") else records
 
 

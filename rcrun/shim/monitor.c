@@ -132,6 +132,8 @@ static void on_signals(struct relay *relay, short events)
 		int number = (int)info.ssi_signo;
 		if (number == SIGCHLD)
 			reap(relay);
+		else if (number == SIGALRM && !relay->forward_signals)
+			signal_init(relay, SIGKILL); /* its time is over */
 		else if (number == SIGUSR1 && relay->asked)
 			relay->asked(relay);
 		else if (is_forwarded(relay, number))

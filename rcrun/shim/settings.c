@@ -105,6 +105,10 @@ static void set_restart(struct settings *s, const struct record *r)
 {
 	s->restart = r;
 }
+static void set_timeout(struct settings *s, const struct record *r)
+{
+	s->timeout_seconds = (unsigned)number(r->words[1]);
+}
 static void set_events(struct settings *s, const struct record *r)
 {
 	s->events = r;
@@ -194,6 +198,7 @@ const struct setting settings_table[] = {
 	{"sig-proxy", "", set_sig_proxy},
 	{"on-failure", "pw*", set_on_failure},
 	{"restart", "pppw*", set_restart},
+	{"timeout", "n", set_timeout},
 	{"events", "pppp?w", set_events},
 	{"health", "pppnnnnn", set_health},
 	{"on-unhealthy", "w*", set_on_unhealthy},

@@ -97,7 +97,7 @@ struct settings {
 	const char *start_socket, *state_json, *cgroup_path, *seccomp_agent;
 	const char *hook_stdout, *hook_stderr; /* files of the host, "": none */
 	uint64_t log_max;
-	unsigned log_files, preserve_fds;
+	unsigned log_files, preserve_fds, timeout_seconds;
 	uint64_t unshare; /* CLONE_NEW… */
 	const struct record *uid_map, *gid_map, *join_pid, *on_failure;
 	const struct record *restart, *events, *health, *on_unhealthy;
@@ -301,6 +301,11 @@ int map_ids(const struct plan *plan, pid_t pid,
 void report_send(const struct plan *plan, const struct report *report); /* to `report FD` */
 void report_hex(const struct report *report, char text[2 * sizeof(*report) + 1]);
 _Noreturn void on_failure(const struct plan *plan, const struct report *report);
+
+/* --- onexit.c ----------------------------------------------------------------------------------------- */
+
+void run_on_exit(const struct plan *plan);                      /* all but the trees */
+void remove_trees(const struct plan *plan, int user_namespace); /* -1: as ourselves */
 
 /* --- event.c ------------------------------------------------------------------------------------------ */
 

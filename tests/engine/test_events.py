@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from accounts import bin_dir
+
 NO_NETWORK = ("--network", "none")
 
 
@@ -17,11 +19,21 @@ def log(rcrun):
     """What was written since the test began, as `KIND ACTION` words."""
     begun = f"{time.time():.9f}"
 
-    def read(*words, form="{{.Type}} {{.Action}}", program="rcrun"):
-        options = [f"--argv0={program}", "events", "--since", begun, "--no-stream", "--format", form, *words]
-        return rcrun(*options).check().out.splitlines()
+    def read(*words, form="{{.Type}} {{.Action}}", run=rcrun):
+        options = ["events", "--since", begun, "--no-stream", "--format", form]
+        return run(*options, *words).check().out.splitlines()
 
     return read
+
+
+@pytest.fixture
+def podman(rcrun):
+    """rcrun under that name."""
+    link = rcrun.account.new_dir("bin") / "podman"
+    link.symlink_to(bin_dir() / "rcrun")
+    return lambda *words, **more: rcrun.account.run(
+        link, *words, **{"env": {**rcrun.env, **more.pop("env", {})}, **more}
+    )
 
 
 def create(rcrun, *options, name="web", command=("sleep", "100")):
@@ -113,7 +125,7 @@ def test_dockers_line(rcrun, log):
     when, rest = line.split(" ", 1)
     assert rest.startswith(f"container create {container_id} (a=b, image=busybox, name=web")
     assert len(when) == len("2026-11-23T08:00:00.123456789Z")
-    assert when[10] == "T" and when.endswith("Z")
+    assert (when[10], when[-1]) == ("T", "Z")
 
 
 def test_dockers_json(rcrun, log):
@@ -128,13 +140,13 @@ def test_dockers_json(rcrun, log):
     assert event["timeNano"] // 1_000_000_000 == event["time"]
 
 
-def test_podmans_forms(rcrun, log):
+def test_podmans_forms(rcrun, log, podman):
     create(rcrun, command=("sh", "-c", "exit 2"))
     rcrun("wait", "web").check()
-    event = json.loads(log("--filter", "event=died", form="json", program="podman")[0])
+    event = json.loads(log("--filter", "event=died", form="json", run=podman)[0])
     assert (event["Status"], event["Name"], event["ContainerExitCode"]) == ("died", "web", 2)
-    got = rcrun("--argv0=podman", "events", "--until", "0s", "--stream=false", "--filter", "container=web", env={"TZ": "UTC"})  # fmt: skip
-    line = got.check().out.splitlines()[-1]
+    words = ["events", "--until", "0s", "--stream=false", "--filter", "container=web"]
+    line = podman(*words, env={"TZ": "UTC"}).check().out.splitlines()[-1]
     assert " +0000 UTC container died " in line
     assert "(image=busybox, name=web, " in line
 
