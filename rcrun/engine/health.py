@@ -59,7 +59,7 @@ def _check_plan(context: Context, container: Container, spec: Spec) -> list[list
     settings = [
         ["id", container.id],
         ["on-failure", *context.launcher, "__failed", ""],
-        *([["cgroup", container.record["cgroup"]]] if container.record.get("cgroup") else []),
+        *([["cgroup", "@CGROUP@"]] if container.record.get("cgroup") else []),
     ]
     fd = 0 if (spec.get("linux") or {}).get("seccomp") else None
     process = _process(container, spec)

@@ -144,6 +144,11 @@ def _publishes(store: Store, seen: Seen, value: str) -> bool:
     )
 
 
+def _has_restart_policy(store: Store, seen: Seen, value: str) -> bool:
+    policy = seen.container.record.get("restart_policy") or {"name": "no"}
+    return bool(policy["name"] == value)
+
+
 def _has_health(store: Store, seen: Seen, value: str) -> bool:
     if value not in ("starting", "healthy", "unhealthy", "none"):
         raise InvalidInput(
@@ -165,6 +170,7 @@ _FILTERS = {
     "volume": _has_volume,
     "network": _has_network,
     "health": _has_health,
+    "restart-policy": _has_restart_policy,
     "publish": _publishes,
 }
 

@@ -5,8 +5,8 @@
  *   monitor ── fork, exec of ourselves with PLAN ──> P' ── as every exec session ──> the check
  *           <── pipe: what it says ── SIGCHLD: how it ended
  *
- * PLAN is the file of an exec session's plan; the words @PID@ and @START@ stand for the container's init, @FILTER@ for a
- * descriptor of the file FILTER. A check dies with P', P' with the monitor. One check runs at a time; the time until
+ * PLAN is the file of an exec session's plan; the words @PID@ and @START@ stand for the container's init, @CGROUP@ for
+ * the group that it is in, @FILTER@ for a descriptor of the file FILTER. A check dies with P', P' with the monitor. One check runs at a time; the time until
  * the next begins at its end. Nothing that a check does, or leaves behind, can stop the monitor: it is not waited for
  * beyond its time, what it says is thrown away beyond its first bytes, and a pipe that stays open is closed.
  */
@@ -85,20 +85,40 @@ static bool is_paused(void)
 
 /* --- the plan ------------------------------------------------------------------------------------------- */
 
-static const char *meaning(const char *word, const char numbers[3][24])
-{
-	static const char *const marks[] = {"@PID@", "@START@", "@FILTER@"};
+static const char *const marks[] = {"@PID@", "@START@", "@FILTER@", "@CGROUP@"};
+enum { MARKS = sizeof(marks) / sizeof(*marks) };
+typedef char meanings[MARKS][512];
 
-	for (int i = 0; i < 3; i++)
+static const char *meaning(const char *word, const meanings *known)
+{
+	for (int i = 0; i < MARKS; i++)
 		if (strcmp(word, marks[i]) == 0)
-			return numbers[i];
+			return (*known)[i];
 	return word;
+}
+
+/* The cgroup of the init now: one that is a systemd has moved into a group below the container's. */
+static void find_cgroup(char *text, size_t size)
+{
+	char path[32], lines[512], *own;
+	autoclose int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)health.relay->child);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, lines, sizeof(lines) - 1);
+	lines[length > 0 ? length : 0] = '\0';
+	own = strstr(lines, "0::/");
+	if (own && (own == lines || own[-1] == '\n'))
+		(void)snprintf(text, size, "/sys/fs/cgroup%.*s", (int)strcspn(own + 3, "\n"),
+			       own + 3);
+	else
+		(void)snprintf(text, size, "%s", health.plan->settings.cgroup_path);
 }
 
 /* A copy of the plan's file in which the marks are numbers; -1: errno. */
 static int filled_plan(int filter)
 {
-	char numbers[3][24];
+	meanings known = {""};
 	autofree char *text = NULL;
 	size_t length;
 	autoclose int file = open(word_of(PLAN), O_RDONLY | O_CLOEXEC);
@@ -106,14 +126,16 @@ static int filled_plan(int filter)
 
 	if (file < 0 || plan < 0 || read_all(file, &text, &length) < 0)
 		return -1;
-	(void)snprintf(numbers[0], sizeof(numbers[0]), "%d", (int)health.relay->child);
-	(void)snprintf(numbers[1], sizeof(numbers[1]), "%llu", process_start(health.relay->child));
-	(void)snprintf(numbers[2], sizeof(numbers[2]), "%d", filter);
+	(void)snprintf(known[0], sizeof(known[0]), "%d", (int)health.relay->child);
+	(void)snprintf(known[1], sizeof(known[1]), "%llu", process_start(health.relay->child));
+	(void)snprintf(known[2], sizeof(known[2]), "%d", filter);
+	if (health.plan->settings.cgroup_path)
+		find_cgroup(known[3], sizeof(known[3]));
 	FILE *stream = fdopen(dup(plan), "w");
 	if (!stream)
 		return -1;
 	for (size_t at = 0; at < length; at += strlen(text + at) + 1) {
-		const char *word = meaning(text + at, (const char(*)[24])numbers);
+		const char *word = meaning(text + at, (const meanings *)&known);
 		(void)fwrite(word, 1, strlen(word) + 1, stream);
 	}
 	if (fclose(stream) != 0 || lseek(plan, 0, SEEK_SET) < 0)

@@ -130,6 +130,7 @@ static void on_signals(struct relay *relay, short events)
 	(void)events;
 	while (TEMP_FAILURE_RETRY(read(relay->signal_fd, &info, sizeof info)) == sizeof info) {
 		int number = (int)info.ssi_signo;
+		relay->told_to_end |= number == SIGTERM;
 		if (number == SIGCHLD)
 			reap(relay);
 		else if (number == SIGALRM && !relay->forward_signals)

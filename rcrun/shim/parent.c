@@ -361,7 +361,12 @@ static void tell_end(int status)
 static int finish(int status)
 {
 	int code = exit_code(status);
-	unsigned delay = restart_delay(parent.plan, code, now_ms() - parent.launched_ms);
+
+	if (parent.relay.stopped)
+		restart_never(parent.plan);
+	unsigned delay = parent.relay.told_to_end
+				 ? 0
+				 : restart_delay(parent.plan, code, now_ms() - parent.launched_ms);
 
 	(void)alarm(0); /* which exec would keep */
 	(void)write_exit(parent.plan, status, delay > 0);

@@ -55,6 +55,17 @@ unsigned restart_delay(const struct plan *plan, int code, long long ran_ms)
 	return policy.delay < LONGEST_MS / 2 ? policy.delay * 2 : LONGEST_MS;
 }
 
+void restart_never(const struct plan *plan)
+{
+	struct policy policy;
+
+	if (!plan->settings.restart || !read_policy(plan->settings.restart->words[1], &policy))
+		return;
+	autoclose int fd = open(plan->settings.restart->words[2], O_WRONLY | O_CREAT | O_CLOEXEC,
+				0600);
+	(void)fd;
+}
+
 static _Noreturn void start_again(const struct record *record, unsigned delay_ms,
 				  const sigset_t *mask)
 {

@@ -318,6 +318,7 @@ bool event_of_removal(const struct plan *plan);
 
 /* Milliseconds until the next start after this end, 0: there is none. */
 unsigned restart_delay(const struct plan *plan, int code, long long ran_ms);
+void restart_never(const struct plan *plan); /* it was stopped by hand */
 /* Wait, and become who starts it; returns when it is not to be started. All signals are blocked; `mask` is for exec. */
 void restart_after(const struct plan *plan, unsigned delay_ms, const sigset_t *mask);
 

@@ -59,6 +59,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
 
 HIDDEN: dict[str, Row] = {
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
+    "__boot": ("setuprestart:boot", "Start or stop what has a restart policy (called by systemd)"),
     "__restart": ("restart_again", "Start a container again (called by its monitor)"),
     "__volumes": (
         "volumetar:drop_volumes",
@@ -135,6 +136,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "ls": ("secret:list_secrets", "List secrets"),
             "rm": ("secret:remove_secrets", "Remove secrets"),
         },
+    ),
+    "setup": (
+        "Set rcrun up for this user",
+        {"restart": ("setuprestart:setup_restart", "Let restart policies reach over a reboot")},
     ),
     "system": (
         "Work with rcrun itself",
