@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from accounts import user_bus
+
 NO_NETWORK = ("--network", "none")
 LOOP = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
 ALL = ("always", "unless-stopped", "on-failure", "no")
@@ -126,7 +128,8 @@ def test_without_systemd(rcrun):
 @pytest.mark.parametrize("delegated_account", ["systemd"], indirect=True)
 def test_the_users_unit(delegated_account, shared_stores):
     rcrun = shared_stores(delegated_account)
-    account, runtime = delegated_account, delegated_account.environ["XDG_RUNTIME_DIR"]
+    account, runtime = delegated_account, user_bus(delegated_account.uid).parent
+    runroot = rcrun("info", "--format", "{{.Store.RunRoot}}").out.strip()
 
     def systemctl(*words):
         return account.run("systemctl", "--user", *words)
@@ -134,14 +137,15 @@ def test_the_users_unit(delegated_account, shared_stores):
     try:
         run_all(rcrun)
         # units of this boot alone: nothing of the account's home is touched
-        got = rcrun("setup", "restart", env={"XDG_CONFIG_HOME": runtime}).check()
+        env = {"XDG_CONFIG_HOME": str(runtime), "RCRUN_RUNROOT": runroot}
+        got = rcrun("setup", "restart", env=env).check()
         assert f"{runtime}/systemd/user/rcrun-restart.service is there and enabled" in got.out
         assert "daemon-reload" not in got.out
         assert systemctl("is-enabled", "rcrun-restart.service").out.strip() in ("enabled", "enabled-runtime")  # fmt: skip
         lose_power(rcrun)
         systemctl("start", "rcrun-restart.service").check()
         assert words(rcrun) == AFTER_BOOT
-        group = Path(f"/proc/{tell(rcrun, '{{.State.Pid}}', 'always')}/cgroup").read_text()
+        group = Path(f"/proc/{tell(rcrun, '{{.State.ConmonPid}}', 'always')}/cgroup").read_text()
         assert "rcrun-restart.service" in group
         systemctl("stop", "rcrun-restart.service").check()
         assert words(rcrun) == {**dict.fromkeys(AFTER_BOOT, "exited"), "created": "created"}
