@@ -168,7 +168,7 @@ def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> 
         ({"restart": "always", "rm": True}, "conflicting options"),
         ({"restart": "sometimes"}, "unknown policy"),
         ({"restart": "always:3"}, "only on-failure takes a count"),
-        ({"health_cmd": "x"}, "--health-cmd is not supported yet"),
+        ({"health_cmd": "x", "health_retries": "y"}, "invalid --health-retries"),
         ({"label": ("=x",)}, "invalid --label"),
         ({"log_driver": "journald"}, "is not supported"),
         ({"log_opt": ("max-size",)}, "invalid --log-opt"),
