@@ -207,6 +207,7 @@ def _container_config(container: Container, base: Image | None) -> ContainerConf
         "Env": _environment(before.get("Env") or [], process.get("env") or []),
         "Labels": record.get("labels"),
         "User": record.get("user"),
+        "Healthcheck": record.get("healthcheck"),
         "ExposedPorts": {str(port): {} for port in record.get("exposed") or []},
     }
     for key, value in found.items():

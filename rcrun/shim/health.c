@@ -315,7 +315,11 @@ static void end_check(int status)
 
 static void on_reaped(struct relay *relay, pid_t pid, int status)
 {
-	if (!relay->ended && health.check > 0 && pid == health.check)
+	if (health.check == 0 || pid != health.check)
+		return;
+	if (relay->ended)
+		health.check = 0; /* its pid may be another's by now */
+	else
 		end_check(status);
 }
 

@@ -245,6 +245,45 @@ def test_on_failure_restart(rcrun):
     rcrun("rm", "-f", "web").check()
 
 
+def test_an_images_check(rcrun):
+    """It comes with a commit, in OCI's form, too; --no-healthcheck and options change it."""
+    run(rcrun, "echo of the image")
+    rcrun("commit", "--format", "oci", "web", "checked").check()
+    rcrun("rm", "-f", "web").check()
+    try:
+        rcrun("run", "-d", "--name", "web", *NO_NETWORK, "checked").check()
+        wait_for(is_(rcrun, "healthy"))
+        assert last(rcrun)["Output"] == "of the image\n"
+        words = ["run", "-d", "--name", "other", "--health-retries", "9", *NO_NETWORK, "checked"]
+        rcrun(*words).check()
+        check = json.loads(tell(rcrun, "{{json .Config.Healthcheck}}", "other"))
+        assert (check["Test"], check["Retries"]) == (["CMD-SHELL", "echo of the image"], 9)
+        rcrun("run", "-d", "--name", "third", "--no-healthcheck", *NO_NETWORK, "checked").check()
+        assert "Health" not in json.loads(tell(rcrun, "{{json .State}}", "third"))
+    finally:
+        rcrun("rm", "-f", "web", "other", "third")
+        rcrun("rmi", "checked").check()
+
+
+@pytest.mark.requires("userns", "overlay", "subids")
+def test_a_paused_container_is_not_checked(delegated_account, shared_stores):
+    rcrun = shared_stores(delegated_account)
+    try:
+        run(rcrun, "echo $(cat /proc/self/cgroup)")
+        wait_for(has_log(rcrun))
+        rcrun("pause", "web").check()
+        time.sleep(0.3)
+        seen = health(rcrun)["Log"]
+        time.sleep(0.5)
+        assert health(rcrun)["Log"] == seen
+        assert "(Paused)" in rcrun("ps", "--format", "{{.Status}}").out
+        rcrun("unpause", "web").check()
+        wait_for(lambda: health(rcrun)["Log"] != seen)
+        assert health(rcrun)["Status"] == "healthy"
+    finally:
+        rcrun("rm", "-f", "web")
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

@@ -193,6 +193,28 @@ def test_the_foreground_ends_with_the_first_run(rcrun):
     wait_for(lambda: tell(rcrun, "{{.RestartCount}} {{.State.Status}}") == "1 exited")
 
 
+def test_a_signal_that_an_attached_client_passes_on_ends_the_policy(rcrun):
+    words = ["run", "--name", "web", "--restart", "always", *NO_NETWORK, "busybox", "sh", "-c"]
+    with rcrun.popen(*words, "trap 'exit 6' INT; echo up; while :; do sleep 0.05; done", stdout=-1) as process:  # fmt: skip
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(2)
+        assert process.wait(10) == 6
+    time.sleep(0.5)
+    assert tell(rcrun, "{{.State.Status}} {{.RestartCount}}") == "exited 0"
+
+
+def test_after_so_many_seconds_it_is_killed(rcrun):
+    words = ["--timeout", "1", *NO_NETWORK, "busybox", "sleep", "100"]
+    begun = time.monotonic()
+    assert rcrun("run", "--rm", *words).status == 137
+    assert 0.9 < time.monotonic() - begun < 6
+    rcrun("run", "-d", "--name", "web", "--restart", "on-failure:1", *words).check()
+    wait_for(lambda: tell(rcrun, "{{.RestartCount}} {{.State.Status}}") == "1 exited")
+    assert tell(rcrun, "{{.State.ExitCode}} {{.Config.Timeout}}") == "137 1"
+    got = rcrun("run", "--timeout", "-1", "busybox", "true")
+    assert (got.status, "invalid --timeout" in got.err) == (125, True)
+
+
 def test_a_first_start_that_fails_is_not_tried_again(rcrun):
     got = rcrun(
         "run", "-d", "--name", "web", "--restart", "always", *NO_NETWORK, "busybox", "nosuch"
