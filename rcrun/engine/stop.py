@@ -58,8 +58,8 @@ def kill_and_wait(container: Container, now: Status) -> None:
 
 
 def _kill_and_wait(container: Container, now: Status, ending: Ending) -> None:
-    if send_signal(now, SIGKILL):
-        container_event(container, "kill", signal=str(SIGKILL))
+    container_event(container, "kill", signal=str(SIGKILL))
+    send_signal(now, SIGKILL)
     if not ending.wait(SECONDS_AFTER_KILL):
         raise RcrunError(
             f'cannot stop container "{container.name}": process {now.pid} is still there '
@@ -77,11 +77,12 @@ def kill(container: Container, signal: str) -> None:
         if before_kill(container, number):
             return
     now = status(container)
+    if now.is_running:
+        container_event(container, "kill", signal=str(number))  # before the event of what it does
     if not now.is_running or not send_signal(now, number):
         raise WrongState(
             f'cannot kill container "{container.name}": container {container.id} is not running'
         )
-    container_event(container, "kill", signal=str(number))
     if number == SIGKILL:
         with Ending(container, now) as ending:
             ending.wait(SECONDS_AFTER_KILL)
