@@ -76,8 +76,12 @@ def tell_monitor(container: Container) -> None:
 
 
 def begin(container: Container) -> None:
-    """Before a start: nobody has stopped it by hand, and the monitor reads the policy. The caller holds the lock."""
-    unlink_if_there(container.path("stopped"))
+    """Before a start: the monitor will read the policy, and what is started by hand is not stopped by hand any more.
+
+    The caller holds the lock.
+    """
+    if not container.record.get("restart_count"):
+        unlink_if_there(container.path("stopped"))
     make_private_dir(container.live_dir)
     tell_monitor(container)
 
@@ -103,12 +107,12 @@ def keep_stopped(container: Container, stop_running: Callable[[], None]) -> None
         word = status(container).word
         if word == "restarting":
             give_up_waiting(container)
-            continue
-        if word not in ("running", "paused"):
+        elif word in ("running", "paused"):
+            stop_running()
+        else:
             return
-        stop_running()
-        if status(container).word != "restarting":
-            return
+        if not is_stopped_by_hand(container):
+            return  # somebody has started it by hand meanwhile
 
 
 def before_kill(container: Container, number: int) -> bool:

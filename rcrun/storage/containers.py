@@ -228,6 +228,8 @@ def status(container: Container) -> Status:
         if alive or _lives(state, "monitor"):
             ended = None if alive else _read_exit(container)
             if ended is None:
+                if not alive and _read_state(container) != state:
+                    return status(container)  # a start has put the old files away meanwhile
                 return _running(container, state)
             return _exited(container, state, ended)
     ended = _read_exit(container)
@@ -235,6 +237,9 @@ def status(container: Container) -> Status:
         ended = {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"]}
     if ended is None and state is None:
         ended = _end_without_files(container)
+        if ended is not None and ended.get("restarting") and not _is_awaited(ended):
+            if _read_state(container) is not None:
+                return status(container)  # who started it again was done while we looked
     return Status("created") if ended is None else _exited(container, state, ended)
 
 
