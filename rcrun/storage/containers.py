@@ -237,10 +237,16 @@ def status(container: Container) -> Status:
         ended = {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"]}
     if ended is None and state is None:
         ended = _end_without_files(container)
-        if ended is not None and ended.get("restarting") and not _is_awaited(ended):
-            if _read_state(container) is not None:
-                return status(container)  # who started it again was done while we looked
+        if _was_started_again(container, ended):
+            return status(container)
     return Status("created") if ended is None else _exited(container, state, ended)
+
+
+def _was_started_again(container: Container, ended: Record | None) -> bool:
+    """Whether who did so was done while we looked: there was no state before it, and nobody to wait for after it."""
+    if ended is None or not ended.get("restarting") or _is_awaited(ended):
+        return False
+    return _read_state(container) is not None
 
 
 def _lives(state: Record, which: str) -> bool:
