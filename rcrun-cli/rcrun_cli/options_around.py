@@ -46,8 +46,19 @@ RECORD = (
     option("--log-driver", metavar="DRIVER", help="k8s-file, json-file, journald, none, passthrough or passthrough-tty"),
     option("--log-opt", multiple=True, metavar="KEY=VALUE", help="max-size, max-file, compress, path, tag, labels, env, mode, max-buffer-size"),
     option("--rm", is_flag=True, help="Remove the container when it has ended"),
-    option("--restart", metavar="POLICY", help="Only `no` for now"),
+    option("--timeout", type=int, metavar="SECONDS", help="Kill the container when it has run for so long"),
+    option("--restart", metavar="POLICY", help="no, on-failure[:COUNT], always or unless-stopped"),
     option("--pull", type=["always", "missing", "never", "newer"], default="missing", help="When to fetch the image"),
     option("--platform", metavar="OS/ARCHITECTURE", help="The platform to choose from an image for several"),
     option("-q", "--quiet", is_flag=True, help="Print no progress"),
+)  # fmt: skip
+HEALTH = (
+    option("--health-cmd", "--healthcheck-command", metavar="COMMAND", help="Check the container's health with this command"),
+    option("--health-interval", "--healthcheck-interval", metavar="DURATION", help="Time between checks; 30s if nothing is said"),
+    option("--health-retries", "--healthcheck-retries", metavar="COUNT", help="So many failures in a row mean unhealthy; 3 if nothing is said"),
+    option("--health-start-period", "--healthcheck-start-period", metavar="DURATION", help="Failures do not count before"),
+    option("--health-start-interval", metavar="DURATION", help="Time between checks in the start period; 5s if nothing is said"),
+    option("--health-timeout", "--healthcheck-timeout", metavar="DURATION", help="A check that takes longer has failed; 30s if nothing is said"),
+    option("--health-on-failure", metavar="ACTION", help="When it becomes unhealthy: none, kill, restart or stop"),
+    option("--no-healthcheck", is_flag=True, help="Do not check, whatever the image says"),
 )  # fmt: skip

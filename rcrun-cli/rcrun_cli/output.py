@@ -210,6 +210,8 @@ def status_text(
             [f" ({word})" for word in (health, "Paused" * (status == "paused")) if word]
         )
         return f"Up {words_of(max(0.0, now - started))}{notes}"
+    if status == "restarting":
+        return f"Restarting ({exit_code}) {ago(now - finished)}"
     if status == "exited":
         return f"Exited ({exit_code}) {ago(now - finished)}"
     return status.capitalize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import container_event
 from rcrun.errors import WrongState
 from rcrun.kernel.shim import replace_process
 from rcrun.storage.containers import status
@@ -16,11 +17,17 @@ if TYPE_CHECKING:
 
 
 def attach(context: Context, container: Container, foreground: Foreground) -> NoReturn:
-    if not status(container).is_running:
+    now = status(container)
+    if now.word == "restarting":
+        raise WrongState(
+            f'cannot attach to container "{container.name}": it is restarting, wait until it is running'
+        )
+    if not now.is_running:
         raise WrongState(
             f'cannot attach to container "{container.name}": it is stopped, start the container first',
             f"rcrun start -a {container.name}",
         )
+    container_event(container, "attach")
     terminal = [["terminal", "0", "0"]] if container.record.get("tty") else []
     replace_process(
         [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.cgroup import delegated
+from rcrun.engine.eventlog import container_event
 from rcrun.errors import HostLacks, WrongState
 from rcrun.runtime import groups
 
@@ -45,3 +46,4 @@ def freeze(container: Container, now: Status, frozen: bool) -> None:
             DELEGATION_HINT.format(name=container.name),
         )
     groups.freeze(path, frozen)
+    container_event(container, verb)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.diff import changes_job, worker_events
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.pull import Silent, unpack
 from rcrun.engine.rootfs import Layers
 from rcrun.errors import HostLacks, InvalidInput, NotFound
@@ -76,6 +77,7 @@ def commit(context: Context, container: Container, name: str, options: Options) 
         image = images.load(store, descriptor)
         unpack(context, image, Silent())
         layout.add_reference(store, descriptor, reference)
+    container_event(container, "commit", imageID=image.config_digest, imageRef=reference)
     return image.config_digest
 
 
@@ -216,6 +218,7 @@ def _container_config(container: Container, base: Image | None) -> ContainerConf
         "Env": _environment(before.get("Env") or [], process.get("env") or []),
         "Labels": record.get("labels"),
         "User": record.get("user"),
+        "Healthcheck": record.get("healthcheck"),
         "ExposedPorts": {str(port): {} for port in record.get("exposed") or []},
     }
     for key, value in found.items():

@@ -185,6 +185,9 @@ def container_record(
         "boot": "",
         "error": "",
         "restart_count": 0,
+        **config_life.timeout_record(options),
+        **config_life.restart_record(options),
+        **config_life.health_record(options, image.config),
         **_asked_records(options, image.config),
     }
 

@@ -34,6 +34,38 @@ def stop_timeout(options: Options) -> int:
     return DEFAULT_STOP_TIMEOUT if given is None else int(given)
 
 
+def timeout_record(options: Options) -> dict[str, Any]:
+    """How long it may run, as podman has it; nothing where that has no end."""
+    given = options.get("timeout")
+    if not given:
+        return {}
+    if not 0 < int(given) < 1 << 31:
+        raise InvalidInput(f'invalid --timeout "{given}"', "write seconds; 0: no end")
+    return {"timeout": int(given)}
+
+
+def restart_record(options: Options) -> dict[str, Any]:
+    """Nothing for a container that stays as it ends."""
+    word = options.get("restart") or "no"
+    if word == "no":
+        return {}
+    from rcrun.engine.restart import parse_policy
+
+    policy = parse_policy(str(word))
+    return {} if policy["name"] == "no" else {"restart_policy": policy}
+
+
+def health_record(options: Options, image: ContainerConfig) -> dict[str, Any]:
+    """Nothing for most."""
+    check: Any = image.get("Healthcheck")
+    asked = check or options.get("no_healthcheck")
+    if not asked and not any(name.startswith("health_") and options[name] for name in options):
+        return {}
+    from rcrun.engine.config_health import health_record as asked_for
+
+    return asked_for(options, check)
+
+
 def log_record(options: Options) -> dict[str, Any]:
     """The plain file unless something else is asked for."""
     if not options.get("log_driver") and not options.get("log_opt"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Root, container_ids, reversed_rows
 from rcrun.errors import InvalidInput
 from rcrun.files import dump_json
@@ -88,6 +89,9 @@ def copy(
         raise InvalidInput(
             "neither the source nor the destination is in a container", "write CONTAINER:PATH"
         )
+    for end, action in ((source, "archive-path"), (target, "extract-to-dir")):
+        if end.container is not None:
+            container_event(end.container, action, path=end.path)
     with ExitStack() as stack:
         roots = _roots(stack, context, source, target)
         sending = _sending(context, source, target, options)

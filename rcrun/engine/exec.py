@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rcrun.engine.eventlog import container_event, exec_records
 from rcrun.engine.launch import Foreground, become_client, launch_detached
 from rcrun.errors import InvalidInput, WrongState
 from rcrun.formats import envfile
@@ -33,6 +34,11 @@ def execute(
             "the input device is not a TTY", "leave -t out where standard input is no terminal"
         )
     now = status(container)
+    if now.word == "restarting":
+        raise WrongState(
+            f"container {container.id} is restarting, wait until the container is running",
+            f"rcrun logs {container.name}",
+        )
     if not now.is_running:
         raise WrongState(
             f"container {container.id} is not running", f"rcrun start {container.name}"
@@ -44,16 +50,24 @@ def execute(
     if options.get("privileged"):
         spec = _unfiltered(spec)
     fd = filter_fd_of(spec)
+    exec_id = os.urandom(32).hex()
     plan = exec_plan(
         process,
         spec,
         now.pid,
         now.pid_start,
         context.host,
-        settings=[*_settings(context, container, options), *_cgroup(container, now)],
+        settings=[
+            *_settings(context, container, options),
+            *_cgroup(container, now),
+            *exec_records(container, exec_id),
+        ],
         seccomp_fd=fd,
     )
     fds = [] if fd is None else [fd]
+    command = " ".join(args)
+    events = [f"{verb}: {command}" for verb in ("exec_create", "exec_start")]
+    container_event(container, *events, execID=exec_id)
     if options.get("detach"):
         launch_detached(plan, fds)
     else:
@@ -63,9 +77,9 @@ def execute(
 def _cgroup(container: Container, now: Status) -> list[list[str]]:
     if not container.record.get("cgroup"):
         return []
-    from rcrun.engine.cgroup import exec_records
+    from rcrun.engine.cgroup import exec_records as group_records
 
-    return exec_records(container, now)
+    return group_records(container, now)
 
 
 def _settings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.diff import changes_job, worker_events
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Layers
 from rcrun.errors import RcrunError
 from rcrun.files import dump_json
@@ -21,6 +22,7 @@ def export(context: Context, container: Container, out_fd: int) -> None:
     job = {**changes_job(context, container), "root": path}
     for _ in worker_events(context, ["export", dump_json(job)], steps=steps, stream_fd=out_fd):
         pass
+    container_event(container, "export")
 
 
 class OutputFile:

@@ -118,21 +118,31 @@ def _file(container: Container, name: str) -> str:
 
 def _state(container: Container, now: Status) -> Object:
     word = now.word
+    health = _health(container, now)
     return {
         "Status": word,
-        "Running": now.is_running,
+        "Running": now.is_up,
         "Paused": word == "paused",
-        "Restarting": False,
+        "Restarting": word == "restarting",
         "OOMKilled": now.oom_killed,
         "Dead": False,
         "Pid": now.pid,
         "CgroupPath": str(container.record.get("cgroup") or "").removeprefix("/sys/fs/cgroup"),
-        "ConmonPid": now.monitor if now.is_running else 0,
+        "ConmonPid": now.monitor if now.is_up else 0,
         "ExitCode": now.exit_code,
         "Error": _error(container, now),
         "StartedAt": time_text(now.started) if now.started else NEVER,
         "FinishedAt": time_text(now.finished) if now.finished else NEVER,
+        **({"Health": health} if health else {}),
     }
+
+
+def _health(container: Container, now: Status) -> Object | None:
+    if not container.record.get("healthcheck"):
+        return None
+    from rcrun.engine.healthfile import health
+
+    return health(container, now)
 
 
 def _error(container: Container, now: Status) -> str:
@@ -216,6 +226,9 @@ def _config(container: Container, spec: Mapping[str, Any]) -> Object:
         "Labels": dict(sorted((record.get("labels") or {}).items())),
         "StopSignal": name_of(record.get("stop_signal") or 15),
         "StopTimeout": record.get("stop_timeout", 10),
+        "Timeout": record.get("timeout", 0),
+        **({"Healthcheck": record["healthcheck"]} if record.get("healthcheck") else {}),
+        "HealthcheckOnFailureAction": record.get("health_on_failure") or "none",
         "Secrets": [_secret(secret) for secret in record.get("secrets") or []],
     }
 
@@ -238,7 +251,7 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         },
         "NetworkMode": record.get("network_mode") or network.get("mode") or "none",
         "PortBindings": _asked_ports(network.get("ports") or []),
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": _restart_policy(record),
         "AutoRemove": bool(record.get("auto_remove")),
         "VolumeDriver": "",
         "VolumesFrom": record.get("volumes_from") or None,
@@ -277,6 +290,11 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         "MaskedPaths": (spec.get("linux") or {}).get("maskedPaths") or [],
         "ReadonlyPaths": (spec.get("linux") or {}).get("readonlyPaths") or [],
     }
+
+
+def _restart_policy(record: Mapping[str, Any]) -> Object:
+    policy = record.get("restart_policy") or {"name": "no", "max": 0}
+    return {"Name": policy["name"], "MaximumRetryCount": policy["max"]}
 
 
 def _bind_text(mount: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rcrun.engine.eventlog import plan_records
 from rcrun.kernel import shim
 from rcrun.paths import find_program, make_private_dir
 from rcrun.storage.containers import anonymous_volumes, note_failure, prepare_launch
@@ -169,6 +170,9 @@ def _plan(
             settings=[
                 *settings,
                 *_file_settings(context, container),
+                *_restart(context, container),
+                *_health(context, container, spec),
+                *plan_records(container),
                 *_helpers(context, container),
             ],
             on_exit=_on_exit(context, container, cgroup),
@@ -229,7 +233,29 @@ def _file_settings(context: Context, container: Container) -> Records:
         from rcrun.engine.logdrivers import records as log_records
 
         records += log_records(context, container)
+    if record.get("timeout"):
+        records.append(["timeout", str(record["timeout"])])
     return [*records, ["stdin"]] if record.get("stdin_open") else records
+
+
+def _health(context: Context, container: Container, spec: Spec) -> Records:
+    if not container.record.get("healthcheck"):
+        return []
+    from rcrun.engine.health import plan_records as health_records
+
+    return health_records(context, container, spec)
+
+
+def _restart(context: Context, container: Container) -> Records:
+    """Where the monitor looks for a policy, which may come while the container runs, and what it runs then."""
+    if container.record.get("auto_remove"):
+        return []
+    if container.record.get("restart_policy"):
+        from rcrun.engine.restart import begin
+
+        begin(container)
+    again = [*context.launcher, "__restart", container.id]
+    return [["restart", container.live_path("restart"), container.path("stopped"), *again]]
 
 
 def _helpers(context: Context, container: Container) -> Records:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import emit
 from rcrun.engine.pull import Silent, unpack
 from rcrun.errors import InvalidInput, RcrunError
 from rcrun.formats import reference as grammar
@@ -28,7 +29,7 @@ def load(
     """Every image of an archive (a path, or a descriptor to read from) or of a directory."""
     told = progress or Silent()
     try:
-        return archive.load(
+        loaded = archive.load(
             context.store,
             source,
             platform=platform,
@@ -36,6 +37,10 @@ def load(
         )
     except OSError as error:
         raise _unreadable(source, error) from error
+    for each in loaded:
+        name = each.names[0] if each.names else ""
+        emit(context.store, "image", "load", each.config_digest, {"name": name})
+    return loaded
 
 
 def bring(
@@ -104,7 +109,9 @@ def import_image(
             loaded = import_rootfs(context.store, source, reference, **details)
     except OSError as error:
         raise _unreadable(source, error) from error
-    unpack(context, images.load(context.store, loaded.descriptor, platform), Silent())
+    image = images.load(context.store, loaded.descriptor, platform)
+    unpack(context, image, Silent())
+    emit(context.store, "image", "import", image.config_digest, {"name": reference})
     return loaded
 
 

@@ -117,6 +117,10 @@ class Ending:
 def wait_for_end(container: Container) -> int:
     """The exit code of the run that goes on now, or of the last one; 0 if it never ran."""
     now = status(container)
+    if now.word == "restarting":
+        from rcrun.engine.conditions import next_run
+
+        now = next_run(container, now)
     if not now.is_running:
         return now.exit_code
     with Ending(container, now) as ending:

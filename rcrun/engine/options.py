@@ -13,11 +13,8 @@ if TYPE_CHECKING:
 
 # Known to docker or podman, and not to us yet: better refused by name than silently without effect.
 NOT_YET = (
-    "health_cmd", "health_interval", "health_retries",
-    "health_start_period", "health_timeout", "ip", "ip6", "mac_address", "pod", "pod_id_file",
+    "ip", "ip6", "mac_address", "pod", "pod_id_file",
 )  # fmt: skip
-# Docker accepts them and they change nothing here.
-WITHOUT_EFFECT = ("no_healthcheck",)
 _WINDOWS = ("it is for Windows containers", "leave it out")
 _REAL_TIME = (
     "cgroup v2 has no control of real-time processes",
@@ -121,26 +118,13 @@ def _check_pairs(options: Options) -> None:
             )
 
 
-def restart_policy(word: str) -> dict[str, str | int]:
-    """`on-failure:3` and its like, for the record."""
-    name, _, count = word.partition(":")
-    if name not in ("no", "always", "unless-stopped", "on-failure"):
-        raise InvalidInput(f'invalid --restart "{word}": unknown policy "{name}"')
-    if count and (name != "on-failure" or not count.isdigit()):
-        raise InvalidInput(f'invalid --restart "{word}": only on-failure takes a count')
-    return {"name": name, "count": int(count or 0)}
-
-
 def _check_restart(word: str, removed: bool) -> None:
-    policy, _, count = word.partition(":")
-    if policy not in ("no", "always", "unless-stopped", "on-failure"):
-        raise InvalidInput(f'invalid --restart "{word}": unknown policy "{policy}"')
-    if count and (policy != "on-failure" or not count.isdigit()):
-        raise InvalidInput(f'invalid --restart "{word}": only on-failure takes a count')
-    if policy != "no":
-        if removed:
-            raise InvalidInput("conflicting options: --restart and --rm")
-        raise InvalidInput(f"--restart {policy} is not supported yet")
+    if word == "no":
+        return
+    from rcrun.engine.restart import parse_policy
+
+    if parse_policy(word)["name"] != "no" and removed:
+        raise InvalidInput("conflicting options: --restart and --rm")
 
 
 def pairs(words: Iterable[str], flag: str, *, bare: bool = True) -> dict[str, str]:

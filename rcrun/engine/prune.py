@@ -28,7 +28,7 @@ def prune(context: Context, filters: Sequence[str] = ()) -> tuple[list[str], int
     for seen in listed(context.store, everything=True, filters=others):
         container = seen.container
         created = seconds_of(str(container.record["created"]))
-        if seen.status.is_running or any(created > limit for limit in limits):
+        if seen.status.is_up or any(created > limit for limit in limits):
             continue
         written = tree_size(container.path("upper"))
         try:

@@ -38,7 +38,7 @@ def listed(
         return found[:last]
     if everything or last == 0 or "status" in asked or "exited" in asked:
         return found
-    return [seen for seen in found if seen.status.is_running]
+    return [seen for seen in found if seen.status.is_up]
 
 
 # Filters.
@@ -144,6 +144,19 @@ def _publishes(store: Store, seen: Seen, value: str) -> bool:
     )
 
 
+def _has_restart_policy(store: Store, seen: Seen, value: str) -> bool:
+    policy = seen.container.record.get("restart_policy") or {"name": "no"}
+    return bool(policy["name"] == value)
+
+
+def _has_health(store: Store, seen: Seen, value: str) -> bool:
+    if value not in ("starting", "healthy", "unhealthy", "none"):
+        raise InvalidInput(
+            f'invalid filter "health={value}": it is starting, healthy, unhealthy or none'
+        )
+    return (health_word(seen) or "none") == value
+
+
 _FILTERS = {
     "id": _has_id,
     "name": _has_name,
@@ -156,11 +169,22 @@ _FILTERS = {
     "since": _is_since,
     "volume": _has_volume,
     "network": _has_network,
+    "health": _has_health,
+    "restart-policy": _has_restart_policy,
     "publish": _publishes,
 }
 
 
 # What a container's record tells.
+
+
+def health_word(seen: Seen) -> str:
+    """starting, healthy, unhealthy; empty where nothing is checked."""
+    if not seen.container.record.get("healthcheck"):
+        return ""
+    from rcrun.engine.healthfile import word_of
+
+    return word_of(seen.container, seen.status)
 
 
 def shown_image(container: Container) -> str:

@@ -5,6 +5,7 @@ Documents and blobs come first, each verified; the name is written last, so that
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import emit
 from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError, StepFailed
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
@@ -240,6 +241,8 @@ class _RegistryPull:
             unpack(self.context, image, self.progress)
             changed = self._name(descriptor, top.digest)
         self.progress.done(self.reference, top.digest, changed=changed)
+        name = grammar.familiar(self.reference)
+        emit(self.store, "image", "pull", name, {"name": name})
         return images.find(self.store, self._names(top.digest)[0])
 
     def _manifest_for(self, top: Document, platform: str) -> Document:

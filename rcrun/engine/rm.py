@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.stop import end_stray_helpers, kill_and_wait
 from rcrun.errors import NotFound, RcrunError, WrongState
 from rcrun.storage.claims import ContainerLock, discard
@@ -59,24 +60,22 @@ class Removal:
 
     def _take(self, container: Container) -> None:
         now = status(container)
+        if now.is_up and not self.force:
+            raise WrongState(
+                f'cannot remove container "{container.name}": container is {now.word}: '
+                "stop the container before removing or force remove",
+                f"rcrun rm -f {container.name}",
+            )
         if now.is_running:
-            if not self.force:
-                raise WrongState(
-                    f'cannot remove container "{container.name}": container is {now.word}: '
-                    "stop the container before removing or force remove",
-                    f"rcrun rm -f {container.name}",
-                )
             kill_and_wait(container, now)
         with ContainerLock(container):
             self._take_locked(container)
 
     def _take_locked(self, container: Container) -> None:
         now = status(container)  # it may have been started before we had the lock
+        if now.is_up and not self.force:
+            raise WrongState(f'cannot remove container "{container.name}": it was started again')
         if now.is_running:
-            if not self.force:
-                raise WrongState(
-                    f'cannot remove container "{container.name}": it was started again'
-                )
             kill_and_wait(container, now)
         _let_monitor_finish(container)
         end_stray_helpers(container)
@@ -87,14 +86,18 @@ class Removal:
         if self.volumes or container.record.get("auto_remove"):
             self.anonymous += anonymous_volumes(container)
         self.trees += [discard(container), container.live_dir]
+        container_event(container, "destroy")
 
     def finish(self) -> None:
         from rcrun.storage.sweep import sweep
 
         if self.anonymous:
+            from rcrun.engine.volumerm import tell_destroyed
             from rcrun.storage.volumes import take_unused
 
-            self.trees += take_unused(self.context.store, self.anonymous).values()
+            taken = take_unused(self.context.store, self.anonymous)
+            tell_destroyed(self.context.store, taken)
+            self.trees += taken.values()
             self.anonymous = []
         remove_trees(self.context, [*self.trees, *sweep(self.context.store)])
         self.trees = []
@@ -104,6 +107,11 @@ def _let_monitor_finish(container: Container) -> None:
     from rcrun.engine.monitor import Ending
 
     ended = status(container)
+    if ended.word == "restarting":
+        from rcrun.engine.restart import end_wait
+
+        end_wait(container)
+        ended = status(container)
     if ended.monitor:
         with Ending(container, ended) as ending:
             ending.wait(SECONDS_FOR_THE_MONITOR)

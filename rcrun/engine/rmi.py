@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import emit
 from rcrun.engine.images import Listed, of_image
 from rcrun.errors import InUse, InvalidInput, NotFound, RcrunError, StepFailed
 from rcrun.formats import reference as grammar
@@ -42,8 +43,14 @@ def remove(context: Context, text: str, *, force: bool = False, all_names: bool 
         raise NotFound(f"no such image: {text}") from error
     each = of_image(store, image)
     if name is None:
-        return _remove_by_id(store, each, force, all_names or force)
-    return _remove_name(store, each, grammar.parse(layout.name_of(name)), force)
+        removed = _remove_by_id(store, each, force, all_names or force)
+    else:
+        removed = _remove_name(store, each, grammar.parse(layout.name_of(name)), force)
+    for gone in removed.untagged:
+        emit(store, "image", "untag", each.id, {"name": gone})
+    if removed.deleted:
+        emit(store, "image", "delete", each.id, {"name": each.id})
+    return removed
 
 
 def finish(context: Context) -> None:
@@ -159,7 +166,7 @@ def _check_containers(store: Store, image: Image, force: bool, what: str) -> boo
     """Refuse what a container uses; whether one runs, whose image stays, though without a name."""
     users = _containers_of(store, image)
     for container in users:
-        running = containers.status(container).is_running
+        running = containers.status(container).is_up
         if not force:
             raise InUse(
                 f"conflict: unable to remove {what} (must be forced): container {container.id[:12]} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.config import ImageFacts, build
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.facts import gather
 from rcrun.engine.launch import Foreground, launch, launch_failed
 from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError, StepFailed
@@ -57,6 +58,7 @@ def run(
     with Making(context, options) as making:
         config = making.make(text, args, progress)
         container = making.claim.container
+        container_event(container, "create", *(["attach"] if foreground else []))
         try:
             launch(context, container, making.claim.lock, foreground, config)
         except RcrunError as error:
@@ -78,6 +80,7 @@ def create(
     with Making(context, options) as making:
         making.make(text, args, progress)
         making.claim.container.save(durable=not options.get("rm"))
+        container_event(making.claim.container, "create")
         return making.claim.container.id
 
 

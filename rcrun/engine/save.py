@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rcrun.engine.eventlog import emit
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.files import write_all
 from rcrun.formats import reference as grammar
@@ -44,6 +45,13 @@ def _typed_name(image: Image, text: str) -> grammar.Reference | None:
     return reference if str(reference) == image.reference and reference.tag else None
 
 
+def _tell(store: Store, saved: Sequence[Saved]) -> None:
+    for each in saved:
+        digest = each.image.config_digest
+        name = grammar.familiar(each.names[0]) if each.names else digest
+        emit(store, "image", "save", digest, {"name": name})
+
+
 def save_archive(context: Context, saved: Sequence[Saved], form: str, out_fd: int) -> None:
     with Lease(context.store) as lease:
         _keep(context.store, saved, lease)
@@ -52,6 +60,7 @@ def save_archive(context: Context, saved: Sequence[Saved], form: str, out_fd: in
         saving.save_layout(context.store, saved, TarSink(writer), docker=form == "docker-archive")
         writer.end()
         write.flush()
+    _tell(context.store, saved)
 
 
 def save_directory(context: Context, saved: Sequence[Saved], form: str, path: str) -> None:
@@ -71,6 +80,7 @@ def save_directory(context: Context, saved: Sequence[Saved], form: str, path: st
         except OSError as error:
             reason = (error.strerror or "").lower()
             raise RcrunError(f'cannot write "{error.filename or path}": {reason}') from error
+    _tell(context.store, saved)
 
 
 def _keep(store: Store, saved: Sequence[Saved], lease: Lease) -> None:

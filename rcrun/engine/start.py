@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.launch import Foreground, launch
 from rcrun.engine.launch import launch_failed as _launch_failed
 from rcrun.errors import NotFound, RcrunError
@@ -23,7 +24,10 @@ def start(context: Context, container: Container, foreground: Foreground | None 
     with lock:
         if not status(container).is_running:
             _let_old_monitor_end(container)
-            _renew_network(container)
+            renew_network(container)
+            container.record["restart_count"] = container.record["restart_delay"] = 0
+            if foreground is not None:
+                container_event(container, "attach")
             try:
                 launch(context, container, lock.lock, foreground)
             except RcrunError as error:
@@ -39,6 +43,11 @@ def start(context: Context, container: Container, foreground: Foreground | None 
 def _let_old_monitor_end(container: Container) -> None:
     """It removes its socket when it ends, which must not be the new one's."""
     before = status(container)
+    if before.word == "restarting":
+        from rcrun.engine.restart import end_wait
+
+        end_wait(container)
+        before = status(container)
     if before.monitor:
         from rcrun.engine.monitor import Ending
 
@@ -48,7 +57,7 @@ def _let_old_monitor_end(container: Container) -> None:
             raise NotFound(f"no such container: {container.name}")  # it was a --rm container
 
 
-def _renew_network(container: Container) -> None:
+def renew_network(container: Container) -> None:
     if (container.record.get("network") or {}).get("mode") in ("none", "host"):
         return
     from rcrun.engine import network
@@ -88,3 +97,4 @@ def restart(context: Context, text: str, *, seconds: int | None = None, signal: 
     container = find(context.store, text)
     stop(container, seconds=seconds, signal=signal)
     start(context, container)
+    container_event(container, "restart")

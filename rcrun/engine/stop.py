@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rcrun.engine.eventlog import container_event
 from rcrun.engine.monitor import Ending, send_signal
 from rcrun.errors import RcrunError, WrongState
 from rcrun.formats.signals import NUMBERS, parse
@@ -19,6 +20,15 @@ SECONDS_AFTER_KILL = 30
 
 def stop(container: Container, *, seconds: int | None = None, signal: str = "") -> None:
     """The stop signal, and KILL after so many seconds (-1: never); nothing if it does not run."""
+    if container.record.get("restart_policy"):
+        from rcrun.engine.restart import keep_stopped
+
+        keep_stopped(container, lambda: _stop(container, seconds, signal))
+    else:
+        _stop(container, seconds, signal)
+
+
+def _stop(container: Container, seconds: int | None, signal: str) -> None:
     now = status(container)
     record = container.record
     if not now.is_running:
@@ -28,10 +38,11 @@ def stop(container: Container, *, seconds: int | None = None, signal: str = "") 
     with Ending(container, now) as ending:
         if now.word == "paused":
             _thaw(container, now)
-        if send_signal(now, chosen) and ending.wait(None if patience < 0 else patience):
-            end_stray_helpers(container)
-            return
-        _kill_and_wait(container, now, ending)
+        container_event(container, "kill", signal=str(chosen))
+        if not (send_signal(now, chosen) and ending.wait(None if patience < 0 else patience)):
+            _kill_and_wait(container, now, ending)
+    end_stray_helpers(container)
+    container_event(container, "stop")
 
 
 def _thaw(container: Container, now: Status) -> None:
@@ -47,6 +58,7 @@ def kill_and_wait(container: Container, now: Status) -> None:
 
 
 def _kill_and_wait(container: Container, now: Status, ending: Ending) -> None:
+    container_event(container, "kill", signal=str(SIGKILL))
     send_signal(now, SIGKILL)
     if not ending.wait(SECONDS_AFTER_KILL):
         raise RcrunError(
@@ -59,7 +71,14 @@ def _kill_and_wait(container: Container, now: Status, ending: Ending) -> None:
 
 def kill(container: Container, signal: str) -> None:
     number = parse(signal)
+    if container.record.get("restart_policy"):
+        from rcrun.engine.restart import before_kill
+
+        if before_kill(container, number):
+            return
     now = status(container)
+    if now.is_running:
+        container_event(container, "kill", signal=str(number))  # before the event of what it does
     if not now.is_running or not send_signal(now, number):
         raise WrongState(
             f'cannot kill container "{container.name}": container {container.id} is not running'
@@ -68,6 +87,15 @@ def kill(container: Container, signal: str) -> None:
         with Ending(container, now) as ending:
             ending.wait(SECONDS_AFTER_KILL)
         end_stray_helpers(container)
+        _keep_killed(container)
+
+
+def _keep_killed(container: Container) -> None:
+    """The monitor may have decided to start it again before it was told not to."""
+    if container.record.get("restart_policy"):
+        from rcrun.engine.restart import give_up_waiting
+
+        give_up_waiting(container)
 
 
 def end_stray_helpers(container: Container) -> None:

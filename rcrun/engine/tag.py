@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import emit
 from rcrun.engine.images import of_image
 from rcrun.errors import InvalidInput, NotFound
 from rcrun.formats import reference as grammar
@@ -11,7 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rcrun.formats.reference import Reference
     from rcrun.paths import Store
+    from rcrun.storage.images import Image
 
 
 def tag(store: Store, source: str, targets: Sequence[str]) -> None:
@@ -23,6 +26,7 @@ def tag(store: Store, source: str, targets: Sequence[str]) -> None:
     image = images.find(store, source)
     for reference in references:
         layout.add_reference(store, image.descriptor, str(reference))
+        _emit(store, image, "tag", reference)
 
 
 def untag(store: Store, text: str, names: Sequence[str]) -> list[str]:
@@ -38,4 +42,9 @@ def untag(store: Store, text: str, names: Sequence[str]) -> list[str]:
         layout.add_reference(store, image.descriptor, "")
     for name in wanted:
         layout.remove_reference(store, name)
+        _emit(store, image, "untag", grammar.parse(name))
     return wanted
+
+
+def _emit(store: Store, image: Image, action: str, reference: Reference) -> None:
+    emit(store, "image", action, image.config_digest, {"name": grammar.familiar(reference)})

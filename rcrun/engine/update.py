@@ -107,11 +107,6 @@ def _limit(container: Container, resources: Mapping[str, Any]) -> None:
 
 
 def _set_policy(container: Container, word: str) -> None:
-    from rcrun.engine import options as run_options
+    from rcrun.engine.restart import parse_policy, set_policy
 
-    policy = run_options.restart_policy("no" if word == "never" else word)
-    if policy["name"] != "no" and container.record.get("auto_remove"):
-        raise InvalidInput(
-            f'cannot give container "{container.name}" a restart policy: it is removed when it ends (--rm)'
-        )
-    container.record["restart"] = policy
+    set_policy(container, parse_policy("no" if word == "never" else word))

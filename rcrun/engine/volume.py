@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from rcrun.engine.eventlog import emit
 from rcrun.errors import AlreadyExists, InvalidInput
 from rcrun.formats import names, volumeoptions
 from rcrun.storage import volumes
@@ -52,6 +53,8 @@ def create(
         raise AlreadyExists(
             f'the volume name "{name}" is already in use', f"see rcrun volume inspect {name}"
         )
+    if made:
+        emit(context.store, "volume", "create", name, {"driver": "local"})
     return name
 
 

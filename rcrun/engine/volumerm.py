@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import emit
 from rcrun.engine.rm import remove_trees
 from rcrun.errors import InUse, NotFound
 from rcrun.storage import volumes
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rcrun.engine.context import Context
+    from rcrun.paths import Store
     from rcrun.storage.containers import Container
 
 
@@ -49,6 +51,7 @@ class VolumeRemoval:
             if used:
                 raise _in_use(name, used)
             self.trees.append(volumes.discard(lock))
+        emit(self.context.store, "volume", "destroy", name, {"driver": "local"})
 
     def _remove_users(self, name: str) -> None:
         from rcrun.engine.rm import Removal
@@ -75,7 +78,14 @@ def _in_use(name: str, used: Sequence[Container]) -> InUse:
 
 def remove_unused(context: Context, names: Iterable[str]) -> None:
     """Of these, the ones that no container has any more."""
-    remove_trees(context, list(volumes.take_unused(context.store, names).values()))
+    taken = volumes.take_unused(context.store, names)
+    tell_destroyed(context.store, taken)
+    remove_trees(context, list(taken.values()))
+
+
+def tell_destroyed(store: Store, names: Iterable[str]) -> None:
+    for name in names:
+        emit(store, "volume", "destroy", name, {"driver": "local"})
 
 
 def prune(
@@ -93,6 +103,7 @@ def prune(
     names = [str(each["name"]) for each in found if everything or each["anonymous"]]
     # What a container is being made with is not unused: nobody waits for that.
     taken = volumes.take_unused(context.store, names, wait=False)
+    tell_destroyed(context.store, taken)
     size = sum(tree_size(f"{path}/_data") for path in taken.values())
     remove_trees(context, list(taken.values()))
     return sorted(taken), size

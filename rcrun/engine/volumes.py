@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from rcrun.engine.eventlog import emit
 from rcrun.engine.work import work_plan
 from rcrun.errors import InUse, InvalidInput, NotFound, RcrunError
 from rcrun.formats import idmap
@@ -105,7 +106,7 @@ def _make_volume(context: Context, use: VolumeUse, lowers: Sequence[str]) -> Non
     from rcrun.engine.rm import remove_trees
 
     fills = use.copy_up and use.place == volumes.data_dir(context.store, use.name)
-    volumes.make(
+    made = volumes.make(
         context.store,
         use.name,
         now_text(),
@@ -115,6 +116,8 @@ def _make_volume(context: Context, use: VolumeUse, lowers: Sequence[str]) -> Non
         fill=_filler(context, use.destination, lowers) if fills else None,
         discard=lambda path: remove_trees(context, [path]),
     )
+    if made:
+        emit(context.store, "volume", "create", use.name, {"driver": "local"})
 
 
 def _complete(context: Context, use: VolumeUse, lock: VolumeLock, lowers: Sequence[str]) -> None:

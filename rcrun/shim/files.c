@@ -156,15 +156,21 @@ int exit_code(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-int write_exit(const struct plan *plan, int status)
+/* One that restarts names who waits for it, us: readers look whether we are still there. */
+int write_exit(const struct plan *plan, int status, bool restarts)
 {
-	char text[160];
+	char text[256], waiter[96] = "";
 
 	if (!plan->settings.exit_path)
 		return 0;
+	if (restarts)
+		(void)snprintf(waiter, sizeof(waiter),
+			       "\"monitor\":%d,\"monitor_start\":%llu,\"restarting\":true,",
+			       (int)getpid(), process_start(getpid()));
 	(void)snprintf(text, sizeof(text),
-		       "{\"exit_code\":%d,\"finished\":%llu,\"oom_killed\":%s,\"signal\":%d}\n",
-		       exit_code(status), nanoseconds(), oom_killed(plan) ? "true" : "false",
+		       "{\"exit_code\":%d,\"finished\":%llu,%s\"oom_killed\":%s,\"signal\":%d}\n",
+		       exit_code(status), nanoseconds(), waiter,
+		       oom_killed(plan) ? "true" : "false",
 		       WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	return write_aside(plan->settings.exit_path, text);
 }

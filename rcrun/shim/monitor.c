@@ -101,7 +101,9 @@ static void reap(struct relay *relay)
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == relay->child && !relay->ended)
+		if (pid != relay->child && relay->reaped)
+			relay->reaped(relay, pid, status);
+		else if (pid == relay->child && !relay->ended)
 			init_ended(relay, status);
 	if (pid < 0 && errno == ECHILD && !relay->ended)
 		init_ended(relay, W_EXITCODE(255, 0)); /* somebody else took its status */
@@ -129,8 +131,13 @@ static void on_signals(struct relay *relay, short events)
 	(void)events;
 	while (TEMP_FAILURE_RETRY(read(relay->signal_fd, &info, sizeof info)) == sizeof info) {
 		int number = (int)info.ssi_signo;
+		relay->told_to_end |= number == SIGTERM;
 		if (number == SIGCHLD)
 			reap(relay);
+		else if (number == SIGALRM && !relay->forward_signals)
+			signal_init(relay, SIGKILL); /* its time is over */
+		else if (number == SIGUSR1 && relay->asked)
+			relay->asked(relay);
 		else if (is_forwarded(relay, number))
 			signal_init(relay, number);
 	}

@@ -3,7 +3,7 @@
  * picture), waits for the end, and does what follows it.
  */
 
-#include "relay.h"
+#include "health.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -25,8 +25,9 @@ struct parent {
 	int user_namespace; /* of the container, for what its root has to do after the end; -1: ours */
 	int setup_status; /* wait status of I */
 	bool ready;       /* C was told to go on */
-	int streams[3];   /* the container's ends */
-	sigset_t mask;    /* what it was */
+	long long launched_ms;
+	int streams[3]; /* the container's ends */
+	sigset_t mask;  /* what it was */
 	struct relay relay;
 };
 
@@ -348,45 +349,6 @@ static int launch(struct report *report)
 
 /* --- the end ----------------------------------------------------------------------------------------------- */
 
-static void run_on_exit(bool trees)
-{
-	const struct plan *plan = parent.plan;
-	struct context context = {.plan = plan,
-				  .root = -1,
-				  .empty = -1,
-				  .sync = -1,
-				  .console = -1,
-				  .listener = -1,
-				  .starter = -1};
-	struct report report;
-
-	for (int i = plan->first_on_exit; i < plan->count; i++) {
-		report_clear(&report);
-		if (record_is(&plan->records[i], "remove-tree") == trees)
-			(void)run_steps(&context, i, i + 1, &report);
-	}
-}
-
-/*
- * Files of subordinate ids can only be removed by root of the namespace that owns them. Where that is our own the
- * kernel refuses to enter it, and nothing is lost.
- */
-static void remove_trees(void)
-{
-	if (parent.user_namespace < 0) {
-		run_on_exit(true);
-		return;
-	}
-	pid_t pid = fork();
-	if (pid == 0) {
-		if (setns(parent.user_namespace, CLONE_NEWUSER) == 0)
-			(void)!(setresgid(0, 0, 0) | setresuid(0, 0, 0));
-		run_on_exit(true);
-		_exit(0);
-	}
-	(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
-}
-
 static void forget_failed(void)
 {
 	if (parent.init > 0) {
@@ -398,17 +360,41 @@ static void forget_failed(void)
 		(void)unlink(parent.plan->settings.attach_path);
 }
 
+static void tell_end(int status)
+{
+	const char *kind = parent.plan->settings.session == SESSION_EXEC ? "exec_die" : "die";
+	long long seconds = (now_ms() - parent.launched_ms) / 1000;
+
+	if (parent.plan->settings.session == SESSION_CONTAINER && oom_killed(parent.plan))
+		event(parent.plan, "oom", "%s", "");
+	event(parent.plan, kind, ",\"execDuration\":\"%lld\",\"exitCode\":\"%d\"", seconds,
+	      exit_code(status));
+}
+
 static int finish(int status)
 {
 	int code = exit_code(status);
 
-	(void)write_exit(parent.plan, status);
+	if (parent.relay.stopped)
+		restart_never(parent.plan);
+	unsigned delay = parent.relay.told_to_end
+				 ? 0
+				 : restart_delay(parent.plan, code, now_ms() - parent.launched_ms);
+
+	(void)alarm(0); /* which exec would keep */
+	(void)write_exit(parent.plan, status, delay > 0);
+	health_end();
+	tell_end(status);
 	helpers_stop(parent.plan);
 	if (parent.plan->settings.attach_path)
 		(void)unlink(parent.plan->settings.attach_path);
-	run_on_exit(false);
+	run_on_exit(parent.plan);
+	if (event_of_removal(parent.plan))
+		event(parent.plan, "destroy", "%s", "");
 	relay_ended(&parent.relay, code);
-	remove_trees();
+	remove_trees(parent.plan, parent.user_namespace);
+	if (delay > 0)
+		restart_after(parent.plan, delay, &parent.mask);
 	return code;
 }
 
@@ -471,6 +457,11 @@ int parent_main(struct plan *plan, int client, int done)
 		return give_up(&report, done);
 	if (!settings->monitor && (settings->detach || settings->start_socket))
 		return 0;
+	parent.launched_ms = now_ms();
+	if (settings->session == SESSION_CONTAINER)
+		event(plan, "start", "%s", "");
+	if (settings->monitor)
+		(void)alarm(settings->timeout_seconds);
 	if (settings->report_fd >= 0)
 		(void)close(settings->report_fd);
 	if (done >= 0)
@@ -479,6 +470,8 @@ int parent_main(struct plan *plan, int client, int done)
 		let_go_of_caller();
 		close_others();
 	}
+	if (settings->session == SESSION_CONTAINER)
+		health_begin(plan, &parent.relay);
 	relay_launched(&parent.relay, parent.init);
 	return finish(relay_run(&parent.relay));
 }

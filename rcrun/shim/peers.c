@@ -279,6 +279,7 @@ static bool take_packet(struct relay *relay, struct relay_client *client, const 
 	case PACKET_SIGNAL:
 		if (length != 1 || *data < 1 || *data >= NSIG)
 			return false;
+		relay->stopped |= *data == SIGTERM || *data == SIGINT || *data == SIGQUIT;
 		signal_init(relay, *data);
 		return true;
 	default:

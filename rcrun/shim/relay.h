@@ -123,18 +123,23 @@ struct relay {
 	int watch;        /* one more descriptor to poll, -1: none … */
 	void (*watched)(struct relay *relay); /* … and who reads it; sets watch to -1 when done */
 	void *owner;                          /* for `watched` */
+	void (*reaped)(struct relay *relay, pid_t pid,
+		       int status);         /* of every child but the init */
+	void (*asked)(struct relay *relay); /* by SIGUSR1 */
 	bool forward_signals; /* all of them; else SIGTERM alone, and HUP INT QUIT do nothing */
 	struct logfile log;
 	struct journal journal;
 
 	int signal_fd;
-	int peer;        /* the terminal's other end, held open */
-	bool ended;      /* the init was reaped */
-	bool accepting;  /* false after accept() failed, until a client leaves */
-	bool input_once; /* the input ends with a client's, as the foreground client brought it */
-	bool input_ends; /* after what is held */
-	int status;      /* wait status of the init */
-	pid_t launched;  /* what P said, 0 before */
+	int peer;         /* the terminal's other end, held open */
+	bool ended;       /* the init was reaped */
+	bool told_to_end; /* we, by whoever ends sessions and hosts … */
+	bool stopped;     /* … or the init, by a client */
+	bool accepting;   /* false after accept() failed, until a client leaves */
+	bool input_once;  /* the input ends with a client's, as the foreground client brought it */
+	bool input_ends;  /* after what is held */
+	int status;       /* wait status of the init */
+	pid_t launched;   /* what P said, 0 before */
 	long long deadline; /* after the end: when clients that take nothing are left behind */
 	int input_from;     /* index of the client that sent the input, -1: it left */
 	size_t input_offset, input_length;

@@ -101,6 +101,26 @@ static void set_on_failure(struct settings *s, const struct record *r)
 {
 	s->on_failure = r;
 }
+static void set_restart(struct settings *s, const struct record *r)
+{
+	s->restart = r;
+}
+static void set_timeout(struct settings *s, const struct record *r)
+{
+	s->timeout_seconds = (unsigned)number(r->words[1]);
+}
+static void set_events(struct settings *s, const struct record *r)
+{
+	s->events = r;
+}
+static void set_health(struct settings *s, const struct record *r)
+{
+	s->health = r;
+}
+static void set_on_unhealthy(struct settings *s, const struct record *r)
+{
+	s->on_unhealthy = r;
+}
 static void set_nothing(struct settings *s, const struct record *r)
 {
 	(void)s;
@@ -195,6 +215,11 @@ const struct setting settings_table[] = {
 	{"foreground", "w?w", set_foreground},
 	{"sig-proxy", "", set_sig_proxy},
 	{"on-failure", "pw*", set_on_failure},
+	{"restart", "pppw*", set_restart},
+	{"timeout", "n", set_timeout},
+	{"events", "pppp?w", set_events},
+	{"health", "pppnnnnn", set_health},
+	{"on-unhealthy", "w*", set_on_unhealthy},
 	{"terminal", "nn", set_terminal},
 	{"console-socket", "p", set_console_socket},
 	{"plain-newlines", "", set_plain_newlines},

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -98,9 +99,10 @@ struct settings {
 	const char *log_json; /* docker's format, with these attributes; NULL: ours */
 	char **log_rotated;
 	uint64_t log_max;
-	unsigned log_files, preserve_fds;
+	unsigned log_files, preserve_fds, timeout_seconds;
 	uint64_t unshare; /* CLONE_NEW… */
 	const struct record *uid_map, *gid_map, *join_pid, *on_failure, *journal;
+	const struct record *restart, *events, *health, *on_unhealthy;
 };
 
 struct plan {
@@ -305,6 +307,26 @@ void report_send(const struct plan *plan, const struct report *report); /* to `r
 void report_hex(const struct report *report, char text[2 * sizeof(*report) + 1]);
 _Noreturn void on_failure(const struct plan *plan, const struct report *report);
 
+/* --- onexit.c ----------------------------------------------------------------------------------------- */
+
+void run_on_exit(const struct plan *plan);                      /* all but the trees */
+void remove_trees(const struct plan *plan, int user_namespace); /* -1: as ourselves */
+
+/* --- event.c ------------------------------------------------------------------------------------------ */
+
+/* `more`: attributes in JSON, each with a comma before it. */
+void event(const struct plan *plan, const char *action, const char *more, ...)
+	__attribute__((format(printf, 3, 4)));
+bool event_of_removal(const struct plan *plan);
+
+/* --- restart.c --------------------------------------------------------------------------------------- */
+
+/* Milliseconds until the next start after this end, 0: there is none. */
+unsigned restart_delay(const struct plan *plan, int code, long long ran_ms);
+void restart_never(const struct plan *plan); /* it was stopped by hand */
+/* Wait, and become who starts it; returns when it is not to be started. All signals are blocked; `mask` is for exec. */
+void restart_after(const struct plan *plan, unsigned delay_ms, const sigset_t *mask);
+
 /* --- cgroup.c ----------------------------------------------------------------------------------------- */
 
 int join_scope(const struct plan *plan, struct report *report);
@@ -316,7 +338,7 @@ int write_aside(const char *path, const char *text);
 int write_pid_file(const char *path, pid_t pid);
 int write_state(const struct plan *plan, pid_t pid);
 int read_state(const char *path, pid_t *pid, unsigned long long *start);
-int write_exit(const struct plan *plan, int status);
+int write_exit(const struct plan *plan, int status, bool restarts);
 int exit_code(int status);                   /* of a wait status: the one place that knows 128+n */
 unsigned long long process_start(pid_t pid); /* clock ticks since boot, 0: gone */
 bool process_lives(pid_t pid, unsigned long long start); /* and is no zombie */

@@ -90,6 +90,11 @@ class Status:
     def is_running(self) -> bool:
         return self.word in ("running", "paused")
 
+    @property
+    def is_up(self) -> bool:
+        """Also between two runs, which its restart policy makes."""
+        return self.word in ("running", "paused", "restarting")
+
 
 def boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
@@ -223,6 +228,8 @@ def status(container: Container) -> Status:
         if alive or _lives(state, "monitor"):
             ended = None if alive else _read_exit(container)
             if ended is None:
+                if not alive and _read_state(container) != state:
+                    return status(container)  # a start has put the old files away meanwhile
                 return _running(container, state)
             return _exited(container, state, ended)
     ended = _read_exit(container)
@@ -230,7 +237,16 @@ def status(container: Container) -> Status:
         ended = {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"]}
     if ended is None and state is None:
         ended = _end_without_files(container)
+        if _was_started_again(container, ended):
+            return status(container)
     return Status("created") if ended is None else _exited(container, state, ended)
+
+
+def _was_started_again(container: Container, ended: Record | None) -> bool:
+    """Whether who did so was done while we looked: there was no state before it, and nobody to wait for after it."""
+    if ended is None or not ended.get("restarting") or _is_awaited(ended):
+        return False
+    return _read_state(container) is not None
 
 
 def _lives(state: Record, which: str) -> bool:
@@ -295,15 +311,23 @@ def _running(container: Container, state: Record) -> Status:
 
 
 def _exited(container: Container, state: Record | None, ended: Record) -> Status:
-    found = Status("exited")
+    found = Status("restarting" if _is_awaited(ended) else "exited")
     found.exit_code = ended["exit_code"]
     found.finished = ended["finished"]
     found.oom_killed = bool(ended.get("oom_killed"))
     found.started = state["started"] if state else container.record.get("launched", 0)
-    if state is not None and _lives(state, "monitor"):
-        found.monitor = state["monitor"]
-        found.monitor_start = state["monitor_start"]
+    alive = ended if found.word == "restarting" else state
+    if alive is not None and _lives(alive, "monitor"):
+        found.monitor = alive["monitor"]
+        found.monitor_start = alive["monitor_start"]
     return found
+
+
+def _is_awaited(ended: Record) -> bool:
+    """Whether its monitor waits to start it again; or has become the rcrun that does so now (docs/store.md)."""
+    if not ended.get("restarting") or not _has_numbers(ended, ("monitor", "monitor_start")):
+        return False
+    return _lives(ended, "monitor")
 
 
 def anonymous_volumes(container: Container) -> list[str]:

@@ -16,14 +16,14 @@ STANDARD = frozenset(
 # How many modules of rcrun and rcrun_cli, packages included.
 OWN = {
     "create": 55,
-    "run": 65,
-    "start": 41,
-    "exec": 33,
-    "attach": 22,
+    "run": 66,
+    "start": 42,
+    "exec": 34,
+    "attach": 23,
     "ps": 19,
     "logs": 20,
-    "stop": 21,
-    "kill": 21,
+    "stop": 22,
+    "kill": 22,
     "wait": 18,
-    "rm": 33,
+    "rm": 34,
 }

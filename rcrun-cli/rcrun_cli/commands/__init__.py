@@ -57,6 +57,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "logout": ("login:logout", "Forget the credentials for a registry"),
     },
     "System": {
+        "events": ("events", "Print what happens to containers, images and volumes"),
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
         "info": ("info", "Print what rcrun found on this host"),
         "completion": ("completion", "Print the completion script for a shell"),
@@ -73,6 +74,8 @@ HIDDEN: dict[str, Row] = {
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
     "__trash": ("beside:trash", "Remove trees (called by the shim)"),
     "__rmi": ("beside:remove_image", "Remove an image that nobody has (called by the shim)"),
+    "__boot": ("setuprestart:boot", "Start or stop what has a restart policy (called by systemd)"),
+    "__restart": ("restart_again", "Start a container again (called by its monitor)"),
     "__volumes": (
         "volumetar:drop_volumes",
         "Take away volumes without a name (called by the shim)",
@@ -139,6 +142,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "wait": "wait",
         },
     ),
+    "healthcheck": (
+        "Check the health of containers",
+        {"run": ("healthcheck:run_healthcheck", "Check a container's health now")},
+    ),
     "image": (
         "Work with images",
         {
@@ -176,11 +183,16 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "rm": ("secret:remove_secrets", "Remove secrets"),
         },
     ),
+    "setup": (
+        "Set rcrun up for this user",
+        {"restart": ("setuprestart:setup_restart", "Let restart policies reach over a reboot")},
+    ),
     "system": (
         "Work with rcrun itself",
         {
             "check": ("systemcheck:check_system", "Read the whole store, and mend it"),
             "df": ("df", "Print how much room everything takes"),
+            "events": "events",
             "info": "info",
             "migrate": ("systemreset:migrate", "Podman's word: nothing is to be done here"),
             "prune": ("systemprune:prune_system", "Remove what nobody needs"),

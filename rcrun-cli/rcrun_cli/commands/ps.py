@@ -91,6 +91,7 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
     created = seconds_of(str(record["created"]))
     mounts, labels = record.get("mounts", []), record.get("labels", {})
     command_text = engine.command_text(container)
+    health = engine.health_word(seen)
     row = {
         "ID": output.short_id(container.id, whole=whole),
         "Names": container.name,
@@ -107,6 +108,7 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
             finished=status.finished / 1e9,
             exit_code=status.exit_code,
             now=now,
+            health="health: starting" if health == "starting" else health,
         ),
         "Size": _size(container) if size else "",
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
@@ -114,7 +116,7 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
         "LocalVolumes": str(sum(mount["type"] == "volume" for mount in mounts)),
         "Networks": engine.network_name(container),
         "Platform": "",
-        "HealthStatus": "",
+        "HealthStatus": health,
         "Pid": status.pid,
         "ExitCode": status.exit_code,
         "StartedAt": status.started // 1_000_000_000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.eventlog import renamed
 from rcrun.formats import names
 from rcrun.storage.claims import rename as rename_container
 from rcrun.storage.containers import find
@@ -14,6 +15,7 @@ from rcrun_cli.declare import argument, command
 @argument("name")
 def rename(container: str, name: str) -> None:
     """Give a container another name."""
-    rename_container(
-        find(context.store(), container), names.check(name.removeprefix("/"), "container")
-    )
+    found = find(context.store(), container)
+    old = found.name
+    rename_container(found, names.check(name.removeprefix("/"), "container"))
+    renamed(found, old)

@@ -17,16 +17,12 @@ if TYPE_CHECKING:
 
 def _not_yet() -> tuple[Any, ...]:
     """Options that docker or podman has: taken, so that the engine can refuse them by name."""
-    from rcrun.engine.options import NOT_YET, WITHOUT_EFFECT
+    from rcrun.engine.options import NOT_YET
 
-    found = []
-    for name in (*NOT_YET, *WITHOUT_EFFECT):
-        word = f"--{name.replace('_', '-')}"
-        if name == "no_healthcheck":
-            found.append(option(word, is_flag=True, hidden=True, help="Accepted, without effect"))
-        else:
-            found.append(option(word, metavar="VALUE", hidden=True, help="Not supported yet"))
-    return tuple(found)
+    words = [f"--{name.replace('_', '-')}" for name in NOT_YET]
+    return tuple(
+        option(word, metavar="VALUE", hidden=True, help="Not supported yet") for word in words
+    )
 
 
 def container_options(handler: Handler) -> Handler:
@@ -39,6 +35,7 @@ def container_options(handler: Handler) -> Handler:
         *options_inside.LIMITS,
         *options_around.RECORD,
         *options_inside.MORE,
+        *options_around.HEALTH,
         *_not_yet(),
     )
     for declare in reversed(every):

@@ -90,6 +90,7 @@ def import_volume(volume: str, source: str | None) -> None:
 @argument("names", nargs=-1)
 def drop_volumes(folder: str, names: tuple[str, ...]) -> None:
     """Of a --rm container's volumes, put those into the trash that no other container has."""
+    from rcrun.engine.volumerm import tell_destroyed
     from rcrun.storage.volumes import take_unused
 
-    take_unused(context.store(), names, trash_dir=folder)
+    tell_destroyed(context.store(), take_unused(context.store(), names, trash_dir=folder))
