@@ -189,7 +189,7 @@ def _sweep_asides(store: Store) -> None:
     """What `write_file` had written aside when its process was killed."""
     for folder in (store.root_dir, store.path("blobs/sha256")):
         for name in subdirectories(folder):
-            if name.endswith("~") and _is_abandoned(f"{folder}/{name}"):
+            if name.endswith("~") and is_abandoned(f"{folder}/{name}"):
                 unlink_if_there(f"{folder}/{name}")
 
 
@@ -214,11 +214,11 @@ def sweep_tmp(store: Store) -> None:
     """Things that were being made by somebody who is gone."""
     tmp_dir = store.tmp_dir()
     for name in subdirectories(tmp_dir):
-        if _is_abandoned(f"{tmp_dir}/{name}"):
+        if is_abandoned(f"{tmp_dir}/{name}"):
             _discard_unlocked(store, name)
 
 
-def _is_abandoned(path: str) -> bool:
+def is_abandoned(path: str) -> bool:
     """An interrupted download stays for a while; files of the replace-by-rename kind are never locked."""
     name = os.path.basename(path)
     if name.startswith("part."):

@@ -51,6 +51,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
     "System": {
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
         "info": ("info", "Print what rcrun found on this host"),
+        "doctor": ("doctor", "Try what containers need of this host, and tell what helps"),
         "completion": ("completion", "Print the completion script for a shell"),
         "help": ("help:help_", "Print the help of a command"),
     },
@@ -128,6 +129,16 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "list": ("secret:list_secrets", "List secrets"),
             "ls": ("secret:list_secrets", "List secrets"),
             "rm": ("secret:remove_secrets", "Remove secrets"),
+        },
+    ),
+    "setup": (
+        "Set rcrun up for this user",
+        {
+            "alias": ("setup:setup_alias", "Let docker or podman mean rcrun"),
+            "apparmor": ("setup:setup_apparmor", "Let rcrun make user namespaces under AppArmor"),
+            "completion": ("setup:setup_completion", "Install the completion for your shell"),
+            "linger": ("setup:setup_linger", "Let containers go on when you log out"),
+            "subids": ("setup:setup_subids", "Get subordinate ids"),
         },
     ),
     "system": (

@@ -1,0 +1,67 @@
+"""What sweep() would take away now, looked at and left as it is; cold, for doctor."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rcrun.files import Lock, subdirectories
+from rcrun.storage.collect import is_abandoned
+from rcrun.storage.containers import name_target
+from rcrun.storage.scratch import lock_leftover
+from rcrun.storage.sweep import LEFTOVER_SECONDS, has_record, orphaned_live_dirs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.paths import Store
+
+
+def found(store: Store) -> list[str]:
+    """Paths: half-made containers, names of vanished ones, things being made by nobody, trash, live state."""
+    trash, tmp = store.trash_dir(), store.tmp_dir()
+    return [
+        *_half_made(store),
+        *[
+            store.name_path(name)
+            for name in subdirectories(store.path("names"))
+            if _is_free(store, name)
+        ],
+        *[f"{tmp}/{name}" for name in subdirectories(tmp) if _is_nobodys(f"{tmp}/{name}")],
+        *[f"{trash}/{name}" for name in subdirectories(trash)],
+        *orphaned_live_dirs(store),
+    ]
+
+
+def _half_made(store: Store) -> list[str]:
+    return [
+        store.container_dir(each)
+        for each in subdirectories(store.path("containers"))
+        if not has_record(store, each) and _is_old_and_unlocked(store.container_dir(each))
+    ]
+
+
+def _is_old_and_unlocked(folder: str) -> bool:
+    lock = Lock(f"{folder}/lock")
+    try:
+        return time.time() - os.stat(folder).st_mtime >= LEFTOVER_SECONDS and lock.acquire(
+            wait=False
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    finally:
+        lock.release()
+
+
+def _is_free(store: Store, name: str) -> bool:
+    target = name_target(store, name)
+    return target is not None and not os.path.lexists(store.container_dir(target))
+
+
+def _is_nobodys(path: str) -> bool:
+    if not is_abandoned(path):
+        return False
+    fd = lock_leftover(path)
+    if fd is None:
+        return False
+    os.close(fd)
+    return True
