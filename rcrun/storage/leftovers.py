@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rcrun.paths import Store
 
+SETTLED_SECONDS = 1
+
 
 def found(store: Store) -> list[str]:
     """Paths: half-made containers, names of vanished ones, things being made by nobody, trash, live state."""
@@ -27,9 +29,17 @@ def found(store: Store) -> list[str]:
             if _is_free(store, name)
         ],
         *[f"{tmp}/{name}" for name in subdirectories(tmp) if _is_nobodys(f"{tmp}/{name}")],
-        *[f"{trash}/{name}" for name in subdirectories(trash)],
-        *orphaned_live_dirs(store),
+        *filter(_is_settled, [f"{trash}/{name}" for name in subdirectories(trash)]),
+        *filter(_is_settled, orphaned_live_dirs(store)),
     ]
+
+
+def _is_settled(path: str) -> bool:
+    """A monitor that has just let go of its container is about to take it away."""
+    try:
+        return time.time() - os.lstat(path).st_ctime >= SETTLED_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def _half_made(store: Store) -> list[str]:

@@ -44,7 +44,7 @@ def judge_tun(error: HostLacks | None) -> Finding:
     return limited(
         "/dev/net/tun cannot be used",
         means=NO_NETWORK,
-        why=error.message.partition(": ")[2],
+        why=error.message.rpartition(": ")[2],
         hint=error.hint or "",
     )
 

@@ -180,7 +180,7 @@ def _links(fd: int, path: str) -> bool:
 TRIED = {"locks": _locks, "xattrs": _has_xattrs, "case": _tells_case, "links": _links}
 LOST = {
     "locks": ("has no locks", "two commands at once can spoil each other's work"),
-    "xattrs": ("has no user attributes", "overlays do not work, and owners of files are lost with one id"),
+    "xattrs": ("has no user attributes", "in containers a directory of the image that is removed cannot be made again"),
     "case": ("does not tell Makefile from makefile", "images that have both lose one"),
     "links": ("has no links", "images that have them cannot be unpacked, and containers have no names"),
 }  # fmt: skip

@@ -15,6 +15,7 @@ from rcrun.engine.doctor import (
     users,
 )  # fmt: skip
 from rcrun.engine.doctor.finding import BROKEN, OK, Finding, broken
+from rcrun.errors import RcrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,29 +69,29 @@ def probe(here: Here) -> dict[str, Finding]:
     """Every finding, in the order of TABLE. The containers run while the rest is tried."""
     from concurrent.futures import ThreadPoolExecutor
 
+    found = {"leftovers": guarded(left.try_leftovers, here)}  # before our own things come and go
     with ThreadPoolExecutor(4) as pool:
         running = pool.submit(container.try_all, here)
         tried = {
             name: pool.submit(guarded, attempt, here)
             for name, (_, attempt) in TABLE.items()
-            if attempt is not None
+            if attempt is not None and name not in found
         }
-        found = {name: future.result() for name, future in tried.items()}
+        found.update({name: future.result() for name, future in tried.items()})
         found.update(running.result())
     return {name: found[name] for name in TABLE}
 
 
 def guarded(attempt: Callable[[Here], Finding], here: Here) -> Finding:
     """What a probe did not expect is a finding, too."""
+    untried, means = "could not be tried", "what it is about will probably fail"
     try:
         return attempt(here)
+    except RcrunError as error:
+        return broken(untried, means=means, why=error.message, hint=error.hint or "")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return broken(
-            "could not be tried",
-            means="what it is about will probably fail",
-            why=where + (error.strerror or str(error)).lower(),
-        )
+        return broken(untried, means=means, why=where + (error.strerror or str(error)).lower())
 
 
 def runs(found: dict[str, Finding]) -> bool:
@@ -143,11 +144,12 @@ def run_as_root(command: str, here: Here) -> str:
 
 def fix_leftovers(here: Here) -> str:
     from rcrun.engine.rm import remove_trees
+    from rcrun.storage.leftovers import found
     from rcrun.storage.sweep import sweep
 
-    paths = sweep(here.context.store)
-    remove_trees(here.context, paths)
-    return f"removed {len(paths)} leftovers" if paths else ""
+    paths = found(here.context.store)
+    remove_trees(here.context, sweep(here.context.store))
+    return f"removed {', '.join(paths)}" if paths else ""
 
 
 def fix_old_boots(here: Here) -> str:
@@ -161,7 +163,6 @@ def fix_old_boots(here: Here) -> str:
 
 def fix_linger(here: Here) -> str:
     from rcrun.engine.hostsetup import linger
-    from rcrun.errors import RcrunError
 
     try:
         linger(here.user)
