@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from rcrun.files import Lock, subdirectories
+from rcrun.files import subdirectories
 from rcrun.storage.collect import is_abandoned
 from rcrun.storage.containers import name_target
 from rcrun.storage.scratch import lock_leftover
@@ -51,15 +51,22 @@ def _half_made(store: Store) -> list[str]:
 
 
 def _is_old_and_unlocked(folder: str) -> bool:
-    lock = Lock(f"{folder}/lock")
+    """A lock that is not there is not made: that would make the directory young."""
     try:
-        return time.time() - os.stat(folder).st_mtime >= LEFTOVER_SECONDS and lock.acquire(
-            wait=False
-        )
-    except (FileNotFoundError, NotADirectoryError):
+        if time.time() - os.stat(folder).st_mtime < LEFTOVER_SECONDS:
+            return False
+    except FileNotFoundError:
         return False
-    finally:
-        lock.release()
+    path = f"{folder}/lock"
+    return not os.path.lexists(path) or _is_nobodys_lock(path)
+
+
+def _is_nobodys_lock(path: str) -> bool:
+    fd = lock_leftover(path)
+    if fd is None:
+        return False
+    os.close(fd)
+    return True
 
 
 def _is_free(store: Store, name: str) -> bool:
@@ -68,10 +75,4 @@ def _is_free(store: Store, name: str) -> bool:
 
 
 def _is_nobodys(path: str) -> bool:
-    if not is_abandoned(path):
-        return False
-    fd = lock_leftover(path)
-    if fd is None:
-        return False
-    os.close(fd)
-    return True
+    return is_abandoned(path) and _is_nobodys_lock(path)
