@@ -52,7 +52,8 @@ def _print(found: dict[str, Finding], done: list[tuple[str, str]], *, quiet: boo
 
     colours = _wants_colour()
     for name, what in done:
-        output.put(f"fixed     {name}: {what}")
+        word = "not fixed" if what.startswith(("failed", "not done")) else "fixed    "
+        output.put(f"{word} {name}: {what}")
     for name, finding in found.items():
         if not (quiet and finding.level == "ok"):
             title = f"{probes.TABLE[name][0]} ({name})"

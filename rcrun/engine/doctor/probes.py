@@ -117,6 +117,8 @@ def fix(here: Here, found: dict[str, Finding], *, sudo: bool) -> list[tuple[str,
             continue
         if name in FIXES:
             what = FIXES[name](here)
+            if sudo and name == "linger" and what.startswith("failed"):
+                what = run_as_root(f"sudo loginctl enable-linger {here.user}", here)
             if what:
                 done.append((name, what))
         elif sudo and finding.needs_root:
