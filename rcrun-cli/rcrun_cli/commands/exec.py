@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from rcrun.engine.exec import execute
+from rcrun.errors import WrongState
 from rcrun.storage.containers import find
-from rcrun_cli import context
+from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
@@ -29,4 +30,8 @@ if TYPE_CHECKING:
 def exec_(container: str, args: tuple[str, ...], **options: Any) -> None:
     """Run a command in a running container."""
     whole = context.engine()
-    execute(whole, find(whole.store, container), args, options)
+    try:
+        execute(whole, find(whole.store, container), args, options)
+    except WrongState as error:
+        error.status = int(output.trait("exec_status"))
+        raise
