@@ -26,8 +26,8 @@ class Program:
     """One command line: its global options, its table of commands, how it complains and exits."""
 
     __slots__ = (
-        "absence", "complain", "debugs", "failure_status", "groups", "hidden", "name", "package", "root",
-        "running", "sections", "setup", "usage_status", "version",
+        "absence", "complain", "debugs", "failure_status", "finished", "groups", "hidden", "name", "package",
+        "root", "running", "sections", "setup", "usage_status", "version",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +43,7 @@ class Program:
         groups: Mapping[str, tuple[str, Mapping[str, Row | str]]] | None = None,
         hidden: Mapping[str, Row] | None = None,
         debugs: Callable[[], bool] = lambda: False,
+        finished: Callable[[], None] = lambda: None,
         absence: Callable[[Sequence[str]], tuple[str, str] | None] = lambda words: None,
         usage_status: int = 125,
         failure_status: int = 1,
@@ -57,6 +58,7 @@ class Program:
         self.complain = complain
         self.version = version
         self.debugs = debugs
+        self.finished = finished
         self.absence = (
             absence  # of the command that these words name, for those who know it elsewhere
         )
@@ -153,7 +155,9 @@ def _run(program: Program, argv: Sequence[str]) -> int:
     options, command, values = parsed
     program.running = command
     program.setup(options)
-    return command(**values) or 0
+    status = command(**values) or 0
+    program.finished()
+    return status
 
 
 def parse_plain(program: Program, argv: Sequence[str]) -> Parsed | None:

@@ -110,6 +110,7 @@ class Making:
     def make(self, text: str, args: Sequence[str], progress: Progress | None) -> Spec:
         """All of it but container.json, whose writing makes it a container; its config.json."""
         root = self._root(text, progress)
+        self.context.mark("image")
         self.claim.__enter__()
         self._claim_name()
         container = self.claim.container
@@ -128,7 +129,9 @@ class Making:
             facts.lowers = []
         built = self._built(root, args, facts)
         built.container["image_typed"] = text
+        self.context.mark("config")
         self._fill(built, root)
+        self.context.mark("container")
         for warning in built.warnings:
             self.context.warn(warning, None)
         self._write_cidfile()
