@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+# Nobody's mistake: the file system is full, read-only, gone, or without locks.
+OF_THE_HOST = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOLCK, errno.ESTALE)
 
 
 class Program:
@@ -194,7 +197,10 @@ def _os_failure(program: Program, error: OSError) -> int:
     if isinstance(path, bytes):
         path = os.fsdecode(path)
     where = f'"{path}": ' if isinstance(path, str) else ""
-    program.complain(f"{where}{_reason(error)}", None if where else _bug_hint(program))
+    hint = None if where else _bug_hint(program)
+    if error.errno in OF_THE_HOST:
+        hint = "run: rcrun doctor"
+    program.complain(f"{where}{_reason(error)}", hint)
     return program.status_of(RcrunError(""))
 
 

@@ -62,7 +62,8 @@ def kill(container: Container, signal: str) -> None:
     now = status(container)
     if not now.is_running or not send_signal(now, number):
         raise WrongState(
-            f'cannot kill container "{container.name}": container {container.id} is not running'
+            f'cannot kill container "{container.name}": container {container.id} is not running',
+            f"rcrun start {container.name}",
         )
     if number == SIGKILL:
         with Ending(container, now) as ending:

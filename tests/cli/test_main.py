@@ -49,7 +49,13 @@ def strict(word: str) -> None:
 @pytest.fixture
 def whole(monkeypatch: pytest.MonkeyPatch) -> Program:
     """rcrun's own program over the two commands above."""
-    unset = ("root", None), ("runroot", None), ("config_dir", None), ("debug", False), ("phases", None)
+    unset = (
+        ("root", None),
+        ("runroot", None),
+        ("config_dir", None),
+        ("debug", False),
+        ("phases", None),
+    )
     for name, value in unset:
         monkeypatch.setattr(context.settings, name, value)
     own = program("rcrun")
