@@ -133,6 +133,14 @@ def test_the_store_is_read_only(doctor):
     assert told["overlay"]["level"] == "broken"
 
 
+def test_the_live_state_has_no_place(doctor):
+    """As for root of a user namespace, to whom the host's /run is closed."""
+    got = doctor(env={"RCRUN_RUNROOT": "/run/rcrun"})
+    assert got.status == 1
+    assert got["runtime-dir"]["found"] == '"/run/rcrun" cannot be written'
+    assert got["runtime-dir"]["command"].startswith("export RCRUN_RUNROOT=/tmp/")
+
+
 def test_the_store_is_full(doctor, fresh_rcrun):
     fresh = fresh_rcrun()
     full = """

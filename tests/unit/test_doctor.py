@@ -148,6 +148,8 @@ FINDINGS = [
     (places.judge_file_system(["locks", "xattrs"], "/h"), "broken",
      'what holds "/h" has no locks and has no user attributes', ""),
     (runtime_dir("/run/user/1000", (1000, 0o40700), None), "ok", "/run/user/1000", ""),
+    (places.judge_live_dir("/run/rcrun", "permission denied"), "broken", '"/run/rcrun" cannot be written',
+     "export RCRUN_RUNROOT=/tmp/rcrun-live-$(id -u)"),
     (runtime_dir("", None, (1000, 0o40700)), "limited", "is not set", "export XDG_RUNTIME_DIR=/run/user/1000"),
     (runtime_dir("/run/user/0", (0, 0o40700), None), "limited", '"/run/user/0" belongs to user 0', ""),
     (runtime_dir("/x", (1000, 0o40777), None), "limited", '"/x" can be written by others', "chmod 700 /x"),

@@ -224,10 +224,20 @@ def judge_devices(numbers: Mapping[str, int], folder: str) -> Finding:
 
 
 def try_runtime_dir(here: Here) -> Finding:
-    given = here.environ.get("XDG_RUNTIME_DIR", "")
+    given, live = here.environ.get("XDG_RUNTIME_DIR", ""), here.context.store.live_dir
+    fault = written(live)
+    if fault:
+        return judge_live_dir(live, fault)
     usual = f"/run/user/{here.uid}"
-    return judge_runtime_dir(
-        given, look(given), here.uid, usual, look(usual), here.context.store.live_dir
+    return judge_runtime_dir(given, look(given), here.uid, usual, look(usual), live)
+
+
+def judge_live_dir(live: str, fault: str) -> Finding:
+    return broken(
+        f'"{live}" cannot be written',
+        means="no container can be started",
+        why=fault,
+        hint="keep the live state elsewhere, run: export RCRUN_RUNROOT=/tmp/rcrun-live-$(id -u)",
     )
 
 
