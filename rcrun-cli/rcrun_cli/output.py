@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 #   quoted_command: in ps; size_gap: between number and unit; columns: of tables, the least width and what is between
 #   pull_on_stdout: progress of pull; pull_prints_id: and not the reference
 #   json_lines: an object a line, else one array; existing_volume: to create one that is there is no error
-#   network_prints_id: network create does, else the name; prune_summary: how much room was freed is told, too
+#   prune_summary: how much room was freed is told, too
 PERSONALITIES: dict[str, dict[str, Any]] = {
     "rcrun": {
         "error": "rcrun: error: ", "failure_status": 1, "exec_status": 1, "slash": True, "bare_ids": False,
         "full_names": False, "label_maps": False, "quoted_command": True, "size_gap": "", "columns": (10, 3),
         "pull_on_stdout": False, "pull_prints_id": False, "json_lines": True, "existing_volume": True,
-        "network_prints_id": True, "prune_summary": True,
+        "prune_summary": True,
     },
     "docker": {
         "error": "docker: ", "failure_status": 1, "exec_status": 1, "slash": True, "bare_ids": False,
         "full_names": False, "label_maps": False, "quoted_command": True, "size_gap": "", "columns": (10, 3),
         "pull_on_stdout": True, "pull_prints_id": False, "json_lines": True, "existing_volume": True,
-        "network_prints_id": True, "prune_summary": True,
+        "prune_summary": True,
     },
     "podman": {
         "error": "Error: ", "failure_status": 125, "exec_status": 255, "slash": False, "bare_ids": True,
         "full_names": True, "label_maps": True, "quoted_command": False, "size_gap": " ", "columns": (12, 2),
         "pull_on_stdout": False, "pull_prints_id": True, "json_lines": False, "existing_volume": False,
-        "network_prints_id": False, "prune_summary": False,
+        "prune_summary": False,
     },
 }  # fmt: skip
 

@@ -6,7 +6,18 @@ import errno
 
 import pytest
 
-from rcrun.engine.doctor import container, groups, left, net, places, probes, roots, settings, users
+from rcrun.engine.doctor import (
+    container,
+    devices,
+    groups,
+    left,
+    net,
+    places,
+    probes,
+    roots,
+    settings,
+    users,
+)
 from rcrun.engine.doctor.finding import Finding, broken, command_in, fine
 from rcrun.errors import HostLacks, RcrunError
 from rcrun.kernel.identity import Identity, single
@@ -170,6 +181,19 @@ FINDINGS = [
      '"/etc/containers/policy.json" is not valid', ""),
     (settings.judge_other_engine({"DOCKER_HOST": "ssh://x"}, []), "limited", "DOCKER_HOST is ssh://x",
      "unset DOCKER_HOST"),
+    (devices.judge_gpu([], [], has_specification=False), "ok",
+     "none of NVIDIA, which alone needs to be described", ""),
+    (devices.judge_gpu(["nvidia0"], [], has_specification=True), "ok", "1 of NVIDIA, described to containers", ""),
+    (devices.judge_gpu(["nvidia0"], [], has_specification=False), "limited",
+     "1 of NVIDIA, and nothing describes them to containers",
+     "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"),
+    (devices.judge_gpu(["nvidia0"], ["/dev/nvidia0"], has_specification=True), "limited",
+     "/dev/nvidia0 is closed to you", ""),
+    (devices.judge_emulation({"status": "enabled\n"}, "x86_64"), "ok", "programs for x86_64 alone run", ""),
+    (devices.judge_emulation({"qemu-arm": "enabled\ninterpreter /q\nflags: OCF\n"}, "x86_64"), "ok",
+     "programs for arm run, too", ""),
+    (devices.judge_emulation({"qemu-arm": "enabled\ninterpreter /q\nflags: O\n"}, "x86_64"), "limited",
+     "qemu-arm is registered without the flag F", "sudo apt-get install --reinstall qemu-user-static"),
     (left.judge_leftovers(["/s/trash/a"]), "limited",
      "1 of crashed or killed commands, the first is /s/trash/a", "rcrun doctor --fix"),
     (left.judge_old_boots([]), "ok", "nothing", ""),

@@ -6,6 +6,7 @@ import os
 
 from rcrun.engine.doctor import (
     container,
+    devices,
     groups,
     left,
     net,
@@ -56,6 +57,8 @@ TABLE: dict[str, tuple[str, Callable[[Here], Finding] | None]] = {
     "dns": ("names", net.try_dns),
     "ports": ("low ports", net.try_ports),
     "ping": ("ping", net.try_ping),
+    "gpu": ("graphics processors", devices.try_gpu),
+    "emulation": ("other processors", devices.try_emulation),
     "clock": ("the clock", settings.try_clock),
     "auth": ("credentials", settings.try_auth),
     "credential-helpers": ("credential helpers", settings.try_credential_helpers),
