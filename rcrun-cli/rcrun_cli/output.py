@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 #   json_lines: an object a line, else one array; existing_volume: to create one that is there is no error
 #   pull_lines: progress is podman's few lines; prune_summary: how much room was freed is told, too
 #   rm_takes_users: volume rm -f removes containers; prints_secret_id: secret rm does, and not the name
-#   copied_owner: of what cp brings in, "" for root, or with -a as before; login_mark, auth_file: of login
+#   copied_owner: of what cp brings in, "" for root, or with -a as before
 PERSONALITIES: dict[str, dict[str, Any]] = {
     "rcrun": {
         "error": "rcrun: error: ", "failure_status": 1, "exec_status": 1, "slash": True, "bare_ids": False,
         "full_names": False, "label_maps": False, "quoted_command": True, "size_gap": "", "columns": (10, 3),
         "pull_on_stdout": False, "pull_prints_id": False, "json_lines": True, "existing_volume": True,
         "pull_lines": False, "prune_summary": True, "rm_takes_users": False, "prints_secret_id": False,
-        "copied_owner": "", "login_mark": "", "auth_file": "docker",
+        "copied_owner": "",
     },
     "docker": {
         "error": "docker: ", "failure_status": 1, "exec_status": 1, "slash": True, "bare_ids": False,
         "full_names": False, "label_maps": False, "quoted_command": True, "size_gap": "", "columns": (10, 3),
         "pull_on_stdout": True, "pull_prints_id": False, "json_lines": True, "existing_volume": True,
         "pull_lines": False, "prune_summary": True, "rm_takes_users": False, "prints_secret_id": False,
-        "copied_owner": "", "login_mark": "", "auth_file": "docker",
+        "copied_owner": "",
     },
     "podman": {
         "error": "Error: ", "failure_status": 125, "exec_status": 255, "slash": False, "bare_ids": True,
         "full_names": True, "label_maps": True, "quoted_command": False, "size_gap": " ", "columns": (12, 2),
         "pull_on_stdout": False, "pull_prints_id": True, "json_lines": False, "existing_volume": False,
         "pull_lines": True, "prune_summary": False, "rm_takes_users": True, "prints_secret_id": True,
-        "copied_owner": "user", "login_mark": "!", "auth_file": "podman",
+        "copied_owner": "user",
     },
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ def login(
             f'the password is kept unencrypted in "{path}"',
             "a credential helper keeps it better: credsStore in that file",
         )
-    output.put("Login Succeeded" + output.trait("login_mark"))
+    output.put("Login Succeeded" + ("!" if context.settings.personality == "podman" else ""))
 
 
 def _asked(
@@ -82,7 +82,7 @@ def _auth_path(authfile: str | None) -> str:
     config = context.settings.config_dir
     if config and not authfile:
         authfile = f"{config}/config.json"
-    podman = output.trait("auth_file") == "podman"
+    podman = context.settings.personality == "podman"
     return auth_path(context.environ(), authfile=authfile or "", for_podman=podman)
 
 
