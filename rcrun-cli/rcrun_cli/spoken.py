@@ -29,7 +29,6 @@ DOCKER: Rows = (
     ("conflict: ", _DAEMON + "conflict: {}"),
     ("container ", _DAEMON + "container {}"),
     ("remove ", _DAEMON + "remove {}"),
-    ("could not find the file ", _DAEMON + "Could not find the file {}"),
 )  # fmt: skip
 PODMAN: Rows = (
     ("no such container: ", 'Error: no container with name or ID "{}" found: no such container'),
@@ -44,7 +43,6 @@ PODMAN: Rows = (
     ("cannot attach to container ", "Error: you can only attach to running containers"),
     ("cannot kill container ", "Error: can only kill running containers: {}: container state improper"),
     ("container ", "Error: container {}: container state improper"),
-    ('could not find the file "', 'Error: "{}" could not be found on the container: no such file or directory'),
 )  # fmt: skip
 ROWS = {"docker": DOCKER, "podman": PODMAN}
 

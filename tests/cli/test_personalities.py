@@ -44,8 +44,6 @@ WORDS = [
      "Error: container 4f5 is not running: container state improper"),
     ('cannot remove container "web": container is running: stop it',
      'Error response from daemon: cannot remove container "web": container is running: stop it', None),
-    ('could not find the file "web:/x"', 'Error response from daemon: Could not find the file "web:/x"',
-     'Error: "web:/x" could not be found on the container: no such file or directory'),
     ('invalid --volume "a:b:c:d"', None, None),
 ]  # fmt: skip
 

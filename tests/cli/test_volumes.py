@@ -101,7 +101,7 @@ def test_status_and_streams(stocked, called, name, line, status, out, err, podma
 
 def test_docker_says_no_such_volume_as_scripts_look_for_it(stocked, called):
     got = called("docker")("volume", "rm", "nosuch")
-    assert got.err.startswith("Error response from daemon: No such volume: nosuch\n")
+    assert got.err.startswith("Error response from daemon: get nosuch: no such volume\n")
 
 
 def test_json_of_lists(stocked, called):
