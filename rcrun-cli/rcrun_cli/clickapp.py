@@ -212,15 +212,15 @@ def _replay_param(param: Param) -> click.Parameter:
     attrs = dict(param.attrs)
     if isinstance(param.type, (list, tuple)):
         attrs["type"] = click.Choice(param.type)
-    if param.kind == "argument":
-        from rcrun_cli.completing import completer
+    from rcrun_cli.completing import completer, value_completer
 
+    if param.kind == "argument":
         return click.Argument(list(param.decls), shell_complete=completer(param.name), **attrs)
     decls = [*param.opts(), param.name]
     if param.is_flag and "/" not in "".join(decls):
         # click would make False the value of a flag that is True by default
         return Switch(decls, **{"default": False, **attrs, "flag_value": True})
-    return click.Option(decls, **attrs)
+    return click.Option(decls, shell_complete=value_completer(param.name), **attrs)
 
 
 def rewrite(record: Command, args: Sequence[str]) -> list[str]:

@@ -12,18 +12,23 @@ if TYPE_CHECKING:
 
     from rcrun.engine.context import Context
     from rcrun.paths import Store
+    from rcrun_cli.phases import Phases
 
 
 class Settings:
     """Filled once, by main, before the command runs."""
 
-    __slots__ = ("config_dir", "debug", "log_level", "personality", "root", "runroot")
+    __slots__ = (
+        "config_dir", "debug", "entered", "log_level", "personality", "phases", "root", "runroot",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.config_dir: str | None = None
         self.debug = False
+        self.entered = (0.0, 0.0)  # the clock and our processor time when our first line ran
         self.log_level = "info"
         self.personality = "rcrun"
+        self.phases: Phases | None = None
         self.root: str | None = None
         self.runroot: str | None = None
 
@@ -40,14 +45,15 @@ def configure(options: dict[str, Any]) -> None:
     settings.log_level = options["log_level"]
     settings.debug = bool(options["debug"]) or settings.log_level in ("debug", "trace")
     if settings.debug:
-        _show_plans()
+        from rcrun_cli.phases import Phases
+
+        settings.phases = Phases(*settings.entered)
 
 
-def _show_plans() -> None:
-    from rcrun.kernel import shim
-    from rcrun_cli.output import tell
-
-    shim.on_plan = lambda plan: tell(f"plan for the shim:\n{shim.plan_text(plan)}")
+def finished() -> None:
+    """The command has ended, and not by becoming the shim."""
+    if settings.phases is not None:
+        settings.phases.mark("command")
 
 
 def _refuse_remote(host: str | None) -> None:
@@ -90,7 +96,9 @@ def engine() -> Context:
     from rcrun.engine.context import Context
     from rcrun_cli.output import warn
 
-    return Context(store(), environ(), self_command(), warn)
+    if settings.phases is None:
+        return Context(store(), environ(), self_command(), warn)
+    return Context(store(), environ(), self_command(), warn, settings.phases.mark)
 
 
 def self_command() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+# Nobody's mistake: the file system is full, read-only, gone, or without locks.
+OF_THE_HOST = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOLCK, errno.ESTALE)
 
 
 class Program:
     """One command line: its global options, its table of commands, how it complains and exits."""
 
     __slots__ = (
-        "absence", "complain", "debugs", "failure_status", "groups", "hidden", "name", "package", "root",
-        "running", "sections", "setup", "usage_status", "version",
+        "absence", "complain", "debugs", "failure_status", "finished", "groups", "hidden", "name", "package",
+        "root", "running", "sections", "setup", "usage_status", "version",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +46,7 @@ class Program:
         groups: Mapping[str, tuple[str, Mapping[str, Row | str]]] | None = None,
         hidden: Mapping[str, Row] | None = None,
         debugs: Callable[[], bool] = lambda: False,
+        finished: Callable[[], None] = lambda: None,
         absence: Callable[[Sequence[str]], tuple[str, str] | None] = lambda words: None,
         usage_status: int = 125,
         failure_status: int = 1,
@@ -57,6 +61,7 @@ class Program:
         self.complain = complain
         self.version = version
         self.debugs = debugs
+        self.finished = finished
         self.absence = (
             absence  # of the command that these words name, for those who know it elsewhere
         )
@@ -153,7 +158,9 @@ def _run(program: Program, argv: Sequence[str]) -> int:
     options, command, values = parsed
     program.running = command
     program.setup(options)
-    return command(**values) or 0
+    status = command(**values) or 0
+    program.finished()
+    return status
 
 
 def parse_plain(program: Program, argv: Sequence[str]) -> Parsed | None:
@@ -190,7 +197,10 @@ def _os_failure(program: Program, error: OSError) -> int:
     if isinstance(path, bytes):
         path = os.fsdecode(path)
     where = f'"{path}": ' if isinstance(path, str) else ""
-    program.complain(f"{where}{_reason(error)}", None if where else _bug_hint(program))
+    hint = None if where else _bug_hint(program)
+    if error.errno in OF_THE_HOST:
+        hint = "run: rcrun doctor"
+    program.complain(f"{where}{_reason(error)}", hint)
     return program.status_of(RcrunError(""))
 
 

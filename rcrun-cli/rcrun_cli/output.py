@@ -14,21 +14,38 @@ if TYPE_CHECKING:
 
     from rcrun.formats.template import Template
 
-# How the names that rcrun answers to differ. `error`: how a line on stderr begins; `failure_status`: of
-# commands that name none; `slash`: names in inspect begin with one; `pull_on_stdout`: progress of pull;
-# `existing_volume`: to create a volume that is there is no error.
+# How the names that rcrun answers to differ.
+#   error: how a line on stderr begins, unless spoken.py has their words
+#   failure_status: of commands that name none; exec_status: of exec where nothing runs
+#   slash: names in inspect begin with one; bare_ids: the id of an image is without sha256:
+#   full_names: docker.io/library/busybox, and the tag in ps; label_maps: .Labels of ps is a map, not a text
+#   quoted_command: in ps; size_gap: between number and unit; columns: of tables, the least width and what is between
+#   pull_on_stdout: progress of pull; pull_prints_id: and not the reference
+#   json_lines: an object a line, else one array; existing_volume: to create one that is there is no error
+#   pull_lines: progress is podman's few lines; prune_summary: how much room was freed is told, too
+#   rm_takes_users: volume rm -f removes containers; prints_secret_id: secret rm does, and not the name
+#   copied_owner: of what cp brings in, "" for root, or with -a as before
 PERSONALITIES: dict[str, dict[str, Any]] = {
     "rcrun": {
-        "error": "rcrun: error: ", "failure_status": 1, "slash": True, "pull_on_stdout": False,
-        "json_lines": True, "existing_volume": True,
+        "error": "rcrun: error: ", "failure_status": 1, "exec_status": 1, "slash": True, "bare_ids": False,
+        "full_names": False, "label_maps": False, "quoted_command": True, "size_gap": "", "columns": (10, 3),
+        "pull_on_stdout": False, "pull_prints_id": False, "json_lines": True, "existing_volume": True,
+        "pull_lines": False, "prune_summary": True, "rm_takes_users": False, "prints_secret_id": False,
+        "copied_owner": "",
     },
     "docker": {
-        "error": "docker: ", "failure_status": 1, "slash": True, "pull_on_stdout": True,
-        "json_lines": True, "existing_volume": True,
+        "error": "docker: ", "failure_status": 1, "exec_status": 1, "slash": True, "bare_ids": False,
+        "full_names": False, "label_maps": False, "quoted_command": True, "size_gap": "", "columns": (10, 3),
+        "pull_on_stdout": True, "pull_prints_id": False, "json_lines": True, "existing_volume": True,
+        "pull_lines": False, "prune_summary": True, "rm_takes_users": False, "prints_secret_id": False,
+        "copied_owner": "",
     },
     "podman": {
-        "error": "Error: ", "failure_status": 125, "slash": False, "pull_on_stdout": False,
-        "json_lines": False, "existing_volume": False,
+        "error": "Error: ", "failure_status": 125, "exec_status": 255, "slash": False, "bare_ids": True,
+        "full_names": True, "label_maps": True, "quoted_command": False, "size_gap": " ", "columns": (12, 2),
+        "pull_on_stdout": False, "pull_prints_id": True, "json_lines": False, "existing_volume": False,
+        "pull_lines": True, "prune_summary": False, "rm_takes_users": True, "prints_secret_id": True,
+        "copied_owner": "user",
     },
 }  # fmt: skip
 
@@ -40,12 +57,12 @@ def trait(name: str) -> Any:
 
 def complain(message: str, hint: str | None = None) -> None:
     """An error, on stderr."""
-    before = trait("error")
-    if settings.personality == "docker" and message.startswith(
-        ("no such container", "no such image", "no such volume")
-    ):
-        before, message = "Error response from daemon: ", f"N{message[1:]}"  # what scripts look for
-    tell(f"{before}{message}" + (f"\nhint: {hint}" if hint else ""))
+    line = None
+    if settings.personality != "rcrun":
+        from rcrun_cli.spoken import spoken
+
+        line = spoken(settings.personality, message)
+    tell((line or trait("error") + message) + (f"\nhint: {hint}" if hint else ""))
 
 
 def warn(message: str, hint: str | None = None) -> None:
@@ -101,13 +118,14 @@ def removal_status(errors: Sequence[RcrunError]) -> int:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as docker aligns them: three spaces apart and ten wide at least; headers stand even over no rows."""
+    """Columns as docker (three spaces apart, ten wide at least) or podman align them; headers stand even over no rows."""
     from rcrun.formats.visible import visible
 
+    least, between = trait("columns")
     lines = [[visible(cell) for cell in row] for row in ((headers, *rows) if headers else rows)]
     count = max([len(line) for line in lines], default=0)
     lines = [line + [""] * (count - len(line)) for line in lines]
-    widths = [max(10, *[len(line[at]) + 3 for line in lines]) for at in range(count - 1)]
+    widths = [max(least, *[len(line[at]) + between for line in lines]) for at in range(count - 1)]
     text = [
         "".join([*[cell.ljust(width) for cell, width in zip(line, widths, strict=False)], line[-1]])
         for line in lines
@@ -238,6 +256,17 @@ def confirmed(warning: str) -> bool:
 def short_id(container_id: str, *, whole: bool = False) -> str:
     """12 digits, or all with --no-trunc."""
     return container_id if whole else container_id.removeprefix("sha256:")[:12]
+
+
+def id_text(digest: str) -> str:
+    """A whole id as the personality prints it, with or without the algorithm."""
+    return digest.removeprefix("sha256:") if trait("bare_ids") else digest
+
+
+def size_text(text: str) -> str:
+    """`2.14MB`, or with podman's blank before the unit."""
+    number = "".join([letter for letter in text if letter in "0123456789."])
+    return f"{number}{trait('size_gap')}{text[len(number) :]}"
 
 
 def shortened(text: str, limit: int = 20) -> str:

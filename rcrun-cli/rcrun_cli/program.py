@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from rcrun_cli import context, main, output
 from rcrun_cli.commands import GROUPS, HIDDEN, SECTIONS
@@ -20,7 +21,12 @@ LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
 @option("--root", metavar="DIR", help="Keep images and containers here")
 @option("--runroot", metavar="DIR", help="Keep the live state of containers here")
 @option("--config", metavar="DIR", help="Look for credentials here")
-@option("-D", "--debug", is_flag=True, help="Print the plan, and where an error came from")
+@option(
+    "-D",
+    "--debug",
+    is_flag=True,
+    help="Print plans, how long each phase took, and where an error came from",
+)
 @option("-l", "--log-level", type=LOG_LEVELS, default="info", help="How much to say on stderr")
 @option("-H", "--host", metavar="URL", help="For scripts; only a local socket's is accepted")
 @option("-v", "--version", is_flag=True, help="Print the version")
@@ -35,6 +41,7 @@ def entry(argv: Sequence[str]) -> NoReturn:
     Modes are what our code says: with a umask of 077 the users of a container could not read its files, with 0 all
     users of the host could write them.
     """
+    context.settings.entered = (time.perf_counter(), time.process_time())
     os.umask(0o022)
     main.main(program(argv[0]), argv[1:])
 
@@ -50,6 +57,7 @@ def program(typed: str) -> main.Program:
         groups=GROUPS,
         hidden=HIDDEN,
         setup=context.configure,
+        finished=context.finished,
         complain=output.complain,
         version=_version_line,
         debugs=lambda: context.settings.debug,

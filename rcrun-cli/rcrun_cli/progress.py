@@ -10,7 +10,6 @@ from rcrun.engine.pull import Silent
 from rcrun.formats import reference as grammar
 from rcrun.formats.size import decimal
 from rcrun_cli import output
-from rcrun_cli.context import settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def pull_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progr
     if quiet:
         return None
     stream = stream or (sys.stdout if output.trait("pull_on_stdout") else sys.stderr)
-    if settings.personality == "podman":
+    if output.trait("pull_lines"):
         return PodmanLines(stream)
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return Screen(stream)

@@ -235,6 +235,8 @@ def host_name(options: Options, facts: Facts, joined: Joined | None = None) -> s
         return facts.hostname
     if given:
         if len(given) > 64 or any(c.isspace() or c == "/" for c in given):
-            raise InvalidInput(f'invalid --hostname "{given}"')
+            raise InvalidInput(
+                f'invalid --hostname "{given}": it has at most 64 letters, none of them a blank or a slash'
+            )
         return str(given)
     return facts.hostname if options.get("network") == "host" else facts.container_id[:12]

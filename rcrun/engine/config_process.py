@@ -306,7 +306,10 @@ def _decide(decided: Security, text: str) -> None:
         if value != "disable":
             raise InvalidInput(f'--security-opt "{text}": SELinux labels are not supported yet')
     else:
-        raise InvalidInput(f'invalid --security-opt "{text}"')
+        raise InvalidInput(
+            f'invalid --security-opt "{text}": there is no such option',
+            "options: no-new-privileges seccomp=FILE apparmor=PROFILE systempaths=unconfined mask=PATHS unmask=PATHS label=disable",
+        )
 
 
 def _unmask(decided: Security, value: str) -> None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class Context:
     """`launcher` are the words that start rcrun again with the same store: hidden commands come behind them.
 
-    `warn` takes a message for people and a hint.
+    `warn` takes a message for people and a hint; `mark` is told the name of each phase that is over (--debug).
     """
 
-    __slots__ = ("_host", "environ", "launcher", "store", "warn")
+    __slots__ = ("_host", "environ", "launcher", "mark", "store", "warn")
 
     def __init__(
         self,
@@ -27,11 +27,13 @@ class Context:
         environ: Mapping[str, str],
         launcher: Sequence[str],
         warn: Callable[[str, str | None], None],
+        mark: Callable[[str], None] = lambda phase: None,
     ) -> None:
         self.store = store
         self.environ = environ
         self.launcher = list(launcher)
         self.warn = warn
+        self.mark = mark
         self._host: Host | None = None
 
     @property

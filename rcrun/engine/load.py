@@ -35,6 +35,10 @@ def load(
             platform=platform,
             prepare=lambda image: unpack(context, image, told),
         )
+    except InvalidInput as error:
+        if isinstance(source, int) or source in error.message:
+            raise
+        raise InvalidInput(f'cannot load "{source}": {error.message}', error.hint) from error
     except OSError as error:
         raise _unreadable(source, error) from error
     for each in loaded:

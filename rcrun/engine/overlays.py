@@ -23,7 +23,7 @@ def require_overlay(context: Context) -> None:
     if driver(context) != "overlay":
         raise HostLacks(
             "the volume option O needs overlayfs, which cannot be mounted here",
-            "see why: rcrun info",
+            "see why; run: rcrun doctor",
         )
 
 

@@ -24,7 +24,7 @@ def driver(context: Context) -> str:
     key = _key(context)
     if known is not None and known.get("key") == key:
         return str(known["driver"])
-    found, why = _try(context)
+    found, why = found_by_trying(context)
     write_json(path, {"key": key, "driver": found, "why": why}, durable=False)
     if found != "overlay":
         _say(context, found, why)
@@ -37,7 +37,8 @@ def _key(context: Context) -> list[Any]:
     return [boot_id(), os.stat(context.store.root_dir).st_dev, identity.layer_kind(), identity.uid]
 
 
-def _try(context: Context) -> tuple[str, str]:
+def found_by_trying(context: Context) -> tuple[str, str]:
+    """The driver, and why it is not overlay."""
     from rcrun.engine.rm import remove_trees
     from rcrun.paths import make_private_dir
     from rcrun.storage.scratch import Scratch

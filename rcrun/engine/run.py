@@ -125,6 +125,7 @@ class Making:
     def make(self, text: str, args: Sequence[str], progress: Progress | None) -> Spec:
         """All of it but container.json, whose writing makes it a container; its config.json."""
         root = self._root(text, progress)
+        self.context.mark("image")
         if self.claim.lock.fd < 0:
             self.claim.__enter__()
         self._claim_name()
@@ -147,7 +148,9 @@ class Making:
         built.container["image_typed"] = text
         if self.options.get("kept_fds"):
             built.container["preserve_fds"] = self.options["kept_fds"]
+        self.context.mark("config")
         self._fill(built, root)
+        self.context.mark("container")
         for warning in built.warnings:
             self.context.warn(warning, None)
         self._write_cidfile()

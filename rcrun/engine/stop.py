@@ -81,7 +81,8 @@ def kill(container: Container, signal: str) -> None:
         container_event(container, "kill", signal=str(number))  # before the event of what it does
     if not now.is_running or not send_signal(now, number):
         raise WrongState(
-            f'cannot kill container "{container.name}": container {container.id} is not running'
+            f'cannot kill container "{container.name}": container {container.id} is not running',
+            f"rcrun start {container.name}",
         )
     if number == SIGKILL:
         with Ending(container, now) as ending:

@@ -49,7 +49,8 @@ def _user(word: str, passwd: str) -> User:
     uid = _number(word)
     if uid is None:
         raise InvalidInput(
-            f'unable to find user "{word}": no matching entry in /etc/passwd of the image'
+            f'unable to find user "{word}": no matching entry in /etc/passwd of the image',
+            "give a number, which needs no entry: --user 1000",
         )
     return User(_in_range(uid, word), 0, [], "/")
 
@@ -61,7 +62,8 @@ def _gid(word: str, group: str) -> int:
     number = _number(word)
     if number is None:
         raise InvalidInput(
-            f'unable to find group "{word}": no matching entry in /etc/group of the image'
+            f'unable to find group "{word}": no matching entry in /etc/group of the image',
+            "give a number, which needs no entry: --user 1000:1000",
         )
     return _in_range(number, word)
 

@@ -186,18 +186,18 @@ def _user_name(uid: int) -> str:
 
 def _find_tool(name: str, search: str) -> tuple[str, str]:
     """The path of a program that gains privilege when it is run, or why there is none."""
-    why = f'"{name}" is not installed'
+    whys = []
     for folder in _folders(search):
         path = f"{folder}/{name}"
         if not os.access(path, os.X_OK):
             continue
         if not _is_privileged(path):
-            why = f'"{path}" is neither set-user-ID nor does it have file capabilities'
+            whys.append(f'"{path}" is neither set-user-ID nor does it have file capabilities')
         elif os.statvfs(path).f_flag & os.ST_NOSUID:
-            why = f'"{path}" is on a file system mounted nosuid'
+            whys.append(f'"{path}" is on a file system mounted nosuid')
         else:
             return path, ""
-    return "", why
+    return "", whys[0] if whys else f'"{name}" is not installed'
 
 
 def _folders(search: str) -> Sequence[str]:

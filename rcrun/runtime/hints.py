@@ -227,7 +227,15 @@ def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -
     if (step, error) == ("user", errno.EINVAL):
         more = facts.subids_command()
         return f"the id is not mapped in the container's user namespace; to map more: {more}"
-    return _HINTS.get((step, error)) or _HINTS.get((step, 0))
+    known = _HINTS.get((step, error)) or _HINTS.get((step, 0))
+    return known or (DOCTOR if step in _OF_THE_HOST and error != errno.ENOENT else None)
+
+
+# What fails here fails for every container: the host forbids it, and nothing above knows why.
+DOCTOR = "run: rcrun doctor"
+_OF_THE_HOST = frozenset(
+    ("unshare", "propagation", "root-overlay", "root-fuse", "pivot", "loopback")
+)
 
 
 # Who mounts one sees all of it, so the kernel wants to see all of one in the mounts that are there.

@@ -13,25 +13,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FIRST_SUBID, SUBIDS = 100_000, 65_536
+APPARMOR_FILE = "/etc/apparmor.d/rcrun-shim"
 _APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
 
 
 class HostFacts:
     """`sysctl`: a value by its name, "" for one that this kernel lacks; `granted`: /etc/subuid and /etc/subgid."""
 
-    __slots__ = ("granted", "shim", "sysctl")
+    __slots__ = ("granted", "installer", "shim", "sysctl")
 
     def __init__(
         self,
         sysctl: Callable[[str], str] | None = None,
         granted: str | None = None,
         shim: str = "",
+        installer: str | None = None,
     ) -> None:
         self.sysctl = sysctl or read_sysctl
         self.shim = shim or os.path.realpath(shim_path())
         if granted is None:
             granted = read_text("/etc/subuid") + "\n" + read_text("/etc/subgid")
         self.granted = granted
+        self.installer = find_installer() if installer is None else installer
 
     @property
     def is_confined(self) -> bool:
@@ -39,19 +42,51 @@ class HostFacts:
         return self.sysctl(_APPARMOR) == "1"
 
     def apparmor_hint(self) -> str:
+        return f"{_APPARMOR} is 1 and no profile allows rcrun-shim; run: {self.apparmor_command()}"
+
+    def apparmor_command(self) -> str:
         """A profile for the one file that needs it; to lift the restriction would lift it for every program."""
         return (
-            f"{_APPARMOR} is 1 and no profile allows rcrun-shim; run: "
             "printf 'abi <abi/4.0>,\\nprofile rcrun-shim %s flags=(unconfined) { userns, }\\n' "
-            f"'{self.shim}' | sudo tee /etc/apparmor.d/rcrun-shim && "
-            "sudo apparmor_parser -r /etc/apparmor.d/rcrun-shim"
+            f"'{self.shim}' | sudo tee {APPARMOR_FILE} && sudo apparmor_parser -r {APPARMOR_FILE}"
         )
+
+    def apparmor_profile(self) -> str:
+        """The same as a file, which may be added to."""
+        return (
+            "# Lets rcrun make user namespaces; made by: rcrun setup apparmor\n"
+            "abi <abi/4.0>,\n"
+            f"profile rcrun-shim {self.shim} flags=(unconfined) {{\n"
+            "  userns,\n"
+            "  include if exists <local/rcrun-shim>\n"
+            "}\n"
+        )
+
+    def install_command(self, package: str) -> str:
+        """By Debian's name of the package; with the host's own tool and name."""
+        words, names = INSTALLERS.get(self.installer, INSTALLERS["apt-get"])
+        return f"sudo {words} {names.get(package, package)}"
 
     def subids_command(self) -> str:
         """A range that nobody has: two users with the same ids could change each other's files."""
         first = max(FIRST_SUBID, *_ends(self.granted), 0)
         ids = f"{first}-{first + SUBIDS - 1}"
         return f"sudo usermod --add-subuids {ids} --add-subgids {ids} $USER"
+
+
+# What installs packages, in words for sudo, and the packages that have another name there than in Debian.
+INSTALLERS: dict[str, tuple[str, dict[str, str]]] = {
+    "apt-get": ("apt-get install", {}),
+    "dnf": ("dnf install", {"uidmap": "shadow-utils", "libseccomp2": "libseccomp"}),
+    "zypper": ("zypper install", {"uidmap": "shadow"}),
+    "pacman": ("pacman -S", {"uidmap": "shadow", "libseccomp2": "libseccomp"}),
+    "apk": ("apk add", {"uidmap": "shadow-uidmap", "libseccomp2": "libseccomp"}),
+}
+
+
+def find_installer() -> str:
+    folders = ("/usr/bin", "/sbin", "/usr/sbin")
+    return next((n for n in INSTALLERS if any(os.path.exists(f"{f}/{n}") for f in folders)), "")
 
 
 def _ends(granted: str) -> list[int]:
@@ -95,7 +130,7 @@ def map_hint(
     """Of `uidmap` and `gidmap`."""
     tool = record[1]
     if tool and error == errno.ENOENT and not said_by_tool:
-        return "install newuidmap and newgidmap: sudo apt-get install uidmap"
+        return f"install newuidmap and newgidmap: {facts.install_command('uidmap')}"
     if tool:
         file = "subuid" if record[0] == "uidmap" else "subgid"
         return f"the ids must be yours in /etc/{file}; to get some: {facts.subids_command()}"
@@ -112,7 +147,14 @@ def map_hint(
 def single_id_hint(why: str, facts: HostFacts) -> str:
     """What gives more than one id, by identity's reason for having one; empty where nothing does."""
     if "is not installed" in why:
-        return "run: sudo apt-get install uidmap"
+        return f"run: {facts.install_command('uidmap')}"
     if "no subordinate ids" in why:
         return f"to have more, run: {facts.subids_command()}"
+    tool = why.split('"')[1] if why.count('"') > 1 else ""
+    if "neither set-user-ID" in why:
+        return f"run: sudo chown root {tool} && sudo chmod u+s {tool}"
+    if "mounted nosuid" in why:
+        return f'run: sudo mount -o remount,suid "$(findmnt -no TARGET -T {tool})"'
+    if "no_new_privs" in why:
+        return "start rcrun outside of the sandbox that sets it: NoNewPrivileges= of systemd, no-new-privileges of docker"
     return ""

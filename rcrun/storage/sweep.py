@@ -19,7 +19,7 @@ LEFTOVER_SECONDS = 60
 def sweep(store: Store) -> list[str]:
     """Trash half-made containers and unclaim vanished names; the paths that are to be removed now."""
     for container_id in subdirectories(store.path("containers")):
-        if not _has_record(store, container_id):
+        if not has_record(store, container_id):
             _trash_leftover(store, container_id)
     for name in subdirectories(store.path("names")):
         target = name_target(store, name)
@@ -30,10 +30,10 @@ def sweep(store: Store) -> list[str]:
 
         sweep_tmp(store)  # into the trash
     trash = store.trash_dir()
-    return [f"{trash}/{name}" for name in subdirectories(trash)] + _orphaned_live_dirs(store)
+    return [f"{trash}/{name}" for name in subdirectories(trash)] + orphaned_live_dirs(store)
 
 
-def _has_record(store: Store, container_id: str) -> bool:
+def has_record(store: Store, container_id: str) -> bool:
     """An empty one was being written when the host went down."""
     try:
         return os.stat(f"{store.container_dir(container_id)}/container.json").st_size > 0
@@ -55,7 +55,7 @@ def _trash_leftover(store: Store, container_id: str) -> None:
         lock.release()
 
 
-def _orphaned_live_dirs(store: Store) -> list[str]:
+def orphaned_live_dirs(store: Store) -> list[str]:
     """A live directory is made after the container's, so that one without it has no future."""
     live = f"{store.live_dir}/containers"
     return [

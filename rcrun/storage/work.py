@@ -35,7 +35,7 @@ class CannotWork(StepFailed):
         step = plan[report.step][0] if 0 <= report.step < len(plan) else ""
         super().__init__(
             f"cannot make a user namespace for the image store: {report.call}: {reason}",
-            "run: rcrun info",
+            "run: rcrun doctor",
             step=step,
             call=report.call,
             errno=report.errno,

@@ -163,7 +163,7 @@ PODMAN = [
     ("ps --nosuch", 125),
     ("nosuch", 125),
     ("container exists nosuch", 1),
-    ("exec two true", 125),
+    ("exec two true", 255),
     ("run --rm busybox nosuch", 127),
 ]
 

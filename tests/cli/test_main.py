@@ -49,7 +49,14 @@ def strict(word: str) -> None:
 @pytest.fixture
 def whole(monkeypatch: pytest.MonkeyPatch) -> Program:
     """rcrun's own program over the two commands above."""
-    for name, value in (("root", None), ("runroot", None), ("config_dir", None), ("debug", False)):
+    unset = (
+        ("root", None),
+        ("runroot", None),
+        ("config_dir", None),
+        ("debug", False),
+        ("phases", None),
+    )
+    for name, value in unset:
         monkeypatch.setattr(context.settings, name, value)
     own = program("rcrun")
     monkeypatch.setattr(Program, "load", lambda self, row: globals()[row[0]])
@@ -62,6 +69,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Program:
         complain=own.complain,
         version=own.version,
         debugs=own.debugs,
+        finished=own.finished,
     )
 
 
@@ -130,7 +138,10 @@ def test_debug_shows_plans_without_the_values_of_the_environment(
     assert run(whole, ["--debug", "act"]) == 0
     os.close(shim.plan_fd([["plan", "1"], ["env", "TOKEN=secret"], ["exec", "/a b"]]))
     expected = "plan for the shim:\n   0 plan 1\n   1 env 'TOKEN=…'\n   2 exec '/a b'\n\n"
-    assert capsys.readouterr().err == expected
+    lines = capsys.readouterr().err.splitlines(keepends=True)
+    assert "".join(line for line in lines if not line.startswith("phase ")) == expected
+    phases = [line.split(":")[0] for line in lines if line.startswith("phase ")]
+    assert phases == ["phase interpreter", "phase command line", "phase command", "phase plan"]
 
 
 def launch(

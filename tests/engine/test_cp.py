@@ -165,7 +165,10 @@ def test_refusals(rcrun: Rcrun, folder: Path) -> None:
     podman = rcrun.account.new_dir("bin") / "podman"
     podman.symlink_to(rcrun.account.run("sh", "-c", "command -v rcrun").out.strip())
     done = rcrun.account.run(podman, "cp", "file", "nobody:/x", env=rcrun.env, cwd=folder)
-    assert (done.status, done.err) == (125, "Error: no such container: nobody\n")
+    assert (done.status, done.err) == (
+        125,
+        'Error: no container with name or ID "nobody" found: no such container\n',
+    )
 
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)

@@ -84,6 +84,7 @@ def test_namespaces_but_the_users(capsys) -> None:
     report = Report(2, errno.EPERM, 0, -1, "clone3", "")
     assert told(capsys, ["unshare", "mount"], report, facts()) == (
         "rcrun: error: cannot make the namespaces mount: operation not permitted\n"
+        "hint: run: rcrun doctor\n"
     )
 
 

@@ -60,6 +60,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "events": ("events", "Print what happens to containers, images and volumes"),
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
         "info": ("info", "Print what rcrun found on this host"),
+        "doctor": ("doctor", "Try what containers need of this host, and tell what helps"),
         "completion": ("completion", "Print the completion script for a shell"),
         "unshare": (
             "mount:unshare",
@@ -185,7 +186,14 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     ),
     "setup": (
         "Set rcrun up for this user",
-        {"restart": ("setuprestart:setup_restart", "Let restart policies reach over a reboot")},
+        {
+            "alias": ("setup:setup_alias", "Let docker or podman mean rcrun"),
+            "apparmor": ("setup:setup_apparmor", "Let rcrun make user namespaces under AppArmor"),
+            "completion": ("setup:setup_completion", "Install the completion for your shell"),
+            "linger": ("setup:setup_linger", "Let containers go on when you log out"),
+            "restart": ("setuprestart:setup_restart", "Let restart policies reach over a reboot"),
+            "subids": ("setup:setup_subids", "Get subordinate ids"),
+        },
     ),
     "system": (
         "Work with rcrun itself",

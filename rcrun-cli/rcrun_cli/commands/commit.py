@@ -64,5 +64,4 @@ def commit(
     if iidfile:
         with open(iidfile, "w", encoding="ascii") as file:
             file.write(image_id)
-    podman = context.settings.personality == "podman"
-    output.put(image_id.removeprefix("sha256:") if podman else image_id)
+    output.put(output.id_text(image_id))

@@ -45,9 +45,7 @@ def _options(archive: bool, follow: bool, overwrite: bool) -> Options:
     """Podman gives files to the container's user; docker's documentation, to its root."""
     from rcrun.engine.copy import Options as Chosen
 
-    owner = "source" if archive else "root"
-    if context.settings.personality == "podman":
-        owner = "user"
+    owner = output.trait("copied_owner") or ("source" if archive else "root")
     return Chosen(archive=archive, follow=follow, overwrite=overwrite, owner=owner)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rcrun.engine.exec import execute
-from rcrun.errors import InvalidInput
+from rcrun.errors import InvalidInput, WrongState
 from rcrun.storage.containers import find
-from rcrun_cli import context
+from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
@@ -47,7 +47,11 @@ def exec_(container: str | None, args: tuple[str, ...], **options: Any) -> None:
 
         options["kept_fds"] = passed_fds(options)  # before anything is opened
     whole = context.engine()
-    execute(whole, find(whole.store, container), args, options)
+    try:
+        execute(whole, find(whole.store, container), args, options)
+    except WrongState as error:
+        error.status = int(output.trait("exec_status"))
+        raise
 
 
 def _chosen(latest: bool, cidfile: str | None) -> str:

@@ -31,7 +31,7 @@ def prune_images(everything: bool, filters: tuple[str, ...], force: bool) -> int
     ):
         return 0
     removed, size = prune(context.engine(), filters, everything=everything)
-    if context.settings.personality == "podman":
+    if not output.trait("prune_summary"):
         for each in removed:
             output.put(each.deleted[0].removeprefix("sha256:"))
         return 0

@@ -58,6 +58,7 @@ def images(
     rows = engine.rows(found, digests=digests, shown=repository, now=time.time())
     for row in rows:
         row["ID"] = shown_id(row["ID"], whole=no_trunc)
+        row["Size"] = output.size_text(row["Size"])
     if quiet:
         for row in rows:
             output.put(row["ID"])
@@ -71,7 +72,7 @@ def images(
 
 def repository(reference: Reference) -> str:
     """Docker hides its own domain, podman shows everything."""
-    if context.settings.personality == "podman":
+    if output.trait("full_names"):
         return reference.repository
     return reference.familiar_repository
 

@@ -34,7 +34,7 @@ def lines(loaded: Loaded) -> list[str]:
     """One for each name, as docker and podman write them."""
     from rcrun.formats import reference as grammar
 
-    podman = context.settings.personality == "podman"
+    podman = output.trait("full_names")
     if not loaded.names:
         label = "Loaded image: " if podman else "Loaded image ID: "
         return [label + loaded.config_digest]

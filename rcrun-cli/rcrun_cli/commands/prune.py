@@ -23,6 +23,10 @@ def prune_containers(filters: tuple[str, ...], force: bool) -> int:
     if not force and not output.confirmed("This will remove all stopped containers."):
         return 0
     removed, size = prune(context.engine(), filters)
+    if not output.trait("prune_summary"):
+        for container_id in removed:
+            output.put(container_id)
+        return 0
     if removed:
         output.put("Deleted Containers:")
         for container_id in removed:

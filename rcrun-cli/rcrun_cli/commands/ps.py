@@ -95,8 +95,8 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
     row = {
         "ID": output.short_id(container.id, whole=whole),
         "Names": container.name,
-        "Image": engine.shown_image(container),
-        "Command": f'"{command_text if whole else output.shortened(command_text)}"',
+        "Image": _image_name(container),
+        "Command": _command_text(command_text if whole else output.shortened(command_text)),
         "CreatedAt": time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(created)),
         "Created": int(created),
         "RunningFor": output.ago(now - created),
@@ -111,7 +111,7 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
             health="health: starting" if health == "starting" else health,
         ),
         "Size": _size(container) if size else "",
-        "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
+        "Labels": _labels(labels),
         "Mounts": ",".join(_mount_text(mount, whole) for mount in mounts),
         "LocalVolumes": str(sum(mount["type"] == "volume" for mount in mounts)),
         "Networks": engine.network_name(container),
@@ -125,6 +125,22 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
     if ".Label " in form:
         row["Label"] = lambda key: labels.get(key, "")
     return row
+
+
+def _image_name(container: Container) -> str:
+    """Podman writes references out."""
+    whole = container.record.get("image") if output.trait("full_names") else ""
+    return str(whole or engine.shown_image(container))
+
+
+def _command_text(text: str) -> str:
+    return f'"{text}"' if output.trait("quoted_command") else text
+
+
+def _labels(labels: Mapping[str, str]) -> object:
+    if output.trait("label_maps"):
+        return labels
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
 def _mount_text(mount: Mapping[str, Any], whole: bool) -> str:

@@ -100,7 +100,9 @@ def _pull(
 
 def final_line(text: str, image: Image) -> str:
     """The one line of data: docker names the reference, podman the id."""
-    if context.settings.personality == "podman" or not image.reference:
+    from rcrun_cli import output
+
+    if output.trait("pull_prints_id") or not image.reference:
         return image.config_digest.removeprefix("sha256:")
     return image.reference
 

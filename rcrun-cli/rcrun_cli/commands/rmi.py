@@ -43,12 +43,20 @@ def rmi(images: Sequence[str], force: bool, everything: bool, ignore: bool, no_p
             errors.append(error)
         else:
             for name in removed.untagged:
-                output.put(f"Untagged: {name}")
-            for digest in removed.deleted:
-                output.put(f"Deleted: {digest}")
+                output.put(f"Untagged: {_shown(name)}")
+            for digest in removed.deleted[: 1 if output.trait("bare_ids") else None]:
+                output.put(f"Deleted: {output.id_text(digest)}")
     if not no_prune:
         engine_rmi.finish(engine)
     return output.removal_status(errors)
+
+
+def _shown(name: str) -> str:
+    if not output.trait("full_names"):
+        return name
+    from rcrun.formats import reference as grammar
+
+    return grammar.full(grammar.parse(name))
 
 
 def _every_id(engine: Context) -> list[str]:

@@ -181,7 +181,7 @@ def remove_secrets(secrets: tuple[str, ...], everything: bool, ignore: bool) -> 
     for name in secrets:
         try:
             record = remove(store, name)
-            output.put(record["id"] if context.settings.personality == "podman" else name)
+            output.put(record["id"] if output.trait("prints_secret_id") else name)
         except NotFound as error:
             if not ignore:
                 output.complain(error.message, error.hint)

@@ -20,6 +20,8 @@ def version(form: str | None) -> None:
     data = version_data(settings.personality)
     if form:
         output.print_value(data, form)
+    elif settings.personality == "podman":
+        output.put(_podman_layout(data["Client"]))
     else:
         output.put(_layout(data))
 
@@ -39,6 +41,17 @@ def _layout(data: dict[str, Any]) -> str:
             lines += ["", "Server: in the same process"]
         lines += [f" {name + ':':<18}{value}" for name, value in rows.items() if value]
     return "\n".join(lines)
+
+
+def _podman_layout(client: dict[str, Any]) -> str:
+    rows = {
+        "Client": "Podman Engine",
+        "Version": client["Version"],
+        "API Version": client["Version"],
+        "Python Version": client["PythonVersion"],
+        "OS/Arch": client["OsArch"],
+    }
+    return "\n".join([f"{name + ':':<16}{value}" for name, value in rows.items()])
 
 
 def version_line() -> str:

@@ -186,7 +186,7 @@ def remove_volumes(
     elif not volumes:
         raise InvalidInput("rm needs at least one volume", "see rcrun volume rm --help")
     # As podman, -f takes the containers along; as docker it does not.
-    with_users = force and context.settings.personality == "podman"
+    with_users = force and output.trait("rm_takes_users")
     removal = VolumeRemoval(engine, force=force, with_users=with_users)
     errors = []
     for name in volumes:
@@ -220,7 +220,7 @@ def prune_volumes(filters: tuple[str, ...], everything: bool, force: bool) -> in
     if not force and not output.confirmed(warning):
         return 0
     removed, size = prune(context.engine(), everything=everything, filters=filters)
-    if context.settings.personality == "podman":
+    if not output.trait("prune_summary"):
         for name in removed:
             output.put(name)
         return 0
