@@ -69,13 +69,21 @@ def put(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def each(names: Iterable[str], action: Callable[[str], object], *, quiet: bool = False) -> int:
+def each(
+    names: Iterable[str],
+    action: Callable[[str], object],
+    *,
+    quiet: bool = False,
+    missing_ok: bool = False,
+) -> int:
     """Do it to each; print the names that it worked for, as typed; go on after an error; the status."""
     status = 0
     for name in names:
         try:
             action(name)
         except RcrunError as error:
+            if missing_ok and _is_missing(error):
+                continue
             complain(error.message, error.hint)
             code = error.status
             status = status or (trait("failure_status") if code == RcrunError.status else code)
@@ -84,6 +92,12 @@ def each(names: Iterable[str], action: Callable[[str], object], *, quiet: bool =
                 put(name)
                 sys.stdout.flush()
     return status
+
+
+def _is_missing(error: RcrunError) -> bool:
+    from rcrun.errors import NotFound
+
+    return isinstance(error, NotFound)
 
 
 def removal_status(errors: Sequence[RcrunError]) -> int:
@@ -126,17 +140,21 @@ class Listing:
     plain table. Rows are mappings of fields to texts (or to values, for JSON and templates).
     """
 
-    __slots__ = ("columns", "shown")
+    __slots__ = ("columns", "heading", "shown")
 
-    def __init__(self, columns: Mapping[str, str], shown: Sequence[str]) -> None:
+    def __init__(
+        self, columns: Mapping[str, str], shown: Sequence[str], *, heading: bool = True
+    ) -> None:
         self.columns = columns
         self.shown = shown
+        self.heading = heading  # False: tables have no titles
 
     def print(self, rows: Sequence[Mapping[str, Any]], form: str | None) -> None:
         """`form`: nothing or `table`, `json` (one object a line), `table TEMPLATE`, or a template."""
         if not form or form == "table":
             cells = [[_cell(row[name]) for name in self.shown] for row in rows]
-            print_table([self.columns[name] for name in self.shown], cells)
+            titles = [self.columns[name] for name in self.shown]
+            print_table(titles if self.heading else [], cells)
         elif form == "json":
             _print_json(rows)
         elif form.startswith("table"):
@@ -149,7 +167,8 @@ class Listing:
     def _print_template_table(self, rows: Sequence[Mapping[str, Any]], form: str) -> None:
         template = parse_template(form, escapes=True)
         titles = template.render_header({**self.columns, "Label": _label_title}).split("\t")
-        print_table(titles, [template.render(row).split("\t") for row in rows])
+        cells = [template.render(row).split("\t") for row in rows]
+        print_table(titles if self.heading else [], cells)
 
 
 def _label_title(label: str) -> str:

@@ -239,6 +239,7 @@ def rows(
     lines = []
     for each in found:
         facts = _facts(each, now)
+        facts["History"] = ", ".join(map(grammar.familiar, each.tags))
         for repository, tag, digest in _names(each, digests, shown):
             lines.append({**facts, "Repository": repository, "Tag": tag, "Digest": digest})
     return lines
@@ -258,14 +259,15 @@ def _names(
 
 
 def _facts(each: Listed, now: float) -> dict[str, Any]:
-    text = size.decimal(each.size(), 3)
+    total = each.size()
     return {
         "ID": each.id,
         "CreatedSince": f"{duration.words_of(now - each.created)} ago" if each.created else "N/A",
         "CreatedAt": _local_time(each.created) if each.created else "N/A",
         "Created": int(each.created),
-        "Size": text,
-        "VirtualSize": text,
+        "Bytes": total,
+        "Size": size.decimal(total, 3),
+        "VirtualSize": size.decimal(total, 4),
         "SharedSize": "N/A",
         "UniqueSize": "N/A",
         "Containers": "N/A",

@@ -17,13 +17,13 @@ STANDARD = frozenset(
 OWN = {
     "create": 55,
     "run": 65,
-    "start": 41,
+    "start": 42,
     "exec": 33,
-    "attach": 22,
+    "attach": 23,
     "ps": 19,
     "logs": 20,
-    "stop": 21,
-    "kill": 21,
+    "stop": 22,
+    "kill": 22,
     "wait": 18,
-    "rm": 33,
+    "rm": 34,
 }

@@ -115,6 +115,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "rm": "rmi",
             "save": "save",
             "tag": "tag",
+            "tree": ("imagetree:tree_image", "Print the layers of an image as a tree"),
             "untag": "untag",
             "validate": ("validate", "Check images, image layouts and their documents"),
         },

@@ -28,15 +28,23 @@ LONGEST_COMMAND = 45
 @option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
 @option("-H", "--human", is_flag=True, default=True, help="Sizes and times in words (default)")
 @option("--no-trunc", is_flag=True, help="Do not shorten ids and commands")
+@option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of the image for this platform")
 @option("-q", "--quiet", is_flag=True, help="Print ids only")
 @argument("image")
-def history(image: str, form: str | None, human: bool, no_trunc: bool, quiet: bool) -> None:
+def history(
+    image: str,
+    form: str | None,
+    human: bool,
+    no_trunc: bool,
+    platform: str | None,
+    quiet: bool,
+) -> None:
     """Print what an image is made of, the last step first."""
     from rcrun.engine.history import MISSING, steps
     from rcrun.storage.images import find
 
     store = context.store()
-    found = find(store, image)
+    found = find(store, image, platform=platform or "")
     rows = [_row(step, human=human, whole=no_trunc) for step in steps(store, found)]
     for number, row in enumerate(rows):
         digest = found.config_digest if number == 0 else MISSING
