@@ -121,12 +121,24 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [[visible(cell) for cell in row] for row in ((headers, *rows) if headers else rows)]
     count = max([len(line) for line in lines], default=0)
     lines = [line + [""] * (count - len(line)) for line in lines]
-    widths = [max(10, *[len(line[at]) + 3 for line in lines]) for at in range(count - 1)]
-    text = [
-        "".join([*[cell.ljust(width) for cell, width in zip(line, widths, strict=False)], line[-1]])
-        for line in lines
-    ]
-    return "".join([line + "\n" for line in text])
+    widths = [max(10, *[cells_of(line[at]) + 3 for line in lines]) for at in range(count - 1)]
+    text = []
+    for line in lines:
+        padded = [c + " " * (w - cells_of(c)) for c, w in zip(line, widths, strict=False)]
+        text.append("".join([*padded, line[-1], "\n"]))
+    return "".join(text)
+
+
+def cells_of(text: str) -> int:
+    """How many places a terminal gives it: two for a wide character, none for one that sits on another."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(
+        0 if category(char) in ("Mn", "Me", "Cf") else 2 if east_asian_width(char) in "WF" else 1
+        for char in text
+    )
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -180,10 +192,10 @@ def _print_json(rows: Sequence[Mapping[str, Any]]) -> None:
     from rcrun.formats.template.values import json_text
 
     if not trait("json_lines"):
-        put(json_text([dict(row) for row in rows]))
+        put(f"[{','.join(map(json_text, rows))}]")
         return
     for row in rows:
-        put(json_text(dict(row)))
+        put(json_text(row))
 
 
 def _cell(value: object) -> str:

@@ -155,6 +155,7 @@ def container_record(
         "error": "",
         "restart_count": 0,
         **_asked_records(options, image.config),
+        **config_life.asked(options),
     }
 
 

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 DEFAULT_STOP_SIGNAL = 15
 DEFAULT_STOP_TIMEOUT = 10
+# What inspect shows as it was asked for.
+_SHOWN = (
+    "add_host", "cap_add", "cap_drop", "cgroup_parent", "device", "device_cgroup_rule", "dns", "dns_option",
+    "dns_search", "group_add", "publish_all", "security_opt", "shm_size", "storage_opt", "tmpfs",
+)  # fmt: skip
 # Drivers that other engines have for a file on disk; ours is the file of docs/plan.md.
 _FILE_LOGS = ("", "k8s-file", "json-file", "local")
 
@@ -57,3 +62,9 @@ def log_record(options: Options) -> dict[str, Any]:
         elif key not in ("tag", "labels", "env", "mode", "max-buffer-size", "compress"):
             raise InvalidInput(f'unknown --log-opt "{key}"', "use max-size or max-file")
     return record
+
+
+def asked(options: Options) -> dict[str, Any]:
+    """The member `asked` of the record: of the options that only their results are kept of, those that were given."""
+    found = {name: options[name] for name in _SHOWN if options.get(name)}
+    return {"asked": found} if found else {}

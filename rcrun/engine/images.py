@@ -313,6 +313,13 @@ def inspect_object(store: Store, image: Image) -> dict[str, Any]:
         "RootFS": {"Type": "layers", "Layers": list(config["rootfs"]["diff_ids"])},
         "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
         "Digest": image.digest,
+        "Version": "",
+        "Labels": (config.get("config") or {}).get("Labels"),
+        "Annotations": dict(image.manifest.get("annotations") or {}),
+        "ManifestType": image.manifest.get("mediaType") or image.descriptor.get("mediaType", ""),
+        "User": (config.get("config") or {}).get("User", ""),
+        "History": list(config.get("history") or []),
+        "NamesHistory": [grammar.full(reference) for reference in each.tags],
         "Descriptor": {
             key: image.descriptor[key]
             for key in ("mediaType", "digest", "size")

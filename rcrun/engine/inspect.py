@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine import ps
+from rcrun.engine.inspect_rest import completed
 from rcrun.engine.network import is_lost
 from rcrun.errors import NotFound, RcrunError
 from rcrun.formats.mountopts import PROPAGATION as PROPAGATIONS
@@ -118,7 +119,7 @@ def container_object(container: Container, *, size: bool = False) -> Object:
     if size:
         found["SizeRw"] = ps.tree_size(container.path("upper"))
         found["SizeRootFs"] = found["SizeRw"] + ps.layers_size(container)
-    return found
+    return completed(found, container, spec)
 
 
 def _file(container: Container, name: str) -> str:
@@ -246,26 +247,16 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         "AutoRemove": bool(record.get("auto_remove")),
         "VolumeDriver": "",
         "VolumesFrom": record.get("volumes_from") or None,
-        "CapAdd": record.get("cap_add") or None,
-        "CapDrop": record.get("cap_drop") or None,
         "CgroupnsMode": "private",
-        "Dns": [],
-        "DnsOptions": [],
-        "DnsSearch": [],
-        "ExtraHosts": None,
-        "GroupAdd": None,
         "IpcMode": "private",
         "Cgroup": "",
         "Links": None,
         "OomScoreAdj": (spec.get("process") or {}).get("oomScoreAdj", 0),
         "PidMode": "",
         "Privileged": bool(record.get("privileged")),
-        "PublishAllPorts": False,
         "ReadonlyRootfs": bool(record.get("read_only")),
-        "SecurityOpt": record.get("security_opt") or None,
         "UTSMode": "",
         "UsernsMode": record.get("userns") or "",
-        "ShmSize": record.get("shm_size", 64 << 20),
         "Runtime": "rcrun",
         "Init": bool(record.get("init")),
         "Memory": memory.get("limit") or 0,

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rcrun.engine.history import Step
+    from rcrun.paths import Store
+    from rcrun.storage.images import Image
 
 COLUMNS = {
     "ID": "IMAGE",
@@ -53,7 +55,21 @@ def history(
         for row in rows:
             output.put(row["ID"])
         return
+    if context.settings.personality == "podman":
+        rows = _podman_rows(store, found, rows)
+        output.Listing({**COLUMNS, "Tags": "TAGS"}, SHOWN).print(rows, form)
+        return
     output.Listing(COLUMNS, SHOWN).print(rows, form)
+
+
+def _podman_rows(store: Store, image: Image, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from rcrun.engine.history import steps
+    from rcrun.engine.images import of_image
+    from rcrun.formats.reference import full
+    from rcrun_cli.podmanrows import history_rows
+
+    names = list(map(full, of_image(store, image).tags))
+    return list(history_rows(rows, names, [step.size for step in steps(store, image)]))
 
 
 def _row(step: Step, *, human: bool, whole: bool) -> dict[str, Any]:

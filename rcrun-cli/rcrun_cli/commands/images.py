@@ -8,6 +8,8 @@ from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from rcrun.engine.images import Listed
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store
@@ -28,6 +30,16 @@ COLUMNS = {
     "Labels": "LABELS",
     "Platform": "PLATFORM",
     "History": "HISTORY",
+}
+PODMAN_COLUMNS = {
+    "CreatedTime": "CREATED TIME",
+    "Dangling": "DANGLING",
+    "Id": "IMAGE ID",
+    "Names": "NAMES",
+    "ParentId": "PARENT ID",
+    "ReadOnly": "R/O",
+    "RepoDigests": "REPO DIGESTS",
+    "RepoTags": "REPO TAGS",
 }
 SHOWN = ("Repository", "Tag", "ID", "CreatedSince", "Size")
 SORTS = ["created", "id", "repository", "size", "tag"]
@@ -75,6 +87,8 @@ def images(
         from rcrun_cli.imageviews import ordered
 
         rows = ordered(rows, sort)
+    if context.settings.personality == "podman":
+        rows = _podman_rows(found, rows, form)
     for row in rows:
         row["ID"] = shown_id(row["ID"], whole=no_trunc)
     if quiet:
@@ -83,7 +97,18 @@ def images(
         return
     shown = [*SHOWN[:2], "Digest", *SHOWN[2:]] if digests else list(SHOWN)
     shown += ["History"] if history else []
-    output.Listing(COLUMNS, shown, heading=not noheading).print(rows, form)
+    podman = context.settings.personality == "podman"
+    columns = {**COLUMNS, **(PODMAN_COLUMNS if podman else {})}
+    output.Listing(columns, shown, heading=not noheading).print(rows, form)
+
+
+def _podman_rows(
+    found: list[Listed], rows: list[dict[str, Any]], form: str | None
+) -> list[dict[str, Any]]:
+    from rcrun_cli.podmanrows import image_rows, once
+
+    made = image_rows(found, rows)
+    return list(once(made) if form == "json" else made)
 
 
 def _print_tree(

@@ -84,15 +84,16 @@ def ps(
     watch: int | None,
 ) -> None:
     """List containers."""
+    podman = context.settings.personality == "podman"
 
     def show() -> None:
         found = engine.listed(
             context.store(), everything=everything, last=1 if latest else last, filters=filters
         )
-        if sort:
+        if sort or podman:
             from rcrun_cli.psviews import ordered
 
-            found = ordered(found, sort)
+            found = ordered(found, sort or "created")
         if quiet and not form:
             for seen in found:
                 output.put(output.short_id(seen.container.id, whole=no_trunc))
@@ -117,8 +118,13 @@ def _print(
     now = time.time()
     asked = size or ".Size" in (form or "")
     rows = [_row(seen, now, form or "", size=asked, whole=whole) for seen in found]
-    shown = (*SHOWN, "Size") if size else SHOWN
-    output.Listing(COLUMNS, shown, heading=heading).print(rows, form)
+    columns, shown = COLUMNS, (*SHOWN, "Size") if size else SHOWN
+    if context.settings.personality == "podman":
+        from rcrun_cli.podmanrows import PS_TITLES, ps_row
+
+        columns = {**COLUMNS, **(PS_TITLES if form else {})}
+        rows = [ps_row(seen, row, whole=whole) for seen, row in zip(found, rows, strict=True)]
+    output.Listing(columns, shown, heading=heading).print(rows, form)
 
 
 def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -> Mapping[str, Any]:

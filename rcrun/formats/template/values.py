@@ -62,6 +62,7 @@ def json_text(value: Any) -> str:
     """Compact JSON as Go writes it, without the escapes for HTML; keys stay in their order."""
     import json
 
+    value = getattr(value, "json_form", value)  # an object whose fields are other than its JSON
     if getattr(value, "is_nil", False):
         return "null"
     text = json.dumps(_with_whole_numbers(value), separators=(",", ":"), ensure_ascii=False, default=_json_default)
