@@ -62,9 +62,7 @@ def chosen(
             ignore=ignore,
         )
     if not names:
-        raise InvalidInput(
-            f"{command} needs at least one container", f"see rcrun {command} --help"
-        )
+        raise InvalidInput(f"{command} needs at least one container", f"see rcrun {command} --help")
     return names
 
 

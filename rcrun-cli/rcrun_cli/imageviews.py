@@ -84,11 +84,13 @@ def print_layers(store: Store, image: Image, *, children: bool) -> None:
 
 def _put_children(top: str, images: Sequence[Listed]) -> None:
     """The layers above, of all images that have this one's top layer."""
+    from itertools import pairwise
+
     nodes: dict[str, list[str]] = {}
     names: dict[str, list[str]] = {}
     for each in images:
         above = each.image.chain[each.image.chain.index(top) :]
-        for below, chain in zip(above, above[1:], strict=False):
+        for below, chain in pairwise(above):
             if chain not in nodes.setdefault(below, []):
                 nodes[below].append(chain)
         names.setdefault(above[-1], []).extend(map(grammar.familiar, each.tags))
@@ -97,6 +99,6 @@ def _put_children(top: str, images: Sequence[Listed]) -> None:
         chain, indent, is_last = stack.pop()
         top_of = f" Top Layer of: [{' '.join(names[chain])}]" if names.get(chain) else ""
         output.put(f"{indent}{'└──' if is_last else '├──'} ID: {chain[:12]}{top_of}")
-        below = nodes.get(chain, [])
+        children = nodes.get(chain, [])
         deeper = indent + ("    " if is_last else "│   ")
-        stack += [(each, deeper, each == below[-1]) for each in reversed(below)]
+        stack += [(each, deeper, each == children[-1]) for each in reversed(children)]

@@ -178,7 +178,9 @@ def once(rows: Iterable[Row]) -> list[Row]:
     return list({row.json_form["Id"]: row for row in rows}.values())
 
 
-def history_rows(rows: Sequence[dict[str, Any]], names: Sequence[str], sizes: Sequence[int]) -> list[Row]:
+def history_rows(
+    rows: Sequence[dict[str, Any]], names: Sequence[str], sizes: Sequence[int]
+) -> list[Row]:
     """The first row is the image; `names` are its own."""
     made = []
     for number, (row, size) in enumerate(zip(rows, sizes, strict=True)):

@@ -7,7 +7,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SWARM = ("volumes of a cluster need a swarm, and rcrun works on this host only", "")
-_CHECKPOINT = ("there are no checkpoints", "to keep the files of a container: rcrun commit NAME IMAGE")
+_CHECKPOINT = (
+    "there are no checkpoints",
+    "to keep the files of a container: rcrun commit NAME IMAGE",
+)
 _OWNER = (
     "the files of a volume belong to whom the image gives them",
     "give them to the container's user when it is mounted: rcrun run -v NAME:/DIR:U …",

@@ -88,7 +88,9 @@ def dependents(store: Store, names: Sequence[str], *, ignore: bool) -> list[str]
 def _needed(store: Store, container: Container) -> set[str]:
     """Whose namespaces it joins, and what it requires."""
     words = [str(word) for word in container.record.get("requires") or []]
-    words += [word.partition(":")[2] for word in _texts(container.record) if word.startswith("container:")]
+    words += [
+        word.partition(":")[2] for word in _texts(container.record) if word.startswith("container:")
+    ]
     found = set()
     for word in words:
         try:
@@ -105,5 +107,3 @@ def _texts(value: object) -> list[str]:
     if isinstance(value, dict):
         return [text for member in value.values() for text in _texts(member)]
     return []
-
-

@@ -221,7 +221,9 @@ def _container_config(
     if (process.get("cwd") or "/") != (config.get("WorkingDir") or "/"):
         config["WorkingDir"] = process["cwd"]
     mounts = record.get("mounts") or [] if options.volumes else []
-    places = {mount["destination"]: {} for mount in mounts if mount["type"] == "volume"}
+    places: dict[str, Any] = {
+        mount["destination"]: {} for mount in mounts if mount["type"] == "volume"
+    }
     if places:
         config["Volumes"] = {**(config.get("Volumes") or {}), **places}
     config.update(options.config)

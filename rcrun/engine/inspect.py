@@ -70,7 +70,12 @@ def _secret_object(context: Context, text: str, size: bool) -> Object:
     return inspect_object(secrets.load(context.store, text))
 
 
-_INSPECTORS = {"container": _container, "image": _image, "volume": _volume, "secret": _secret_object}
+_INSPECTORS = {
+    "container": _container,
+    "image": _image,
+    "volume": _volume,
+    "secret": _secret_object,
+}
 
 
 def _spec_of(container: Container) -> Any:

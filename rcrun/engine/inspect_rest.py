@@ -19,7 +19,14 @@ def completed(found: Object, container: Container, spec: Mapping[str, Any]) -> O
     """What is in `found` stays as it is."""
     record = container.record
     _fill(found, _top(container, spec))
-    _fill(found["State"], {"OciVersion": str(spec.get("ociVersion") or ""), "CheckpointedAt": NEVER, "RestoredAt": NEVER})
+    _fill(
+        found["State"],
+        {
+            "OciVersion": str(spec.get("ociVersion") or ""),
+            "CheckpointedAt": NEVER,
+            "RestoredAt": NEVER,
+        },
+    )
     _fill(found["Config"], _config(record, spec))
     _fill(found["HostConfig"], _asked(record.get("asked") or {}))
     _fill(found["HostConfig"], _resources(spec))

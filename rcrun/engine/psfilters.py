@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 # Podman's words for some of them.
-_SAME_STATUS = {"initialized": "created", "stopped": "exited", "stopping": "running", "unknown": "dead"}
+_SAME_STATUS = {
+    "initialized": "created",
+    "stopped": "exited",
+    "stopping": "running",
+    "unknown": "dead",
+}
 HEALTHS = ("starting", "healthy", "unhealthy", "none")
 POLICIES = ("no", "always", "on-failure", "unless-stopped")
 # All values of these must hold, not one of them.
@@ -222,11 +227,15 @@ def _ports(key: str) -> Callable[[Store, str], Test]:
     """`80`, `80/udp`, `8000-8010`: a port on the host or in the container (publish), or in the container (expose)."""
 
     def make(_: Store, value: str) -> Test:
-        text, _, protocol = value.partition("/")
+        text, _slash, protocol = value.partition("/")
         first, dash, last = text.partition("-")
         protocol = protocol or "tcp"
         numbers = (first, last) if dash else (first, first)
-        if not all(n.isascii() and n.isdecimal() for n in numbers) or protocol not in ("tcp", "udp", "sctp"):
+        if not all(n.isascii() and n.isdecimal() for n in numbers) or protocol not in (
+            "tcp",
+            "udp",
+            "sctp",
+        ):
             raise _wrong(key, value, "write PORT[-PORT][/tcp|udp|sctp]")
         low, high = int(numbers[0]), int(numbers[1])
 

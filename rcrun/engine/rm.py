@@ -20,7 +20,16 @@ SECONDS_FOR_THE_MONITOR = 10
 class Removal:
     """Takes containers out one by one; `finish` then removes the files of all of them in one go."""
 
-    __slots__ = ("anonymous", "context", "force", "ignore", "killed", "patience", "trees", "volumes")
+    __slots__ = (
+        "anonymous",
+        "context",
+        "force",
+        "ignore",
+        "killed",
+        "patience",
+        "trees",
+        "volumes",
+    )
 
     def __init__(
         self,
@@ -34,7 +43,9 @@ class Removal:
         self.context = context
         self.force = force
         self.ignore = ignore or force  # what is not there is no error
-        self.patience = patience  # seconds between the stop signal and the kill; None: they are killed at once
+        self.patience = (
+            patience  # seconds between the stop signal and the kill; None: they are killed at once
+        )
         self.volumes = volumes
         self.trees: list[str] = []
         self.anonymous: list[str] = []  # names of volumes

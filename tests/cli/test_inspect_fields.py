@@ -41,7 +41,19 @@ def values(value: object, path: str) -> list[object]:
 
 @pytest.fixture
 def objects(rcrun):
-    rcrun("create", "--name", "web", "-p", "8080:80", "-v", "fields:/data", "-e", "A=b", "busybox", "true").check()
+    rcrun(
+        "create",
+        "--name",
+        "web",
+        "-p",
+        "8080:80",
+        "-v",
+        "fields:/data",
+        "-e",
+        "A=b",
+        "busybox",
+        "true",
+    ).check()
     rcrun("secret", "create", "--env", "fields", "HOME").check()
     commands = {
         "container": ("container", "inspect", "web"),
@@ -125,7 +137,10 @@ def test_several_kinds_in_one_call(rcrun, objects):
     assert [len(line.rpartition(":")[2]) for line in got.out.split()] == [64, 64]
     mixed = json.loads(rcrun("inspect", "web", "busybox", "fields").check().out)
     assert len(mixed) == 3
-    assert json.loads(rcrun("inspect", "--type", "secret", "fields").check().out)[0]["Spec"]["Name"] == "fields"
+    assert (
+        json.loads(rcrun("inspect", "--type", "secret", "fields").check().out)[0]["Spec"]["Name"]
+        == "fields"
+    )
     assert rcrun("inspect", "--type", "volume", "web").status == 1
     assert rcrun("inspect", "--type", "nosuch", "web").status == 125
     size = json.loads(rcrun("inspect", "-s", "web").check().out)[0]

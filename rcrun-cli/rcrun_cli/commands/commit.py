@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Set what this JSON file has, an image's configuration as docker writes it",
 )
-@option("--include-volumes", is_flag=True, help="Note its volumes in the image, without their files")
+@option(
+    "--include-volumes", is_flag=True, help="Note its volumes in the image, without their files"
+)
 @option("--iidfile", metavar="FILE", help="Write the id of the image to a file")
 @argument("container")
 @argument("name", required=False, metavar="REFERENCE")

@@ -14,7 +14,9 @@ FAILED = 125  # as podman: 1 is an answer
 
 
 @command("exists", failure_status=FAILED)
-@option("--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here")
+@option(
+    "--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here"
+)
 @argument("container")
 def exists_container(container: str, external: bool) -> int:
     """Say nothing; the exit status is 0 if the container is here, and 1 if it is not."""

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     help="Remove only what matches: dangling, label, label!, until",
 )
 @option("-f", "--force", is_flag=True, help="Do not ask")
-@option("--build-cache", is_flag=True, hidden=True, help="For scripts: builds keep none of their own")
-@option("--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here")
+@option(
+    "--build-cache", is_flag=True, hidden=True, help="For scripts: builds keep none of their own"
+)
+@option(
+    "--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here"
+)
 def prune_images(
     everything: bool, filters: tuple[str, ...], force: bool, build_cache: bool, external: bool
 ) -> int:

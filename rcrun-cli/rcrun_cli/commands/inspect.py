@@ -19,9 +19,7 @@ KINDS = ["all", "container", "image", "secret", "volume"]
 @option("-s", "--size", is_flag=True, help="Tell how much a container takes")
 @option("-t", "--type", "kind", type=KINDS, default="all", help="Look for this kind only")
 @argument("names", nargs=-1)
-def inspect(
-    names: tuple[str, ...], form: str | None, size: bool, kind: str, latest: bool
-) -> int:
+def inspect(names: tuple[str, ...], form: str | None, size: bool, kind: str, latest: bool) -> int:
     """Print all that is known of containers, images, volumes and secrets."""
     if latest and kind in ("image", "secret", "volume"):
         raise InvalidInput(f"--latest is a container, not a {kind}")
@@ -60,7 +58,10 @@ def _inspect(
     from rcrun.engine.inspect import inspect
 
     if latest:
-        names, kind = choosing.chosen("inspect", names, choosing.any_state, latest=True), "container"
+        names, kind = (
+            choosing.chosen("inspect", names, choosing.any_state, latest=True),
+            "container",
+        )
     elif not names:
         raise InvalidInput("inspect needs at least one name", "see rcrun inspect --help")
     whole = context.engine()

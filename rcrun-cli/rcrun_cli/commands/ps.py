@@ -64,8 +64,12 @@ SORTS = ["command", "created", "id", "image", "names", "runningfor", "size", "st
 @option("-q", "--quiet", is_flag=True, help="Print ids only")
 @option("-s", "--size", is_flag=True, help="Show how much the container has written")
 @option("--sort", type=SORTS, metavar="|".join(SORTS), help="In this order, not the newest first")
-@option("--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here")
-@option("--sync", is_flag=True, hidden=True, help="For scripts: the states are always the real ones")
+@option(
+    "--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here"
+)
+@option(
+    "--sync", is_flag=True, hidden=True, help="For scripts: the states are always the real ones"
+)
 @option("-w", "--watch", type=int, metavar="SECONDS", help="Print it again and again")
 def ps(
     everything: bool,

@@ -37,7 +37,13 @@ if TYPE_CHECKING:
 @option("--authfile", metavar="FILE", help="Look for credentials in this file only")
 @option("--cert-dir", metavar="DIR", help="Take certificates from here too")
 @option("-a", "--all-tags", is_flag=True, help="Every tag of the repository", hidden=True)
-@option("--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: a pull tries again by itself")
+@option(
+    "--retry",
+    type=int,
+    hidden=True,
+    metavar="COUNT",
+    help="For scripts: a pull tries again by itself",
+)
 @option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: see --retry")
 @option(
     "--disable-content-trust",

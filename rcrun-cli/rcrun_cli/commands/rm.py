@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="With --force: stop them as rcrun stop, with so much patience",
 )
-@option("-l", "last_or_link", is_flag=True, hidden=True, help="As podman --latest, as docker --link")
+@option(
+    "-l", "last_or_link", is_flag=True, hidden=True, help="As podman --latest, as docker --link"
+)
 @argument("containers", nargs=-1)
 def rm(
     containers: tuple[str, ...],

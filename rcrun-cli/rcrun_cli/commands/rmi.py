@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @option("-f", "--force", is_flag=True, help="Remove what containers use; a missing one is no error")
 @option("-a", "--all", "everything", is_flag=True, help="Remove all images")
 @option("-i", "--ignore", is_flag=True, help="A missing one is no error")
-@option("--platform", multiple=True, metavar="OS/ARCH[/VARIANT]", help="They must be for this platform")
+@option(
+    "--platform", multiple=True, metavar="OS/ARCH[/VARIANT]", help="They must be for this platform"
+)
 @option("--no-prune", is_flag=True, help="Keep the files, which a later removal frees")
 @argument("images", nargs=-1)
 def rmi(

@@ -125,7 +125,9 @@ class Evaluation:
                     f"can't use {value} to iterate over more than one variable",
                 )
             return [(number, number) for number in range(value)]
-        raise self._fault(node.pipeline.commands[-1][-1], f"range can't iterate over {text_of(value)}")
+        raise self._fault(
+            node.pipeline.commands[-1][-1], f"range can't iterate over {text_of(value)}"
+        )
 
     def _bind_items(self, pipeline: nodes.Pipeline, key: Any, item: Any) -> None:
         names = pipeline.variables

@@ -39,9 +39,7 @@ def sprintf(form: str, values: Sequence[Any]) -> str:
         at = verb.end
     extra = list(rest)
     if extra:
-        text += (
-            f"%!(EXTRA {', '.join(map(_typed_text, extra))})"
-        )
+        text += f"%!(EXTRA {', '.join(map(_typed_text, extra))})"
     return text
 
 
@@ -144,7 +142,11 @@ class _Verb:
         return self._pad(f"`{text}`" if raw else quote(text, ascii_only="+" in self.flags))
 
     def quoted_character(self, value: int) -> str:
-        text = quote(chr(value) if 0 <= value < 0x110000 else "\ufffd").replace('\\"', '"').replace("'", "\\'")
+        text = (
+            quote(chr(value) if 0 <= value < 0x110000 else "\ufffd")
+            .replace('\\"', '"')
+            .replace("'", "\\'")
+        )
         return self._pad(f"'{text[1:-1]}'")
 
     def hexadecimal(self, value: str) -> str:

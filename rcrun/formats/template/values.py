@@ -65,7 +65,9 @@ def json_text(value: Any) -> str:
     value = getattr(value, "json_form", value)  # an object whose fields are other than its JSON
     if getattr(value, "is_nil", False):
         return "null"
-    text = json.dumps(_with_whole_numbers(value), separators=(",", ":"), ensure_ascii=False, default=_json_default)
+    text = json.dumps(
+        _with_whole_numbers(value), separators=(",", ":"), ensure_ascii=False, default=_json_default
+    )
     if text.isascii():
         return text.replace("\x7f", "\\u007f")
     return text.translate(JSON_ESCAPES).encode("utf-8", "replace").decode()
