@@ -135,12 +135,3 @@ def test_a_commit_with_a_configuration(rcrun):
     assert rcrun("commit", "--config", f"{path}.no", "c").status == 1
     rcrun("rm", "-v", "c").check()
     rcrun("rmi", "made:1").check()
-
-
-@USER
-def test_an_archive_is_not_written_to_a_terminal(rcrun, screen):
-    rcrun("create", "--name", "x", "--network", "none", "busybox", "true").check()
-    for words in (["save", "busybox"], ["export", "x"], ["cp", "x:/etc", "-"]):
-        shown = screen(*words)
-        shown.expect(b"refusing to write an archive to a terminal")
-    rcrun("rm", "x").check()
