@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 pytestmark = [
@@ -89,7 +91,7 @@ def test_a_missing_one_can_be_ignored(three):
 def test_rm_waits_as_long_as_it_is_told(rcrun):
     words = ["sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done"]
     rcrun("run", "-d", "--name", "polite", "--network", "none", "busybox", *words).check()
-    waiting = rcrun.popen("wait", "polite")
+    waiting = rcrun.popen("wait", "polite", stdout=subprocess.PIPE)
     while "ready" not in rcrun("logs", "polite").out:
         pass
     assert rcrun("rm", "-f", "-t", "20", "polite").check().out == "polite\n"

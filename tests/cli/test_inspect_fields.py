@@ -122,13 +122,13 @@ def test_the_state_in_each_state(rcrun, state, text):
 
     words = ["sleep", "100"] if state == "running" else ["sh", "-c", "exit 3"]
     verb = ["create"] if state == "created" else ["run", "-d"]
-    rcrun(*verb, "--name", "s", "--network", "none", "busybox", *words).check()
+    rcrun(*verb, "--name", "state", "--network", "none", "busybox", *words).check()
     if state == "exited":
-        rcrun("wait", "s").check()
+        rcrun("wait", "state").check()
     form = "{{.State.Status}} {{.State.Running}} {{.State.ExitCode}} {{json .State.StartedAt}} {{json .State.FinishedAt}}"
-    got = rcrun("inspect", "-f", form, "s").check().out.replace('"', "")
+    got = rcrun("inspect", "-f", form, "state").check().out.replace('"', "")
     assert fnmatchcase(got, f"{text}\n"), got
-    pid = int(rcrun("inspect", "-f", "{{.State.Pid}}", "s").out)
+    pid = int(rcrun("inspect", "-f", "{{.State.Pid}}", "state").out)
     assert (pid > 0) is (state == "running")
 
 

@@ -21,21 +21,21 @@ def test_wide_characters_take_two_places():
 
 @USER
 def test_orders(rcrun):
-    for name, words in (("b", ["true"]), ("a", ["sleep", "5"]), ("c", ["echo"])):
+    for name, words in (("bb", ["true"]), ("aa", ["sleep", "5"]), ("cc", ["echo"])):
         rcrun("create", "--name", name, "--network", "none", "busybox", *words).check()
 
     def names(*words):
-        return "".join(rcrun("ps", "-a", "--format", "{{.Names}}", *words).check().out.split())
+        return rcrun("ps", "-a", "--format", "{{.Names}}", *words).check().out.split()
 
-    assert names() == "cab"
-    assert names("--sort", "created") == "bac"
-    assert names("--sort", "names") == "abc"
-    assert names("--sort", "command") == "cab"
-    assert sorted(names("--sort", "id")) == ["a", "b", "c"]
+    assert names() == ["cc", "aa", "bb"]
+    assert names("--sort", "created") == ["bb", "aa", "cc"]
+    assert names("--sort", "names") == ["aa", "bb", "cc"]
+    assert names("--sort", "command") == ["cc", "aa", "bb"]
+    assert sorted(names("--sort", "id")) == ["aa", "bb", "cc"]
     for key in ("image", "runningfor", "size", "status"):
-        assert sorted(names("--sort", key)) == ["a", "b", "c"]
-    assert names("-n", "2") == "ca"
-    assert names("-l") == "c"
+        assert sorted(names("--sort", key)) == ["aa", "bb", "cc"]
+    assert names("-n", "2") == ["cc", "aa"]
+    assert names("-l") == ["cc"]
     assert rcrun("ps", "--sort", "shoe-size").status == 125
     bare = rcrun("ps", "-a", "--noheading").check().out
     assert len(bare.splitlines()) == 3
@@ -46,14 +46,14 @@ def test_orders(rcrun):
 
 @USER
 def test_namespaces(rcrun):
-    rcrun("run", "-d", "--name", "n", "--network", "none", "busybox", "sleep", "100").check()
-    pid = rcrun("inspect", "-f", "{{.State.Pid}}", "n").out.strip()
+    rcrun("run", "-d", "--name", "spaces", "--network", "none", "busybox", "sleep", "100").check()
+    pid = rcrun("inspect", "-f", "{{.State.Pid}}", "spaces").out.strip()
     title, line = rcrun("ps", "--ns").check().out.splitlines()
     assert title.split() == "CONTAINER ID NAMES PID CGROUPNS IPC MNT NET PIDNS USERNS UTS".split()
-    assert line.split()[1:3] == ["n", pid]
+    assert line.split()[1:3] == ["spaces", pid]
     assert all(word.isdecimal() for word in line.split()[3:])
     assert rcrun("ps", "--ns", "--format", "{{.Pid}} {{.NET}}").check().out.split()[0] == pid
-    rcrun("rm", "-f", "n").check()
+    rcrun("rm", "-f", "spaces").check()
 
 
 @USER
@@ -124,14 +124,14 @@ def test_a_commit_with_a_configuration(rcrun):
     path.write_text(json.dumps({"Cmd": ["date"], "User": "", "Env": ["Z=1"]}))
     path.chmod(0o644)
     rcrun(
-        "create", "--name", "c", "--network", "none", "-v", "/kept", "-u", "5", "busybox", "true"
+        "create", "--name", "made", "--network", "none", "-v", "/kept", "-u", "5", "busybox", "true"
     ).check()
-    rcrun("commit", "--config", str(path), "--include-volumes", "c", "made:1").check()
+    rcrun("commit", "--config", str(path), "--include-volumes", "made", "made:1").check()
     form = "{{.Config.Cmd}} {{.Config.User}} {{.Config.Env}} {{json .Config.Volumes}}"
     assert (
         rcrun("image", "inspect", "-f", form, "made:1").check().out
         == '[date] 5 [Z=1] {"/kept":{}}\n'
     )
-    assert rcrun("commit", "--config", f"{path}.no", "c").status == 1
-    rcrun("rm", "-v", "c").check()
+    assert rcrun("commit", "--config", f"{path}.no", "made").status == 1
+    rcrun("rm", "-v", "made").check()
     rcrun("rmi", "made:1").check()

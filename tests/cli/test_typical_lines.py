@@ -9,10 +9,7 @@ import pytest
 
 from accounts import bin_dir
 
-pytestmark = [
-    pytest.mark.requires("userns"),
-    pytest.mark.parametrize("account", ["user"], indirect=True),
-]
+pytestmark = pytest.mark.requires("userns")
 LINES = Path(__file__).with_name("typical_lines.txt")
 
 
@@ -30,6 +27,8 @@ def test_a_hundred_of_them() -> None:
     assert len(lines()) >= 100
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("account", ["user"], indirect=True)
 def test_one_after_another(rcrun):
     folder, work = rcrun.account.new_dir("bin"), rcrun.account.new_dir("work")
     (folder / "docker").symlink_to(bin_dir() / "rcrun")
