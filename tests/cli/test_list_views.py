@@ -135,3 +135,10 @@ def test_a_commit_with_a_configuration(rcrun):
     assert rcrun("commit", "--config", f"{path}.no", "made").status == 1
     rcrun("rm", "-v", "made").check()
     rcrun("rmi", "made:1").check()
+
+
+@USER
+def test_a_history_for_machines(rcrun):
+    title, line, *_ = rcrun("history", "--human=false", "busybox").check().out.splitlines()
+    assert title.split() == "IMAGE CREATED AT CREATED BY SIZE COMMENT".split()
+    assert [word for word in line.split() if word.isdecimal() and len(word) > 5]

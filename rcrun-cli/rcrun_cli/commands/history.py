@@ -59,7 +59,8 @@ def history(
         rows = _podman_rows(store, found, rows)
         output.Listing({**COLUMNS, "Tags": "TAGS"}, SHOWN).print(rows, form)
         return
-    output.Listing(COLUMNS, SHOWN).print(rows, form)
+    shown = SHOWN if human else ("ID", "CreatedAt", *SHOWN[2:])
+    output.Listing(COLUMNS, shown).print(rows, form)
 
 
 def _podman_rows(store: Store, image: Image, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
