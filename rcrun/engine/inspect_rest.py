@@ -16,7 +16,7 @@ SHM_SIZE = 64 << 20
 
 
 def completed(found: Object, container: Container, spec: Mapping[str, Any]) -> Object:
-    """What is in `found` stays as it is."""
+    """What is in `found` stays as it is, but for what the record's `asked` tells."""
     record = container.record
     _fill(found, _top(container, spec))
     _fill(
@@ -28,7 +28,7 @@ def completed(found: Object, container: Container, spec: Mapping[str, Any]) -> O
         },
     )
     _fill(found["Config"], _config(record, spec))
-    _fill(found["HostConfig"], _asked(record.get("asked") or {}))
+    found["HostConfig"].update(_asked(record.get("asked") or {}))
     _fill(found["HostConfig"], _resources(spec))
     _fill(found["HostConfig"], _PODMAN_HOST)
     found["HostConfig"].setdefault("Annotations", _annotations(spec))
