@@ -53,7 +53,7 @@ READING = [
     ("wait nosuch", 1, 1, 125, ""),
     ("wait two", 0, 0, 0, "3\n"),
     ("logs nosuch", 1, 1, 125, ""),
-    ("logs two", 0, 0, 0, "out\n"),
+    ("logs two", 0, 0, 0, None),
     ("top two", 1, 1, 125, ""),
     ("attach two", 1, 1, 125, ""),
     ("port two", 0, 0, 0, ""),
