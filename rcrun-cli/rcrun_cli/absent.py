@@ -42,7 +42,11 @@ ABSENT: dict[str, str] = {
 
 
 def absence(words: Sequence[str]) -> tuple[str, str] | None:
-    """What to say of these words, if docker or podman would understand them, and the hint."""
+    """What to say of these words, if docker or podman would understand them, and the hint; the last may be an option."""
+    if words[-1].startswith("-"):
+        from rcrun_cli.refused import refusal
+
+        return refusal(words[:-1], words[-1])
     name = " ".join(words)
     if name not in ABSENT:
         return None

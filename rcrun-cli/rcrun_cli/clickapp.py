@@ -132,7 +132,8 @@ def parse(program: Program, argv: Sequence[str]) -> Parsed | int:
             standalone_mode=False,
         )
     except click.UsageError as error:
-        program.complain(_words(error), _usage_hint(error, program))
+        refused = _refusal(error, program)
+        program.complain(*refused if refused else (_words(error), _usage_hint(error, program)))
         return _usage_status(error, program)
     except Absent as error:
         program.complain(error.message, error.hint or f"see {program.name} --help")
@@ -292,6 +293,13 @@ def _usage_status(error: click.UsageError, program: Program) -> int:
     command = error.ctx.command if error.ctx is not None else None
     attrs = command.record.attrs if isinstance(command, Replayed) else {}
     return int(attrs.get("failure_status", program.failure_status))
+
+
+def _refusal(error: click.UsageError, program: Program) -> tuple[str, str] | None:
+    """Of an option that another engine has."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return None
+    return program.absence([*error.ctx.command_path.split()[1:], error.option_name])
 
 
 def _words(error: click.UsageError) -> str:

@@ -86,13 +86,21 @@ def put(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def each(names: Iterable[str], action: Callable[[str], object], *, quiet: bool = False) -> int:
+def each(
+    names: Iterable[str],
+    action: Callable[[str], object],
+    *,
+    quiet: bool = False,
+    missing_ok: bool = False,
+) -> int:
     """Do it to each; print the names that it worked for, as typed; go on after an error; the status."""
     status = 0
     for name in names:
         try:
             action(name)
         except RcrunError as error:
+            if missing_ok and _is_missing(error):
+                continue
             complain(error.message, error.hint)
             code = error.status
             status = status or (trait("failure_status") if code == RcrunError.status else code)
@@ -101,6 +109,12 @@ def each(names: Iterable[str], action: Callable[[str], object], *, quiet: bool =
                 put(name)
                 sys.stdout.flush()
     return status
+
+
+def _is_missing(error: RcrunError) -> bool:
+    from rcrun.errors import NotFound
+
+    return isinstance(error, NotFound)
 
 
 def removal_status(errors: Sequence[RcrunError]) -> int:
@@ -125,12 +139,26 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [[visible(cell) for cell in row] for row in ((headers, *rows) if headers else rows)]
     count = max([len(line) for line in lines], default=0)
     lines = [line + [""] * (count - len(line)) for line in lines]
-    widths = [max(least, *[len(line[at]) + between for line in lines]) for at in range(count - 1)]
-    text = [
-        "".join([*[cell.ljust(width) for cell, width in zip(line, widths, strict=False)], line[-1]])
-        for line in lines
+    widths = [
+        max(least, *[cells_of(line[at]) + between for line in lines]) for at in range(count - 1)
     ]
-    return "".join([line + "\n" for line in text])
+    text = []
+    for line in lines:
+        padded = [c + " " * (w - cells_of(c)) for c, w in zip(line, widths, strict=False)]
+        text.append("".join([*padded, line[-1], "\n"]))
+    return "".join(text)
+
+
+def cells_of(text: str) -> int:
+    """How many places a terminal gives it: two for a wide character, none for one that sits on another."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(
+        0 if category(char) in ("Mn", "Me", "Cf") else 2 if east_asian_width(char) in "WF" else 1
+        for char in text
+    )
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -144,17 +172,21 @@ class Listing:
     plain table. Rows are mappings of fields to texts (or to values, for JSON and templates).
     """
 
-    __slots__ = ("columns", "shown")
+    __slots__ = ("columns", "heading", "shown")
 
-    def __init__(self, columns: Mapping[str, str], shown: Sequence[str]) -> None:
+    def __init__(
+        self, columns: Mapping[str, str], shown: Sequence[str], *, heading: bool = True
+    ) -> None:
         self.columns = columns
         self.shown = shown
+        self.heading = heading  # False: tables have no titles
 
     def print(self, rows: Sequence[Mapping[str, Any]], form: str | None) -> None:
         """`form`: nothing or `table`, `json` (one object a line), `table TEMPLATE`, or a template."""
         if not form or form == "table":
             cells = [[_cell(row[name]) for name in self.shown] for row in rows]
-            print_table([self.columns[name] for name in self.shown], cells)
+            titles = [self.columns[name] for name in self.shown]
+            print_table(titles if self.heading else [], cells)
         elif form == "json":
             _print_json(rows)
         elif form.startswith("table"):
@@ -167,7 +199,8 @@ class Listing:
     def _print_template_table(self, rows: Sequence[Mapping[str, Any]], form: str) -> None:
         template = parse_template(form, escapes=True)
         titles = template.render_header({**self.columns, "Label": _label_title}).split("\t")
-        print_table(titles, [template.render(row).split("\t") for row in rows])
+        cells = [template.render(row).split("\t") for row in rows]
+        print_table(titles if self.heading else [], cells)
 
 
 def _label_title(label: str) -> str:
@@ -179,10 +212,10 @@ def _print_json(rows: Sequence[Mapping[str, Any]]) -> None:
     from rcrun.formats.template.values import json_text
 
     if not trait("json_lines"):
-        put(json_text([dict(row) for row in rows]))
+        put(f"[{','.join(map(json_text, rows))}]")
         return
     for row in rows:
-        put(json_text(dict(row)))
+        put(json_text(row))
 
 
 def _cell(value: object) -> str:

@@ -34,9 +34,9 @@ _OWN_VARIABLES = ("HOSTNAME", "HOME", "TERM", "container")
 
 
 class Options:
-    """`pause` a container that runs, where it has a cgroup of its own."""
+    """`pause` a container that runs, where it has a cgroup of its own. `config` wins over the container's, `changes` over both."""
 
-    __slots__ = ("author", "changes", "form", "message", "pause", "squash")
+    __slots__ = ("author", "changes", "config", "form", "message", "pause", "squash", "volumes")
 
     def __init__(
         self,
@@ -47,6 +47,8 @@ class Options:
         form: str = "oci",
         squash: bool = False,
         pause: bool = True,
+        config: Mapping[str, Any] | None = None,
+        volumes: bool = False,
     ) -> None:
         self.author = author
         self.message = message
@@ -54,6 +56,8 @@ class Options:
         self.form = form
         self.squash = squash
         self.pause = pause
+        self.config = config or {}
+        self.volumes = volumes  # whether the places of its volumes are in the image's configuration
 
 
 def commit(context: Context, container: Container, name: str, options: Options) -> str:
@@ -67,7 +71,7 @@ def commit(context: Context, container: Container, name: str, options: Options) 
     layout.init(store)
     with Lease(store) as lease:
         base = _base(context, container, options, lease)
-        config = apply_all(_container_config(container, base), options.changes)
+        config = apply_all(_container_config(container, base, options), options.changes)
         layer = _paused_layer(context, container, options, lease)
         draft = Draft(_document(context, container, base, config, options))
         if base is not None and not options.squash:
@@ -206,7 +210,9 @@ def _now(environ: Mapping[str, str]) -> str:
     return time_text(int(text) * 1_000_000_000) if text.isdecimal() else now_text()
 
 
-def _container_config(container: Container, base: Image | None) -> ContainerConfig:
+def _container_config(
+    container: Container, base: Image | None, options: Options
+) -> ContainerConfig:
     """The image's, and what the container was made with."""
     record, spec = container.record, container.config()
     process = spec.get("process") or {}
@@ -228,6 +234,13 @@ def _container_config(container: Container, base: Image | None) -> ContainerConf
             config.pop(key, None)
     if (process.get("cwd") or "/") != (config.get("WorkingDir") or "/"):
         config["WorkingDir"] = process["cwd"]
+    mounts = record.get("mounts") or [] if options.volumes else []
+    places: dict[str, Any] = {
+        mount["destination"]: {} for mount in mounts if mount["type"] == "volume"
+    }
+    if places:
+        config["Volumes"] = {**(config.get("Volumes") or {}), **places}
+    config.update(options.config)
     return config  # type: ignore[return-value]
 
 

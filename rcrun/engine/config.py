@@ -189,6 +189,7 @@ def container_record(
         **config_life.restart_record(options),
         **config_life.health_record(options, image.config),
         **_asked_records(options, image.config),
+        **config_life.asked(options),
     }
 
 

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from rcrun.engine.options import Options
     from rcrun.formats.image import ContainerConfig
 
+# What inspect shows as it was asked for.
+_SHOWN = (
+    "add_host", "cap_add", "cap_drop", "cgroup_parent", "device", "device_cgroup_rule", "dns", "dns_option",
+    "dns_search", "group_add", "publish_all", "security_opt", "shm_size", "storage_opt", "tmpfs",
+)  # fmt: skip
 DEFAULT_STOP_SIGNAL = 15
 DEFAULT_STOP_TIMEOUT = 10
 
@@ -27,6 +32,12 @@ def stop_signal(options: Options, image: ContainerConfig) -> int:
         if given:
             raise InvalidInput(f"--stop-signal: {error.message}", error.hint) from error
         return DEFAULT_STOP_SIGNAL  # the image's fault must not keep its user from running it
+
+
+def asked(options: Options) -> dict[str, Any]:
+    """The member `asked` of the record: of the options that only their results are kept of, those that were given."""
+    found = {name: options[name] for name in _SHOWN if options.get(name)}
+    return {"asked": found} if found else {}
 
 
 def stop_timeout(options: Options) -> int:

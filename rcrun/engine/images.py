@@ -239,6 +239,7 @@ def rows(
     lines = []
     for each in found:
         facts = _facts(each, now)
+        facts["History"] = ", ".join(map(grammar.familiar, each.tags))
         for repository, tag, digest in _names(each, digests, shown):
             lines.append({**facts, "Repository": repository, "Tag": tag, "Digest": digest})
     return lines
@@ -258,14 +259,15 @@ def _names(
 
 
 def _facts(each: Listed, now: float) -> dict[str, Any]:
-    text = size.decimal(each.size(), 3)
+    total = each.size()
     return {
         "ID": each.id,
         "CreatedSince": f"{duration.words_of(now - each.created)} ago" if each.created else "N/A",
         "CreatedAt": _local_time(each.created) if each.created else "N/A",
         "Created": int(each.created),
-        "Size": text,
-        "VirtualSize": text,
+        "Bytes": total,
+        "Size": size.decimal(total, 3),
+        "VirtualSize": size.decimal(total, 4),
         "SharedSize": "N/A",
         "UniqueSize": "N/A",
         "Containers": "N/A",
@@ -311,6 +313,13 @@ def inspect_object(store: Store, image: Image) -> dict[str, Any]:
         "RootFS": {"Type": "layers", "Layers": list(config["rootfs"]["diff_ids"])},
         "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
         "Digest": image.digest,
+        "Version": "",
+        "Labels": (config.get("config") or {}).get("Labels"),
+        "Annotations": dict(image.manifest.get("annotations") or {}),
+        "ManifestType": image.manifest.get("mediaType") or image.descriptor.get("mediaType", ""),
+        "User": (config.get("config") or {}).get("User", ""),
+        "History": list(config.get("history") or []),
+        "NamesHistory": [grammar.full(reference) for reference in each.tags],
         "Descriptor": {
             key: image.descriptor[key]
             for key in ("mediaType", "digest", "size")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine import ps
+from rcrun.engine.inspect_rest import completed
 from rcrun.engine.logdrivers import log_path
 from rcrun.engine.network import is_lost
 from rcrun.errors import NotFound, RcrunError
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     Object = dict[str, Any]
 
 NEVER = "0001-01-01T00:00:00Z"
-KINDS = ("container", "image", "volume")
+KINDS = ("container", "image", "volume", "secret")
 
 
-def inspect(context: Context, text: str, kind: str = "", *, size: bool = False) -> Object:
-    """The object of that name: a container, else an image, else a volume; NotFound in docker's words."""
+def inspect(
+    context: Context, text: str, kind: str = "", *, size: bool = False, platform: str = ""
+) -> Object:
+    """The object of that name: a container, else an image, a volume, a secret; NotFound in docker's words."""
+    if platform:
+        return _image(context, text, size, platform)
     for each in [kind] if kind else KINDS:
         try:
             return _INSPECTORS[each](context, text, size)
@@ -41,13 +46,13 @@ def _container(context: Context, text: str, size: bool) -> Object:
     return container_object(find(context.store, text), size=size)
 
 
-def _image(context: Context, text: str, size: bool) -> Object:
+def _image(context: Context, text: str, size: bool, platform: str = "") -> Object:
     from rcrun.engine.images import inspect_object
     from rcrun.errors import InvalidInput
     from rcrun.storage import images
 
     try:
-        return inspect_object(context.store, images.find(context.store, text))
+        return inspect_object(context.store, images.find(context.store, text, platform=platform))
     except InvalidInput as error:
         raise NotFound(error.message) from error  # no image can have such a name
 
@@ -59,7 +64,19 @@ def _volume(context: Context, text: str, size: bool) -> Object:
     return inspect_object(context.store, volumes.load(context.store, text))
 
 
-_INSPECTORS = {"container": _container, "image": _image, "volume": _volume}
+def _secret_object(context: Context, text: str, size: bool) -> Object:
+    from rcrun.engine.secrets import inspect_object
+    from rcrun.storage import secrets
+
+    return inspect_object(secrets.load(context.store, text))
+
+
+_INSPECTORS = {
+    "container": _container,
+    "image": _image,
+    "volume": _volume,
+    "secret": _secret_object,
+}
 
 
 def _spec_of(container: Container) -> Any:
@@ -108,7 +125,7 @@ def container_object(container: Container, *, size: bool = False) -> Object:
     if size:
         found["SizeRw"] = ps.tree_size(container.path("upper"))
         found["SizeRootFs"] = found["SizeRw"] + ps.layers_size(container)
-    return found
+    return completed(found, container, spec)
 
 
 def _file(container: Container, name: str) -> str:

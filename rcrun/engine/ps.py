@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rcrun.errors import InvalidInput
-from rcrun.storage.containers import every, find, status
+from rcrun.storage.containers import every, status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
     from rcrun.paths import Store
     from rcrun.storage.containers import Container
-
-STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 
 
 class Seen:
@@ -32,147 +29,18 @@ def listed(
     store: Store, *, everything: bool = False, last: int = -1, filters: Sequence[str] = ()
 ) -> list[Seen]:
     """The newest first: those that run; with `everything`, `last` or a filter for a status, the others too."""
-    asked = _parsed(filters)
-    found = [seen for seen in map(Seen, every(store)) if _passes(store, seen, asked)]
+    found = [Seen(container) for container in every(store)]
+    if filters:
+        from rcrun.engine.psfilters import Filters
+
+        asked = Filters(store, filters)
+        found = [seen for seen in found if asked.pass_(seen)]
+        everything = everything or asked.any_state
     if last > 0:
         return found[:last]
-    if everything or last == 0 or "status" in asked or "exited" in asked:
+    if everything or last == 0:
         return found
     return [seen for seen in found if seen.status.is_up]
-
-
-# Filters.
-
-
-def _parsed(filters: Sequence[str]) -> dict[str, list[str]]:
-    asked: dict[str, list[str]] = {}
-    for word in filters:
-        key, equals, value = word.partition("=")
-        if key.endswith("!") and equals:
-            key = key[:-1] + "!"
-        if not equals or key not in _FILTERS:
-            raise InvalidInput(
-                f'invalid filter "{word}"',
-                f"filters are written KEY=VALUE; keys: {' '.join(_FILTERS)}",
-            )
-        if key == "status" and value not in STATUSES:
-            raise InvalidInput(f'invalid filter "{word}": statuses are {" ".join(STATUSES)}')
-        asked.setdefault(key, []).append(value)
-    return asked
-
-
-def _passes(store: Store, seen: Seen, asked: Mapping[str, list[str]]) -> bool:
-    """Every key must hold; of a key's values one must, of labels all."""
-    for key, values in asked.items():
-        matches = [_FILTERS[key](store, seen, value) for value in values]
-        if not (all(matches) if key in ("label", "label!") else any(matches)):
-            return False
-    return True
-
-
-def _has_id(store: Store, seen: Seen, value: str) -> bool:
-    return seen.container.id.startswith(value)
-
-
-def _has_name(store: Store, seen: Seen, value: str) -> bool:
-    import re
-
-    try:
-        return re.search(value.removeprefix("/"), seen.container.name) is not None or (
-            re.search(value, f"/{seen.container.name}") is not None
-        )
-    except re.error as error:
-        raise InvalidInput(f'invalid filter "name={value}": {error}') from error
-
-
-def _has_label(store: Store, seen: Seen, value: str) -> bool:
-    key, equals, wanted = value.partition("=")
-    labels = seen.container.record.get("labels", {})
-    return key in labels and (not equals or labels[key] == wanted)
-
-
-def _lacks_label(store: Store, seen: Seen, value: str) -> bool:
-    return not _has_label(store, seen, value)
-
-
-def _has_status(store: Store, seen: Seen, value: str) -> bool:
-    return seen.status.word == value
-
-
-def _has_exited(store: Store, seen: Seen, value: str) -> bool:
-    if not value.isdigit():
-        raise InvalidInput(f'invalid filter "exited={value}": an exit code is a number')
-    return seen.status.word == "exited" and seen.status.exit_code == int(value)
-
-
-def _has_ancestor(store: Store, seen: Seen, value: str) -> bool:
-    record = seen.container.record
-    image_id = str(record.get("image_id") or "").removeprefix("sha256:")
-    wanted = value.removeprefix("sha256:")
-    if len(wanted) >= 4 and image_id.startswith(wanted):
-        return True
-    from rcrun.formats.reference import parse
-
-    try:
-        return str(parse(value)) == record.get("image")
-    except InvalidInput:
-        return False
-
-
-def _is_before(store: Store, seen: Seen, value: str) -> bool:
-    return str(seen.container.record["created"]) < str(find(store, value).record["created"])
-
-
-def _is_since(store: Store, seen: Seen, value: str) -> bool:
-    return str(seen.container.record["created"]) > str(find(store, value).record["created"])
-
-
-def _has_volume(store: Store, seen: Seen, value: str) -> bool:
-    mounts = seen.container.record.get("mounts", [])
-    return any(value in (mount.get("name"), mount["destination"]) for mount in mounts)
-
-
-def _has_network(store: Store, seen: Seen, value: str) -> bool:
-    return network_name(seen.container) == value
-
-
-def _publishes(store: Store, seen: Seen, value: str) -> bool:
-    port, _, protocol = value.partition("/")
-    return any(
-        str(p["container_port"]) == port and p["protocol"] == (protocol or "tcp")
-        for p in published(seen.container)
-    )
-
-
-def _has_restart_policy(store: Store, seen: Seen, value: str) -> bool:
-    policy = seen.container.record.get("restart_policy") or {"name": "no"}
-    return bool(policy["name"] == value)
-
-
-def _has_health(store: Store, seen: Seen, value: str) -> bool:
-    if value not in ("starting", "healthy", "unhealthy", "none"):
-        raise InvalidInput(
-            f'invalid filter "health={value}": it is starting, healthy, unhealthy or none'
-        )
-    return (health_word(seen) or "none") == value
-
-
-_FILTERS = {
-    "id": _has_id,
-    "name": _has_name,
-    "label": _has_label,
-    "label!": _lacks_label,
-    "status": _has_status,
-    "exited": _has_exited,
-    "ancestor": _has_ancestor,
-    "before": _is_before,
-    "since": _is_since,
-    "volume": _has_volume,
-    "network": _has_network,
-    "health": _has_health,
-    "restart-policy": _has_restart_policy,
-    "publish": _publishes,
-}
 
 
 # What a container's record tells.
@@ -253,6 +121,10 @@ def _range_text(key: str, group: list[int]) -> str:
     place, protocol = key.split("@")
     text = "-".join([str(number) for number in dict.fromkeys(group)])
     return f"{place}{text}->{text}{protocol}" if place else f"{text}{protocol}"
+
+
+def network_names(container: Container) -> list[str]:
+    return [network_name(container)]
 
 
 def network_name(container: Container) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rcrun.engine.eventlog import container_event
-from rcrun.engine.stop import end_stray_helpers, kill_and_wait
+from rcrun.engine.stop import end_stray_helpers, kill_and_wait, stop
 from rcrun.errors import NotFound, RcrunError, WrongState
 from rcrun.storage.claims import ContainerLock, discard
 from rcrun.storage.containers import anonymous_volumes, find, status
@@ -21,11 +21,32 @@ SECONDS_FOR_THE_MONITOR = 10
 class Removal:
     """Takes containers out one by one; `finish` then removes the files of all of them in one go."""
 
-    __slots__ = ("anonymous", "context", "force", "killed", "trees", "volumes")
+    __slots__ = (
+        "anonymous",
+        "context",
+        "force",
+        "ignore",
+        "killed",
+        "patience",
+        "trees",
+        "volumes",
+    )
 
-    def __init__(self, context: Context, *, force: bool = False, volumes: bool = False) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        force: bool = False,
+        volumes: bool = False,
+        ignore: bool = False,
+        patience: int | None = None,
+    ) -> None:
         self.context = context
         self.force = force
+        self.ignore = ignore or force  # what is not there is no error
+        self.patience = (
+            patience  # seconds between the stop signal and the kill; None: they are killed at once
+        )
         self.volumes = volumes
         self.trees: list[str] = []
         self.anonymous: list[str] = []  # names of volumes
@@ -35,7 +56,7 @@ class Removal:
 
     def announce(self, texts: Iterable[str]) -> None:
         """With force: kill all that will be taken, so that they end side by side."""
-        if self.force:
+        if self.force and self.patience is None:
             from rcrun.engine.monitor import send_signal
             from rcrun.engine.stop import SIGKILL
 
@@ -49,11 +70,11 @@ class Removal:
                     self.killed.add(text)
 
     def take(self, text: str) -> bool:
-        """False for one that was not there, which with force is no error."""
+        """False for one that was not there, which with force or `ignore` is no error."""
         try:
             self._take(find(self.context.store, text))
         except NotFound:
-            if not self.force:
+            if not self.ignore:
                 raise
             return text in self.killed
         return True
@@ -67,7 +88,10 @@ class Removal:
                 f"rcrun rm -f {container.name}",
             )
         if now.is_running:
-            kill_and_wait(container, now)
+            if self.patience is None:
+                kill_and_wait(container, now)
+            else:
+                stop(container, seconds=self.patience)
         with ContainerLock(container):
             self._take_locked(container)
 

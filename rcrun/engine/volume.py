@@ -81,6 +81,7 @@ def inspect_object(store: Store, record: Record, used: Users | None = None) -> d
         "MountCount": len(used.get(name, [])),
         "NeedsCopyUp": bool(record["needs_copy_up"]),
         "NeedsChown": False,
+        "LockNumber": 0,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rcrun.errors import InvalidInput, RcrunError
+from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.files import Lock, write_file
 from rcrun.registry import faults
 from rcrun.registry.certificates import certificate_dirs
@@ -13,6 +13,7 @@ from rcrun.registry.credentials import (
     HUB_KEY,
     Credentials,
     Lookup,
+    find,
     json_object,
     mapping,
     plain_key,
@@ -48,15 +49,29 @@ def key_of(domain: str) -> str:
 
 
 def verify(
-    domain: str, credentials: Credentials, environ: Mapping[str, str], *, tls: bool = True
+    domain: str,
+    credentials: Credentials,
+    environ: Mapping[str, str],
+    *,
+    tls: bool = True,
+    cert_dir: str = "",
 ) -> None:
     """RegistryError when the registry does not take them."""
     lookup = Lookup(credentials)
-    with Transport(environ, verify=tls, cert_dirs=certificate_dirs(environ)) as transport:
+    dirs = certificate_dirs(environ)
+    with Transport(environ, verify=tls, cert_dirs=dirs, cert_dir=cert_dir) as transport:
         session = Session(transport, domain, lookup)
         with session.request("GET", "/v2/") as answer:
             if answer.status != 200:
                 raise faults.refused(answer.status, answer.read_all(), domain, lookup)
+
+
+def who(domain: str, environ: Mapping[str, str], *, authfile: str) -> str:
+    """The user whose credentials that file, or its helper, has."""
+    found = find(environ, domain, "", authfile=authfile).credentials
+    if found is None:
+        raise NotFound(f"not logged into {domain}", f"rcrun login {domain}")
+    return found.username or "<token>"
 
 
 def auth_path(environ: Mapping[str, str], *, authfile: str, for_podman: bool) -> str:
@@ -109,6 +124,20 @@ def forget(path: str, domain: str, environ: Mapping[str, str]) -> bool:
         if kept != auths:
             _write(path, {**document, "auths": kept})
         return kept != auths
+
+
+def forget_all(path: str, environ: Mapping[str, str]) -> None:
+    if not os.path.exists(path):
+        return
+    with _locked(path):
+        document = _read(path)
+        for key in mapping(document.get("auths")):
+            helper = _helper(document, plain_key(key))
+            if helper:
+                run_helper(helper, "erase", key.encode(), path, environ)
+        for domain, helper in mapping(document.get("credHelpers")).items():
+            run_helper(str(helper), "erase", str(domain).encode(), path, environ)
+        _write(path, {**document, "auths": {}})
 
 
 def _helper(document: Document, domain: str) -> str:

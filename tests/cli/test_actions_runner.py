@@ -7,6 +7,8 @@ import os
 import pytest
 
 from accounts import bin_dir
+from registry.tiny_registry import TinyRegistry
+from tiny_image import tiny_image
 
 pytestmark = [
     pytest.mark.requires("userns"),
@@ -124,3 +126,63 @@ def test_a_service_with_a_port(runner):
     assert "It works." in runner(
         f"for n in 1 2 3 4 5 6 7 8 9; do {get} | grep . && break; sleep 0.2; done"
     )
+
+
+# ---- what needs a registry, here one that asks for a password; `--config` stands before the verb
+
+
+@pytest.fixture
+def private_registry():
+    with TinyRegistry() as server:
+        server.auth = "basic"
+        server.anonymous = False
+        server.users["octo"] = "s3cret"
+        server.put(tiny_image(), "v1")
+        yield server
+
+
+def test_login_and_pull_with_a_configuration_of_its_own(runner, private_registry):
+    image = f"{private_registry.address}/team/tool:v1"
+    folder = "$W/_temp/.docker_6a1b"
+    runner(f"mkdir -p {folder}")
+    runner(f"docker pull {image}", 1)
+    login = f"docker --config {folder} login {private_registry.address} -u octo --password-stdin"
+    assert runner(f"echo s3cret | {login}") == "Login Succeeded\n"
+    runner(f"echo wrong | {login}", 1)
+    kept = runner.work / "_temp/.docker_6a1b/config.json"
+    assert private_registry.address in kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
+    assert runner(f"docker --config {folder} pull {image}").splitlines()[-1] == image
+    runner(f"docker pull {image}", 1)  # the account itself has not logged in
+    made = runner(f"docker create --name pulled --network none {image} true")
+    assert len(made.splitlines()[0]) == 64
+    assert runner("docker inspect --format '{{.Config.Image}}' pulled") == f"{image}\n"
+    assert runner(f"docker --config {folder} logout {private_registry.address}").startswith(
+        "Removing login"
+    )
+    runner(f"docker --config {folder} pull {image}", 1)
+    runner("docker rm -f pulled")
+    runner(f"docker rmi {image}")
+
+
+def test_the_file_of_environment_variables_and_outputs(runner, job):
+    """Steps write to files that the runner names in the environment."""
+    runner(f"docker start {job}")
+    runner(
+        "touch $W/_temp/output && printf 'echo \"name=value\" >> $GITHUB_OUTPUT' > $W/_temp/step.sh"
+    )
+    step = (
+        f"docker exec -i --workdir /__w/repo/repo -e GITHUB_OUTPUT {job} sh -e /__w/_temp/step.sh"
+    )
+    runner(step, GITHUB_OUTPUT="/__w/_temp/output")
+    assert (runner.work / "_temp/output").read_text() == "name=value\n"
+    runner(f"docker rm --force {job}")
+
+
+def test_the_clean_up_of_steps_with_docker(runner):
+    """What users' own steps end with."""
+    runner("docker run -d --name left --network none busybox sleep 100")
+    runner("docker ps -q | xargs -r docker stop -t 0")
+    assert runner("docker ps -aq | xargs -r docker rm -f | wc -l").strip() == "1"
+    runner("docker rm -f $(docker ps -aq) 2>/dev/null || true")
+    assert "Total reclaimed space" in runner("docker container prune --force")

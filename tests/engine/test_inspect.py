@@ -46,7 +46,7 @@ def test_env_and_ids(web):
 
 def test_json_is_a_list_of_all(web):
     found = json.loads(web("inspect", "web", "busybox").check().out)
-    assert [sorted(each)[0] for each in found] == ["AppArmorProfile", "Architecture"]
+    assert [sorted(each)[0] for each in found] == ["AppArmorProfile", "Annotations"]
     assert found[0]["Image"] == found[1]["Id"]
 
 

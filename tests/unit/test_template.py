@@ -71,7 +71,7 @@ def test_corpus(template: str, expected: str, data: object) -> None:
         ("{{break}}", "template: :1: {{break}} outside {{range}}"),
         (
             "{{range .}}{{define `t`}}{{break}}{{end}}{{end}}",
-            "template: :1: {{break}} outside {{range}}",
+            "template: :1: unexpected <define> in command",
         ),
         ("{{$a, $b := 1}}", "template: :1: too many declarations in command"),
         ("{{range $i, $j, $k := .}}{{end}}", "template: :1: too many declarations in range"),
@@ -91,11 +91,11 @@ def test_faults_of_the_text(template: str, message: str) -> None:
     ("template", "place", "message"),
     [
         ("{{.Nope}}", "1:2: .Nope", 'map has no entry for key "Nope"'),
-        ("x\n{{.State.Nope}}", "2:2: .State.Nope", 'map has no entry for key "Nope"'),
-        ("{{.Id.Nope}}", "1:2: .Id.Nope", "can't evaluate field Nope in type string"),
+        ("x\n{{.State.Nope}}", "2:8: .State.Nope", 'map has no entry for key "Nope"'),
+        ("{{.Id.Nope}}", "1:5: .Id.Nope", "can't evaluate field Nope in type string"),
         (
             "{{.State.Health.Status}}",
-            "1:2: .State.Health.Status",
+            "1:8: .State.Health.Status",
             "nil pointer evaluating interface {}.Status",
         ),
         ("{{len 3}}", "1:2: len 3", "error calling len: len of type int"),

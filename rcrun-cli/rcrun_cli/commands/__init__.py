@@ -169,6 +169,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "tag": "tag",
             "umount": ("mount:unmount_image", "Unmount images"),
             "unmount": ("mount:unmount_image", "Unmount images"),
+            "tree": ("imagetree:tree_image", "Print the layers of an image as a tree"),
             "untag": "untag",
             "validate": ("validate", "Check images, image layouts and their documents"),
         },

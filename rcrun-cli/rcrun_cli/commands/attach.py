@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcrun.engine import attach as engine
 from rcrun.engine.launch import Foreground
 from rcrun.storage.containers import find
-from rcrun_cli import context
+from rcrun_cli import choosing, context
 from rcrun_cli.declare import argument, command, option
 
 
@@ -13,11 +13,14 @@ from rcrun_cli.declare import argument, command, option
 @option("--detach-keys", metavar="KEYS", help="The keys that leave the container, as ctrl-p,ctrl-q")
 @option("--no-stdin", is_flag=True, help="Do not pass standard input on")
 @option("--sig-proxy", is_flag=True, default=True, help="Pass signals on to the container")
-@argument("container")
-def attach(container: str, detach_keys: str | None, no_stdin: bool, sig_proxy: bool) -> None:
+@choosing.choosing("latest")
+@argument("container", required=False)
+def attach(
+    container: str | None, detach_keys: str | None, no_stdin: bool, sig_proxy: bool, latest: bool
+) -> None:
     """Join the streams of a running container."""
     whole = context.engine()
-    found = find(whole.store, container)
+    found = find(whole.store, choosing.one("attach", container, latest))
     stdin = found.record.get("stdin_open") and not no_stdin
     engine.attach(
         whole,

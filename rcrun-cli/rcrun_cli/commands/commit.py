@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from rcrun.errors import InvalidInput
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @command()
@@ -30,6 +35,15 @@ from rcrun_cli.declare import argument, command, option
 )
 @option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
 @option("-s", "--squash", is_flag=True, help="Make one layer of all")
+@option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    help="Set what this JSON file has, an image's configuration as docker writes it",
+)
+@option(
+    "--include-volumes", is_flag=True, help="Note its volumes in the image, without their files"
+)
 @option("--iidfile", metavar="FILE", help="Write the id of the image to a file")
 @argument("container")
 @argument("name", required=False, metavar="REFERENCE")
@@ -44,6 +58,8 @@ def commit(
     form: str,
     quiet: bool,
     squash: bool,
+    config_file: str | None,
+    include_volumes: bool,
     iidfile: str | None,
 ) -> None:
     """Make an image of a container, with what it has changed as one layer more."""
@@ -59,9 +75,25 @@ def commit(
         form=form,
         squash=squash,
         pause=pause and not no_pause,
+        config=_config_of(config_file) if config_file else {},
+        volumes=include_volumes,
     )
     image_id = commit_container(engine, find(engine.store, container), name or "", options)
     if iidfile:
         with open(iidfile, "w", encoding="ascii") as file:
             file.write(image_id)
     output.put(output.id_text(image_id))
+
+
+def _config_of(path: str) -> dict[str, Any]:
+    """Members that are empty change nothing, as with podman."""
+    from rcrun.files import read_json
+
+    try:
+        document = read_json(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(f'cannot read the configuration "{path}": {reason}') from error
+    if not isinstance(document, dict):
+        raise InvalidInput(f'the configuration "{path}" is not a JSON object')
+    return {key: value for key, value in document.items() if value}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rcrun.errors import InvalidInput, NotFound
-from rcrun_cli import context, output
+from rcrun_cli import choosing, context, output
 from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
@@ -17,11 +17,13 @@ _WORDS = {"A": "added", "C": "changed", "D": "deleted"}
 
 @command()
 @option("--format", "form", metavar="json", help="One JSON object with lists of paths")
-@argument("name", metavar="CONTAINER|IMAGE")
-def diff(name: str, form: str | None) -> None:
+@choosing.choosing("latest")
+@argument("name", required=False, metavar="CONTAINER|IMAGE")
+def diff(name: str | None, form: str | None, latest: bool) -> None:
     """Print what a container has changed in its root file system, or an image of the one below it."""
     from rcrun.storage.containers import find
 
+    name = choosing.one("diff", name, latest)
     try:
         find(context.store(), name)
     except NotFound:
@@ -32,10 +34,11 @@ def diff(name: str, form: str | None) -> None:
 
 @command("diff")
 @option("--format", "form", metavar="json", help="One JSON object with lists of paths")
-@argument("container")
-def diff_container(container: str, form: str | None) -> None:
+@choosing.choosing("latest")
+@argument("container", required=False)
+def diff_container(container: str | None, form: str | None, latest: bool) -> None:
     """Print what a container has changed in its root file system."""
-    _print(_of_container(container), form)
+    _print(_of_container(choosing.one("diff", container, latest)), form)
 
 
 @command("diff")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rcrun.errors import NotFound
 from rcrun_cli import context
-from rcrun_cli.declare import argument, command
+from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +14,11 @@ FAILED = 125  # as podman: 1 is an answer
 
 
 @command("exists", failure_status=FAILED)
+@option(
+    "--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here"
+)
 @argument("container")
-def exists_container(container: str) -> int:
+def exists_container(container: str, external: bool) -> int:
     """Say nothing; the exit status is 0 if the container is here, and 1 if it is not."""
     from rcrun.storage.containers import find
 

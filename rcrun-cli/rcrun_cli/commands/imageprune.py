@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     help="Remove only what matches: dangling, label, label!, until",
 )
 @option("-f", "--force", is_flag=True, help="Do not ask")
-def prune_images(everything: bool, filters: tuple[str, ...], force: bool) -> int:
+@option(
+    "--build-cache", is_flag=True, hidden=True, help="For scripts: builds keep none of their own"
+)
+@option(
+    "--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here"
+)
+def prune_images(
+    everything: bool, filters: tuple[str, ...], force: bool, build_cache: bool, external: bool
+) -> int:
     """Remove the images without a name, or all that nobody needs."""
     from rcrun.engine.imageprune import prune
     from rcrun.formats.size import decimal

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from rcrun.errors import InvalidInput
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from rcrun.engine.images import Listed
     from rcrun.formats.reference import Reference
+    from rcrun.paths import Store
 
 COLUMNS = {
     "Repository": "REPOSITORY",
@@ -24,8 +29,20 @@ COLUMNS = {
     "Containers": "CONTAINERS",
     "Labels": "LABELS",
     "Platform": "PLATFORM",
+    "History": "HISTORY",
+}
+PODMAN_COLUMNS = {
+    "CreatedTime": "CREATED TIME",
+    "Dangling": "DANGLING",
+    "Id": "IMAGE ID",
+    "Names": "NAMES",
+    "ParentId": "PARENT ID",
+    "ReadOnly": "R/O",
+    "RepoDigests": "REPO DIGESTS",
+    "RepoTags": "REPO TAGS",
 }
 SHOWN = ("Repository", "Tag", "ID", "CreatedSince", "Size")
+SORTS = ["created", "id", "repository", "size", "tag"]
 
 
 @command()
@@ -37,6 +54,9 @@ SHOWN = ("Repository", "Tag", "ID", "CreatedSince", "Size")
 @option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
 @option("-n", "--noheading", is_flag=True, help="Leave the headers out")
 @option("--no-trunc", is_flag=True, help="Do not shorten ids")
+@option("--history", is_flag=True, help="Show all names of each image, too")
+@option("--sort", type=SORTS, metavar="|".join(SORTS), help="In this order, not the newest first")
+@option("--tree", is_flag=True, help="Show every image once, below its names")
 @option("-q", "--quiet", is_flag=True, help="Print ids only")
 @argument("pattern", required=False)
 def images(
@@ -47,6 +67,9 @@ def images(
     form: str | None,
     noheading: bool,
     no_trunc: bool,
+    history: bool,
+    sort: str | None,
+    tree: bool,
     quiet: bool,
 ) -> None:
     """List images, or those that a name or a pattern like `debian:*` fits."""
@@ -54,8 +77,18 @@ def images(
 
     from rcrun.engine import images as engine
 
-    found = engine.listed(context.store(), filters=filters, pattern=pattern or "")
+    store = context.store()
+    found = engine.listed(store, filters=filters, pattern=pattern or "")
+    if tree:
+        _print_tree(store, found, form, quiet=quiet, whole=no_trunc)
+        return
     rows = engine.rows(found, digests=digests, shown=repository, now=time.time())
+    if sort:
+        from rcrun_cli.imageviews import ordered
+
+        rows = ordered(rows, sort)
+    if context.settings.personality == "podman":
+        rows = _podman_rows(found, rows, form)
     for row in rows:
         row["ID"] = shown_id(row["ID"], whole=no_trunc)
         row["Size"] = output.size_text(row["Size"])
@@ -64,10 +97,29 @@ def images(
             output.put(row["ID"])
         return
     shown = [*SHOWN[:2], "Digest", *SHOWN[2:]] if digests else list(SHOWN)
-    if noheading and not form:
-        output.print_table([], [[str(row[name]) for name in shown] for row in rows])
-        return
-    output.Listing(COLUMNS, shown).print(rows, form)
+    shown += ["History"] if history else []
+    podman = context.settings.personality == "podman"
+    columns = {**COLUMNS, **(PODMAN_COLUMNS if podman else {})}
+    output.Listing(columns, shown, heading=not noheading).print(rows, form)
+
+
+def _podman_rows(
+    found: list[Listed], rows: list[dict[str, Any]], form: str | None
+) -> list[dict[str, Any]]:
+    from rcrun_cli.podmanrows import image_rows, once
+
+    made = image_rows(found, rows)
+    return list(once(made) if form == "json" else made)
+
+
+def _print_tree(
+    store: Store, found: list[Listed], form: str | None, *, quiet: bool, whole: bool
+) -> None:
+    if quiet or form:
+        raise InvalidInput(f"--tree and {'--quiet' if quiet else '--format'} exclude each other")
+    from rcrun_cli.imageviews import print_names
+
+    print_names(store, found, whole=whole)
 
 
 def repository(reference: Reference) -> str:

@@ -17,6 +17,9 @@ from rcrun_cli.declare import argument, command, option
 )
 @option("-m", "--message", metavar="TEXT", help="A comment for the image's history")
 @option("--platform", metavar="OS/ARCH[/VARIANT]", help="The platform that it is made for")
+@option("--arch", metavar="ARCH", help="The architecture that it is made for", hidden=True)
+@option("--os", "system", metavar="OS", help="The system that it is made for", hidden=True)
+@option("--variant", metavar="VARIANT", help="The variant that it is made for", hidden=True)
 @option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
 @argument("source", metavar="FILE|URL|-")
 @argument("name", required=False)
@@ -26,10 +29,14 @@ def import_(
     changes: tuple[str, ...],
     message: str | None,
     platform: str | None,
+    arch: str | None,
+    system: str | None,
+    variant: str | None,
     quiet: bool,
 ) -> None:
     """Make an image of a root file system: a tar, compressed or not, in a file, at a URL, or on standard input."""
     from rcrun.engine.load import import_image
+    from rcrun_cli.commands.pull import wanted_platform
 
     if source == "-" and output.is_terminal(0):
         from rcrun.errors import InvalidInput
@@ -41,6 +48,6 @@ def import_(
         name or "",
         changes=changes,
         comment=message or "",
-        platform=platform or "",
+        platform=platform or wanted_platform(system, arch, variant),
     )
     output.put(loaded.config_digest)

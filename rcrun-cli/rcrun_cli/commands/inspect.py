@@ -1,52 +1,74 @@
-"""`rcrun inspect`, `rcrun container inspect` and `rcrun image inspect`."""
+"""`rcrun inspect`, of containers, images, volumes and secrets."""
 
 from __future__ import annotations
 
-from rcrun.errors import NotFound
-from rcrun_cli import context, output
+from rcrun.errors import InvalidInput, NotFound
+from rcrun_cli import choosing, context, output
 from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+KINDS = ["all", "container", "image", "secret", "volume"]
+
 
 @command()
 @option("-f", "--format", "form", metavar="FORMAT", help="json, or a Go template")
+@choosing.choosing("latest")
 @option("-s", "--size", is_flag=True, help="Tell how much a container takes")
-@option("--type", "kind", type=["container", "image", "volume"], help="Look for this kind only")
-@argument("names", nargs=-1, required=True)
-def inspect(names: tuple[str, ...], form: str | None, size: bool, kind: str | None) -> int:
-    """Print all that is known of containers and images."""
-    return _inspect(names, form, kind or "", size=size)
+@option("-t", "--type", "kind", type=KINDS, default="all", help="Look for this kind only")
+@argument("names", nargs=-1)
+def inspect(names: tuple[str, ...], form: str | None, size: bool, kind: str, latest: bool) -> int:
+    """Print all that is known of containers, images, volumes and secrets."""
+    if latest and kind in ("image", "secret", "volume"):
+        raise InvalidInput(f"--latest is a container, not a {kind}")
+    return _inspect(names, form, "" if kind == "all" else kind, size=size, latest=latest)
 
 
 @command("inspect")
 @option("-f", "--format", "form", metavar="FORMAT", help="json, or a Go template")
+@choosing.choosing("latest")
 @option("-s", "--size", is_flag=True, help="Tell how much the container takes")
-@argument("names", nargs=-1, required=True)
-def inspect_container(names: tuple[str, ...], form: str | None, size: bool) -> int:
+@argument("names", nargs=-1)
+def inspect_container(names: tuple[str, ...], form: str | None, size: bool, latest: bool) -> int:
     """Print all that is known of containers."""
-    return _inspect(names, form, "container", size=size)
+    return _inspect(names, form, "container", size=size, latest=latest)
 
 
 @command("inspect")
 @option("-f", "--format", "form", metavar="FORMAT", help="json, or a Go template")
+@option("--platform", metavar="OS/ARCH[/VARIANT]", help="It must be for this platform")
 @argument("names", nargs=-1, required=True)
-def inspect_image(names: tuple[str, ...], form: str | None) -> int:
+def inspect_image(names: tuple[str, ...], form: str | None, platform: str | None) -> int:
     """Print all that is known of images."""
-    return _inspect(names, form, "image", size=False)
+    return _inspect(names, form, "image", platform=platform or "")
 
 
-def _inspect(names: Sequence[str], form: str | None, kind: str, *, size: bool) -> int:
+def _inspect(
+    names: Sequence[str],
+    form: str | None,
+    kind: str,
+    *,
+    size: bool = False,
+    latest: bool = False,
+    platform: str = "",
+) -> int:
     """What is there is printed, `[]` when nothing is; each missing one is an error of its own."""
     from rcrun.engine.inspect import inspect
 
+    if latest:
+        names, kind = (
+            choosing.chosen("inspect", names, choosing.any_state, latest=True),
+            "container",
+        )
+    elif not names:
+        raise InvalidInput("inspect needs at least one name", "see rcrun inspect --help")
     whole = context.engine()
     found, missing = [], []
     for name in names:
         try:
-            found.append(inspect(whole, name, kind, size=size))
+            found.append(inspect(whole, name, kind, size=size, platform=platform))
         except NotFound as error:
             missing.append(error)
     if not output.trait("slash"):

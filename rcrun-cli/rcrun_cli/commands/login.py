@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.errors import InvalidInput
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 @option("--password-stdin", is_flag=True, help="Read the password from standard input")
 @option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate")
 @option("--authfile", metavar="FILE", help="Keep the credentials in this file")
+@option("--compat-auth-file", metavar="FILE", help="As --authfile, a file of docker's kind")
+@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
+@option("--secret", metavar="NAME", help="The password is in this secret of rcrun's")
+@option("--get-login", is_flag=True, help="Print who is logged in, and do nothing")
+@option("-v", "--verbose", is_flag=True, help="Tell which file has the credentials")
 @argument("registry", required=False)
 def login(
     registry: str | None,
@@ -29,21 +35,49 @@ def login(
     password_stdin: bool,
     tls_verify: bool,
     authfile: str | None,
+    compat_auth_file: str | None,
+    cert_dir: str | None,
+    secret: str | None,
+    get_login: bool,
+    verbose: bool,
 ) -> None:
     """Check credentials with a registry and keep them; Docker Hub if none is named."""
     from rcrun.registry import login as registries
 
     domain = registries.domain_of(registry or "")
-    credentials = _asked(domain, username, password, password_stdin)
+    path = _auth_path(_one_file(authfile, compat_auth_file))
     variables = context.environ()
-    registries.verify(domain, credentials, variables, tls=tls_verify)
-    path = _auth_path(authfile)
+    if get_login:
+        output.put(registries.who(domain, variables, authfile=path))
+        return
+    if secret:
+        password = _from_secret(secret, username, password, password_stdin)
+    credentials = _asked(domain, username, password, password_stdin)
+    registries.verify(domain, credentials, variables, tls=tls_verify, cert_dir=cert_dir or "")
     if not registries.keep(path, domain, credentials, variables):
         output.warn(
             f'the password is kept unencrypted in "{path}"',
             "a credential helper keeps it better: credsStore in that file",
         )
+    if verbose:
+        output.tell(f"Used: {path}")
     output.put("Login Succeeded" + ("!" if context.settings.personality == "podman" else ""))
+
+
+def _one_file(authfile: str | None, compat: str | None) -> str | None:
+    if authfile and compat:
+        raise InvalidInput("--authfile and --compat-auth-file cannot be used together")
+    return authfile or compat
+
+
+def _from_secret(name: str, username: str | None, password: str | None, stdin: bool) -> str:
+    from rcrun.storage import secrets
+
+    if password is not None or stdin:
+        raise InvalidInput("--secret excludes --password and --password-stdin")
+    if not username:
+        raise InvalidInput("--secret needs --username")
+    return secrets.content(secrets.load(context.store(), name)).decode().rstrip("\r\n")
 
 
 def _asked(
@@ -52,7 +86,6 @@ def _asked(
     """From the options, standard input, or the person at the terminal."""
     import sys
 
-    from rcrun.errors import InvalidInput
     from rcrun.registry.credentials import Credentials
 
     if password_stdin:
@@ -87,15 +120,26 @@ def _auth_path(authfile: str | None) -> str:
 
 
 @command()
+@option("-a", "--all", "everything", is_flag=True, help="Forget the credentials for all registries")
 @option("--authfile", metavar="FILE", help="Forget the credentials in this file")
+@option("--compat-auth-file", metavar="FILE", help="As --authfile, a file of docker's kind")
 @argument("registry", required=False)
-def logout(registry: str | None, authfile: str | None) -> None:
+def logout(
+    registry: str | None, everything: bool, authfile: str | None, compat_auth_file: str | None
+) -> None:
     """Forget the credentials for a registry; Docker Hub if none is named."""
     from rcrun.registry import login as registries
 
+    path = _auth_path(_one_file(authfile, compat_auth_file))
+    if everything:
+        if registry:
+            raise InvalidInput("--all and a registry cannot be used together")
+        registries.forget_all(path, context.environ())
+        output.put("Removed login credentials for all registries")
+        return
     domain = registries.domain_of(registry or "")
     shown = registries.key_of(domain)
-    if registries.forget(_auth_path(authfile), domain, context.environ()):
+    if registries.forget(path, domain, context.environ()):
         output.put(f"Removing login credentials for {shown}")
     else:
         output.put(f"Not logged in to {shown}")

@@ -11,7 +11,7 @@ from rcrun_cli.declare import command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from rcrun.storage.containers import Container
@@ -40,6 +40,7 @@ COLUMNS = {
     "AutoRemove": "AUTO REMOVE",
 }
 SHOWN = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+SORTS = ["command", "created", "id", "image", "names", "runningfor", "size", "status"]
 
 
 @command()
@@ -58,8 +59,18 @@ SHOWN = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 )
 @option("-l", "--latest", is_flag=True, help="Show the last created one, in any state")
 @option("--no-trunc", is_flag=True, help="Do not shorten ids and commands")
+@option("--noheading", is_flag=True, help="Leave the headers out")
+@option("--ns", "namespaces", is_flag=True, help="Show the namespaces of those that run")
 @option("-q", "--quiet", is_flag=True, help="Print ids only")
 @option("-s", "--size", is_flag=True, help="Show how much the container has written")
+@option("--sort", type=SORTS, metavar="|".join(SORTS), help="In this order, not the newest first")
+@option(
+    "--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here"
+)
+@option(
+    "--sync", is_flag=True, hidden=True, help="For scripts: the states are always the real ones"
+)
+@option("-w", "--watch", type=int, metavar="SECONDS", help="Print it again and again")
 def ps(
     everything: bool,
     filters: tuple[str, ...],
@@ -67,21 +78,57 @@ def ps(
     last: int,
     latest: bool,
     no_trunc: bool,
+    noheading: bool,
+    namespaces: bool,
     quiet: bool,
     size: bool,
+    sort: str | None,
+    external: bool,
+    sync: bool,
+    watch: int | None,
 ) -> None:
     """List containers."""
-    found = engine.listed(
-        context.store(), everything=everything, last=1 if latest else last, filters=filters
-    )
-    if quiet and not form:
-        for seen in found:
-            output.put(output.short_id(seen.container.id, whole=no_trunc))
-        return
+    podman = context.settings.personality == "podman"
+
+    def show() -> None:
+        found = engine.listed(
+            context.store(), everything=everything, last=1 if latest else last, filters=filters
+        )
+        if sort or podman:
+            from rcrun_cli.psviews import ordered
+
+            found = ordered(found, sort or "created")
+        if quiet and not form:
+            for seen in found:
+                output.put(output.short_id(seen.container.id, whole=no_trunc))
+        elif namespaces:
+            from rcrun_cli.psviews import print_namespaces
+
+            print_namespaces(found, form, whole=no_trunc, heading=not noheading)
+        else:
+            _print(found, form, size=size, whole=no_trunc, heading=not noheading)
+
+    if watch is None:
+        show()
+    else:
+        from rcrun_cli.psviews import repeat
+
+        repeat(show, watch)
+
+
+def _print(
+    found: Sequence[engine.Seen], form: str | None, *, size: bool, whole: bool, heading: bool
+) -> None:
     now = time.time()
     asked = size or ".Size" in (form or "")
-    rows = [_row(seen, now, form or "", size=asked, whole=no_trunc) for seen in found]
-    output.Listing(COLUMNS, (*SHOWN, "Size") if size else SHOWN).print(rows, form)
+    rows = [_row(seen, now, form or "", size=asked, whole=whole) for seen in found]
+    columns, shown = COLUMNS, (*SHOWN, "Size") if size else SHOWN
+    if context.settings.personality == "podman":
+        from rcrun_cli.podmanrows import PS_TITLES, ps_row
+
+        columns = {**COLUMNS, **(PS_TITLES if form else {})}
+        rows = [ps_row(seen, row, whole=whole) for seen, row in zip(found, rows, strict=True)]
+    output.Listing(columns, shown, heading=heading).print(rows, form)
 
 
 def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -> Mapping[str, Any]:

@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 @option("--cert-dir", metavar="DIR", help="Take certificates from here too")
 @option("-a", "--all-tags", is_flag=True, help="Every tag of the repository")
 @option(
+    "--retry",
+    type=int,
+    hidden=True,
+    metavar="COUNT",
+    help="For scripts: a pull tries again by itself",
+)
+@option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: see --retry")
+@option(
     "--disable-content-trust",
     is_flag=True,
     default=True,
@@ -55,6 +63,8 @@ def pull(
     policy: str,
     all_tags: bool,
     disable_content_trust: bool,
+    retry: int | None,
+    retry_delay: str | None,
     **access: Any,
 ) -> int:
     """Fetch an image from a registry, or out of `oci:DIR[:TAG]`, `docker-archive:FILE`, `oci-archive:FILE`, `dir:DIR`."""

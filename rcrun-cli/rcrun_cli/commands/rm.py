@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from rcrun.errors import InvalidInput, RcrunError
-from rcrun_cli import context, output
+from rcrun_cli import choosing, context, output
 from rcrun_cli.declare import argument, command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from rcrun.engine.rm import Removal
 
 
 @command()
@@ -12,27 +19,73 @@ from rcrun_cli.declare import argument, command, option
     "-f", "--force", is_flag=True, help="Kill the containers that run; a missing one is no error"
 )
 @option("-v", "--volumes", is_flag=True, help="Remove the anonymous volumes of the containers too")
-@option("-a", "--all", "everything", is_flag=True, help="Remove all containers")
+@choosing.choosing("all", "cidfile", "filter", "latest", short="a")
+@option("--depend", is_flag=True, help="Remove the containers that depend on them, too")
+@option("-i", "--ignore", is_flag=True, help="A container that is not there is no error")
+@option(
+    "-t",
+    "--time",
+    "seconds",
+    type=int,
+    metavar="SECONDS",
+    help="With --force: stop them as rcrun stop, with so much patience",
+)
+@option(
+    "-l", "last_or_link", is_flag=True, hidden=True, help="As podman --latest, as docker --link"
+)
 @argument("containers", nargs=-1)
-def rm(containers: tuple[str, ...], force: bool, volumes: bool, everything: bool) -> int:
+def rm(
+    containers: tuple[str, ...],
+    force: bool,
+    volumes: bool,
+    depend: bool,
+    ignore: bool,
+    seconds: int | None,
+    last_or_link: bool,
+    latest: bool,
+    **choice: Any,
+) -> int:
     """Remove containers."""
     from rcrun.engine.rm import Removal
-    from rcrun.storage.containers import every
 
     engine = context.engine()
-    if everything:
-        containers = tuple(container.id for container in every(engine.store))
-    elif not containers:
-        raise InvalidInput("rm needs at least one container", "see rcrun rm --help")
-    removal = Removal(engine, force=force, volumes=volumes)
-    removal.announce(containers)
+    latest = latest or (last_or_link and _means_latest())
+    names = choosing.chosen(
+        "rm", containers, choosing.any_state, latest=latest, ignore=ignore, **choice
+    )
+    if depend:
+        from rcrun.engine.choose import dependents
+
+        names = dependents(engine.store, names, ignore=ignore)
+    removal = Removal(
+        engine, force=force, volumes=volumes, ignore=ignore, patience=_patience(force, seconds)
+    )
+    errors = _take_all(removal, names)
+    removal.finish()
+    return output.removal_status(errors)
+
+
+def _take_all(removal: Removal, names: Sequence[str]) -> list[RcrunError]:
     errors = []
-    for name in containers:
+    removal.announce(names)
+    for name in names:
         try:
             if removal.take(name):
                 output.put(name)
         except RcrunError as error:
             output.complain(error.message, error.hint)
             errors.append(error)
-    removal.finish()
-    return output.removal_status(errors)
+    return errors
+
+
+def _means_latest() -> bool:
+    if context.settings.personality != "podman":
+        raise InvalidInput("there are no links to remove", "the container that was created last: rcrun rm --latest")  # fmt: skip
+    return True
+
+
+def _patience(force: bool, seconds: int | None) -> int | None:
+    """None: they are killed."""
+    if seconds is not None and not force:
+        raise InvalidInput("--time says how long --force waits", "rcrun rm --force --time 5 NAME")
+    return seconds

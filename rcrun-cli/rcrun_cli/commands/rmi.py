@@ -17,12 +17,23 @@ if TYPE_CHECKING:
 @option("-f", "--force", is_flag=True, help="Remove what containers use; a missing one is no error")
 @option("-a", "--all", "everything", is_flag=True, help="Remove all images")
 @option("-i", "--ignore", is_flag=True, help="A missing one is no error")
+@option(
+    "--platform", multiple=True, metavar="OS/ARCH[/VARIANT]", help="They must be for this platform"
+)
 @option("--no-prune", is_flag=True, help="Keep the files, which a later removal frees")
 @argument("images", nargs=-1)
-def rmi(images: Sequence[str], force: bool, everything: bool, ignore: bool, no_prune: bool) -> int:
+def rmi(
+    images: Sequence[str],
+    force: bool,
+    everything: bool,
+    ignore: bool,
+    platform: tuple[str, ...],
+    no_prune: bool,
+) -> int:
     """Remove images."""
     from rcrun.engine import rmi as engine_rmi
     from rcrun.errors import InvalidInput
+    from rcrun.storage.images import find
 
     engine = context.engine()
     if everything:
@@ -32,6 +43,8 @@ def rmi(images: Sequence[str], force: bool, everything: bool, ignore: bool, no_p
     errors: list[RcrunError] = []
     for text in images:
         try:
+            for each in platform:
+                find(engine.store, text, platform=each)
             removed = engine_rmi.remove(engine, text, force=force, all_names=everything)
         except NotFound as error:
             if not ignore:

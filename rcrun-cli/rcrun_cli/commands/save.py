@@ -22,6 +22,13 @@ FORMATS = ["docker-archive", "oci-archive", "oci-dir", "docker-dir"]
 @option(
     "-m", "--multi-image-archive", is_flag=True, help="For scripts: several images are fine anyway"
 )
+@option(
+    "--compress",
+    is_flag=True,
+    hidden=True,
+    help="For scripts: layers are written as the store has them",
+)
+@option("--uncompressed", is_flag=True, hidden=True, help="For scripts: see --compress")
 @option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
 @option("--platform", metavar="OS/ARCH[/VARIANT]", help="Only images for this platform")
 @argument("images", nargs=-1, required=True)
@@ -30,6 +37,8 @@ def save(
     path: str | None,
     form: str,
     multi_image_archive: bool,
+    compress: bool,
+    uncompressed: bool,
     quiet: bool,
     platform: str | None,
 ) -> None:

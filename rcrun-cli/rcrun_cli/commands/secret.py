@@ -99,10 +99,7 @@ def list_secrets(filters: tuple[str, ...], form: str | None, noheading: bool, qu
         return
     now = time.time()
     rows = [_row(record, now, form or "") for record in found]
-    if noheading and not form:
-        output.print_table([], [[str(row[name]) for name in SHOWN] for row in rows])
-        return
-    output.Listing(COLUMNS, SHOWN).print(rows, form)
+    output.Listing(COLUMNS, SHOWN, heading=not noheading).print(rows, form)
 
 
 def _row(record: Record, now: float, form: str) -> Mapping[str, Any]:

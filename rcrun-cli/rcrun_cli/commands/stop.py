@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from rcrun.engine import stop as engine
 from rcrun.storage.containers import find
-from rcrun_cli import context, output
+from rcrun_cli import choosing, context, output
 from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from rcrun_cli.declare import Handler
 
 
@@ -37,25 +39,46 @@ def stop_options(handler: Handler) -> Handler:
 
 @command()
 @stop_options
-@argument("containers", nargs=-1, required=True)
-def stop(containers: tuple[str, ...], signal: str | None, timeout: int | None) -> int:
+@choosing.choosing("all", "cidfile", "filter", "latest")
+@option("-i", "--ignore", is_flag=True, help="A container that is not there is no error")
+@argument("containers", nargs=-1)
+def stop(
+    containers: tuple[str, ...],
+    signal: str | None,
+    timeout: int | None,
+    ignore: bool,
+    **choice: Any,
+) -> int:
     """Stop containers, with a signal first and a kill after a while."""
     store = context.store()
+    names = choosing.chosen("stop", containers, choosing.alive, ignore=ignore, **choice)
     return output.each(
-        containers,
+        names,
         lambda name: engine.stop(find(store, name), seconds=timeout, signal=signal or ""),
+        missing_ok=ignore,
     )
 
 
 @command()
 @stop_options
-@argument("containers", nargs=-1, required=True)
-def restart(containers: tuple[str, ...], signal: str | None, timeout: int | None) -> int:
+@choosing.choosing("all", "cidfile", "filter", "latest")
+@option("--running", is_flag=True, help="All containers that run")
+@argument("containers", nargs=-1)
+def restart(
+    containers: tuple[str, ...],
+    signal: str | None,
+    timeout: int | None,
+    running: bool,
+    everything: bool,
+    **choice: Any,
+) -> int:
     """Stop and start containers."""
     from rcrun.engine.start import restart as restart_one
 
     whole = context.engine()
+    fits = choosing.alive if running else choosing.any_state
+    names = choosing.chosen("restart", containers, fits, everything=everything or running, **choice)
     return output.each(
-        containers,
+        names,
         lambda name: restart_one(whole, name, seconds=timeout, signal=signal or ""),
     )

@@ -105,10 +105,7 @@ def list_volumes(
         return
     used = users(store) if form else {}
     rows = [_row(volume.inspect_object(store, record, used), form or "") for record in found]
-    if noheading and not form:
-        output.print_table([], [[str(row[name]) for name in SHOWN] for row in rows])
-        return
-    output.Listing(COLUMNS, SHOWN).print(rows, form)
+    output.Listing(COLUMNS, SHOWN, heading=not noheading).print(rows, form)
 
 
 def _row(found: Mapping[str, Any], form: str) -> dict[str, Any]:

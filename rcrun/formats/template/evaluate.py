@@ -14,13 +14,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_DEPTH = 50
+# Of nodes that are evaluated, and of characters of a value and of the whole text: seconds, and not all of the memory.
+MAX_STEPS = 1_000_000
+MAX_VALUE = 1 << 24
+MAX_TEXT = 1 << 26
 _NOTHING = object()  # no value comes through the pipe
 
 
 class Evaluation:
     """One run of one template: the text so far, and the variables in sight."""
 
-    __slots__ = ("_depth", "_functions", "_name", "_parts", "_source", "_templates", "_variables")
+    __slots__ = (
+        "_depth", "_functions", "_length", "_name", "_parts", "_source", "_steps", "_templates", "_variables",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -35,6 +41,8 @@ class Evaluation:
         self._variables: list[tuple[str, Any]] = []
         self._name = ""
         self._depth = 0
+        self._steps = 0
+        self._length = 0
 
     def run(self, data: Any) -> str:
         self._variables = [("$", data)]
@@ -44,8 +52,9 @@ class Evaluation:
     def _block(self, block: Iterable[nodes.Node], dot: Any) -> str:
         """The jump that ended the block early, or nothing."""
         for node in block:
+            self._step(node)
             if isinstance(node, nodes.Text):
-                self._parts.append(node.text)
+                self._write(node, node.text)
             elif isinstance(node, nodes.Action):
                 self._action(node, dot)
             elif isinstance(node, nodes.Jump):
@@ -58,12 +67,23 @@ class Evaluation:
                     return jump
         return ""
 
+    def _step(self, node: nodes.Node) -> None:
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise self._fault(node, f"more than {MAX_STEPS} steps", shown="...")
+
     def _action(self, node: nodes.Action, dot: Any) -> None:
         value = self._pipeline(node.pipeline, dot)
         if not node.pipeline.variables:
             if callable(value):
                 raise self._fault(node.pipeline, f"can't print {node.pipeline} of type func()")
-            self._parts.append("<no value>" if value is None else text_of(value))
+            self._write(node.pipeline, "<no value>" if value is None else text_of(value))
+
+    def _write(self, node: nodes.Node, text: str) -> None:
+        self._length += len(text)
+        if self._length > MAX_TEXT:
+            raise self._fault(node, f"more than {MAX_TEXT >> 20} MiB of text", shown="...")
+        self._parts.append(text)
 
     def _branch(self, node: nodes.Branch, dot: Any) -> str:
         mark = len(self._variables)
@@ -82,6 +102,7 @@ class Evaluation:
         if not items:
             return self._block(node.otherwise, dot)
         for key, item in items:
+            self._step(node)
             mark = len(self._variables)
             self._bind_items(node.pipeline, key, item)
             jump = self._block(node.body, item)
@@ -98,8 +119,15 @@ class Evaluation:
         if isinstance(value, (list, tuple)):
             return list(enumerate(value))
         if type(value) is int and value <= 1_000_000:
+            if len(node.pipeline.variables) > 1:
+                raise self._fault(
+                    node.pipeline.commands[-1][-1],
+                    f"can't use {value} to iterate over more than one variable",
+                )
             return [(number, number) for number in range(value)]
-        raise self._fault(node.pipeline, f"range can't iterate over {text_of(value)}")
+        raise self._fault(
+            node.pipeline.commands[-1][-1], f"range can't iterate over {text_of(value)}"
+        )
 
     def _bind_items(self, pipeline: nodes.Pipeline, key: Any, item: Any) -> None:
         names = pipeline.variables
@@ -185,7 +213,10 @@ class Evaluation:
             return dot
         if isinstance(node.base, nodes.Pipeline):
             return self._pipeline(node.base, dot)
-        return next(value for name, value in reversed(self._variables) if name == node.base)
+        for name, value in reversed(self._variables):
+            if name == node.base:
+                return value
+        raise self._fault(node, f"undefined variable: {node.base}")  # in its own declaration
 
     def _field(self, node: nodes.Operand, value: Any, name: str) -> Any:
         try:
@@ -230,10 +261,13 @@ class Evaluation:
         if trouble:
             raise self._fault(node, f"wrong number of args for {name}: {trouble}")
         try:
-            return function(*values)
+            answer = function(*values)
         except CallError as error:
             text = f"error calling {name}: {error}"
             raise self._fault(node, text, shown=whole) from None
+        if isinstance(answer, str) and len(answer) > MAX_VALUE:
+            raise self._fault(node, f"more than {MAX_VALUE >> 20} MiB of text in one value")
+        return answer
 
     def _fault(self, node: nodes.Node, text: str, *, shown: str = "") -> TemplateError:
         return evaluation_error(self._source, self._name, node.at, shown or str(node), text)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 def _index(item: Any, *keys: Any) -> Any:
+    if item is None:
+        raise CallError("index of untyped nil")
     for key in keys:
         item = _item(item, key)
     return item
@@ -21,7 +23,7 @@ def _index(item: Any, *keys: Any) -> Any:
 
 def _item(item: Any, key: Any) -> Any:
     if item is None:
-        raise CallError("index of untyped nil")
+        raise CallError("index of nil pointer")
     if isinstance(item, dict):
         if not isinstance(key, str):
             raise CallError(f"value has type {type_name(key)}; should be string")
@@ -77,6 +79,8 @@ def _call(function: Any, *arguments: Any) -> Any:
 
 
 def _text(values: Sequence[Any]) -> str:
+    """A nil is what an action would have printed of it."""
+    values = ["<no value>" if value is None else value for value in values]
     return values[0] if len(values) == 1 and isinstance(values[0], str) else sprint(values)
 
 
@@ -122,7 +126,7 @@ def _title(text: Any) -> str:
     """strings.Title: a letter after anything that is no letter, digit or underscore."""
     last, titled = " ", ""
     for char in _string(text):
-        titled += char if last.isalnum() or last in "_'" else char.upper()
+        titled += char if last.isalnum() or last == "_" else char.upper()
         last = char
     return titled
 

@@ -98,6 +98,8 @@ class Parser:
             self._define(name)
             return [Include(at, name, pipeline)]
         assert word.text == "define", word.text
+        if self._depth > 1:
+            raise self.fault(word.at, "unexpected <define> in command")
         _, name = self._name("define clause")
         self._expect_right("define clause")
         self._define(name)
@@ -139,7 +141,9 @@ class Parser:
             raise self.fault(stop.at, "unexpected {{else}} in define clause")
         self._expect_right("end")
         self._variables, self._loops = outer, loops
-        self.templates[name] = body
+        if self.templates.get(name) and body:
+            raise self.fault(self._peek().at, f'multiple definition of template "{name}"')
+        self.templates[name] = body or self.templates.get(name, body)
 
     def _name(self, context: str) -> tuple[int, str]:
         self._skip_space()
@@ -245,9 +249,12 @@ class Parser:
     def _operand(self, context: str) -> Node:
         node = self._term(context)
         if self._peek().kind == "field":
+            node.at, first = self._peek().at, node.at  # Go tells the place of the second name
             names = self._fields()
             if isinstance(node, Literal):
-                raise self.fault(node.at, f"unexpected . after term <{node}>")
+                raise self.fault(first, f"unexpected . after term <{node}>")
+            if isinstance(node, Operand) and node.base is None and not node.names:
+                raise self.fault(first, 'unexpected . after term "."')
             if isinstance(node, Function):
                 pipeline = Pipeline(node.at)
                 pipeline.commands.append([node])

@@ -39,10 +39,12 @@ def sprintf(form: str, values: Sequence[Any]) -> str:
         at = verb.end
     extra = list(rest)
     if extra:
-        text += (
-            f"%!(EXTRA {', '.join([f'{type_name(value)}={text_of(value)}' for value in extra])})"
-        )
+        text += f"%!(EXTRA {', '.join(map(_typed_text, extra))})"
     return text
+
+
+def _typed_text(value: Any) -> str:
+    return "<nil>" if value is None else f"{type_name(value)}={text_of(value)}"
 
 
 class _Verb:
@@ -103,9 +105,19 @@ class _Verb:
             return f"map[{' '.join(items)}]"
         formatter = _formatter(self, value)
         if formatter is None:
-            shown = "<nil>" if value is None else f"{type_name(value)}={text_of(value)}"
-            return f"%!{self.letter}({shown})"
+            return f"%!{self.letter}({self._misused(value)})"
         return formatter(value)
+
+    def _misused(self, value: Any) -> str:
+        """The value as %v with the same flags would have it, behind its type."""
+        if value is None:
+            return "<nil>"
+        letter, self.letter = self.letter, "v"
+        flags, self.flags = self.flags, self.flags.replace("#", "")
+        formatter = _formatter(self, value)
+        text = formatter(value) if formatter is not None else text_of(value)
+        self.letter, self.flags = letter, flags
+        return f"{type_name(value)}={text}"
 
     def _pad(self, text: str, *, zeros: bool = False) -> str:
         if "-" in self.flags:
@@ -130,7 +142,11 @@ class _Verb:
         return self._pad(f"`{text}`" if raw else quote(text, ascii_only="+" in self.flags))
 
     def quoted_character(self, value: int) -> str:
-        text = quote(chr(value)).replace('\\"', '"').replace("'", "\\'")
+        text = (
+            quote(chr(value) if 0 <= value < 0x110000 else "\ufffd")
+            .replace('\\"', '"')
+            .replace("'", "\\'")
+        )
         return self._pad(f"'{text[1:-1]}'")
 
     def hexadecimal(self, value: str) -> str:
@@ -152,7 +168,8 @@ class _Verb:
         return self._pad(chr(value) if 0 <= value < 0x110000 else "\ufffd")
 
     def code_point(self, value: int) -> str:
-        shown = f" '{chr(value)}'" if "#" in self.flags else ""
+        is_shown = "#" in self.flags and 0 <= value < 0x110000
+        shown = f" '{chr(value)}'" if is_shown else ""
         return self._pad(f"U+{value:04X}{shown}")
 
     def floating(self, value: float) -> str:

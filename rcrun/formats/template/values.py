@@ -62,12 +62,26 @@ def json_text(value: Any) -> str:
     """Compact JSON as Go writes it, without the escapes for HTML; keys stay in their order."""
     import json
 
+    value = getattr(value, "json_form", value)  # an object whose fields are other than its JSON
     if getattr(value, "is_nil", False):
         return "null"
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_json_default)
+    text = json.dumps(
+        _with_whole_numbers(value), separators=(",", ":"), ensure_ascii=False, default=_json_default
+    )
     if text.isascii():
         return text.replace("\x7f", "\\u007f")
     return text.translate(JSON_ESCAPES).encode("utf-8", "replace").decode()
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """1000.0 is 1000 to Go."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)
+    if isinstance(value, dict) and not getattr(value, "is_nil", False):
+        return {key: _with_whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list) and not getattr(value, "is_nil", False):
+        return [_with_whole_numbers(item) for item in value]
+    return value
 
 
 def _json_default(value: object) -> object:

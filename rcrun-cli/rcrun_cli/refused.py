@@ -1,0 +1,56 @@
+"""Options of docker and podman that rcrun understands and cannot have: why, and what does the job. For error texts alone."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SWARM = ("volumes of a cluster need a swarm, and rcrun works on this host only", "")
+_CHECKPOINT = (
+    "there are no checkpoints",
+    "to keep the files of a container: rcrun commit NAME IMAGE",
+)
+_OWNER = (
+    "the files of a volume belong to whom the image gives them",
+    "give them to the container's user when it is mounted: rcrun run -v NAME:/DIR:U …",
+)
+
+# By the words behind `rcrun`, then by option: why not, and a hint.
+REFUSED: dict[str, dict[str, tuple[str, str]]] = {
+    "start": {"--checkpoint": _CHECKPOINT, "--checkpoint-dir": _CHECKPOINT},
+    "rm": {"--link": ("there are no links to remove", "")},
+    "ps": {
+        "--pod": ("there are no pods", ""),
+        "-p": ("there are no pods", ""),
+    },
+    "pull": {"--decryption-key": ("encrypted images cannot be read", "skopeo copy --decryption-key … decrypts one on its way")},
+    "volume create": {
+        **dict.fromkeys(
+            ("--availability", "--group", "--limit-bytes", "--required-bytes", "--scope", "--secret",
+             "--sharing", "--topology-preferred", "--topology-required", "--type"),
+            _SWARM,
+        ),
+        "--gid": _OWNER,
+        "--uid": _OWNER,
+    },
+    "volume ls": {"--cluster": _SWARM},
+    "secret create": {"--template-driver": ("secrets are kept as they are", "fill the template in first")},
+}  # fmt: skip
+
+
+def refusal(words: Sequence[str], option: str) -> tuple[str, str] | None:
+    """What to say of this option of the command that these words name, and the hint."""
+    names = [" ".join(words)]
+    if words[:1] == ["container"]:
+        names.append(" ".join(words[1:]))
+    if words[:1] == ["image"] and len(words) == 2:
+        names.append({"rm": "rmi", "ls": "images", "list": "images"}.get(words[1], words[1]))
+    for name in names:
+        for known, (reason, hint) in REFUSED.get(_ALIASES.get(name, name), {}).items():
+            if known == option.partition("=")[0]:
+                return f'option "{known}" is not possible: {reason}', hint
+    return None
+
+
+_ALIASES = {"ls": "ps", "list": "ps", "volume list": "volume ls", "secret list": "secret ls"}

@@ -1,0 +1,204 @@
+"""The rest of what `inspect` tells of a container: what was asked for as it was typed, and the fields that scripts expect to be there."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rcrun.storage.containers import Container
+
+    Object = dict[str, Any]
+
+NEVER = "0001-01-01T00:00:00Z"
+SHM_SIZE = 64 << 20
+
+
+def completed(found: Object, container: Container, spec: Mapping[str, Any]) -> Object:
+    """What is in `found` stays as it is, but for what the record's `asked` tells."""
+    record = container.record
+    _fill(found, _top(container, spec))
+    _fill(
+        found["State"],
+        {
+            "OciVersion": str(spec.get("ociVersion") or ""),
+            "CheckpointedAt": NEVER,
+            "RestoredAt": NEVER,
+        },
+    )
+    _fill(found["Config"], _config(record, spec))
+    found["HostConfig"].update(_asked(record.get("asked") or {}))
+    _fill(found["HostConfig"], _resources(spec))
+    _fill(found["HostConfig"], _PODMAN_HOST)
+    found["HostConfig"].setdefault("Annotations", _annotations(spec))
+    _fill(found["HostConfig"]["LogConfig"], _log(container))
+    _fill(found["NetworkSettings"], _NETWORK)
+    for network in found["NetworkSettings"].get("Networks", {}).values():
+        _fill(network, {"DriverOpts": None, "GwPriority": 0, "DNSNames": None})
+    return found
+
+
+def _fill(object_: Object, more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        object_.setdefault(key, value)
+
+
+def _top(container: Container, spec: Mapping[str, Any]) -> Object:
+    capabilities = (spec.get("process") or {}).get("capabilities") or {}
+    return {
+        "Pod": "",
+        "StaticDir": container.dir,
+        "ConmonPidFile": "",
+        "PidFile": container.record.get("pidfile") or "",
+        "EffectiveCaps": capabilities.get("effective") or [],
+        "Dependencies": [],
+        "Namespace": "",
+        "IsInfra": False,
+        "IsService": False,
+        "KubeExitCodePropagation": "invalid",
+        "lockNumber": 0,
+        "UseImageHosts": False,
+        "UseImageHostname": False,
+    }
+
+
+def _annotations(spec: Mapping[str, Any]) -> Object | None:
+    return dict(sorted((spec.get("annotations") or {}).items())) or None
+
+
+def _config(record: Mapping[str, Any], spec: Mapping[str, Any]) -> Object:
+    """Podman's."""
+    umask = ((spec.get("process") or {}).get("user") or {}).get("umask", 0o022)
+    return {
+        "Annotations": _annotations(spec),
+        "HealthcheckOnFailureAction": "none",
+        "HealthLogDestination": "local",
+        "HealthcheckMaxLogCount": 5,
+        "HealthcheckMaxLogSize": 500,
+        "CreateCommand": record.get("create_command") or [],
+        "Umask": f"{umask:04o}",
+        "Timeout": record.get("timeout", 0),
+        "Passwd": True,
+        "sdNotifyMode": "container",
+    }
+
+
+def _asked(asked: Mapping[str, Any]) -> Object:
+    """As docker has them: a list that nobody gave is null, but those of the resolver are empty."""
+    return {
+        "CapAdd": _list(asked, "cap_add"),
+        "CapDrop": _list(asked, "cap_drop"),
+        "Dns": _list(asked, "dns") or [],
+        "DnsOptions": _list(asked, "dns_option") or [],
+        "DnsSearch": _list(asked, "dns_search") or [],
+        "ExtraHosts": _list(asked, "add_host"),
+        "GroupAdd": _list(asked, "group_add"),
+        "PublishAllPorts": bool(asked.get("publish_all")),
+        "SecurityOpt": _list(asked, "security_opt"),
+        "ShmSize": _shm_size(asked),
+        "CgroupParent": asked.get("cgroup_parent") or "",
+        "Devices": [_device(text) for text in asked.get("device") or () if text.startswith("/")],
+        "DeviceCgroupRules": _list(asked, "device_cgroup_rule"),
+        "DeviceRequests": _requests(asked.get("device") or ()),
+        "Tmpfs": dict(_tmpfs(text) for text in asked.get("tmpfs") or ()),
+    }
+
+
+def _list(asked: Mapping[str, Any], name: str) -> list[str] | None:
+    return list(asked.get(name) or ()) or None
+
+
+def _shm_size(asked: Mapping[str, Any]) -> int:
+    from rcrun.formats.size import parse
+
+    return parse(str(asked["shm_size"])) if asked.get("shm_size") else SHM_SIZE
+
+
+def _device(text: str) -> Object:
+    """`HOST[:CONTAINER][:PERMISSIONS]`."""
+    host, *rest = text.split(":")
+    permissions = rest.pop() if rest and not rest[-1].startswith("/") else "rwm"
+    return {
+        "PathOnHost": host,
+        "PathInContainer": rest[0] if rest else host,
+        "CgroupPermissions": permissions,
+    }
+
+
+def _requests(devices: tuple[str, ...]) -> list[Object] | None:
+    """Devices by their CDI names, as docker tells of them."""
+    names = [text for text in devices if not text.startswith("/")]
+    if not names:
+        return None
+    rest = {"Count": 0, "Capabilities": None, "Options": None}
+    return [{"Driver": "cdi", "DeviceIDs": names, **rest}]
+
+
+def _tmpfs(text: str) -> tuple[str, str]:
+    place, _, options = text.partition(":")
+    return place, options
+
+
+def _resources(spec: Mapping[str, Any]) -> Object:
+    resources = (spec.get("linux") or {}).get("resources") or {}
+    cpu, memory, block = (resources.get(key) or {} for key in ("cpu", "memory", "blockIO"))
+    return {
+        "ConsoleSize": [0, 0],
+        "Isolation": "",
+        "Sysctls": dict(sorted(((spec.get("linux") or {}).get("sysctl") or {}).items())),
+        "BlkioWeight": block.get("weight") or 0,
+        "BlkioWeightDevice": _block_devices(block, "weightDevice", "weight", "Weight"),
+        "BlkioDeviceReadBps": _block_devices(block, "throttleReadBpsDevice"),
+        "BlkioDeviceWriteBps": _block_devices(block, "throttleWriteBpsDevice"),
+        "BlkioDeviceReadIOps": _block_devices(block, "throttleReadIOPSDevice"),
+        "BlkioDeviceWriteIOps": _block_devices(block, "throttleWriteIOPSDevice"),
+        "CpuRealtimePeriod": cpu.get("realtimePeriod") or 0,
+        "CpuRealtimeRuntime": cpu.get("realtimeRuntime") or 0,
+        "CpusetMems": cpu.get("mems") or "",
+        "MemorySwappiness": memory.get("swappiness"),
+        "OomKillDisable": memory.get("disableOOMKiller"),
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "IOMaximumIOps": 0,
+        "IOMaximumBandwidth": 0,
+        "DiskQuota": 0,
+        "KernelMemory": 0,
+    }
+
+
+def _block_devices(
+    block: Mapping[str, Any], key: str, member: str = "rate", title: str = "Rate"
+) -> list[Object] | None:
+    """By number, since that is what config.json keeps."""
+    return [
+        {"Path": f"/dev/block/{each['major']}:{each['minor']}", title: each[member]}
+        for each in block.get(key) or []
+    ] or None
+
+
+def _log(container: Container) -> Object:
+    log = container.record.get("log") or {}
+    size = log.get("max_size") or 0
+    return {"Path": container.path("log"), "Tag": "", "Size": f"{size}B" if size else "-1B"}
+
+
+_PODMAN_HOST = {
+    "CgroupManager": "cgroupfs",
+    "CgroupMode": "private",
+    "AutoRemoveImage": False,
+    "HostsFile": "",
+    "Cgroups": "default",
+    "CgroupConf": None,
+}
+_NETWORK = {
+    "HairpinMode": False,
+    "LinkLocalIPv6Address": "",
+    "LinkLocalIPv6PrefixLen": 0,
+    "SecondaryIPAddresses": None,
+    "SecondaryIPv6Addresses": None,
+    "EndpointID": "",
+    "GlobalIPv6Address": "",
+    "GlobalIPv6PrefixLen": 0,
+    "IPv6Gateway": "",
+}
