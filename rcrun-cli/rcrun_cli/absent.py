@@ -10,7 +10,6 @@ _COPY_OUT = (
     "skopeo reads the store: "
     "skopeo copy oci:$HOME/.local/share/rcrun:docker.io/library/NAME:TAG docker-archive:FILE:NAME:TAG"
 )
-_NETWORKS = "containers have no networks in common yet; --network host joins the host's"
 
 # By the words behind `rcrun`; a group stands for what is in it.
 ABSENT: dict[str, str] = {
@@ -34,7 +33,6 @@ ABSENT: dict[str, str] = {
     "machine": "there is no virtual machine: rcrun works on this host",
     "manifest": "",
     "mount": "",
-    "network": _NETWORKS,
     "node": "",
     "play": "",
     "plugin": "",

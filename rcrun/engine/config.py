@@ -76,6 +76,9 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     options = {**options, "network": network["mode"], "userns": userns}
     user = config_process.find_user(options, image.config, facts)
     hostname = host_name(options, facts)
+    if network["mode"] == config_network.BRIDGE:
+        names = config_network.own_names(options, facts, hostname)
+        network["own_names"] = " ".join(dict.fromkeys(names))
     files = config_network.bound_files(options, facts, hostname)
     mounts = config_mounts.mounts(options, image.config, facts, user, files)
     config = _config(options, args, image, facts, user, hostname, mounts)

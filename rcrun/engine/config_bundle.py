@@ -65,7 +65,7 @@ def _changed(
     if options.get("annotation"):
         added = run_options.pairs(options["annotation"], "--annotation")
         changed["annotations"] = {**(spec.get("annotations") or {}), **added}
-    if options.get("network") == "host":
+    if "host" in _networks(options):
         linux = changed.get("linux") or {}
         kept = [row for row in linux.get("namespaces") or [] if row["type"] != "network"]
         changed["linux"] = {**linux, "namespaces": kept}
@@ -105,6 +105,11 @@ def _process(options: Options, args: Sequence[str], spec: Spec, facts: Facts) ->
     return process
 
 
+def _networks(options: Options) -> Sequence[str]:
+    asked = options.get("network") or ()
+    return (asked,) if isinstance(asked, str) else tuple(asked)
+
+
 def _mounts(options: Options, facts: Facts) -> Mounts:
     """Those of the options alone."""
     from rcrun.engine import config_mounts
@@ -120,7 +125,7 @@ def _mounts(options: Options, facts: Facts) -> Mounts:
 def _record(options: Options, spec: Spec, facts: Facts, mounts: Mounts) -> dict[str, Any]:
     """As docs/store.md has it; a bundle's own network namespace has no network but lo."""
     kinds = [row["type"] for row in (spec.get("linux") or {}).get("namespaces") or []]
-    asked = options.get("network") or "none"
+    asked = _networks(options) or "none"
     network = config_network.network_record({**options, "network": asked}, {}, facts, [])
     if "network" not in kinds:
         network["mode"] = "host"

@@ -23,13 +23,13 @@ class Facts:
     `find_program` gives a path or an empty text, `hard_limit` the caller's limit of an RLIMIT_ name, -1
     for none, `host_address` where containers reach the host. `passwd` and `group` are the texts of the
     image's files. `held` are our own capabilities. Of the store: `volume` gives the record of one that is
-    there, `mounts_of` the records of a container's mounts, `secret` the record of a secret; the last two raise NotFound.
+    there, `mounts_of` the records of a container's mounts, `secret` the record of a secret, `network` the definition of a network; the last three raise NotFound.
     """
 
     __slots__ = (
         "container_dir", "container_id", "created", "cwd", "environ", "find_program", "group",
         "hard_limit", "held", "host_address", "hostname", "identity", "kernel", "lowers", "machine",
-        "mounts_of", "name", "new_id", "passwd", "read", "secret", "stat", "store_dir", "volume",
+        "mounts_of", "name", "network", "new_id", "passwd", "read", "secret", "stat", "store_dir", "volume",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,7 @@ class Facts:
         volume: Callable[[str], dict[str, Any] | None] = lambda name: None,
         mounts_of: Callable[[str], list[dict[str, Any]]] = lambda name: [],
         secret: Callable[[str], dict[str, Any]] = lambda name: {},
+        network: Callable[[str], dict[str, Any]] = lambda name: {},
     ) -> None:
         self.identity = identity
         self.container_id = container_id
@@ -84,6 +85,7 @@ class Facts:
         self.volume = volume
         self.mounts_of = mounts_of
         self.secret = secret
+        self.network = network
 
     @property
     def rootless(self) -> bool:
@@ -129,6 +131,7 @@ def gather(
         volume=lambda name: _volume(store, name),
         mounts_of=lambda name: _mounts_of(store, name),
         secret=lambda name: _secret(store, name),
+        network=lambda name: _network(store, name),
     )
 
 
@@ -149,6 +152,12 @@ def _secret(store: Store, name: str) -> dict[str, Any]:
     from rcrun.storage import secrets
 
     return secrets.load(store, name)
+
+
+def _network(store: Store, name: str) -> dict[str, Any]:
+    from rcrun.network import definitions
+
+    return definitions.load(store, name)
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+    from rcrun.engine.bridge import Joining
     from rcrun.engine.context import Context
     from rcrun.errors import RcrunError
     from rcrun.files import Lock
@@ -71,7 +72,16 @@ def launch(
             _become_client(context, container, spec, lock, foreground)
     except BaseException:
         remove_cgroup(container)
+        leave_bridges(context, container)
         raise
+
+
+def leave_bridges(context: Context, container: Container) -> None:
+    """After a start that failed: what has become an interface is given up by the room itself."""
+    if _bridges(context, container) is not None:
+        from rcrun.engine.bridge import release
+
+        release(context, container)
 
 
 def _launch_detached(context: Context, container: Container, spec: Spec) -> None:
@@ -140,6 +150,9 @@ def _plan(
     seccomp_fd = filter_fd_of(spec)
     cgroup = _cgroup(context, container, spec)
     settings = [*settings, *([["cgroup", cgroup]] if cgroup else [])]
+    joining = _bridges(context, container)
+    if joining is not None:
+        settings += joining.join()
     try:
         plan = container_plan(
             spec,
@@ -156,7 +169,10 @@ def _plan(
         from rcrun.runtime.bundle import malformed
 
         raise malformed(spec, error) from error  # a bundle's config.json is as its author wrote it
-    return plan, [*trees.values(), *([] if seccomp_fd is None else [seccomp_fd])]
+    fds = [*trees.values(), *([] if seccomp_fd is None else [seccomp_fd])]
+    if joining is None:
+        return plan, fds
+    return joining.with_room(plan), [*fds, joining.room.lock.fd]
 
 
 def _made_anew(context: Context, container: Container) -> dict[str, int]:
@@ -186,6 +202,14 @@ def _file_settings(container: Container) -> Records:
         sizes = [str(log.get("max_size", 0)), str(log.get("max_files", 1))]
         records.append(["log", container.path("log"), *sizes])
     return [*records, ["stdin"]] if record.get("stdin_open") else records
+
+
+def _bridges(context: Context, container: Container) -> Joining | None:
+    if (container.record.get("network") or {}).get("mode") != "bridge":
+        return None
+    from rcrun.engine.bridge import Joining
+
+    return Joining(context, container)
 
 
 def _helpers(context: Context, container: Container) -> Records:
@@ -312,6 +336,7 @@ def fuse_record(
 def launch_failed(context: Context, container: Container, error: RcrunError) -> None:
     """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
     remove_cgroup(container)
+    leave_bridges(context, container)
     if container.record["auto_remove"]:
         from rcrun.engine.rm import remove_trees
         from rcrun.storage.claims import discard

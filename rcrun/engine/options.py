@@ -16,7 +16,7 @@ NOT_YET = (
     "blkio_weight", "blkio_weight_device", "cgroup_parent", "cpu_rt_period", "cpu_rt_runtime",
     "device_cgroup_rule", "device_read_bps", "device_read_iops", "device_write_bps",
     "device_write_iops", "gidmap", "gpus", "health_cmd", "health_interval", "health_retries",
-    "health_start_period", "health_timeout", "ip", "ip6", "link", "mac_address", "pod",
+    "health_start_period", "health_timeout", "link", "pod",
     "storage_opt", "uidmap",
 )  # fmt: skip
 # Docker accepts them and they change nothing here.

@@ -123,6 +123,11 @@ const struct step steps[] = {
 	{"run", "pw*", step_run},
 	{"remove-cgroup", "p", step_remove_cgroup},
 	{"sync", "p", step_sync},
+	{"enter", "nd", step_enter},
+	{"bridge", "ppnw*", step_bridge},
+	{"netfilter", "p", step_netfilter},
+	{"connect", "ndppppnw*", step_connect},
+	{"link-delete", "p", step_link_delete},
 	{"on-exit", "", NULL},
 	{NULL, NULL, NULL},
 };
@@ -327,6 +332,7 @@ int plan_read(struct plan *plan, int fd, struct report *report)
 			      .settings = {.report_fd = -1,
 					   .lock_fd = -1,
 					   .scope_fd = -1,
+					   .room_lock_fd = -1,
 					   .streams = "",
 					   .detach_keys = ""}};
 	if (lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE)

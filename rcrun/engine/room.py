@@ -1,0 +1,279 @@
+"""The room: the one namespace of a user in which all bridges are, found or made (docs/network.md).
+
+`network/` of the live state: `room.lock` is shared by who is about to use the room, and held alone by its holder when it
+ends; `make.lock` by who makes or changes it; `room.json` tells the holder and the networks that have a bridge;
+`outside` the program that connects it to the host; `names/` is what the DNS server reads.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.errors import HostLacks, RcrunError
+from rcrun.files import Lock, read_json_or_none, read_text, write_file, write_json
+from rcrun.formats import cidr
+from rcrun.kernel import shim
+from rcrun.kernel.identity import namespace_records
+from rcrun.kernel.process import is_alive, start_time
+from rcrun.network import definitions
+from rcrun.network.claims import Claims, container_of
+from rcrun.paths import make_private_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from rcrun.engine.context import Context
+    from rcrun.network.definitions import Definition
+
+    Records = list[list[str]]
+
+# In the room's namespace alone: it passes packets on, and its containers may use any port.
+_SYSCTLS = (
+    ("net/ipv4/ip_forward", "1"),
+    ("net/ipv6/conf/all/forwarding", "1"),
+    ("net/ipv6/conf/default/accept_dad", "0"),
+)
+
+
+class Room:
+    """Being used: `lock` is shared until a veth of ours is there, so that the holder does not end before."""
+
+    __slots__ = ("context", "dir", "lock", "pid", "start")
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.dir = f"{context.store.live_dir}/network"
+        self.lock = Lock(f"{self.dir}/room.lock", shared=True)
+        self.pid = self.start = 0
+
+    def record(self) -> dict[str, Any]:
+        """Of a room that is there; empty when there is none."""
+        try:
+            found = read_json_or_none(f"{self.dir}/room.json") or {}
+        except ValueError:
+            return {}
+        return found if is_alive(found.get("pid", 0), found.get("start", 0)) else {}
+
+    def find(self) -> bool:
+        """Whether there is one; it is not made."""
+        found = self.record()
+        self.pid, self.start = found.get("pid", 0), found.get("start", 0)
+        return bool(found)
+
+    def enter(self, networks: Sequence[Definition]) -> None:
+        """With a bridge for each of these, and a way to the host."""
+        make_private_dir(self.dir)
+        self.lock.acquire()
+        try:
+            found = self.record()
+            if not _has(found, networks) or not self._is_connected():
+                self._make(networks)
+                found = self.record()
+            if not found:
+                raise RcrunError("the namespace of the bridges has ended as soon as it was made")
+            self.pid, self.start = found["pid"], found["start"]
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def claims(self, definition: Definition) -> Claims:
+        directory = f"{self.dir}/names/{definitions.key(definition)}"
+        return Claims(directory, lambda veth: self._is_stale(directory, veth))
+
+    def veths(self) -> set[str]:
+        """The interfaces that are in the room now."""
+        lines = read_text(f"/proc/{self.pid}/net/dev").splitlines()[2:]
+        return {line.partition(":")[0].strip() for line in lines}
+
+    def _is_stale(self, directory: str, veth: str) -> bool:
+        """It is not there, and nobody is about to make it: who does has the container's lock."""
+        if veth in self.veths():
+            return False
+        container_id = container_of(directory, veth)
+        lock = Lock(f"{self.context.store.container_dir(container_id)}/lock")
+        if not container_id or not os.path.exists(lock.path):
+            return True
+        is_free = lock.acquire(wait=False)
+        lock.release()
+        return is_free
+
+    # Making it.
+
+    def _make(self, networks: Sequence[Definition]) -> None:
+        make_private_dir(f"{self.dir}/names")
+        with Lock(f"{self.dir}/make.lock"):
+            found = self.record()
+            if not found:
+                self._forget()
+                found = self._start_holder(networks)
+            else:
+                found = self._add(found, networks)
+            self._write_served(found["networks"])
+            write_json(f"{self.dir}/room.json", found, durable=False)
+            self._connect(found, networks)
+
+    def _forget(self) -> None:
+        """What an earlier room had: nobody is about to use it, since that one would have made it."""
+        import shutil
+
+        from rcrun.engine.outside import end_outside
+
+        end_outside(self.dir)
+        shutil.rmtree(f"{self.dir}/names", ignore_errors=True)
+        make_private_dir(f"{self.dir}/names")
+
+    def _start_holder(self, networks: Sequence[Definition]) -> dict[str, Any]:
+        identity = self.context.identity
+        pid_file = f"{self.dir}/room.pid"
+        kinds = "network" if identity.kind == "root" else "user,network"
+        names = {definition["name"]: describe(definition) for definition in networks}
+        plan = [
+            ["plan", "1"],
+            ["session", "work"],
+            ["detach"],
+            ["pid-file", pid_file],
+            *namespace_records(identity),
+            ["unshare", kinds],
+            ["loopback"],
+            *[["sysctl", key, value] for key, value in self._sysctls()],
+            *[bridge_record(definition) for definition in networks],
+            ["netfilter", rules(names).hex()],
+            ["env"],
+            ["exec", shim.shim_path(), "room", self.dir],
+        ]
+        launch_work(plan)
+        pid = int(read_text(pid_file))
+        return {"pid": pid, "start": start_time(pid) or 0, "networks": names}
+
+    def _sysctls(self) -> list[tuple[str, str]]:
+        return [(key, value) for key, value in _SYSCTLS if os.path.exists(f"/proc/sys/{key}")]
+
+    def _add(self, found: dict[str, Any], networks: Sequence[Definition]) -> dict[str, Any]:
+        there = found["networks"]
+        new = [d for d in networks if there.get(d["name"]) != describe(d)]
+        if not new:
+            return found
+        names = {**there, **{d["name"]: describe(d) for d in new}}
+        old = [["link-delete", there[d["name"]]["bridge"]] for d in new if d["name"] in there]
+        steps = [*old, *[bridge_record(d) for d in new], ["netfilter", rules(names).hex()]]
+        launch_work(work_in(found, steps))
+        return {**found, "networks": names}
+
+    def drop(self, definition: Definition) -> None:
+        """A network that goes: its bridge, its rules, its place at the server of names."""
+        with Lock(f"{self.dir}/make.lock"):
+            found = self.record()
+            if definition["name"] not in found.get("networks", {}):
+                return
+            row = found["networks"].pop(definition["name"])
+            steps = [["link-delete", row["bridge"]], ["netfilter", rules(found["networks"]).hex()]]
+            launch_work(work_in(found, steps))
+            self._write_served(found["networks"])
+            write_json(f"{self.dir}/room.json", found, durable=False)
+
+    def _write_served(self, networks: dict[str, Any]) -> None:
+        """For the DNS server: which addresses it serves, and whom it asks itself."""
+        rows = [
+            " ".join([row["key"], row["bridge"], *[a.partition("/")[0] for a in row["addresses"]]])
+            for row in networks.values()
+            if row["dns"]
+        ]
+        from rcrun.engine.bridge import host_lines
+
+        self.write_upstream()
+        for definition in networks.values():
+            base = [] if definition["internal"] else host_lines(self.context)
+            Claims(f"{self.dir}/names/{definition['key']}", lambda veth: False).set_base(base)
+        text = "".join(f"{row}\n" for row in rows)
+        write_file(f"{self.dir}/names/networks", text.encode(), durable=False)
+
+    def write_upstream(self) -> None:
+        from rcrun.network import resolv
+        from rcrun.network.route import host_address
+
+        path = f"{self.dir}/names/upstream"
+        text = resolv.text(
+            read_text("/etc/resolv.conf"),
+            own_network=True,
+            forwarder=resolv.forwarder(host_address()),
+        )
+        if read_text(path) != text or not os.path.exists(path):
+            write_file(path, text.encode(), durable=False)
+
+    # The way out.
+
+    def _is_connected(self) -> bool:
+        words = read_text(f"{self.dir}/outside").split()
+        return len(words) == 2 and is_alive(int(words[0]), int(words[1]))
+
+    def _connect(self, found: dict[str, Any], networks: Sequence[Definition]) -> None:
+        if self._is_connected():
+            return
+        from rcrun.engine.outside import connect
+
+        try:
+            connect(self.context, self.dir, found["pid"])
+        except HostLacks:
+            if not all(definition["internal"] for definition in networks):
+                raise
+
+
+def _has(found: dict[str, Any], networks: Sequence[Definition]) -> bool:
+    there = found.get("networks") or {}
+    return all(there.get(each["name"]) == describe(each) for each in networks)
+
+
+def describe(definition: Definition) -> dict[str, Any]:
+    """What of a network is in the room; another description is another bridge."""
+    return {
+        "key": definitions.key(definition),
+        "bridge": definition["network_interface"],
+        "addresses": definitions.gateways(definition),
+        "dns": bool(definition["dns_enabled"]),
+        "internal": bool(definition["internal"]),
+        "isolated": definitions.is_isolated(definition),
+    }
+
+
+def bridge_record(definition: Definition) -> list[str]:
+    addresses = definitions.gateways(definition)
+    mac = "02:42:" + ":".join(definition["id"][i : i + 2] for i in range(0, 8, 2))
+    name = str(definition["network_interface"])
+    return ["bridge", name, mac, str(definitions.mtu(definition)), *addresses]
+
+
+def rules(networks: dict[str, Any]) -> bytes:
+    from rcrun.network import nft
+
+    return nft.batch(
+        [
+            nft.Bridge(
+                row["bridge"],
+                [_packed(address) for address in row["addresses"]],
+                isolated=row["isolated"],
+                internal=row["internal"],
+            )
+            for row in networks.values()
+        ]
+    )
+
+
+def _packed(address: str) -> bytes:
+    number, bits = cidr.number_of(address.partition("/")[0])
+    return number.to_bytes(bits // 8, "big")
+
+
+def work_in(found: dict[str, Any], steps: Records) -> Records:
+    """A plan that does something in the room."""
+    enter = ["enter", str(found["pid"]), str(found["start"])]
+    return [["plan", "1"], ["session", "work"], enter, *steps]
+
+
+def launch_work(plan: Records) -> None:
+    report = shim.launch(plan)
+    if report is not None:
+        from rcrun.runtime.hints import error_for
+
+        raise error_for(plan, report)

@@ -1,0 +1,153 @@
+"""Who has which address of a network, and under which names: files of the live state, without a lock that starts share.
+
+`DIR/KEY/addresses/ADDRESS` is a symlink to the name of a veth: symlink(2) is the claim. `DIR/KEY/endpoints/VETH` has the
+veth's lines of the network's `names`, and in a comment the container. The room's holder removes both when the veth
+is gone (shim/holder.c); what never became a veth is removed by who failed to make it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.errors import InUse
+from rcrun.files import Lock, read_text, subdirectories, unlink_if_there, write_file
+from rcrun.formats import cidr
+from rcrun.paths import make_private_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from rcrun.formats.cidr import Subnet
+
+
+class Claims:
+    """Of one network in one room; `is_stale` tells of a veth whether nobody has it any more."""
+
+    __slots__ = ("dir", "is_stale", "taken")
+
+    def __init__(self, directory: str, is_stale: Callable[[str], bool]) -> None:
+        self.dir = directory
+        self.is_stale = is_stale
+        self.taken: list[str] = []
+
+    def _path(self, address: str) -> str:
+        return f"{self.dir}/addresses/{address}"
+
+    def claim(self, address: str, veth: str) -> bool:
+        try:
+            os.symlink(veth, self._path(address))
+        except FileNotFoundError:
+            make_private_dir(f"{self.dir}/addresses")
+            return self.claim(address, veth)
+        except FileExistsError:
+            return self._take_over(address, veth)
+        self.taken.append(address)
+        return True
+
+    def _take_over(self, address: str, veth: str) -> bool:
+        """From one that is gone and has left it."""
+        try:
+            owner = os.readlink(self._path(address))
+        except FileNotFoundError:
+            return self.claim(address, veth)
+        if not self.is_stale(owner):
+            return False
+        unlink_if_there(self._path(address))
+        return self.claim(address, veth)
+
+    def owner(self, address: str) -> str:
+        try:
+            return os.readlink(self._path(address))
+        except OSError:
+            return ""
+
+    def take(self, row: Mapping[str, Any], wanted: str, before: str, veth: str) -> str:
+        """An address of this row of `subnets`: the one that is wanted, the one it had, or the first that is free."""
+        subnet = cidr.parse(row["subnet"])
+        if wanted:
+            self._take_wanted(subnet, wanted, str(row.get("gateway") or ""), veth)
+            return wanted
+        first, last = _range(row, subnet)
+        if before and first <= cidr.number_of(before)[0] <= last and self._is_free(before):
+            if self.claim(before, veth):
+                return before
+        return self._first_free(row, subnet, veth)
+
+    def _is_free(self, address: str) -> bool:
+        return not os.path.lexists(self._path(address))
+
+    def _take_wanted(self, subnet: Subnet, wanted: str, gateway: str, veth: str) -> None:
+        if wanted == gateway or not self.claim(wanted, veth):
+            raise InUse(f"address {wanted} is in use already", "choose another one, or leave it out")
+
+    def _first_free(self, row: Mapping[str, Any], subnet: Subnet, veth: str) -> str:
+        first, last = _range(row, subnet)
+        skipped = cidr.number_of(row["gateway"])[0] if row.get("gateway") else -1
+        names = set(subdirectories(f"{self.dir}/addresses"))
+        for stale in (False, True):  # those that may have been left behind come last
+            for number in range(first, last + 1):
+                address = subnet.text_of(number)
+                if number == skipped or (address in names and not stale):
+                    continue
+                if self.claim(address, veth):
+                    return address
+        raise InUse(
+            f"no address of {subnet} is free",
+            "stop containers that are on this network, or make one with a larger --subnet",
+        )
+
+    def release(self, veth: str) -> None:
+        """All that this one has."""
+        for address in list(subdirectories(f"{self.dir}/addresses")):
+            if self.owner(address) == veth:
+                unlink_if_there(self._path(address))
+        with Lock(f"{self.dir}/lock"):
+            if os.path.exists(f"{self.dir}/endpoints/{veth}"):
+                unlink_if_there(f"{self.dir}/endpoints/{veth}")
+                self._write_names()
+
+    # Names.
+
+    def publish(self, veth: str, container_id: str, lines: Sequence[str]) -> None:
+        """Before the container starts; `lines` as in hosts(5)."""
+        make_private_dir(f"{self.dir}/endpoints")
+        text = "".join(f"{line}\n" for line in (f"# {container_id}", *lines))
+        with Lock(f"{self.dir}/lock"):
+            write_file(f"{self.dir}/endpoints/{veth}", text.encode(), durable=False)
+            self._write_names()
+
+    def set_base(self, lines: Sequence[str]) -> None:
+        """What every container of the network can ask for: the host's names."""
+        make_private_dir(f"{self.dir}/endpoints")
+        make_private_dir(f"{self.dir}/addresses")
+        text = "".join(f"{line}\n" for line in lines)
+        if read_text(f"{self.dir}/base") == text and os.path.exists(f"{self.dir}/names"):
+            return
+        with Lock(f"{self.dir}/lock"):
+            write_file(f"{self.dir}/base", text.encode(), durable=False)
+            self._write_names()
+
+    def _write_names(self) -> None:
+        """As the holder does it, under the same lock."""
+        names = [name for name in subdirectories(f"{self.dir}/endpoints") if "~" not in name]
+        parts = [read_text(f"{self.dir}/base")]
+        parts += [read_text(f"{self.dir}/endpoints/{name}") for name in sorted(names)]
+        write_file(f"{self.dir}/names", "".join(parts).encode(), durable=False)
+
+
+def container_of(directory: str, veth: str) -> str:
+    """The id of the container whose endpoint this is; empty when nobody knows."""
+    line = read_text(f"{directory}/endpoints/{veth}").partition("\n")[0]
+    return line.removeprefix("# ") if line.startswith("# ") else ""
+
+
+def _range(row: Mapping[str, Any], subnet: Subnet) -> tuple[int, int]:
+    first, last = subnet.usable()
+    lease = row.get("lease_range") or {}
+    if lease.get("start_ip"):
+        first = cidr.number_of(lease["start_ip"])[0]
+    if lease.get("end_ip"):
+        last = cidr.number_of(lease["end_ip"])[0]
+    return first, last
