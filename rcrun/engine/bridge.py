@@ -30,11 +30,15 @@ def is_on_bridges(container: Container) -> bool:
     return (container.record.get("network") or {}).get("mode") == MODE
 
 
-def host_lines(context: Context) -> list[str]:
-    """The host's names, where it can be reached."""
+def host_lines(own: Sequence[str]) -> list[str]:
+    """The host's names, for a network whose bridge has these addresses: those that can be reached from it."""
     from rcrun.network.route import own_addresses
 
-    return [f"{address} {hosts.HOST_NAMES}" for address in own_addresses() if address]
+    return [
+        f"{address} {hosts.HOST_NAMES}"
+        for address in own_addresses()
+        if address and any((":" in each) == (":" in address) for each in own)
+    ]
 
 
 class Joining:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from rcrun.engine import networks
+from rcrun.engine.events_network import tell
 from rcrun.errors import InUse, InvalidInput
 from rcrun.files import unlink_if_there
 from rcrun.formats import networkflag
@@ -66,6 +67,7 @@ def _forget(context: Context, network: Definition) -> None:
     from rcrun.engine.room import Room
 
     unlink_if_there(definitions.path_of(context.store, network["name"]))
+    tell(context, "remove", network)
     room = Room(context)
     if room.find():
         room.drop(network)

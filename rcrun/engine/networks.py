@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rcrun.engine.events_network import tell
 from rcrun.errors import AlreadyExists, InvalidInput, NotFound
 from rcrun.formats import cidr, names, networkflag
 from rcrun.network import definitions, subnets
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from rcrun.engine.context import Context
     from rcrun.formats.cidr import Subnet
     from rcrun.network.definitions import Definition
     from rcrun.paths import Store
@@ -68,7 +70,8 @@ class Wanted:
         self.ignore = False
 
 
-def create(store: Store, wanted: Wanted) -> Definition:
+def create(context: Context, wanted: Wanted) -> Definition:
+    store = context.store
     if wanted.name in _RESERVED:
         raise AlreadyExists(f"network name {wanted.name} already used", "choose another name")
     _check_driver(wanted.driver)
@@ -103,6 +106,7 @@ def create(store: Store, wanted: Wanted) -> Definition:
         if wanted.routes:
             made["routes"] = [_route(text, made) for text in wanted.routes]
         definitions.save(store, made)
+    tell(context, "create", made)
     return made
 
 

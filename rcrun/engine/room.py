@@ -125,17 +125,14 @@ class Room:
         make_private_dir(f"{self.dir}/names")
 
     def _start_holder(self, networks: Sequence[Definition]) -> dict[str, Any]:
-        identity = self.context.identity
         pid_file = f"{self.dir}/room.pid"
-        kinds = "network" if identity.kind == "root" else "user,network"
         names = {definition["name"]: describe(definition) for definition in networks}
         plan = [
             ["plan", "1"],
             ["session", "work"],
             ["detach"],
             ["pid-file", pid_file],
-            *namespace_records(identity),
-            ["unshare", kinds],
+            *self._namespaces(),
             ["loopback"],
             *[["sysctl", key, value] for key, value in self._sysctls()],
             *[bridge_record(definition) for definition in networks],
@@ -146,6 +143,20 @@ class Room:
         launch_work(plan)
         pid = int(read_text(pid_file))
         return {"pid": pid, "start": start_time(pid) or 0, "networks": names}
+
+    def _namespaces(self) -> Records:
+        """A room that was killed has left containers below its user namespace: the new one is in that one."""
+        identity = self.context.identity
+        if identity.kind == "root":
+            return [["unshare", "network"]]
+        if os.path.exists(f"{self.dir}/room.json"):
+            from rcrun.storage.containers import every, status
+
+            for container in every(self.context.store):
+                network, now = container.record.get("network") or {}, status(container)
+                if network.get("mode") == "bridge" and now.is_running:
+                    return [["enter-parent", str(now.pid), str(now.pid_start)], ["new-network"]]
+        return [*namespace_records(identity), ["unshare", "user,network"]]
 
     def _sysctls(self) -> list[tuple[str, str]]:
         return [(key, value) for key, value in _SYSCTLS if os.path.exists(f"/proc/sys/{key}")]
@@ -184,7 +195,7 @@ class Room:
 
         self.write_upstream()
         for definition in networks.values():
-            base = [] if definition["internal"] else host_lines(self.context)
+            base = [] if definition["internal"] else host_lines(definition["addresses"])
             Claims(f"{self.dir}/names/{definition['key']}", lambda veth: False).set_base(base)
         text = "".join(f"{row}\n" for row in rows)
         write_file(f"{self.dir}/names/networks", text.encode(), durable=False)

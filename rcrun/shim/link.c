@@ -11,10 +11,12 @@
 #include <fcntl.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/nsfs.h>
 #include <linux/veth.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -311,6 +313,34 @@ int step_enter(struct context *context, const struct record *record, struct repo
 	if (network < 0)
 		return -1;
 	TRY(report, setns(network, CLONE_NEWNET));
+	return 0;
+}
+
+/* The user namespace above the one of this process: of a room that was killed that is left, with its containers. */
+int step_enter_parent(struct context *context, const struct record *record, struct report *report)
+{
+	pid_t pid = (pid_t)number(record->words[1]);
+	autoclose int user = open_namespace(pid, "user");
+
+	(void)context;
+	report->word = 1;
+	if (user < 0)
+		return fail(report, "open");
+	if (!process_lives(pid, (unsigned long long)number(record->words[2])))
+		return fail_with(report, "open", ESRCH);
+	autoclose int parent = ioctl(user, NS_GET_PARENT);
+	if (parent < 0)
+		return fail(report, "NS_GET_PARENT");
+	TRY(report, setns(parent, CLONE_NEWUSER));
+	report->word = 0;
+	return 0;
+}
+
+int step_new_network(struct context *context, const struct record *record, struct report *report)
+{
+	(void)context;
+	(void)record;
+	TRY(report, unshare(CLONE_NEWNET));
 	return 0;
 }
 

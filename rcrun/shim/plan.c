@@ -124,6 +124,8 @@ const struct step steps[] = {
 	{"remove-cgroup", "p", step_remove_cgroup},
 	{"sync", "p", step_sync},
 	{"enter", "nd", step_enter},
+	{"enter-parent", "nd", step_enter_parent},
+	{"new-network", "", step_new_network},
 	{"bridge", "ppnw*", step_bridge},
 	{"netfilter", "p", step_netfilter},
 	{"connect", "ndppppnw*", step_connect},

@@ -217,6 +217,8 @@ int step_run(struct context *, const struct record *, struct report *);
 int step_remove_cgroup(struct context *, const struct record *, struct report *);
 int step_sync(struct context *, const struct record *, struct report *);
 int step_enter(struct context *, const struct record *, struct report *);
+int step_enter_parent(struct context *, const struct record *, struct report *);
+int step_new_network(struct context *, const struct record *, struct report *);
 int step_bridge(struct context *, const struct record *, struct report *);
 int step_netfilter(struct context *, const struct record *, struct report *);
 int step_connect(struct context *, const struct record *, struct report *);

@@ -67,7 +67,7 @@ def create_network(name: str | None, **given: Any) -> None:
     wanted.routes = given["routes"]
     wanted.interface = given["interface_name"] or ""
     wanted.ignore = given["ignore"]
-    made = networks.create(context.store(), wanted)
+    made = networks.create(context.engine(), wanted)
     output.put(made["name"] if context.settings.personality == "podman" else made["id"])
 
 
@@ -179,8 +179,8 @@ def remove_networks(networks: tuple[str, ...], force: bool, seconds: int | None)
     errors = []
     for name in networks:
         try:
-            removed = remove(engine, name, with_users=force and podman, seconds=seconds)
-            output.put(name if removed else name)
+            remove(engine, name, with_users=force and podman, seconds=seconds)
+            output.put(name)
         except NotFound as error:
             if not force:
                 output.complain(error.message, error.hint)
