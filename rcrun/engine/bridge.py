@@ -82,7 +82,24 @@ class Joining:
             self.publish(definition, asked, endpoint)
         self._write_files(made)
         room = ["room", str(self.room.pid), str(self.room.start), str(self.room.lock.fd)]
-        return [room, *self._interfaces(made)]
+        return [room, *self._interfaces(made), *self._proxies(made)]
+
+    def _proxies(self, made: dict[str, Any]) -> Records:
+        """The process that publishes its ports: on the host, and from the room to its first network."""
+        network = self.container.record["network"]
+        if not network.get("ports"):
+            return []
+        from rcrun.network.ports import settle
+        from rcrun.network.proxy import helper_words
+
+        network["bound"] = settle(network["ports"])
+        addresses = [each for endpoint in made.values() for each in addresses_of(endpoint)]
+        if not addresses:
+            return []
+        room = f"{self.room.pid}:{self.room.start}"
+        gateways = [each.partition("/")[0] for each in definitions.gateways(self.definitions[0])]
+        words = helper_words(network["bound"], addresses, gateways, room)
+        return [["await-helpers"], ["helper", self.container.live_path("pasta.pid"), *words]]
 
     def with_room(self, plan: Records) -> Records:
         """The plan as the shim can run it from within the room's user namespace."""

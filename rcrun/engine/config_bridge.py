@@ -23,10 +23,6 @@ def bridge_record(
     _add_single(options, asked)
     for each in asked:
         facts.network(each["name"])  # NotFound
-    if ports:
-        raise InvalidInput(
-            "--publish is not supported on a shared network yet", "use --network pasta"
-        )
     return {
         "mode": "bridge",
         "chosen": True,

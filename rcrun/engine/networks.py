@@ -271,6 +271,11 @@ def is_in_use(name: str, used: Mapping[str, Sequence[Container]]) -> bool:
     return bool(used.get(name))
 
 
+def has_id(store: Store, name: str, prefix: str) -> bool:
+    found = definitions.read(definitions.path_of(store, name))
+    return found is not None and len(prefix) >= 4 and str(found["id"]).startswith(prefix)
+
+
 # Lists.
 
 _FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "scope", "type", "until")

@@ -133,7 +133,19 @@ def _has_volume(store: Store, seen: Seen, value: str) -> bool:
 
 
 def _has_network(store: Store, seen: Seen, value: str) -> bool:
-    return network_name(seen.container) == value
+    if value in network_names(seen.container):
+        return True
+    from rcrun.formats.networkflag import canonical
+
+    network = seen.container.record.get("network") or {}
+    if network.get("mode") != "bridge" or not network.get("networks"):
+        return False
+    from rcrun.engine.networks import has_id
+
+    return any(
+        name == canonical(value) or has_id(store, name, value)
+        for name in network_names(seen.container)
+    )
 
 
 def _publishes(store: Store, seen: Seen, value: str) -> bool:
@@ -231,8 +243,12 @@ def _range_text(key: str, group: list[int]) -> str:
     return f"{place}{text}->{text}{protocol}" if place else f"{text}{protocol}"
 
 
-def network_name(container: Container) -> str:
-    return str((container.record.get("network") or {}).get("mode") or "none")
+def network_names(container: Container) -> list[str]:
+    """Of those that it shares with others; else the kind of its own."""
+    network = container.record.get("network") or {}
+    if network.get("mode") == "bridge":
+        return [str(each["name"]) for each in network.get("networks") or ()]
+    return [str(network.get("mode") or "none")]
 
 
 def layers_size(container: Container) -> int:

@@ -125,6 +125,8 @@ class Room:
         make_private_dir(f"{self.dir}/names")
 
     def _start_holder(self, networks: Sequence[Definition]) -> dict[str, Any]:
+        from rcrun.network import nft
+
         pid_file = f"{self.dir}/room.pid"
         names = {definition["name"]: describe(definition) for definition in networks}
         plan = [
@@ -136,6 +138,7 @@ class Room:
             ["loopback"],
             *[["sysctl", key, value] for key, value in self._sysctls()],
             *[bridge_record(definition) for definition in networks],
+            ["local-mark", str(nft.MARK), str(nft.MARK_TABLE)],
             ["netfilter", rules(names).hex()],
             ["env"],
             ["exec", shim.shim_path(), "room", self.dir],

@@ -1,6 +1,7 @@
 """The rules of the room as one batch for nf_tables, which the kernel takes whole or not at all. Pure.
 
     table inet rcrun {
+        prerouting:  socket transparent 1 meta mark set 1
         postrouting: oifname "eth0" masquerade
         input:       of each network: its own addresses; no other network's server of names
         forward:     an isolated or internal network reaches no other one; an internal one nobody
@@ -28,6 +29,8 @@ _EQUAL, _DIFFERENT = 0, 1
 _INPUT_NAME, _OUTPUT_NAME, _PROTOCOL, _L4 = 6, 7, 15, 16  # NFT_META_…
 _VERDICT_REGISTER, _REGISTER = 0, 1
 _DROP, _ACCEPT = 0, 1
+_MARK_KEY = 3
+MARK, MARK_TABLE = 1, 100
 _DNS = (53).to_bytes(2, "big")
 
 
@@ -45,15 +48,22 @@ class Bridge:
         self.internal = internal
 
 
-def batch(bridges: Sequence[Bridge]) -> bytes:
-    """The table as it shall be, in the place of the one that is there."""
+def batch(bridges: Sequence[Bridge], *, transparent: bool = True) -> bytes:
+    """The table as it shall be, in the place of the one that is there.
+
+    `transparent`: answers to the client whose address the port proxy speaks from are for the proxy; they are marked,
+    and a rule of the routes has marked packets delivered here.
+    """
     table = _text(1, TABLE)
     chains = [
         _chain("postrouting", _POSTROUTING, 100, "nat"),
         _chain("input", _INPUT, 0, "filter"),
         _chain("forward", _FORWARD, 0, "filter"),
     ]
+    if transparent:
+        chains.append(_chain("prerouting", _PREROUTING, -150, "filter"))
     rules = [
+        *([_rule("prerouting", _transparent() + _set_mark())] if transparent else []),
         _rule("postrouting", _name(_OUTPUT_NAME, OUTSIDE) + _expression("masq", b"")),
         *[rule for bridge in bridges for rule in _input_rules(bridge)],
         *[rule for bridge in bridges for rule in _forward_rules(bridge)],
@@ -158,6 +168,17 @@ def _to(address: bytes) -> bytes:
     family, offset = (2, 16) if len(address) == 4 else (10, 24)
     protocol = _meta(_PROTOCOL) + _compare(_EQUAL, bytes([family]))
     return protocol + _payload(1, offset, len(address)) + _compare(_EQUAL, address)
+
+
+def _transparent() -> bytes:
+    """Packets for a socket of ours that has an address of somebody else."""
+    return _expression("socket", _number(1, 0) + _number(2, _REGISTER)) + _compare(_EQUAL, b"\1")
+
+
+def _set_mark() -> bytes:
+    value = _nest(2, _attribute(1, pack("=I", MARK)))
+    load = _expression("immediate", _number(1, _REGISTER) + value)
+    return load + _expression("meta", _number(2, _MARK_KEY) + _number(3, _REGISTER))
 
 
 def _port() -> bytes:

@@ -9,6 +9,7 @@
 #include "netlink.h"
 
 #include <fcntl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/nsfs.h>
@@ -375,6 +376,43 @@ int step_bridge(struct context *context, const struct record *record, struct rep
 	if (link_up(fd, name) < 0)
 		return blame(report, 1, "RTM_SETLINK", errno);
 	return add_words(fd, record, 4, name, report);
+}
+
+static int deliver_here(int fd, int family, uint32_t mark, uint32_t table)
+{
+	struct fib_rule_hdr rule = {.family = (uint8_t)family, .action = FR_ACT_TO_TBL};
+	struct rtmsg route = {.rtm_family = (uint8_t)family,
+			      .rtm_scope = RT_SCOPE_HOST,
+			      .rtm_protocol = RTPROT_STATIC,
+			      .rtm_type = RTN_LOCAL};
+	struct request request;
+	uint32_t loopback = if_nametoindex("lo");
+
+	request_begin(&request, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &rule, sizeof(rule));
+	request_put(&request, FRA_FWMARK, &mark, sizeof(mark));
+	request_put(&request, FRA_TABLE, &table, sizeof(table));
+	if (netlink_ask(fd, &request) < 0 && errno != EEXIST)
+		return -1;
+	request_begin(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &route, sizeof(route));
+	request_put(&request, RTA_TABLE, &table, sizeof(table));
+	request_put(&request, RTA_OIF, &loopback, sizeof(loopback));
+	return netlink_ask(fd, &request);
+}
+
+/* `local-mark MARK TABLE`: packets with this mark are for a socket of ours, whoever they are addressed to. */
+int step_local_mark(struct context *context, const struct record *record, struct report *report)
+{
+	uint32_t mark = (uint32_t)number(record->words[1]);
+	uint32_t table = (uint32_t)number(record->words[2]);
+	autoclose int fd = netlink_open(NETLINK_ROUTE);
+
+	(void)context;
+	if (fd < 0)
+		return fail(report, "socket");
+	if (deliver_here(fd, AF_INET, mark, table) < 0)
+		return fail(report, "RTM_NEWRULE");
+	(void)deliver_here(fd, AF_INET6, mark, table); /* the kernel may be without IPv6 */
+	return 0;
 }
 
 static int nibble(char digit)
