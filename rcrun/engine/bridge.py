@@ -12,7 +12,7 @@ from rcrun.network import definitions, hosts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from rcrun.engine.context import Context
@@ -75,11 +75,13 @@ class Joining:
             self._release_one(name, endpoint)
         network["endpoints"] = made = {}
         names = interface_names(self._asked())
-        for place, (asked, definition) in enumerate(zip(self._asked(), self.definitions)):
+        for place, (asked, definition) in enumerate(
+            zip(self._asked(), self.definitions, strict=True)
+        ):
             old = before.get(definition["name"]) or {}
             made[definition["name"]] = endpoint = new_endpoint(definition, asked, names[place])
             take_addresses(self.room, definition, asked, old, endpoint)
-            self.publish(definition, asked, endpoint)
+        self.publish_all()
         self._write_files(made)
         room = ["room", str(self.room.pid), str(self.room.start), str(self.room.lock.fd)]
         return [room, *self._interfaces(made), *self._proxies(made)]
@@ -108,13 +110,22 @@ class Joining:
             return plan
         return in_room_ids(plan, {"uidmap": identity.uid_map, "gidmap": identity.gid_map})
 
-    def publish(self, definition: Definition, asked: dict[str, Any], endpoint: dict[str, Any]) -> None:
-        if not definition["dns_enabled"]:
+    def publish_all(self) -> None:
+        """Its names in each of its networks, and that it asks for the names of all of them wherever it asks."""
+        endpoints = self.container.record["network"]["endpoints"]
+        keys = [definitions.key(each) for each in self.definitions if each["dns_enabled"]]
+        for asked, definition in zip(self._asked(), self.definitions, strict=True):
+            endpoint = endpoints.get(definition["name"])
+            if endpoint is None:
+                continue
             lines = []
-        else:
-            words = " ".join(names_of(self.container, asked))
-            lines = [f"{address} {words}" for address in addresses_of(endpoint)]
-        self.room.claims(definition).publish(endpoint["veth"], self.container.id, lines)
+            if definition["dns_enabled"]:
+                words = " ".join(names_of(self.container, asked))
+                others = " ".join(key for key in keys if key != definitions.key(definition))
+                for address in addresses_of(endpoint):
+                    lines.append(f"{address} {words}")
+                    lines += [f"also {address} {others}"] if others else []
+            self.room.claims(definition).publish(endpoint["veth"], self.container.id, lines)
 
     def _interfaces(self, made: dict[str, Any]) -> Records:
         return [
@@ -154,11 +165,15 @@ def release(context: Context, container: Container) -> None:
 def interface_names(asked: Sequence[dict[str, Any]]) -> list[str]:
     """eth0, eth1 and on, but for those that have a name of their own."""
     given = {each["interface"] for each in asked if each.get("interface")}
-    free = (f"eth{number}" for number in range(len(asked) + len(given)) if f"eth{number}" not in given)
+    free = (
+        f"eth{number}" for number in range(len(asked) + len(given)) if f"eth{number}" not in given
+    )
     return [each.get("interface") or next(free) for each in asked]
 
 
-def new_endpoint(definition: Definition, asked: dict[str, Any], interface: str) -> dict[str, Any]:
+def new_endpoint(
+    definition: Definition, asked: Mapping[str, Any], interface: str
+) -> dict[str, Any]:
     """The veth's other end has a random name: one that is still going away cannot be in its way."""
     return {
         "veth": f"v{os.urandom(5).hex()}",
@@ -171,7 +186,11 @@ def new_endpoint(definition: Definition, asked: dict[str, Any], interface: str) 
 
 
 def take_addresses(
-    room: Room, definition: Definition, asked: dict[str, Any], old: dict[str, Any], made: dict[str, Any]
+    room: Room,
+    definition: Definition,
+    asked: Mapping[str, Any],
+    old: Mapping[str, Any],
+    made: dict[str, Any],
 ) -> None:
     wanted = [asked[key] for key in ("ip", "ip6") if asked.get(key)]
     claims = room.claims(definition)
@@ -222,11 +241,11 @@ def mac_of(endpoint: dict[str, Any]) -> str:
     return "02:42:" + tail.hex(":")
 
 
-def addresses_of(endpoint: dict[str, Any]) -> list[str]:
+def addresses_of(endpoint: Mapping[str, Any]) -> list[str]:
     return [text.partition("/")[0] for text in endpoint.get("addresses") or ()]
 
 
-def names_of(container: Container, asked: dict[str, Any]) -> list[str]:
+def names_of(container: Container, asked: Mapping[str, Any]) -> list[str]:
     words = [container.name, *(asked.get("aliases") or ()), container.id[:12]]
     return list(dict.fromkeys(words))
 
@@ -234,7 +253,9 @@ def names_of(container: Container, asked: dict[str, Any]) -> list[str]:
 def interface_words(definition: Definition, endpoint: dict[str, Any], place: int) -> list[str]:
     """OUTER BRIDGE INNER MAC MTU WORD… of docs/plan.md; an internal network has no default route."""
     routes = []
-    if not definition["internal"] and (definition.get("options") or {}).get("no_default_route") not in ("1", "true"):
+    if not definition["internal"] and (definition.get("options") or {}).get(
+        "no_default_route"
+    ) not in ("1", "true"):
         for text in definitions.gateways(definition):
             gateway = text.partition("/")[0]
             everything = "::/0" if ":" in gateway else "0.0.0.0/0"
@@ -264,7 +285,7 @@ def in_room_ids(records: Records, identity_maps: dict[str, IdMap]) -> Records:
 def _translated(words: Sequence[str], room: IdMap) -> list[str]:
     found = []
     numbers = [int(word) for word in words]
-    for inside, outside, count in zip(numbers[::3], numbers[1::3], numbers[2::3]):
+    for inside, outside, count in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
         while count:
             first, host, size = next(row for row in room if row[1] <= outside < row[1] + row[2])
             part = min(count, host + size - outside)

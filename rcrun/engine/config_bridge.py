@@ -33,7 +33,9 @@ def bridge_record(
         "endpoints": {},
         "resolv": {
             "servers": [
-                checked_address(each, "--dns") for each in options.get("dns") or () if each != "none"
+                checked_address(each, "--dns")
+                for each in options.get("dns") or ()
+                if each != "none"
             ],
             "search": list(options.get("dns_search") or ()),
             "options": list(options.get("dns_option") or ()),

@@ -63,7 +63,11 @@ def _one(container: Container, asked: Mapping[str, Any], endpoint: Mapping[str, 
         address, _, prefix = text.partition("/")
         gateway = _gateway_of(definition, ":" in address)
         if ":" in address:
-            more = {"GlobalIPv6Address": address, "GlobalIPv6PrefixLen": int(prefix), "IPv6Gateway": gateway}
+            more = {
+                "GlobalIPv6Address": address,
+                "GlobalIPv6PrefixLen": int(prefix),
+                "IPv6Gateway": gateway,
+            }
         else:
             more = {"IPAddress": address, "IPPrefixLen": int(prefix), "Gateway": gateway}
         found.update(more)
@@ -72,4 +76,6 @@ def _one(container: Container, asked: Mapping[str, Any], endpoint: Mapping[str, 
 
 def _gateway_of(definition: Mapping[str, Any], is_six: bool) -> str:
     rows = definition["subnets"]
-    return next((str(row.get("gateway") or "") for row in rows if (":" in row["subnet"]) == is_six), "")
+    return next(
+        (str(row.get("gateway") or "") for row in rows if (":" in row["subnet"]) == is_six), ""
+    )

@@ -6,7 +6,7 @@ import time
 
 from rcrun.engine import bridge, networks
 from rcrun.engine.events_network import tell
-from rcrun.engine.room import launch_work, work_in
+from rcrun.engine.room import Room, launch_work, work_in
 from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError, WrongState
 from rcrun.files import read_text
 from rcrun.formats import cidr, networkflag
@@ -105,17 +105,18 @@ def _join_live(
     endpoint = bridge.new_endpoint(definition, wanted, name)
     try:
         bridge.take_addresses(joining.room, definition, wanted, before or {}, endpoint)
-        joining.publish(definition, wanted, endpoint)
+        record["endpoints"][definition["name"]] = endpoint
+        joining.publish_all()
         words = bridge.interface_words(definition, endpoint, place)
         room = joining.room
         step = ["connect", str(now.pid), str(now.pid_start), *words]
         launch_work(work_in({"pid": room.pid, "start": room.start}, [step]))
     except BaseException:
+        record["endpoints"].pop(definition["name"], None)
         joining.room.claims(definition).release(endpoint["veth"])
         raise
     finally:
         joining.room.lock.release()
-    record["endpoints"][definition["name"]] = endpoint
     _write_files(context, container)
 
 
@@ -166,6 +167,9 @@ def _leave(context: Context, container: Container, definition: Definition) -> No
         steps = [["link-delete", endpoint["veth"]]]
         launch_work(work_in({"pid": room.pid, "start": room.start}, steps))
         room.claims(definition).release(endpoint["veth"])
+        left = bridge.Joining(context, container)
+        left.room.find()
+        left.publish_all()
     container.save()
     if status(container).is_running:
         _write_files(context, container)
@@ -203,7 +207,7 @@ def _reload(context: Context, container: Container) -> None:
     joining.room.enter(joining.definitions)
     joining.room.lock.release()
     record = container.record["network"]
-    for definition, wanted in zip(joining.definitions, record["networks"]):
+    for definition, wanted in zip(joining.definitions, record["networks"], strict=True):
         endpoint = record["endpoints"].get(definition["name"]) or {}
         if endpoint.get("veth") in joining.room.veths():
             continue
@@ -231,3 +235,6 @@ def update(context: Context, text: str, *, add: Sequence[str], drop: Sequence[st
         servers += [cidr.checked_address(each, "--dns-add") for each in add]
         definition["network_dns_servers"] = list(dict.fromkeys(servers))
         definitions.save(context.store, definition)
+        room = Room(context)
+        if room.find():
+            room.change_servers(definition)

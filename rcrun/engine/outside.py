@@ -54,7 +54,11 @@ def _start(words: list[str], pid: int, pid_file: str, directory: str) -> tuple[i
     waits = any("@READY@" in word for word in words)
     command = [word.replace("@PID@", str(pid)).replace("@READY@", str(writer)) for word in words]
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, errors, 2)]
+    actions = [
+        (os.POSIX_SPAWN_DUP2, null, 0),
+        (os.POSIX_SPAWN_DUP2, null, 1),
+        (os.POSIX_SPAWN_DUP2, errors, 2),
+    ]
     if waits:
         actions.append((os.POSIX_SPAWN_DUP2, writer, writer))
     try:

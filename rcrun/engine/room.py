@@ -187,6 +187,15 @@ class Room:
             self._write_served(found["networks"])
             write_json(f"{self.dir}/room.json", found, durable=False)
 
+    def change_servers(self, definition: Definition) -> None:
+        """Of a network whose bridge stays as it is."""
+        with Lock(f"{self.dir}/make.lock"):
+            found = self.record()
+            if definition["name"] in found.get("networks", {}):
+                found["networks"][definition["name"]] = described = describe(definition)
+                self.claims(definition).set_upstream(described["servers"])
+                write_json(f"{self.dir}/room.json", found, durable=False)
+
     def _write_served(self, networks: dict[str, Any]) -> None:
         """For the DNS server: which addresses it serves, and whom it asks itself."""
         rows = [
@@ -199,7 +208,9 @@ class Room:
         self.write_upstream()
         for definition in networks.values():
             base = [] if definition["internal"] else host_lines(definition["addresses"])
-            Claims(f"{self.dir}/names/{definition['key']}", lambda veth: False).set_base(base)
+            claims = Claims(f"{self.dir}/names/{definition['key']}", lambda veth: False)
+            claims.set_base(base)
+            claims.set_upstream(definition["servers"])
         text = "".join(f"{row}\n" for row in rows)
         write_file(f"{self.dir}/names/networks", text.encode(), durable=False)
 
@@ -248,6 +259,7 @@ def describe(definition: Definition) -> dict[str, Any]:
         "dns": bool(definition["dns_enabled"]),
         "internal": bool(definition["internal"]),
         "isolated": definitions.is_isolated(definition),
+        "servers": list(definition.get("network_dns_servers") or ()),
     }
 
 

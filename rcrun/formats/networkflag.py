@@ -25,7 +25,9 @@ def parse(text: str) -> dict[str, Any]:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not value:
-            raise InvalidInput(f'invalid --network "{text}"', f"write NAME:KEY=VALUE; keys: {_KEYS}")
+            raise InvalidInput(
+                f'invalid --network "{text}"', f"write NAME:KEY=VALUE; keys: {_KEYS}"
+            )
         _set(found, key, value, text)
     return found
 

@@ -70,9 +70,9 @@ class Claims:
             self._take_wanted(subnet, wanted, str(row.get("gateway") or ""), veth)
             return wanted
         first, last = _range(row, subnet)
-        if before and first <= cidr.number_of(before)[0] <= last and self._is_free(before):
-            if self.claim(before, veth):
-                return before
+        fits = bool(before) and first <= cidr.number_of(before)[0] <= last
+        if fits and self._is_free(before) and self.claim(before, veth):
+            return before
         return self._first_free(row, subnet, veth)
 
     def _is_free(self, address: str) -> bool:
@@ -80,7 +80,9 @@ class Claims:
 
     def _take_wanted(self, subnet: Subnet, wanted: str, gateway: str, veth: str) -> None:
         if wanted == gateway or not self.claim(wanted, veth):
-            raise InUse(f"address {wanted} is in use already", "choose another one, or leave it out")
+            raise InUse(
+                f"address {wanted} is in use already", "choose another one, or leave it out"
+            )
 
     def _first_free(self, row: Mapping[str, Any], subnet: Subnet, veth: str) -> str:
         first, last = _range(row, subnet)
@@ -128,6 +130,15 @@ class Claims:
         with Lock(f"{self.dir}/lock"):
             write_file(f"{self.dir}/base", text.encode(), durable=False)
             self._write_names()
+
+    def set_upstream(self, servers: Sequence[str]) -> None:
+        """Whom this network asks for what is not in it, instead of the host's servers."""
+        path = f"{self.dir}/upstream"
+        text = "".join(f"nameserver {server}\n" for server in servers)
+        if not text:
+            unlink_if_there(path)
+        elif os.path.isdir(self.dir) and read_text(path) != text:
+            write_file(path, text.encode(), durable=False)
 
     def _write_names(self) -> None:
         """As the holder does it, under the same lock."""

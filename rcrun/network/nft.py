@@ -40,7 +40,12 @@ class Bridge:
     __slots__ = ("addresses", "internal", "isolated", "name")
 
     def __init__(
-        self, name: str, addresses: Sequence[bytes], *, isolated: bool = True, internal: bool = False
+        self,
+        name: str,
+        addresses: Sequence[bytes],
+        *,
+        isolated: bool = True,
+        internal: bool = False,
     ) -> None:
         self.name = name
         self.addresses = addresses

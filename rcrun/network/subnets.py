@@ -53,7 +53,11 @@ def taken_by(networks: Iterable[Definition]) -> list[Subnet]:
 
 def of_host() -> list[Subnet]:
     """Where the host's own routes lead, but for the default one."""
-    return [OUTSIDE, *routes4(read_text("/proc/net/route")), *routes6(read_text("/proc/net/ipv6_route"))]
+    return [
+        OUTSIDE,
+        *routes4(read_text("/proc/net/route")),
+        *routes6(read_text("/proc/net/ipv6_route")),
+    ]
 
 
 def routes4(text: str) -> list[Subnet]:

@@ -69,7 +69,8 @@ static void append(int to, int above, const char *name)
 /* `names`: `base`, and what each endpoint has. engine/endpoints.py writes it the same way, under the same lock. */
 static void write_names(int network)
 {
-	autoclose int made = openat(network, "names~", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	autoclose int made = openat(network, "names~", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+				    0644);
 	struct dirent *entry;
 	DIR *endpoints = entries(network, "endpoints");
 
@@ -91,8 +92,8 @@ static void free_addresses(int network, const char *veth)
 	DIR *addresses = entries(network, "addresses");
 
 	while (addresses && (entry = readdir(addresses))) {
-		ssize_t length =
-			readlinkat(dirfd(addresses), entry->d_name, target, sizeof(target) - 1);
+		ssize_t length = readlinkat(dirfd(addresses), entry->d_name, target,
+					    sizeof(target) - 1);
 		if (length <= 0)
 			continue;
 		target[length] = '\0';
@@ -123,8 +124,9 @@ static void release(const struct holder *holder, const char *veth)
 	DIR *networks = here < 0 ? NULL : entries(here, "names");
 
 	while (networks && (entry = readdir(networks))) {
-		autoclose int network =
-			*entry->d_name == '.' ? -1 : folder(dirfd(networks), entry->d_name);
+		autoclose int network = *entry->d_name == '.'
+						? -1
+						: folder(dirfd(networks), entry->d_name);
 		if (network >= 0)
 			release_in(network, veth);
 	}
@@ -150,7 +152,8 @@ static const char *veth_name(const struct nlmsghdr *header)
 		if ((at->rta_type & NLA_TYPE_MASK) != IFLA_LINKINFO)
 			continue;
 		int rest = (int)RTA_PAYLOAD(at);
-		for (const struct rtattr *in = RTA_DATA(at); RTA_OK(in, rest); in = RTA_NEXT(in, rest))
+		for (const struct rtattr *in = RTA_DATA(at); RTA_OK(in, rest);
+		     in = RTA_NEXT(in, rest))
 			if (in->rta_type == IFLA_INFO_KIND)
 				is_veth = strncmp(RTA_DATA(in), "veth", RTA_PAYLOAD(in)) == 0;
 	}
@@ -342,7 +345,12 @@ int holder_main(const char *dir)
 			on_signal(&holder);
 	}
 	end_outside(&holder);
-	remove_file(&holder, "room.json");
-	remove_file(&holder, "outside");
+	static const char *const files[] = {"room.json", "outside", "room.pid"};
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		remove_file(&holder, files[i]);
+	/* who has the lock alone knows that nobody has anything of it */
+	static char names[PATH_MAX];
+	(void)snprintf(names, sizeof(names), "%s/names", dir);
+	(void)remove_tree(names);
 	return 0;
 }

@@ -425,20 +425,19 @@ int step_netfilter(struct context *context, const struct record *record, struct 
 {
 	const char *digits = record->words[1];
 	size_t size = strlen(digits) / 2;
-	struct timeval patience = {.tv_usec = 200000};
-	autofree unsigned char *batch = malloc(size + 1);
-	autoclose int fd = netlink_open(NETLINK_NETFILTER);
+	int larger = 1 << 20;
 
 	(void)context;
-	if (!batch || fd < 0)
-		return fail(report, fd < 0 ? "socket" : "malloc");
 	if (digits[strspn(digits, "0123456789abcdef")])
 		return blame(report, 1, "plan", EINVAL);
+	autofree unsigned char *batch = malloc(size + 1);
+	autoclose int fd = netlink_open(NETLINK_NETFILTER);
+	if (!batch || fd < 0)
+		return fail(report, fd < 0 ? "socket" : "malloc");
 	for (size_t i = 0; i < size; i++)
 		batch[i] = (unsigned char)(nibble(digits[2 * i]) << 4 | nibble(digits[2 * i + 1]));
-	int larger = 1 << 20;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &larger, sizeof(larger));
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	TRY(report, netlink_send(fd, batch, size));
+	/* the last message asks for an answer; what failed before it says so before */
 	return netlink_answer(fd) < 0 ? fail(report, "NFNL_MSG_BATCH") : 0;
 }

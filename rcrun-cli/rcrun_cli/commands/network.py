@@ -27,32 +27,75 @@ PODMAN_SHOWN = ("ID", "Name", "Driver")
 
 @command("create")
 @option("-d", "--driver", default="bridge", metavar="DRIVER", help="Only `bridge`")
-@option("--subnet", "subnets", multiple=True, metavar="SUBNET", help="As 10.89.5.0/24; a free one if nothing is said")
-@option("--gateway", "gateways", multiple=True, metavar="ADDRESS", help="The bridge's own address in a subnet")
-@option("--ip-range", "ip_ranges", multiple=True, metavar="RANGE", help="Which addresses containers get: a subnet or FIRST-LAST")
-@option("--ipv4", "ipv4", type=["true", "false"], default="true", metavar="BOOL", hidden=True, help="Have IPv4")
+@option(
+    "--subnet",
+    "subnets",
+    multiple=True,
+    metavar="SUBNET",
+    help="As 10.89.5.0/24; a free one if nothing is said",
+)
+@option(
+    "--gateway",
+    "gateways",
+    multiple=True,
+    metavar="ADDRESS",
+    help="The bridge's own address in a subnet",
+)
+@option(
+    "--ip-range",
+    "ip_ranges",
+    multiple=True,
+    metavar="RANGE",
+    help="Which addresses containers get: a subnet or FIRST-LAST",
+)
+@option(
+    "--ipv4",
+    "ipv4",
+    type=["true", "false"],
+    default="true",
+    metavar="BOOL",
+    hidden=True,
+    help="Have IPv4",
+)
 @option("--ipv6", is_flag=True, help="Have IPv6, too")
 @option("--internal", is_flag=True, help="No way out of the network")
 @option("--disable-dns", is_flag=True, help="Containers do not find each other by name")
-@option("--dns", multiple=True, metavar="ADDRESS", help="Name server for what is not in the network")
-@option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE", help="mtu, isolate, metric, no_default_route, com.docker.network.…")
+@option(
+    "--dns", multiple=True, metavar="ADDRESS", help="Name server for what is not in the network"
+)
+@option(
+    "-o",
+    "--opt",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="mtu, isolate, metric, no_default_route, com.docker.network.…",
+)
 @option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Set a label")
-@option("--route", "routes", multiple=True, metavar="DESTINATION,GATEWAY[,METRIC]", help="A route that containers get")
+@option(
+    "--route",
+    "routes",
+    multiple=True,
+    metavar="DESTINATION,GATEWAY[,METRIC]",
+    help="A route that containers get",
+)
 @option("--interface-name", metavar="NAME", help="Name of the bridge")
 @option("--ignore", is_flag=True, help="One that exists is no error")
 @option("--attachable", is_flag=True, hidden=True, help="For scripts: every network is")
 @option("--scope", metavar="SCOPE", hidden=True, help="Only `local`")
 @option("--ipam-driver", metavar="DRIVER", hidden=True, help="Only `default` and `host-local`")
-@option("--ipam-opt", multiple=True, metavar="KEY=VALUE", hidden=True, help="Refused: there are none")
+@option(
+    "--ipam-opt", multiple=True, metavar="KEY=VALUE", hidden=True, help="Refused: there are none"
+)
 @option("--aux-address", multiple=True, metavar="NAME=ADDRESS", hidden=True, help="Refused")
 @argument("name", required=False)
 def create_network(name: str | None, **given: Any) -> None:
     """Make a network that containers share."""
-    from rcrun.engine import networks
+    from rcrun.engine.networkcreate import Wanted, create
     from rcrun.engine.options import pairs
 
     _refuse(given)
-    wanted = networks.Wanted(name or "")
+    wanted = Wanted(name or "")
     wanted.driver = given["driver"]
     wanted.subnets = _several(given["subnets"])
     wanted.gateways = _several(given["gateways"])
@@ -67,7 +110,7 @@ def create_network(name: str | None, **given: Any) -> None:
     wanted.routes = given["routes"]
     wanted.interface = given["interface_name"] or ""
     wanted.ignore = given["ignore"]
-    made = networks.create(context.engine(), wanted)
+    made = create(context.engine(), wanted)
     output.put(made["name"] if context.settings.personality == "podman" else made["id"])
 
 
@@ -87,7 +130,14 @@ def _refuse(given: dict[str, Any]) -> None:
 
 
 @command("ls")
-@option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Show only what matches: driver, id, label, name, dangling, type, until")
+@option(
+    "-f",
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Show only what matches: driver, id, label, name, dangling, type, until",
+)
 @option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
 @option("-n", "--noheading", is_flag=True, help="Leave the headers out")
 @option("--no-trunc", is_flag=True, help="Print whole ids")
@@ -105,7 +155,9 @@ def list_networks(
         found += networks.built_in(filters)
     if quiet and not form:
         for each in found:
-            output.put(networks.shown_name(each["name"], "podman") if podman else _id(each, no_trunc))
+            output.put(
+                networks.shown_name(each["name"], "podman") if podman else _id(each, no_trunc)
+            )
         return
     if form == "json" and podman:
         output.print_inspected([networks.podman_object(store, each) for each in found], None)
@@ -167,8 +219,20 @@ def inspect_network(networks: tuple[str, ...], form: str | None, verbose: bool) 
 
 
 @command("rm")
-@option("-f", "--force", is_flag=True, help="A missing one is no error; as podman, remove its containers first")
-@option("-t", "--time", "seconds", type=int, metavar="SECONDS", help="With -f: wait so long for containers to stop")
+@option(
+    "-f",
+    "--force",
+    is_flag=True,
+    help="A missing one is no error; as podman, remove its containers first",
+)
+@option(
+    "-t",
+    "--time",
+    "seconds",
+    type=int,
+    metavar="SECONDS",
+    help="With -f: wait so long for containers to stop",
+)
 @argument("networks", nargs=-1, required=True)
 def remove_networks(networks: tuple[str, ...], force: bool, seconds: int | None) -> int:
     """Remove networks that no container uses."""
@@ -176,7 +240,7 @@ def remove_networks(networks: tuple[str, ...], force: bool, seconds: int | None)
 
     engine = context.engine()
     podman = context.settings.personality == "podman"
-    errors = []
+    errors: list[RcrunError] = []
     for name in networks:
         try:
             remove(engine, name, with_users=force and podman, seconds=seconds)
@@ -192,7 +256,13 @@ def remove_networks(networks: tuple[str, ...], force: bool, seconds: int | None)
 
 
 @command("prune")
-@option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Remove only what matches: label, until")
+@option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Remove only what matches: label, until",
+)
 @option("-f", "--force", is_flag=True, help="Do not ask")
 def prune_networks(filters: tuple[str, ...], force: bool) -> int:
     """Remove the networks that no container uses."""
@@ -229,7 +299,14 @@ def exists_network(network: str) -> int:
 @option("--ip6", metavar="ADDRESS", help="Its IPv6 address there")
 @option("--alias", "aliases", multiple=True, metavar="NAME", help="Another name there")
 @option("--mac-address", metavar="MAC", help="Its hardware address there")
-@option("--driver-opt", "options", multiple=True, metavar="KEY=VALUE", hidden=True, help="com.docker.network.endpoint.ifname")
+@option(
+    "--driver-opt",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    hidden=True,
+    help="com.docker.network.endpoint.ifname",
+)
 @argument("network")
 @argument("container")
 def connect_network(
