@@ -169,10 +169,35 @@ def _plan(
         from rcrun.runtime.bundle import malformed
 
         raise malformed(spec, error) from error  # a bundle's config.json is as its author wrote it
+    plan = with_open_network(plan)
     fds = [*trees.values(), *([] if seccomp_fd is None else [seccomp_fd])]
     if joining is None:
         return plan, fds
     return joining.with_room(plan), [*fds, joining.room.lock.fd]
+
+
+def with_open_network(plan: Records) -> Records:
+    """In a network of its own anybody may use any port and `ping`, as docker has it; --sysctl can say otherwise.
+
+    The kernel compares groups by their numbers outside.
+    """
+    if ["loopback"] not in plan or ["pivot"] not in plan:
+        return plan
+    maps = [record[2:] for record in plan if record[0] == "gidmap"]
+    groups = "0 2147483647"
+    if maps:
+        rows = [tuple(map(int, maps[0][at : at + 3])) for at in range(0, len(maps[0]), 3)]
+        first, last = min(rows, key=_outside), max(rows, key=_outside)
+        low, high = first[0], last[0] + last[2] - 1
+        groups = f"{low} {high}" if low <= high else f"{high} {high}"
+    at = plan.index(["pivot"]) + 1
+    ports = ["sysctl", "net/ipv4/ip_unprivileged_port_start", "0", "optional"]
+    ping = ["sysctl", "net/ipv4/ping_group_range", groups, "optional"]
+    return [*plan[:at], ports, ping, *plan[at:]]
+
+
+def _outside(row: tuple[int, ...]) -> int:
+    return row[1]
 
 
 def _made_anew(context: Context, container: Container) -> dict[str, int]:

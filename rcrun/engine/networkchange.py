@@ -6,9 +6,8 @@ import time
 
 from rcrun.engine import bridge, networks
 from rcrun.engine.events_network import tell
-from rcrun.engine.room import Room, launch_work, work_in
+from rcrun.engine.room import Room, interfaces_of, launch_work, work_in
 from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError, WrongState
-from rcrun.files import read_text
 from rcrun.formats import cidr, networkflag
 from rcrun.network import definitions
 from rcrun.storage.claims import ContainerLock
@@ -121,8 +120,7 @@ def _join_live(
 
 
 def _interfaces(now: Status) -> set[str]:
-    lines = read_text(f"/proc/{now.pid}/net/dev").splitlines()[2:]
-    return {line.partition(":")[0].strip() for line in lines}
+    return interfaces_of(now.pid)
 
 
 def _free_name(taken: set[str]) -> str:
@@ -236,5 +234,6 @@ def update(context: Context, text: str, *, add: Sequence[str], drop: Sequence[st
         definition["network_dns_servers"] = list(dict.fromkeys(servers))
         definitions.save(context.store, definition)
         room = Room(context)
-        if room.find():
-            room.change_servers(definition)
+        with room.kept():
+            if room.find():
+                room.change_servers(definition)

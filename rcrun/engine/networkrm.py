@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from rcrun.engine import networks
 from rcrun.engine.events_network import tell
 from rcrun.errors import InUse, InvalidInput
@@ -68,10 +66,13 @@ def _forget(context: Context, network: Definition) -> None:
 
     unlink_if_there(definitions.path_of(context.store, network["name"]))
     tell(context, "remove", network)
+    import shutil
+
     room = Room(context)
-    if room.find():
-        room.drop(network)
-    shutil.rmtree(room.claims(network).dir, ignore_errors=True)
+    with room.kept():
+        if room.find():
+            room.drop(network)
+        shutil.rmtree(room.claims(network).dir, ignore_errors=True)
 
 
 def prune(context: Context, filters: Sequence[str]) -> list[str]:

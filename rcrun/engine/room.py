@@ -1,6 +1,6 @@
 """The room: the one namespace of a user in which all bridges are, found or made (docs/network.md).
 
-`network/` of the live state: `room.lock` is shared by who is about to use the room, and held alone by its holder when it
+`network-STORE/` of the live state: `room.lock` is shared by who is about to use the room, and held alone by its holder when it
 ends; `make.lock` by who makes or changes it; `room.json` tells the holder and the networks that have a bridge;
 `outside` the program that connects it to the host; `names/` is what the DNS server reads.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rcrun.engine.context import Context
     from rcrun.network.definitions import Definition
+    from rcrun.storage.containers import Container
 
     Records = list[list[str]]
 
@@ -44,7 +45,7 @@ class Room:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.dir = f"{context.store.live_dir}/network"
+        self.dir = definitions.room_dir(context.store)
         self.lock = Lock(f"{self.dir}/room.lock", shared=True)
         self.pid = self.start = 0
 
@@ -61,6 +62,11 @@ class Room:
         found = self.record()
         self.pid, self.start = found.get("pid", 0), found.get("start", 0)
         return bool(found)
+
+    def kept(self) -> Lock:
+        """A lock with which a room that is there does not end."""
+        make_private_dir(self.dir)
+        return self.lock
 
     def enter(self, networks: Sequence[Definition]) -> None:
         """With a bridge for each of these, and a way to the host."""
@@ -84,8 +90,7 @@ class Room:
 
     def veths(self) -> set[str]:
         """The interfaces that are in the room now."""
-        lines = read_text(f"/proc/{self.pid}/net/dev").splitlines()[2:]
-        return {line.partition(":")[0].strip() for line in lines}
+        return interfaces_of(self.pid)
 
     def _is_stale(self, directory: str, veth: str) -> bool:
         """It is not there, and nobody is about to make it: who does has the container's lock."""
@@ -243,6 +248,31 @@ class Room:
         except HostLacks:
             if not all(definition["internal"] for definition in networks):
                 raise
+
+
+def has_lost(container: Container) -> bool:
+    """Whether an interface of this running container is in no room, or the room has no way out any more."""
+    directory = definitions.room_dir(container.store)
+    endpoints = (container.record.get("network") or {}).get("endpoints") or {}
+    try:
+        found = read_json_or_none(f"{directory}/room.json") or {}
+    except ValueError:
+        found = {}
+    if not endpoints:
+        return False
+    if not is_alive(found.get("pid", 0), found.get("start", 0)):
+        return True
+    there = interfaces_of(found["pid"])
+    if any(endpoint["veth"] not in there for endpoint in endpoints.values()):
+        return True
+    words = read_text(f"{directory}/outside").split()
+    return len(words) == 2 and not is_alive(int(words[0]), int(words[1]))
+
+
+def interfaces_of(pid: int) -> set[str]:
+    """The interfaces of this process's network."""
+    lines = read_text(f"/proc/{pid}/net/dev").splitlines()[2:]
+    return {line.partition(":")[0].strip() for line in lines}
 
 
 def _has(found: dict[str, Any], networks: Sequence[Definition]) -> bool:

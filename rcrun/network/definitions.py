@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 from rcrun.errors import NotFound
 from rcrun.files import Lock, read_json, subdirectories, write_json
 from rcrun.formats.networkflag import DEFAULT, canonical
@@ -22,6 +24,11 @@ BUILT_IN = ("none", "host")
 
 def folder(store: Store) -> str:
     return store.path("networks")
+
+
+def room_dir(store: Store) -> str:
+    """Of the live state: stores that share one have networks of the same names and subnets, and rooms of their own."""
+    return f"{store.live_dir}/network-{zlib.crc32(store.root_dir.encode()):08x}"
 
 
 def path_of(store: Store, name: str) -> str:

@@ -95,7 +95,7 @@ const struct step steps[] = {
 	{"loopback", "", step_loopback},
 	{"hostname", "w", step_hostname},
 	{"domainname", "w", step_domainname},
-	{"sysctl", "pw", step_sysctl},
+	{"sysctl", "pw?w", step_sysctl},
 	{"rlimit", "pdd", step_rlimit},
 	{"oom-score", "d", step_oom_score},
 	{"umask", "o", step_umask},

@@ -9,9 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from network.servers import wait_for
+from network.servers import INSIDE, PYTHON, wait_for
+from rcrun.network import definitions
+from rcrun.paths import Store
 
 pytestmark = pytest.mark.requires("userns", "overlay", "network")
+
+
+# As an ordinary user's ping does it: busybox wants to be root for it.
+PING = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+s.settimeout(3)
+s.sendto(bytes([8, 0, 0, 0, 0, 0, 0, 1]), (sys.argv[1], 0))
+print("answered" if s.recv(100) else "")
+"""
 
 
 @pytest.fixture
@@ -34,8 +46,13 @@ def network(rcrun):
     assert_room_ends(rcrun)
 
 
+def room_dir(rcrun) -> Path:
+    store = Store(str(rcrun.store_dir), rcrun.account.environ["RCRUN_RUNROOT"])
+    return Path(definitions.room_dir(store))
+
+
 def assert_room_ends(rcrun) -> None:
-    live = Path(rcrun.account.environ["RCRUN_RUNROOT"], "network")
+    live = room_dir(rcrun)
     wait_for(lambda: not (live / "room.json").exists())
     assert not (live / "names").exists()
     wait_for(lambda: not [line for line in rcrun.account.processes() if "shim room" in line])
@@ -43,15 +60,16 @@ def assert_room_ends(rcrun) -> None:
 
 def web(rcrun, name: str, *options: str) -> str:
     """A container that serves `hello` on port 80; its id."""
-    command = ("sh", "-c", "echo hello >/index.html; httpd -p 80 -h /; exec sleep 1000")
+    command = ("sh", "-c", "echo hello >index.html; httpd -p 80 -h $PWD; exec sleep 1000")
     found = rcrun("run", "-d", "--name", name, *options, "busybox", *command).check().out.strip()
     wait_for(lambda: rcrun("exec", name, "wget", "-qO-", "http://127.0.0.1/").out == "hello\n")
     return found
 
 
 def get(rcrun, address: str, *options: str):
-    words = ("run", "--rm", *options, "busybox", "wget", "-T2", "-qO-", f"http://{address}/")
-    return rcrun(*words)
+    # Debian 12's busybox crashes with a time limit of wget's own
+    command = ("timeout", "4", "wget", "-qO-", f"http://{address}/")
+    return rcrun("run", "--rm", *options, "busybox", *command)
 
 
 def address_of(rcrun, container: str) -> str:
@@ -157,7 +175,9 @@ def test_several_networks(rcrun, network):
 def test_an_internal_network_has_no_way_out(rcrun, network):
     name = network("--internal")
     assert "default" not in lines_of(rcrun, "--network", name)
-    script = "ip route add default via $(ip route | sed -n 's|[.]0/24.*|.1|p'); ping -c1 -W1 10.0.2.2"
+    script = (
+        "ip route add default via $(ip route | sed -n 's|[.]0/24.*|.1|p'); ping -c1 -W1 10.0.2.2"
+    )
     got = rcrun("run", "--rm", "--privileged", "--network", name, "busybox", "sh", "-c", script)
     assert got.status != 0
     assert "100% packet loss" in got.out
@@ -169,7 +189,12 @@ def test_mtu_routes_and_range(rcrun, network):
         "-o", "mtu=1300", "--route", "10.77.0.0/16,10.66.10.9,7", "--interface-name", "mybridge",
     )  # fmt: skip
     found = lines_of(rcrun, "--network", name, command="ip addr; ip route")
-    for part in ("10.66.10.129/24", "mtu 1300", "default via 10.66.10.254", "10.77.0.0/16 via 10.66.10.9"):
+    for part in (
+        "10.66.10.129/24",
+        "mtu 1300",
+        "default via 10.66.10.254",
+        "10.77.0.0/16 via 10.66.10.9",
+    ):
         assert part in found
 
 
@@ -182,9 +207,13 @@ def test_the_default_network(rcrun):
 
 def test_hosts_and_resolv_conf(rcrun, network):
     name = network()
-    found = lines_of(rcrun, "--network", name, "-h", "me", command="cat /etc/hosts /etc/resolv.conf; hostname -i")
+    found = lines_of(
+        rcrun, "--network", name, "-h", "me", command="cat /etc/hosts /etc/resolv.conf; hostname -i"
+    )
     assert "host.docker.internal host.containers.internal" in found
-    gateway = rcrun("network", "inspect", name, "-f", "{{(index .IPAM.Config 0).Gateway}}").out.strip()
+    gateway = rcrun(
+        "network", "inspect", name, "-f", "{{(index .IPAM.Config 0).Gateway}}"
+    ).out.strip()
     assert f"nameserver {gateway}\n" in found
     own = found.split()[-1]
     assert f"{own}\tme " in found
@@ -212,12 +241,16 @@ def test_inspect_tells_the_networks(rcrun, network):
 
 def test_many_at_once_on_a_fresh_room(rcrun, network):
     name = network()
-    script = "ip -o -4 addr show dev eth0; sleep 1"
-    words = ("run", "--rm", "--network", name, "busybox", "sh", "-c", script)
+    words = ("run", "-d", "--network", name, "busybox", "sleep", "1000")
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: rcrun(*words), range(16)))
-    addresses = {result.check().out.split()[3] for result in found}
+    ids = [result.check().out.strip() for result in found]
+    shown = json.loads(rcrun("network", "inspect", name).check().out)[0]["Containers"]
+    assert set(shown) == set(ids)
+    addresses = {each["IPv4Address"] for each in shown.values()}
     assert len(addresses) == 16
+    script = "".join(f"ping -c1 -W2 {each.partition('/')[0]} >/dev/null && " for each in addresses)
+    rcrun("exec", ids[0], "sh", "-c", f"{script}true").check()
 
 
 def test_starts_against_ends(rcrun, network):
@@ -227,3 +260,13 @@ def test_starts_against_ends(rcrun, network):
     with ThreadPoolExecutor(3) as pool:
         for result in pool.map(lambda _: rcrun(*words), range(24)):
             assert result.status == 0, result.err
+
+
+def test_every_user_may_ping_and_use_any_port(rcrun, network):
+    name = network()
+    web(rcrun, "one", "--network", name, "-u", "33", "--tmpfs", "/www:mode=1777", "-w", "/www")
+    address = address_of(rcrun, "one")
+    assert get(rcrun, address, "--network", name).check().out == "hello\n"
+    for options in ((), ("-u", "33"), ("-u", "33", "--cap-drop", "ALL")):
+        words = ("run", "--rm", "--network", name, *INSIDE, *options, "busybox")
+        assert rcrun(*words, PYTHON, "-c", PING, address).check().out == "answered\n"

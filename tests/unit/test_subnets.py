@@ -36,9 +36,18 @@ def test_random_subnets_are_unique_local() -> None:
 
 def test_ids_of_the_room() -> None:
     maps = {"uidmap": [(0, 1000, 1), (1, 100000, 65536)], "gidmap": [(0, 1000, 1)]}
-    plan = [["uidmap", "/usr/bin/newuidmap", "0", "1000", "1", "1", "100000", "65536"], ["exec", "x"]]
-    assert in_room_ids(plan, maps) == [["uidmap", "", "0", "0", "1", "1", "1", "65536"], ["exec", "x"]]
-    kept = [["uidmap", "", "0", "100999", "1", "1000", "1000", "1"], ["gidmap", "", "33", "1000", "1"]]
+    plan = [
+        ["uidmap", "/usr/bin/newuidmap", "0", "1000", "1", "1", "100000", "65536"],
+        ["exec", "x"],
+    ]
+    assert in_room_ids(plan, maps) == [
+        ["uidmap", "", "0", "0", "1", "1", "1", "65536"],
+        ["exec", "x"],
+    ]
+    kept = [
+        ["uidmap", "", "0", "100999", "1", "1000", "1000", "1"],
+        ["gidmap", "", "33", "1000", "1"],
+    ]
     assert in_room_ids(kept, maps) == [
         ["uidmap", "", "0", "1000", "1", "1000", "0", "1"],
         ["gidmap", "", "33", "0", "1"],
@@ -47,7 +56,9 @@ def test_ids_of_the_room() -> None:
 
 def test_an_extent_over_several_of_the_room() -> None:
     maps = {"uidmap": [(0, 5, 1), (1, 6, 10)]}
-    assert in_room_ids([["uidmap", "", "0", "5", "3"]], maps) == [["uidmap", "", "0", "0", "1", "1", "1", "2"]]
+    assert in_room_ids([["uidmap", "", "0", "5", "3"]], maps) == [
+        ["uidmap", "", "0", "0", "1", "1", "1", "2"]
+    ]
 
 
 def test_names_of_interfaces() -> None:
@@ -61,9 +72,24 @@ def test_words_of_an_interface() -> None:
         "subnets": [{"subnet": "10.89.0.0/24", "gateway": "10.89.0.1"}],
         "routes": [{"destination": "10.7.0.0/16", "gateway": "10.89.0.9", "metric": 5}],
     }
-    endpoint = {"veth": "v1", "interface": "eth1", "mac": "02:42:0a:59:00:02", "mtu": 0, "addresses": ["10.89.0.2/24"]}
+    endpoint = {
+        "veth": "v1",
+        "interface": "eth1",
+        "mac": "02:42:0a:59:00:02",
+        "mtu": 0,
+        "addresses": ["10.89.0.2/24"],
+    }
     words = interface_words(definition, endpoint, 1)
-    assert words == ["v1", "br0", "eth1", "02:42:0a:59:00:02", "0", "10.89.0.2/24", "0.0.0.0/0>10.89.0.1>101", "10.7.0.0/16>10.89.0.9>5"]
+    assert words == [
+        "v1",
+        "br0",
+        "eth1",
+        "02:42:0a:59:00:02",
+        "0",
+        "10.89.0.2/24",
+        "0.0.0.0/0>10.89.0.1>101",
+        "10.7.0.0/16>10.89.0.9>5",
+    ]
     internal = interface_words({**definition, "internal": True, "routes": []}, endpoint, 0)
     assert internal[5:] == ["10.89.0.2/24"]
     assert mac_of(endpoint) == "02:42:0a:59:00:02"
