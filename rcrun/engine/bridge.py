@@ -100,7 +100,9 @@ class Joining:
             return []
         room = f"{self.room.pid}:{self.room.start}"
         gateways = [each.partition("/")[0] for each in definitions.gateways(self.definitions[0])]
-        words = helper_words(network["bound"], addresses, gateways, room)
+        words = helper_words(
+            network["bound"], addresses, gateways, room, transparent=self.room.transparent
+        )
         return [["await-helpers"], ["helper", self.container.live_path("pasta.pid"), *words]]
 
     def with_room(self, plan: Records) -> Records:

@@ -173,6 +173,15 @@ def _leave(context: Context, container: Container, definition: Definition) -> No
         _write_files(context, container)
 
 
+def rename_in_networks(context: Context, container_id: str) -> None:
+    """Its siblings find it under the name that it has now."""
+    container = find(context.store, container_id)
+    with ContainerLock(container):
+        joining = bridge.Joining(context, container)
+        if status(container).is_running and joining.room.find():
+            joining.publish_all()
+
+
 # Again.
 
 

@@ -8,8 +8,9 @@ ends; `make.lock` by who makes or changes it; `room.json` tells the holder and t
 from __future__ import annotations
 
 import os
+from errno import ENOENT
 
-from rcrun.errors import HostLacks, RcrunError
+from rcrun.errors import HostLacks, RcrunError, StepFailed
 from rcrun.files import Lock, read_json_or_none, read_text, write_file, write_json
 from rcrun.formats import cidr
 from rcrun.kernel import shim
@@ -41,13 +42,14 @@ _SYSCTLS = (
 class Room:
     """Being used: `lock` is shared until a veth of ours is there, so that the holder does not end before."""
 
-    __slots__ = ("context", "dir", "lock", "pid", "start")
+    __slots__ = ("context", "dir", "lock", "pid", "start", "transparent")
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.dir = definitions.room_dir(context.store)
         self.lock = Lock(f"{self.dir}/room.lock", shared=True)
         self.pid = self.start = 0
+        self.transparent = True
 
     def record(self) -> dict[str, Any]:
         """Of a room that is there; empty when there is none."""
@@ -80,6 +82,7 @@ class Room:
             if not found:
                 raise RcrunError("the namespace of the bridges has ended as soon as it was made")
             self.pid, self.start = found["pid"], found["start"]
+            self.transparent = found["transparent"]
         except BaseException:
             self.lock.release()
             raise
@@ -112,7 +115,7 @@ class Room:
             found = self.record()
             if not found:
                 self._forget()
-                found = self._start_holder(networks)
+                found = self._start_any_holder(networks)
             else:
                 found = self._add(found, networks)
             self._write_served(found["networks"])
@@ -129,7 +132,16 @@ class Room:
         shutil.rmtree(f"{self.dir}/names", ignore_errors=True)
         make_private_dir(f"{self.dir}/names")
 
-    def _start_holder(self, networks: Sequence[Definition]) -> dict[str, Any]:
+    def _start_any_holder(self, networks: Sequence[Definition]) -> dict[str, Any]:
+        """A kernel without the module that sees transparent sockets hides the clients' addresses of UDP."""
+        try:
+            return self._start_holder(networks, transparent=True)
+        except StepFailed as error:
+            if error.step != "netfilter" or error.errno != ENOENT:
+                raise
+        return self._start_holder(networks, transparent=False)
+
+    def _start_holder(self, networks: Sequence[Definition], *, transparent: bool) -> dict[str, Any]:
         from rcrun.network import nft
 
         pid_file = f"{self.dir}/room.pid"
@@ -144,13 +156,14 @@ class Room:
             *[["sysctl", key, value] for key, value in self._sysctls()],
             *[bridge_record(definition) for definition in networks],
             ["local-mark", str(nft.MARK), str(nft.MARK_TABLE)],
-            ["netfilter", rules(names).hex()],
+            ["netfilter", rules(names, transparent=transparent).hex()],
             ["env"],
             ["exec", shim.shim_path(), "room", self.dir],
         ]
         launch_work(plan)
         pid = int(read_text(pid_file))
-        return {"pid": pid, "start": start_time(pid) or 0, "networks": names}
+        found = {"pid": pid, "start": start_time(pid) or 0, "networks": names}
+        return {**found, "transparent": transparent}
 
     def _namespaces(self) -> Records:
         """A room that was killed has left containers below its user namespace: the new one is in that one."""
@@ -176,7 +189,8 @@ class Room:
             return found
         names = {**there, **{d["name"]: describe(d) for d in new}}
         old = [["link-delete", there[d["name"]]["bridge"]] for d in new if d["name"] in there]
-        steps = [*old, *[bridge_record(d) for d in new], ["netfilter", rules(names).hex()]]
+        batch = rules(names, transparent=found["transparent"])
+        steps = [*old, *[bridge_record(d) for d in new], ["netfilter", batch.hex()]]
         launch_work(work_in(found, steps))
         return {**found, "networks": names}
 
@@ -187,7 +201,8 @@ class Room:
             if definition["name"] not in found.get("networks", {}):
                 return
             row = found["networks"].pop(definition["name"])
-            steps = [["link-delete", row["bridge"]], ["netfilter", rules(found["networks"]).hex()]]
+            batch = rules(found["networks"], transparent=found["transparent"])
+            steps = [["link-delete", row["bridge"]], ["netfilter", batch.hex()]]
             launch_work(work_in(found, steps))
             self._write_served(found["networks"])
             write_json(f"{self.dir}/room.json", found, durable=False)
@@ -300,7 +315,7 @@ def bridge_record(definition: Definition) -> list[str]:
     return ["bridge", name, mac, str(definitions.mtu(definition)), *addresses]
 
 
-def rules(networks: dict[str, Any]) -> bytes:
+def rules(networks: dict[str, Any], *, transparent: bool) -> bytes:
     from rcrun.network import nft
 
     return nft.batch(
@@ -312,7 +327,8 @@ def rules(networks: dict[str, Any]) -> bytes:
                 internal=row["internal"],
             )
             for row in networks.values()
-        ]
+        ],
+        transparent=transparent,
     )
 
 

@@ -57,6 +57,14 @@ def test_connect_and_disconnect_a_running_container(rcrun, network):
     assert (got.status, "is not connected" in got.err) == (1, True)
 
 
+def test_a_new_name(rcrun, network):
+    name = network()
+    web(rcrun, "one", "--network", name)
+    rcrun("rename", "one", "uno").check()
+    assert " uno " in names(rcrun)
+    assert " one " not in names(rcrun)
+
+
 def test_connect_a_container_that_does_not_run(rcrun, network):
     first, second = network(), network("--subnet", "10.66.20.0/24")
     rcrun("create", "--name", "one", "--network", first, "busybox", "sleep", "1000").check()

@@ -14,6 +14,9 @@ from rcrun_cli.declare import argument, command
 @argument("name")
 def rename(container: str, name: str) -> None:
     """Give a container another name."""
-    rename_container(
-        find(context.store(), container), names.check(name.removeprefix("/"), "container")
-    )
+    found = find(context.store(), container)
+    rename_container(found, names.check(name.removeprefix("/"), "container"))
+    if (found.record.get("network") or {}).get("mode") == "bridge":
+        from rcrun.engine.networkchange import rename_in_networks
+
+        rename_in_networks(context.engine(), found.id)
