@@ -80,7 +80,7 @@ class Joining:
         ):
             old = before.get(definition["name"]) or {}
             made[definition["name"]] = endpoint = new_endpoint(definition, asked, names[place])
-            take_addresses(self.room, definition, asked, old, endpoint)
+            take_addresses(self.room, self.container.id, definition, asked, old, endpoint)
         self.publish_all()
         self._write_files(made)
         room = ["room", str(self.room.pid), str(self.room.start), str(self.room.lock.fd)]
@@ -127,7 +127,7 @@ class Joining:
                 for address in addresses_of(endpoint):
                     lines.append(f"{address} {words}")
                     lines += [f"also {address} {others}"] if others else []
-            self.room.claims(definition).publish(endpoint["veth"], self.container.id, lines)
+            self.room.claims(definition).publish(endpoint["veth"], lines)
 
     def _interfaces(self, made: dict[str, Any]) -> Records:
         return [
@@ -189,6 +189,7 @@ def new_endpoint(
 
 def take_addresses(
     room: Room,
+    container_id: str,
     definition: Definition,
     asked: Mapping[str, Any],
     old: Mapping[str, Any],
@@ -196,13 +197,14 @@ def take_addresses(
 ) -> None:
     wanted = [asked[key] for key in ("ip", "ip6") if asked.get(key)]
     claims = room.claims(definition)
+    owner = f"{made['veth']}/{container_id}"
     for bits in (32, 128):
         rows = [row for row in definition["subnets"] if (":" in row["subnet"]) == (bits == 128)]
         row, mine = _row_for(rows, wanted)
         if row is None:
             continue
         subnet = cidr.parse(row["subnet"])
-        address = claims.take(row, mine, _address_in(subnet, addresses_of(old)), made["veth"])
+        address = claims.take(row, mine, _address_in(subnet, addresses_of(old)), owner)
         made["addresses"].append(f"{address}/{subnet.prefix}")
     _refuse_strangers(definition, wanted, made)
     made["mac"] = asked.get("mac") or mac_of(made)

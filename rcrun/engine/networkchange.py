@@ -103,7 +103,9 @@ def _join_live(
     joining.room.enter(joining.definitions)
     endpoint = bridge.new_endpoint(definition, wanted, name)
     try:
-        bridge.take_addresses(joining.room, definition, wanted, before or {}, endpoint)
+        bridge.take_addresses(
+            joining.room, container.id, definition, wanted, before or {}, endpoint
+        )
         record["endpoints"][definition["name"]] = endpoint
         joining.publish_all()
         words = bridge.interface_words(definition, endpoint, place)

@@ -17,7 +17,7 @@ from rcrun.kernel import shim
 from rcrun.kernel.identity import namespace_records
 from rcrun.kernel.process import is_alive, start_time
 from rcrun.network import definitions
-from rcrun.network.claims import Claims, container_of
+from rcrun.network.claims import Claims
 from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False
@@ -89,23 +89,25 @@ class Room:
 
     def claims(self, definition: Definition) -> Claims:
         directory = f"{self.dir}/names/{definitions.key(definition)}"
-        return Claims(directory, lambda veth: self._is_stale(directory, veth))
+        return Claims(directory, self._has_ended)
 
     def veths(self) -> set[str]:
         """The interfaces that are in the room now."""
         return interfaces_of(self.pid)
 
-    def _is_stale(self, directory: str, veth: str) -> bool:
-        """It is not there, and nobody is about to make it: who does has the container's lock."""
-        if veth in self.veths():
-            return False
-        container_id = container_of(directory, veth)
+    def _has_ended(self, container_id: str) -> bool:
+        """It does not run, and nobody is about to start it: who does has its lock."""
+        from rcrun.storage.containers import load, status
+
         lock = Lock(f"{self.context.store.container_dir(container_id)}/lock")
-        if not container_id or not os.path.exists(lock.path):
+        try:
+            if not lock.acquire(wait=False):
+                return False
+        except FileNotFoundError:
             return True
-        is_free = lock.acquire(wait=False)
         lock.release()
-        return is_free
+        container = load(self.context.store, container_id)
+        return container is None or not status(container).is_running
 
     # Making it.
 

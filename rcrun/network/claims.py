@@ -1,8 +1,8 @@
 """Who has which address of a network, and under which names: files of the live state, without a lock that starts share.
 
-`DIR/KEY/addresses/ADDRESS` is a symlink to the name of a veth: symlink(2) is the claim. `DIR/KEY/endpoints/VETH` has the
-veth's lines of the network's `names`, and in a comment the container. The room's holder removes both when the veth
-is gone (shim/holder.c); what never became a veth is removed by who failed to make it.
+`DIR/KEY/addresses/ADDRESS` is a symlink to `VETH/CONTAINER`: symlink(2) is the claim. `DIR/KEY/endpoints/VETH` has the
+veth's lines of the network's `names`. The room's holder removes both when the veth is gone (shim/holder.c); what never
+became a veth is removed by who failed to make it.
 """
 
 from __future__ import annotations
@@ -23,39 +23,37 @@ if TYPE_CHECKING:
 
 
 class Claims:
-    """Of one network in one room; `is_stale` tells of a veth whether nobody has it any more."""
+    """Of one network in one room; `is_stale` tells whether a container neither runs nor is about to."""
 
-    __slots__ = ("dir", "is_stale", "taken")
+    __slots__ = ("dir", "is_stale")
 
     def __init__(self, directory: str, is_stale: Callable[[str], bool]) -> None:
         self.dir = directory
         self.is_stale = is_stale
-        self.taken: list[str] = []
 
     def _path(self, address: str) -> str:
         return f"{self.dir}/addresses/{address}"
 
-    def claim(self, address: str, veth: str) -> bool:
+    def claim(self, address: str, owner: str) -> bool:
+        """`owner` is `VETH/CONTAINER`."""
         try:
-            os.symlink(veth, self._path(address))
+            os.symlink(owner, self._path(address))
         except FileNotFoundError:
             make_private_dir(f"{self.dir}/addresses")
-            return self.claim(address, veth)
+            return self.claim(address, owner)
         except FileExistsError:
-            return self._take_over(address, veth)
-        self.taken.append(address)
+            return self._take_over(address, owner)
         return True
 
-    def _take_over(self, address: str, veth: str) -> bool:
-        """From one that is gone and has left it."""
-        try:
-            owner = os.readlink(self._path(address))
-        except FileNotFoundError:
-            return self.claim(address, veth)
-        if not self.is_stale(owner):
+    def _take_over(self, address: str, owner: str) -> bool:
+        """From one that has ended: the kernel takes a moment to take its interface apart, after which it is given up."""
+        before = self.owner(address)
+        if before and not self.is_stale(before.partition("/")[2]):
             return False
-        unlink_if_there(self._path(address))
-        return self.claim(address, veth)
+        with Lock(f"{self.dir}/lock"):
+            if self.owner(address) == before:
+                unlink_if_there(self._path(address))
+        return self.claim(address, owner)
 
     def owner(self, address: str) -> str:
         try:
@@ -63,28 +61,28 @@ class Claims:
         except OSError:
             return ""
 
-    def take(self, row: Mapping[str, Any], wanted: str, before: str, veth: str) -> str:
+    def take(self, row: Mapping[str, Any], wanted: str, before: str, owner: str) -> str:
         """An address of this row of `subnets`: the one that is wanted, the one it had, or the first that is free."""
         subnet = cidr.parse(row["subnet"])
         if wanted:
-            self._take_wanted(subnet, wanted, str(row.get("gateway") or ""), veth)
+            self._take_wanted(subnet, wanted, str(row.get("gateway") or ""), owner)
             return wanted
         first, last = _range(row, subnet)
         fits = bool(before) and first <= cidr.number_of(before)[0] <= last
-        if fits and self._is_free(before) and self.claim(before, veth):
+        if fits and self._is_free(before) and self.claim(before, owner):
             return before
-        return self._first_free(row, subnet, veth)
+        return self._first_free(row, subnet, owner)
 
     def _is_free(self, address: str) -> bool:
         return not os.path.lexists(self._path(address))
 
-    def _take_wanted(self, subnet: Subnet, wanted: str, gateway: str, veth: str) -> None:
-        if wanted == gateway or not self.claim(wanted, veth):
+    def _take_wanted(self, subnet: Subnet, wanted: str, gateway: str, owner: str) -> None:
+        if wanted == gateway or not self.claim(wanted, owner):
             raise InUse(
                 f"address {wanted} is in use already", "choose another one, or leave it out"
             )
 
-    def _first_free(self, row: Mapping[str, Any], subnet: Subnet, veth: str) -> str:
+    def _first_free(self, row: Mapping[str, Any], subnet: Subnet, owner: str) -> str:
         first, last = _range(row, subnet)
         skipped = cidr.number_of(row["gateway"])[0] if row.get("gateway") else -1
         names = set(subdirectories(f"{self.dir}/addresses"))
@@ -93,7 +91,7 @@ class Claims:
                 address = subnet.text_of(number)
                 if number == skipped or (address in names and not stale):
                     continue
-                if self.claim(address, veth):
+                if self.claim(address, owner):
                     return address
         raise InUse(
             f"no address of {subnet} is free",
@@ -103,7 +101,7 @@ class Claims:
     def release(self, veth: str) -> None:
         """All that this one has."""
         for address in list(subdirectories(f"{self.dir}/addresses")):
-            if self.owner(address) == veth:
+            if self.owner(address).partition("/")[0] == veth:
                 unlink_if_there(self._path(address))
         with Lock(f"{self.dir}/lock"):
             if os.path.exists(f"{self.dir}/endpoints/{veth}"):
@@ -112,10 +110,10 @@ class Claims:
 
     # Names.
 
-    def publish(self, veth: str, container_id: str, lines: Sequence[str]) -> None:
+    def publish(self, veth: str, lines: Sequence[str]) -> None:
         """Before the container starts; `lines` as in hosts(5)."""
         make_private_dir(f"{self.dir}/endpoints")
-        text = "".join(f"{line}\n" for line in (f"# {container_id}", *lines))
+        text = "".join(f"{line}\n" for line in lines)
         with Lock(f"{self.dir}/lock"):
             write_file(f"{self.dir}/endpoints/{veth}", text.encode(), durable=False)
             self._write_names()
@@ -146,12 +144,6 @@ class Claims:
         parts = [read_text(f"{self.dir}/base")]
         parts += [read_text(f"{self.dir}/endpoints/{name}") for name in sorted(names)]
         write_file(f"{self.dir}/names", "".join(parts).encode(), durable=False)
-
-
-def container_of(directory: str, veth: str) -> str:
-    """The id of the container whose endpoint this is; empty when nobody knows."""
-    line = read_text(f"{directory}/endpoints/{veth}").partition("\n")[0]
-    return line.removeprefix("# ") if line.startswith("# ") else ""
 
 
 def _range(row: Mapping[str, Any], subnet: Subnet) -> tuple[int, int]:

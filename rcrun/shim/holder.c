@@ -85,9 +85,10 @@ static void write_names(int network)
 		(void)renameat(network, "names~", network, "names");
 }
 
+/* An address is a link to VETH/CONTAINER. */
 static void free_addresses(int network, const char *veth)
 {
-	char target[IFNAMSIZ + 1];
+	char target[128];
 	struct dirent *entry;
 	DIR *addresses = entries(network, "addresses");
 
@@ -97,6 +98,7 @@ static void free_addresses(int network, const char *veth)
 		if (length <= 0)
 			continue;
 		target[length] = '\0';
+		target[strcspn(target, "/")] = '\0';
 		if (strcmp(target, veth) == 0)
 			(void)unlinkat(dirfd(addresses), entry->d_name, 0);
 	}

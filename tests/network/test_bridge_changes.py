@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from network.servers import free_port, wait_for
+from network.servers import wait_for
 from network.test_bridges import address_of, get, lines_of, network, room_dir, web
 
 __all__ = ["network"]
@@ -147,15 +147,3 @@ def test_the_holder_was_killed(rcrun, network, way):
     words = ("timeout", "4", "wget", "-qO-", f"http://{before['two']}/")
     wait_for(lambda: rcrun("exec", "one", *words).out == "hello\n")
     assert get(rcrun, before["one"], "--network", name).check().out == "hello\n"
-
-
-def test_ports_are_published(rcrun, network):
-    name = network()
-    number = free_port()
-    web(rcrun, "one", "--network", name, "-p", f"127.0.0.1:{number}:80")
-    assert rcrun("port", "one").check().out == f"80/tcp -> 127.0.0.1:{number}\n"
-    got = rcrun.account.run("busybox", "wget", "-qO-", f"http://127.0.0.1:{number}/")
-    assert got.out == "hello\n"
-    rcrun("rm", "-f", "one").check()
-    got = rcrun.account.run("busybox", "wget", "-qO-", f"http://127.0.0.1:{number}/")
-    assert "Connection refused" in got.err
