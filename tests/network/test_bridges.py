@@ -67,9 +67,9 @@ def web(rcrun, name: str, *options: str) -> str:
 
 
 def get(rcrun, address: str, *options: str):
-    # Debian 12's busybox crashes with a time limit of wget's own
+    # Debian 12's busybox crashes with a time limit of wget's own; and nobody ends the first process with SIGTERM
     command = ("timeout", "4", "wget", "-qO-", f"http://{address}/")
-    return rcrun("run", "--rm", *options, "busybox", *command)
+    return rcrun("run", "--rm", "--init", *options, "busybox", *command)
 
 
 def address_of(rcrun, container: str) -> str:
