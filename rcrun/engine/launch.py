@@ -78,7 +78,7 @@ def launch(
 
 def leave_bridges(context: Context, container: Container) -> None:
     """After a start that failed: what has become an interface is given up by the room itself."""
-    if _bridges(context, container) is not None:
+    if (container.record.get("network") or {}).get("mode") == "bridge":
         from rcrun.engine.bridge import release
 
         release(context, container)

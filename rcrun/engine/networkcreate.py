@@ -213,20 +213,22 @@ def _set_ranges(rows: list[dict[str, Any]], found: list[Subnet], ranges: Sequenc
             part = cidr.checked(text, "--ip-range")
             usable = part.usable()
             first, last = part.text_of(usable[0]), part.text_of(usable[1])
-        index = _index_of(first, found, "--ip-range")
-        if _index_of(last, found, "--ip-range") != index:
+        index = _index_of(first, found, "--ip-range", text)
+        if _index_of(last, found, "--ip-range", text) != index:
             raise InvalidInput(f'invalid --ip-range "{text}": it is not within one subnet')
         if cidr.number_of(first)[0] > cidr.number_of(last)[0]:
             raise InvalidInput(f'invalid --ip-range "{text}": it ends before it begins')
         rows[index]["lease_range"] = {"start_ip": first, "end_ip": last}
 
 
-def _index_of(address: str, found: list[Subnet], flag: str) -> int:
+def _index_of(address: str, found: list[Subnet], flag: str, typed: str = "") -> int:
     number, bits = cidr.number_of(address)
     for index, subnet in enumerate(found):
         if subnet.bits == bits and number in subnet:
             return index
-    raise InvalidInput(f'invalid {flag} "{address}": it is not in a subnet of this network')
+    raise InvalidInput(
+        f'invalid {flag} "{typed or address}": it is not in a subnet of this network'
+    )
 
 
 def _route(text: str, made: Definition) -> dict[str, Any]:

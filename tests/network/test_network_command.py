@@ -118,7 +118,7 @@ def test_many_at_once_have_subnets_of_their_own(nets):
         (("--subnet", "10.5.0.0", "web"), 'invalid --subnet "10.5.0.0"'),
         (("--subnet", "10.5.0.0/31", "web"), "subnet 10.5.0.0/31 is too small"),
         (("--subnet", "10.5.0.0/24", "--gateway", "10.6.0.1", "web"), 'invalid --gateway "10.6.0.1"'),
-        (("--subnet", "10.5.0.0/24", "--ip-range", "10.6.0.0/25", "web"), 'invalid --ip-range "10.6.0.0"'),
+        (("--subnet", "10.5.0.0/24", "--ip-range", "10.6.0.0/25", "web"), 'invalid --ip-range "10.6.0.0/25"'),
         (("--subnet", "10.5.0.0/24", "--subnet", "10.5.0.128/25", "web"), "is already used on the host or by another config"),
         (("-o", "mtu=1", "web"), 'invalid mtu "1"'),
         (("-o", "what=1", "web"), "unsupported bridge network option what"),
