@@ -233,8 +233,9 @@ def _await_end_of(now: Status, interface: str) -> None:
 
 
 def update(context: Context, text: str, *, add: Sequence[str], drop: Sequence[str]) -> None:
+    name = networks.find(context.store, text)["name"]
     with definitions.changing(context.store):
-        definition = networks.find(context.store, text)
+        definition = definitions.load(context.store, name)
         servers = list(definition.get("network_dns_servers") or ())
         for each in drop:
             address = cidr.checked_address(each, "--dns-drop")

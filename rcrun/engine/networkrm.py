@@ -25,10 +25,11 @@ def remove(
     store = context.store
     if text in (*definitions.BUILT_IN, networkflag.DEFAULT, networkflag.OTHER_DEFAULT):
         raise InvalidInput(f"{text} is a pre-defined network and cannot be removed")
+    found = networks.find(store, text)
     if with_users:
-        _remove_users(context, networks.find(store, text), seconds)
+        _remove_users(context, found, seconds)
     with definitions.changing(store):
-        network = networks.find(store, text)
+        network = definitions.load(store, found["name"])  # if nobody was faster
         if network["name"] == networkflag.DEFAULT:
             raise InvalidInput(f"{text} is a pre-defined network and cannot be removed")
         used = networks.users(store)

@@ -36,7 +36,10 @@ def path_of(store: Store, name: str) -> str:
 
 
 def changing(store: Store) -> Lock:
-    """Held by who makes, changes or removes networks: never by one who starts a container on one that is there."""
+    """Held by who makes, changes or removes networks: never by one who starts a container on one that is there.
+
+    The default network is made under it when it is first asked for: before, for who holds it would wait for himself.
+    """
     make_private_dir(folder(store))
     return Lock(f"{folder(store)}/lock")
 

@@ -48,6 +48,12 @@ def test_a_network_is_made_and_removed(nets):
     assert nets("network", "rm", "-f", "web").status == 0
 
 
+def test_commands_in_a_store_without_the_default_network(fresh_rcrun):
+    """It is made by whoever asks for it first, who must not wait for himself."""
+    for words, status in ((("rm", "nope"), 1), (("update", "nope"), 1), (("prune", "-f"), 0)):
+        assert fresh_rcrun()("network", *words).status == status
+
+
 def test_the_list(nets):
     nets("network", "create", "--label", "x=1", "web").check()
     assert nets("network", "ls", "--format", "{{.Name}}").check().out == "bridge\nweb\nhost\nnone\n"
