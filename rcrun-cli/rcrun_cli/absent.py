@@ -6,7 +6,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NETWORKS = "containers have no networks in common yet; --network host joins the host's"
 
 # By the words behind `rcrun`; a group stands for what is in it.
 ABSENT: dict[str, str] = {
@@ -24,7 +23,6 @@ ABSENT: dict[str, str] = {
     "kube": "",
     "machine": "there is no virtual machine: rcrun works on this host",
     "manifest": "",
-    "network": _NETWORKS,
     "node": "",
     "play": "",
     "plugin": "",

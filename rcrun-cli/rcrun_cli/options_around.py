@@ -5,7 +5,13 @@ from __future__ import annotations
 from rcrun_cli.declare import option
 
 NETWORK = (
-    option("--network", "--net", metavar="MODE", help="none, host, pasta or slirp4netns"),
+    option(
+        "--network",
+        "--net",
+        multiple=True,
+        metavar="NETWORK[:KEY=VALUE,…]",
+        help="none, host, pasta, slirp4netns, bridge, or networks of `rcrun network create`",
+    ),
     option(
         "--network-alias",
         "--net-alias",
@@ -13,6 +19,9 @@ NETWORK = (
         metavar="NAME",
         help="Another name in its network",
     ),
+    option("--ip", metavar="ADDRESS", help="Its IPv4 address in its network"),
+    option("--ip6", metavar="ADDRESS", help="Its IPv6 address in its network"),
+    option("--mac-address", metavar="MAC", help="Its hardware address in its network"),
     option(
         "-p",
         "--publish",

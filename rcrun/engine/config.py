@@ -87,6 +87,7 @@ def _joined(options: Options, facts: Facts) -> Joined | None:
 
 def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts) -> Built:
     """InvalidInput names the option that is wrong."""
+    options = run_options.plain(options)
     run_options.check(options)
     warnings = run_options.warnings_of(options)
     joined = _joined(options, facts)
@@ -97,6 +98,9 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     options = {**options, "network": network["mode"], "userns": userns}
     user = config_process.find_user(options, image.config, facts)
     hostname = host_name(options, facts, joined)
+    if network["mode"] == config_network.BRIDGE:
+        names = config_network.own_names(options, facts, hostname)
+        network["own_names"] = " ".join(dict.fromkeys(names))
     files = config_network.bound_files(options, facts, hostname)
     mounts = config_mounts.mounts(options, image.config, facts, user, files, joined)
     config = _config(options, args, image, facts, user, hostname, mounts, joined)

@@ -36,6 +36,7 @@ def build_bundle(
     options: Options, args: Sequence[str], spec: Spec, bundle_dir: str, facts: Facts
 ) -> Built:
     """`spec` is the bundle's config.json; command, environment, user, names and mounts may be changed."""
+    options = run_options.plain(options)
     run_options.check(options)
     for key in _NOT_WITH_BUNDLE:
         if options.get(key):
@@ -73,7 +74,7 @@ def _changed(
     if options.get("annotation"):
         added = run_options.pairs(options["annotation"], "--annotation")
         changed["annotations"] = {**(spec.get("annotations") or {}), **added}
-    if options.get("network") == "host":
+    if "host" in _networks(options):
         linux = changed.get("linux") or {}
         kept = [row for row in linux.get("namespaces") or [] if row["type"] != "network"]
         changed["linux"] = {**linux, "namespaces": kept}
@@ -113,6 +114,11 @@ def _process(options: Options, args: Sequence[str], spec: Spec, facts: Facts) ->
     return process
 
 
+def _networks(options: Options) -> Sequence[str]:
+    asked = options.get("network") or ()
+    return (asked,) if isinstance(asked, str) else tuple(asked)
+
+
 def _mounts(options: Options, facts: Facts) -> Mounts:
     """Those of the options alone."""
     from rcrun.engine import config_mounts
@@ -128,7 +134,7 @@ def _mounts(options: Options, facts: Facts) -> Mounts:
 def _record(options: Options, spec: Spec, facts: Facts, mounts: Mounts) -> dict[str, Any]:
     """As docs/store.md has it; a bundle's own network namespace has no network but lo."""
     kinds = [row["type"] for row in (spec.get("linux") or {}).get("namespaces") or []]
-    asked = options.get("network") or "none"
+    asked = _networks(options) or "none"
     network = config_network.network_record({**options, "network": asked}, {}, facts, [])
     if "network" not in kinds:
         network["mode"] = "host"

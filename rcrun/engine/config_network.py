@@ -13,23 +13,29 @@ if TYPE_CHECKING:
     from rcrun.formats.image import ContainerConfig
 
 NETWORKS = ("none", "host", "pasta", "slirp4netns")
-_DEFAULT_NETWORKS = ("", "default", "bridge", "private")
+_DEFAULT_NETWORKS = ("", "default", "private")
+BRIDGE = "bridge"
 
 
 def network_record(
     options: Options, image: ContainerConfig, facts: Facts, warnings: list[str]
 ) -> dict[str, Any]:
-    mode, _, rest = str(options.get("network") or "").partition(":")
+    mode, _, rest = _asked_network(options).partition(":")
     if mode in ("container", "ns") and rest:
         return _joined_record(mode, rest, facts)
     is_chosen = mode not in _DEFAULT_NETWORKS
     if not is_chosen:
         mode = default_network(facts)
     if mode not in NETWORKS:
-        raise InvalidInput(
-            f'--network "{options["network"]}" is not supported yet',
-            f"use one of: {', '.join(NETWORKS)}",
-        )
+        from rcrun.engine.config_bridge import bridge_record
+
+        return bridge_record(options, facts, ports(options, image))
+    for key in ("ip", "ip6", "mac_address"):
+        if options.get(key):
+            raise InvalidInput(
+                f"conflicting options: --{key.replace('_', '-')} and --network {mode}",
+                "make a network for it: rcrun network create NAME",
+            )
     published = ports(options, image)
     if published and mode in ("none", "host"):
         warnings.append(f"published ports have no effect with --network {mode}")
@@ -41,6 +47,20 @@ def network_record(
         "ports": published,
         "aliases": list(options.get("network_alias") or ()),
     }
+
+
+def _asked_network(options: Options) -> str:
+    """The one that was asked for; several must all be networks that are shared."""
+    asked = options.get("network") or ""
+    words = [asked] if isinstance(asked, str) else list(asked)
+    for word in words if len(words) > 1 else ():
+        mode = word.partition(":")[0]
+        if mode in (*NETWORKS, *_DEFAULT_NETWORKS, "container", "ns"):
+            raise InvalidInput(
+                f"conflicting options: --network {mode} and another --network",
+                "several networks must all be networks of rcrun network create",
+            )
+    return str(words[0]) if words else ""
 
 
 def _joined_record(mode: str, rest: str, facts: Facts) -> dict[str, Any]:
@@ -120,14 +140,21 @@ def _hosts(options: Options, facts: Facts, hostname: str) -> str:
     added = [hosts.parse_added(text, gateway) for text in options.get("add_host") or ()]
     if mode == "host":
         return hosts.host_text(_host_file(facts, "/etc/hosts"), added)
-    names = [hostname, facts.name]
-    if options.get("domainname"):
-        names.insert(0, f"{hostname}.{options['domainname']}")
+    if mode == BRIDGE:  # its own lines come with its addresses, at each start
+        return hosts.text([], host_address=address, added=added)
+    names = own_names(options, facts, hostname)
     if mode == "none":
         return hosts.text(names, added=added)
     from rcrun.network.pasta import ADDRESS
 
     return hosts.text(names, address=ADDRESS, host_address=address, added=added)
+
+
+def own_names(options: Options, facts: Facts, hostname: str) -> list[str]:
+    names = [hostname, facts.name]
+    if options.get("domainname"):
+        names.insert(0, f"{hostname}.{options['domainname']}")
+    return names
 
 
 def _address_of_host(mode: str, facts: Facts) -> str:
@@ -140,7 +167,7 @@ def _resolv(options: Options, facts: Facts) -> str:
     from rcrun.network import resolv
 
     mode = options["network"]
-    forwards = mode in ("pasta", "slirp4netns")
+    forwards = mode in ("pasta", "slirp4netns", BRIDGE)
     return resolv.text(
         _host_file(facts, "/etc/resolv.conf"),
         own_network=mode != "host",

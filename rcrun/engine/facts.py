@@ -36,42 +36,16 @@ class Facts:
     `find_program` gives a path or an empty text, `hard_limit` the caller's limit of an RLIMIT_ name, -1
     for none, `host_address` where containers reach the host. `passwd` and `group` are the texts of the
     image's files. `held` are our own capabilities. Of the store: `volume` gives the record of one that is
-    there, `mounts_of` the records of a container's mounts, `secret` the record of a secret, `donor` another container, `image_layers` the id and
-    the layers of an image; the last four raise NotFound. `subordinate` are the ranges that /etc/subuid (`uid`) or /etc/subgid has for a name,
-    `taken_ids` those that containers have to themselves: whoever asks has a claim on them until his record is written.
+    there, `mounts_of` the records of a container's mounts, `secret` the record of a secret, `network` the definition of a network, `donor` another
+    container, `image_layers` the id and the layers of an image; the last five raise NotFound. `subordinate` are the ranges that /etc/subuid (`uid`)
+    or /etc/subgid has for a name, `taken_ids` those that containers have to themselves: whoever asks has a claim on them until his record is written.
     """
 
     __slots__ = (
-        "container_dir",
-        "container_id",
-        "created",
-        "cwd",
-        "donor",
-        "environ",
-        "find_program",
-        "group",
-        "hard_limit",
-        "held",
-        "host_address",
-        "hostname",
-        "identity",
-        "image_file",
-        "image_layers",
-        "kernel",
-        "list_dir",
-        "lowers",
-        "machine",
-        "mounts_of",
-        "name",
-        "new_id",
-        "passwd",
-        "read",
-        "secret",
-        "stat",
-        "store_dir",
-        "subordinate",
-        "taken_ids",
-        "volume",
+        "container_dir", "container_id", "created", "cwd", "donor", "environ", "find_program",
+        "group", "hard_limit", "held", "host_address", "hostname", "identity", "image_file",
+        "image_layers", "kernel", "list_dir", "lowers", "machine", "mounts_of", "name", "network",
+        "new_id", "passwd", "read", "secret", "stat", "store_dir", "subordinate", "taken_ids", "volume",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +81,7 @@ class Facts:
         image_file: Callable[[str], bytes | None] = lambda path: None,
         list_dir: Callable[[str], list[str]] = lambda path: [],
         image_layers: Callable[[str], tuple[str, list[str]]] | None = None,
+        network: Callable[[str], dict[str, Any]] = lambda name: {},
     ) -> None:
         self.identity = identity
         self.container_id = container_id
@@ -138,6 +113,7 @@ class Facts:
         self.image_file = image_file
         self.list_dir = list_dir
         self.image_layers = image_layers or _no_image
+        self.network = network
 
     @property
     def rootless(self) -> bool:
@@ -190,6 +166,7 @@ def gather(
         image_file=lambda path: _image_file(store, lowers, path),
         list_dir=_list_dir,
         image_layers=lambda name: _image_layers(store, identity, name),
+        network=lambda name: _network(store, name),
     )
 
 
@@ -210,6 +187,12 @@ def _secret(store: Store, name: str) -> dict[str, Any]:
     from rcrun.storage import secrets
 
     return secrets.load(store, name)
+
+
+def _network(store: Store, name: str) -> dict[str, Any]:
+    from rcrun.network import definitions
+
+    return definitions.load(store, name)
 
 
 def _no_donor(name: str) -> Donor:

@@ -266,7 +266,8 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
             "Tag": log.get("tag", ""),
             "Size": "0B",
         },
-        "NetworkMode": record.get("network_mode") or network.get("mode") or "none",
+        "NetworkMode": record.get("network_mode")
+        or next(iter(ps.network_names(container)), "none"),
         "PortBindings": _asked_ports(network.get("ports") or []),
         "RestartPolicy": _restart_policy(record),
         "AutoRemove": bool(record.get("auto_remove")),
@@ -374,30 +375,27 @@ def _bound_ports(container: Container) -> Object:
 
 def _network_settings(container: Container, now: Status) -> Object:
     record = container.record
-    name = ps.network_name(container)
     ports: Object = {**dict.fromkeys(_exposed(record)), **_bound_ports(container)}
-    network = {
-        "IPAMConfig": None,
-        "Links": None,
-        "Aliases": (record.get("network") or {}).get("aliases") or None,
-        "MacAddress": "",
-        "NetworkID": "",
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-    }
+    networks = _networks(container, now)
+    first: Object = next(iter(networks.values()), {})
     return {
         "Bridge": "",
         "SandboxID": "",
         "SandboxKey": f"/proc/{now.pid}/ns/net" if now.is_running else "",
         "Ports": ports if now.is_running else {},
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "MacAddress": "",
-        "Networks": {name: network},
+        **{key: first.get(key, "") for key in ("Gateway", "IPAddress", "MacAddress")},
+        "IPPrefixLen": first.get("IPPrefixLen", 0),
+        "Networks": networks,
     }
+
+
+def _networks(container: Container, now: Status) -> Object:
+    network = container.record.get("network") or {}
+    if network.get("mode") == "bridge":
+        from rcrun.engine.inspect_networks import networks_of
+
+        return networks_of(container, now)
+    from rcrun.engine.inspect_networks import EMPTY
+
+    aliases = network.get("aliases") or None
+    return {name: {**EMPTY, "Aliases": aliases} for name in ps.network_names(container)}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+    from rcrun.engine.bridge import Joining
     from rcrun.engine.context import Context
     from rcrun.errors import RcrunError
     from rcrun.files import Lock
@@ -76,7 +77,16 @@ def launch(
             _become_client(context, container, spec, lock, foreground)
     except BaseException:
         remove_cgroup(container)
+        leave_bridges(context, container)
         raise
+
+
+def leave_bridges(context: Context, container: Container) -> None:
+    """After a start that failed: what has become an interface is given up by the room itself."""
+    if (container.record.get("network") or {}).get("mode") == "bridge":
+        from rcrun.engine.bridge import release
+
+        release(context, container)
 
 
 def _launch_detached(context: Context, container: Container, spec: Spec) -> None:
@@ -161,6 +171,9 @@ def _plan(
     seccomp_fd = filter_fd_of(spec)
     cgroup = _cgroup(context, container, spec)
     settings = [*settings, *([["cgroup", cgroup]] if cgroup else [])]
+    bridges = _bridges(context, container)
+    if bridges is not None:
+        settings += bridges.join()
     try:
         plan = container_plan(
             spec,
@@ -184,13 +197,41 @@ def _plan(
         from rcrun.runtime.bundle import malformed
 
         raise malformed(spec, error) from error  # a bundle's config.json is as its author wrote it
-    return plan, [*trees.values(), *fds, *([] if seccomp_fd is None else [seccomp_fd])]
+    plan = with_open_network(plan)
+    fds = [*trees.values(), *fds, *([] if seccomp_fd is None else [seccomp_fd])]
+    if bridges is None:
+        return plan, fds
+    return bridges.with_room(plan), [*fds, bridges.room.lock.fd]
 
 
 def _root(context: Context, container: Container, trees: dict[str, int]) -> Records:
     if "/" in trees:
         return [["root-fd", str(trees["/"]), "/tmp"]]
     return root_records(context, container)
+
+
+def with_open_network(plan: Records) -> Records:
+    """In a network of its own anybody may use any port and `ping`, as docker has it; --sysctl can say otherwise.
+
+    The kernel compares groups by their numbers outside.
+    """
+    if ["loopback"] not in plan or ["pivot"] not in plan:
+        return plan
+    maps = [record[2:] for record in plan if record[0] == "gidmap"]
+    groups = "0 2147483647"
+    if maps:
+        rows = [tuple(map(int, maps[0][at : at + 3])) for at in range(0, len(maps[0]), 3)]
+        first, last = min(rows, key=_outside), max(rows, key=_outside)
+        low, high = first[0], last[0] + last[2] - 1
+        groups = f"{low} {high}" if low <= high else f"{high} {high}"
+    at = plan.index(["pivot"]) + 1
+    ports = ["sysctl", "net/ipv4/ip_unprivileged_port_start", "0", "optional"]
+    ping = ["sysctl", "net/ipv4/ping_group_range", groups, "optional"]
+    return [*plan[:at], ports, ping, *plan[at:]]
+
+
+def _outside(row: tuple[int, ...]) -> int:
+    return row[1]
 
 
 def _made_anew(context: Context, container: Container) -> dict[str, int]:
@@ -256,6 +297,14 @@ def _restart(context: Context, container: Container) -> Records:
         begin(container)
     again = [*context.launcher, "__restart", container.id]
     return [["restart", container.live_path("restart"), container.path("stopped"), *again]]
+
+
+def _bridges(context: Context, container: Container) -> Joining | None:
+    if (container.record.get("network") or {}).get("mode") != "bridge":
+        return None
+    from rcrun.engine.bridge import Joining
+
+    return Joining(context, container)
 
 
 def _helpers(context: Context, container: Container) -> Records:
@@ -387,6 +436,7 @@ def fuse_record(
 def launch_failed(context: Context, container: Container, error: RcrunError) -> None:
     """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
     remove_cgroup(container)
+    leave_bridges(context, container)
     if container.record["auto_remove"]:
         from rcrun.engine.rm import remove_trees
         from rcrun.storage.claims import discard

@@ -30,10 +30,21 @@ def helper_pid(container: Container) -> int:
 
 def is_lost(container: Container, now: Status) -> bool:
     """Whether the network has ended under a container that runs."""
+    if now.is_running and (container.record.get("network") or {}).get("mode") == "bridge":
+        from rcrun.engine.room import has_lost
+
+        bound = container.record["network"].get("bound")
+        if bound and not _is_child(helper_pid(container), now):
+            return True  # its port proxy
+        return has_lost(container)
     if not now.is_running or not kind(container):
         return False
     pid = helper_pid(container)
-    return not pid or not (_names_us(container, pid) or _parent(pid) == now.monitor)
+    return not _is_child(pid, now) and not (pid and _names_us(container, pid))
+
+
+def _is_child(pid: int, now: Status) -> bool:
+    return bool(pid) and _parent(pid) == now.monitor
 
 
 def _names_us(container: Container, pid: int) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Known to docker or podman, and not to us yet: better refused by name than silently without effect.
 NOT_YET = (
-    "ip", "ip6", "mac_address", "pod", "pod_id_file",
+    "pod", "pod_id_file",
 )  # fmt: skip
 _WINDOWS = ("it is for Windows containers", "leave it out")
 _REAL_TIME = (
@@ -125,6 +125,14 @@ def _check_restart(word: str, removed: bool) -> None:
 
     if parse_policy(word)["name"] != "no" and removed:
         raise InvalidInput("conflicting options: --restart and --rm")
+
+
+def plain(options: Options) -> Options:
+    """One --network is a text, as most of what looks at it expects; several are what they are."""
+    asked = options.get("network") or ""
+    if isinstance(asked, str) or len(asked) > 1:
+        return options
+    return {**options, "network": asked[0]}
 
 
 def pairs(words: Iterable[str], flag: str, *, bare: bool = True) -> dict[str, str]:

@@ -124,11 +124,11 @@ def _range_text(key: str, group: list[int]) -> str:
 
 
 def network_names(container: Container) -> list[str]:
-    return [network_name(container)]
-
-
-def network_name(container: Container) -> str:
-    return str((container.record.get("network") or {}).get("mode") or "none")
+    """Of those that it shares with others; else the kind of its own."""
+    network = container.record.get("network") or {}
+    if network.get("mode") == "bridge":
+        return [str(each["name"]) for each in network.get("networks") or ()]
+    return [str(network.get("mode") or "none")]
 
 
 def layers_size(container: Container) -> int:

@@ -219,8 +219,20 @@ def _volume(_: Store, value: str) -> Test:
     return test
 
 
-def _network(_: Store, value: str) -> Test:
-    return lambda seen: value in ps.network_names(seen.container)
+def _network(store: Store, value: str) -> Test:
+    """By name, docker's other name of the default one, or the beginning of an id."""
+    from rcrun.engine.networks import has_id
+    from rcrun.formats.networkflag import canonical
+
+    def test(seen: Seen) -> bool:
+        names = ps.network_names(seen.container)
+        if value in names:
+            return True
+        if (seen.container.record.get("network") or {}).get("mode") != "bridge":
+            return False
+        return any(name == canonical(value) or has_id(store, name, value) for name in names)
+
+    return test
 
 
 def _ports(key: str) -> Callable[[Store, str], Test]:

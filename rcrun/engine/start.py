@@ -58,7 +58,7 @@ def _let_old_monitor_end(container: Container) -> None:
 
 
 def renew_network(container: Container) -> None:
-    if (container.record.get("network") or {}).get("mode") in ("none", "host"):
+    if (container.record.get("network") or {}).get("mode") in ("none", "host", "bridge"):
         return
     from rcrun.engine import network
 

@@ -80,6 +80,12 @@ def with_host_address(hosts: str, address: str) -> str:
     )
 
 
+def with_own_addresses(hosts: str, names: str, addresses: Sequence[str]) -> str:
+    """The same text with these addresses for the container's own names, in the place of those that it had."""
+    kept = [line for line in hosts.splitlines(keepends=True) if not line.endswith(f"\t{names}\n")]
+    return "".join([*kept, *[f"{address}\t{names}\n" for address in addresses]])
+
+
 def host_text(hosts: str, added: Sequence[tuple[str, str]] = ()) -> str:
     """For the host's own network: what the host has, and the added names."""
     ending = "" if not hosts or hosts.endswith("\n") else "\n"

@@ -68,6 +68,16 @@ WORDS = {
     "rename": 'cannot rename "{1}" to "{2}"',
     "run": 'cannot run "{1}"',
     "sync": 'cannot sync "{1}"',
+    "room": "cannot enter the namespace of the bridges",
+    "interface": 'cannot make the interface "{3}" on the bridge "{2}"',
+    "connect": 'cannot make the interface "{5}" on the bridge "{4}"',
+    "enter": "cannot enter the namespace of the bridges",
+    "enter-parent": "cannot enter the namespace of the bridges that was left",
+    "new-network": "cannot make a network namespace",
+    "bridge": 'cannot make the bridge "{1}"',
+    "link-delete": 'cannot remove the interface "{1}"',
+    "local-mark": "cannot route what the port proxy expects",
+    "netfilter": "cannot set the rules of the networks",
 }
 
 # Numbers of config.json that are out of range are found by the shim, which reads them.

@@ -4,6 +4,8 @@
  *  M (parent.c)                    I ("rcrun:setup")                    C
  *   fork ─────────────────────────> exec of a sealed memfd copy
  *                                   joins the namespaces
+ *                                   of a container on a bridge: enters the room's user namespace first, and after
+ *                                   the clone writes the id maps and makes the interfaces (link.c)
  *   <──────────────── SYNC_CHILD ── clone3(CLONE_PARENT) ────────────> waits
  *   reaps I, writes the id maps
  *   ── SYNC_MAPPED ──────────────────────────────────────────────────> root of its namespaces; steps
@@ -293,6 +295,15 @@ static bool is_about_cgroup(int error)
 	       error == EOPNOTSUPP || error == E2BIG;
 }
 
+/* Only who is in the room's user namespace may do this: the map of one below it is written by its parent's. */
+static int furnish(const struct plan *plan, int room, pid_t pid, struct report *report)
+{
+	if (map_ids(plan, pid, report) == 0 && interfaces_make(plan, room, pid, report) == 0)
+		return 0;
+	(void)kill(pid, SIGKILL);
+	return -1;
+}
+
 /* The namespaces, and C in them; in C this does not return. */
 static int set_up(struct context *context, struct report *report)
 {
@@ -307,7 +318,8 @@ static int set_up(struct context *context, struct report *report)
 		report->step = record_named(plan, "cgroup");
 		return fail(report, "open");
 	}
-	if (join(context, report) < 0)
+	autoclose int room = settings->room ? room_enter(settings->room, report) : -1;
+	if ((settings->room && room < 0) || join(context, report) < 0)
 		return -1;
 	pid_t pid = sys_clone3((settings->unshare & ~later) | CLONE_PARENT, 0, cgroup);
 	if (pid == 0)
@@ -317,6 +329,8 @@ static int set_up(struct context *context, struct report *report)
 		report->step = record_named(plan, grouped ? "cgroup" : "unshare");
 		return fail(report, "clone3");
 	}
+	if (settings->room && furnish(plan, room, pid, report) < 0)
+		return -1;
 	TRY(report, sync_send(context->sync, SYNC_CHILD, pid, -1, NULL));
 	return 0;
 }

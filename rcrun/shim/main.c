@@ -1,5 +1,5 @@
 /*
- * rcrun-shim PLAN_FD: reads a plan and executes it (docs/plan.md draws the processes). rcrun-shim oci …: front.c.
+ * rcrun-shim PLAN_FD: reads a plan and executes it (docs/plan.md draws the processes). rcrun-shim oci …: front.c; room DIR: holder.c.
  *
  * P, this process, validates the plan. A container or exec session with a monitor forks M, which leads a session of
  * its own, and P becomes the attach client or ends. Without a monitor P takes M's part. The form with four numbers is I,
@@ -115,6 +115,7 @@ static int with_monitor(struct plan *plan)
 	}
 	(void)close(pair[1]);
 	close_cleaner(&plan->settings.lock_fd);
+	close_cleaner(&plan->settings.room_lock_fd);
 	close_cleaner(&plan->settings.scope_fd);
 	return foreground ? be_client(plan, pair[0]) : await_monitor(plan, pair[0]);
 }
@@ -153,6 +154,8 @@ int main(int argc, char **argv)
 		return dns_main(argc - 2, argv + 2);
 	if (argc >= 2 && strcmp(argv[1], "proxy") == 0)
 		return proxy_main(argc - 2, argv + 2);
+	if (argc == 3 && strcmp(argv[1], "room") == 0)
+		return holder_main(argv[2]);
 	report_clear(&report);
 	if ((argc != 2 && argc != 5) || !*argv[1] || argv[1][strspn(argv[1], "0123456789")]) {
 		dprintf(2, "rcrun-shim executes the plans of rcrun; it is not run by hand\n");

@@ -217,7 +217,7 @@ static int on_child(pid_t pid, struct report *report)
 {
 	parent.init = pid;
 	parent.relay.child = pid;
-	if (map_ids(parent.plan, pid, report) < 0)
+	if (!parent.plan->settings.room && map_ids(parent.plan, pid, report) < 0)
 		return -1;
 	if (parent.plan->first_on_exit < parent.plan->count)
 		parent.user_namespace = open_user_namespace(pid);
@@ -342,6 +342,7 @@ static int launch(struct report *report)
 	if (write_state(parent.plan, parent.init) < 0)
 		return fail_setting(report, "state", "open");
 	close_cleaner(&parent.plan->settings.lock_fd);
+	close_cleaner(&parent.plan->settings.room_lock_fd);
 	if (result == 1)
 		return 0; /* created: who starts it runs the poststart hooks */
 	return hooks_run(parent.plan, "poststart", parent.init, "running", report);

@@ -96,7 +96,7 @@ const struct step steps[] = {
 	{"loopback", "", step_loopback},
 	{"hostname", "w", step_hostname},
 	{"domainname", "w", step_domainname},
-	{"sysctl", "pw", step_sysctl},
+	{"sysctl", "pw?w", step_sysctl},
 	{"rlimit", "pdd", step_rlimit},
 	{"oom-score", "d", step_oom_score},
 	{"umask", "o", step_umask},
@@ -124,6 +124,14 @@ const struct step steps[] = {
 	{"run", "pw*", step_run},
 	{"remove-cgroup", "p", step_remove_cgroup},
 	{"sync", "p", step_sync},
+	{"enter", "nd", step_enter},
+	{"enter-parent", "nd", step_enter_parent},
+	{"new-network", "", step_new_network},
+	{"bridge", "ppnw*", step_bridge},
+	{"local-mark", "uu", step_local_mark},
+	{"netfilter", "p", step_netfilter},
+	{"connect", "ndppppnw*", step_connect},
+	{"link-delete", "p", step_link_delete},
 	{"on-exit", "", NULL},
 	{NULL, NULL, NULL},
 };
@@ -328,6 +336,7 @@ int plan_read(struct plan *plan, int fd, struct report *report)
 			      .settings = {.report_fd = -1,
 					   .lock_fd = -1,
 					   .scope_fd = -1,
+					   .room_lock_fd = -1,
 					   .streams = "",
 					   .detach_keys = ""}};
 	if (lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE)

@@ -98,8 +98,11 @@ int step_sysctl(struct context *context, const struct record *record, struct rep
 	report->word = 1;
 	if (snprintf(name, sizeof(name), "sys/%s", record->words[1]) >= (int)sizeof(name))
 		return fail_with(report, "openat2", ENAMETOOLONG);
-	if (write_proc(false, name, record->words[2], report) < 0)
-		return -1;
+	if (write_proc(false, name, record->words[2], report) < 0) {
+		if (record->count < 4)
+			return -1;
+		report_clear(report); /* `optional` */
+	}
 	report->word = 0;
 	return 0;
 }

@@ -140,6 +140,15 @@ static void set_lock(struct settings *s, const struct record *r)
 	(void)fcntl(s->lock_fd, F_SETFD, FD_CLOEXEC);
 }
 
+/* Shared with those who are about to use the room: nobody ends it meanwhile. */
+static void set_room(struct settings *s, const struct record *r)
+{
+	s->room = r;
+	s->room_lock_fd = r->count > 3 ? (int)number(r->words[3]) : -1;
+	if (s->room_lock_fd >= 0)
+		(void)fcntl(s->room_lock_fd, F_SETFD, FD_CLOEXEC);
+}
+
 static void set_scope(struct settings *s, const struct record *r)
 {
 	s->scope_fd = (int)number(r->words[1]);
@@ -241,6 +250,8 @@ const struct setting settings_table[] = {
 	{"helper", "ppw*", set_nothing},
 	{"helper-else", "wppw*", set_nothing},
 	{"await-helpers", "", set_await_helpers},
+	{"room", "nd?n", set_room},
+	{"interface", "ppppnw*", set_nothing},
 	{"scope", "n", set_scope},
 	{"cgroup", "p", set_cgroup},
 	{"uidmap", "wu*", set_uid_map},

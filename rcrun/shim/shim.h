@@ -88,7 +88,7 @@ enum session { SESSION_NONE, SESSION_CONTAINER, SESSION_EXEC, SESSION_WORK, SESS
 struct settings {
 	enum session session;
 	const char *id;
-	int report_fd, lock_fd, scope_fd;
+	int report_fd, lock_fd, scope_fd, room_lock_fd;
 	bool monitor, detach, foreground, sig_proxy, terminal, open_stdin, await_helpers;
 	bool plain_newlines, agent_optional, passthrough;
 	const char *streams, *detach_keys;
@@ -101,7 +101,7 @@ struct settings {
 	uint64_t log_max;
 	unsigned log_files, preserve_fds, timeout_seconds;
 	uint64_t unshare; /* CLONE_NEW… */
-	const struct record *uid_map, *gid_map, *join_pid, *on_failure, *journal;
+	const struct record *uid_map, *gid_map, *join_pid, *on_failure, *journal, *room;
 	const struct record *restart, *events, *health, *on_unhealthy;
 };
 
@@ -221,6 +221,14 @@ int step_rename(struct context *, const struct record *, struct report *);
 int step_run(struct context *, const struct record *, struct report *);
 int step_remove_cgroup(struct context *, const struct record *, struct report *);
 int step_sync(struct context *, const struct record *, struct report *);
+int step_enter(struct context *, const struct record *, struct report *);
+int step_enter_parent(struct context *, const struct record *, struct report *);
+int step_new_network(struct context *, const struct record *, struct report *);
+int step_bridge(struct context *, const struct record *, struct report *);
+int step_local_mark(struct context *, const struct record *, struct report *);
+int step_netfilter(struct context *, const struct record *, struct report *);
+int step_connect(struct context *, const struct record *, struct report *);
+int step_link_delete(struct context *, const struct record *, struct report *);
 
 void try_cwd(struct context *context); /* exec.c */
 
@@ -331,6 +339,13 @@ void restart_after(const struct plan *plan, unsigned delay_ms, const sigset_t *m
 
 int join_scope(const struct plan *plan, struct report *report);
 bool oom_killed(const struct plan *plan); /* anybody of the container */
+
+/* --- link.c, holder.c ---------------------------------------------------------------------------------- */
+
+/* Into the room's user namespace; its network namespace is what it returns. */
+int room_enter(const struct record *record, struct report *report);
+int interfaces_make(const struct plan *plan, int room, pid_t pid, struct report *report);
+int holder_main(const char *dir);
 
 /* --- files.c --------------------------------------------------------------------------------------- */
 

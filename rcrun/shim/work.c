@@ -122,8 +122,9 @@ static int work_steps(struct plan *plan, int gate, struct report *report)
 		TRY(report, setresuid(0, 0, 0));
 	}
 	/* the parent dies with Python; we die with the parent, once the change of ids cannot clear this any more */
-	TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 	struct pollfd parent = {.fd = gate};
+	if (!plan->settings.detach)
+		TRY(report, prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 	if (poll(&parent, 1, 0) != 0)
 		_exit(125);
 	return run_steps(&context, plan->first_step, plan->first_on_exit, report);
@@ -141,11 +142,14 @@ static _Noreturn void work_child(struct plan *plan, int gate, int reports)
 }
 
 /* The first of: the steps' own report, or the exit status of what they exec'ed. */
-static int work_result(pid_t pid, int reports, struct report *report)
+static int work_result(const struct plan *plan, pid_t pid, int reports, struct report *report)
 {
 	int status;
 	ssize_t length = TEMP_FAILURE_RETRY(read(reports, report, sizeof(*report)));
 
+	/* what was exec'ed goes on without us */
+	if (plan->settings.detach && length == 0)
+		return plan->settings.pid_path ? write_pid_file(plan->settings.pid_path, pid) : 0;
 	TRY(report, TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)));
 	return length == (ssize_t)sizeof(*report) ? -1 : exit_code(status);
 }
@@ -175,7 +179,7 @@ static int work(struct plan *plan, struct report *report)
 	}
 	TRY(report, write(gate[1], "g", 1));
 	/* ours stays open: the child sees in it that we live */
-	return work_result(pid, reports[0], report);
+	return work_result(plan, pid, reports[0], report);
 }
 
 int work_main(struct plan *plan)

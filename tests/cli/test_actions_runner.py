@@ -1,4 +1,4 @@
-"""The calls that the runner of GitHub Actions makes of `docker`, in its order; without networks, login and build."""
+"""The calls that the runner of GitHub Actions makes of `docker`, in its order; without login and build."""
 
 from __future__ import annotations
 
@@ -186,3 +186,28 @@ def test_the_clean_up_of_steps_with_docker(runner):
     assert runner("docker ps -aq | xargs -r docker rm -f | wc -l").strip() == "1"
     runner("docker rm -f $(docker ps -aq) 2>/dev/null || true")
     assert "Total reclaimed space" in runner("docker container prune --force")
+
+
+@pytest.mark.requires("network")
+def test_the_network_of_a_job(runner):
+    stale = f'docker network prune --force --filter "label={LABEL}"'
+    name = "github_network_0a1b2c"
+    assert len(runner(f"docker network create --label {LABEL} {name}")) == 65
+    service = (
+        f"docker create --name svc --label {LABEL} --network {name} --network-alias redis busybox"
+    )
+    runner(f"{service} httpd -f -p 80 -h /var/www")
+    runner(
+        f"docker create --name job --label {LABEL} --network {name} --entrypoint tail busybox -f /dev/null"
+    )
+    for container in ("svc", "job"):
+        assert runner(f"docker start {container}") == f"{container}\n"
+    form = "'{{range .NetworkSettings.Networks}}{{.IPAddress}} {{json .Aliases}}{{end}}'"
+    address, _, aliases = runner(f"docker inspect --format {form} svc").partition(" ")
+    assert '"redis"' in aliases
+    page = f"for n in 1 2 3 4 5; do wget -qO- http://{address}/ && break; sleep 0.2; done"
+    assert "It works." in runner(f"docker exec job sh -c '{page}'")
+    assert runner(stale) == ""  # it is in use
+    assert runner("docker rm --force svc job") == "svc\njob\n"
+    assert runner(stale).split() == ["Deleted", "Networks:", name]
+    runner(f"docker network rm {name}", 1)

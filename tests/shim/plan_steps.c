@@ -6,6 +6,8 @@
 
 #include "plan_steps.h"
 
+#include "netlink.h"
+
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -18,6 +20,8 @@ enum { DESCRIPTORS = 32 };
 /* Instead of those in sys.c, by the linker's --wrap. */
 int __wrap_sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 int __wrap_sys_open_tree(int dir, const char *path, unsigned flags);
+int __wrap_netlink_ask(int fd, const struct request *request);
+int __wrap_netlink_send(int fd, const void *data, size_t size);
 
 static unsigned answers; /* a bit each: whether the next is there */
 
@@ -40,6 +44,24 @@ int __wrap_sys_open_tree(int dir, const char *path, unsigned flags)
 {
 	(void)dir, (void)flags;
 	return strlen(path) < 4096 ? answer() : -1;
+}
+
+/* Each request that is made is of a whole number of words, and no longer than it may be. */
+int __wrap_netlink_ask(int fd, const struct request *request)
+{
+	(void)fd;
+	if (request->header.nlmsg_len > sizeof(request->bytes) || request->header.nlmsg_len % 4)
+		abort();
+	answers = answers >> 1 | answers << 31;
+	errno = EEXIST;
+	return answers & 1 ? 0 : -1;
+}
+
+int __wrap_netlink_send(int fd, const void *data, size_t size)
+{
+	(void)fd, (void)data, (void)size;
+	errno = EPERM;
+	return -1;
 }
 
 /* --- the filter ---------------------------------------------------------------------------------- */
@@ -119,9 +141,9 @@ static const int done[] = {
 };
 
 static const int denied[] = {
-	SYS_fork,     SYS_vfork,   SYS_clone,     SYS_clone3, SYS_execve,
-	SYS_execveat, SYS_kill,    SYS_connect,   SYS_bind,   SYS_listen,
-	SYS_seccomp,  SYS_openat2, SYS_open_tree, SYS_fsopen, SYS_creat,
+	SYS_fork,      SYS_vfork,   SYS_clone, SYS_clone3,  SYS_execve,  SYS_execveat,
+	SYS_kill,      SYS_connect, SYS_bind,  SYS_listen,  SYS_seccomp, SYS_openat2,
+	SYS_open_tree, SYS_fsopen,  SYS_creat, SYS_sendmsg, SYS_sendto,
 };
 
 enum { CALLS = sizeof(done) / sizeof(*done) + sizeof(denied) / sizeof(*denied) };

@@ -14,7 +14,7 @@ from rcrun.kernel.shim import encode_plan
 from shim.conftest import HERE, SANITIZE, SHIM, compile_c
 from shim.plan_corpus import whole_plans
 
-WRAPPED = ["-Wl,--wrap=sys_openat2,--wrap=sys_open_tree"]
+WRAPPED = ["-Wl,--wrap=sys_openat2,--wrap=sys_open_tree,--wrap=netlink_ask,--wrap=netlink_send"]
 
 
 @pytest.fixture(scope="module")

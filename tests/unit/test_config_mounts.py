@@ -192,7 +192,9 @@ def test_devices() -> None:
     ("given", "mode", "words"),
     [
         (None, "pasta", []),
-        ("bridge", "pasta", []),
+        ("private", "pasta", []),
+        ("bridge", "bridge", []),
+        (("net1", "net2:ip=10.89.1.7"), "bridge", []),
         ("none", "none", []),
         ("host", "host", []),
         ("pasta:-a,10.0.0.1", "pasta", ["-a", "10.0.0.1"]),

@@ -32,6 +32,42 @@ def told(
 @pytest.mark.parametrize(
     ("record", "error", "more", "message", "hint"),
     [
+        # --- bridges
+        (
+            ["room", "7", "8"],
+            errno.ESRCH,
+            {"call": "open", "word": 1},
+            'cannot enter the namespace of the bridges ("7"): no such process',
+            "its holder was killed: try again",
+        ),
+        (
+            ["interface", "v1", "br0", "eth0", "02:42:0a:59:00:02", "0", "10.89.0.2/24"],
+            errno.EEXIST,
+            {"call": "RTM_NEWLINK", "word": 3},
+            'cannot make the interface "eth0" on the bridge "br0": file exists',
+            "another interface of the container has that name",
+        ),
+        (
+            ["interface", "v1", "br0", "eth0", "02:42:0a:59:00:02", "0", "0.0.0.0/0>10.0.0.1>100"],
+            errno.ENETUNREACH,
+            {"call": "RTM_NEWROUTE", "word": 6},
+            'cannot make the interface "eth0" on the bridge "br0" ("0.0.0.0/0>10.0.0.1>100"): network is unreachable',
+            None,
+        ),
+        (
+            ["netfilter", "00"],
+            errno.ENOENT,
+            {"call": "NFNL_MSG_BATCH"},
+            "cannot set the rules of the networks: no such file or directory",
+            "load the modules: sudo modprobe -a nf_tables nft_masq nft_chain_nat nft_socket",
+        ),
+        (
+            ["bridge", "br0", "02:42:0a:59:00:02", "0"],
+            errno.EOPNOTSUPP,
+            {"call": "RTM_NEWLINK", "word": 1},
+            'cannot make the bridge "br0": operation not supported',
+            "load the module: sudo modprobe bridge",
+        ),
         # --- the file system
         (
             ["root-overlay", "/u", "/w", "userxattr", "/l"],

@@ -174,6 +174,25 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "validate": ("validate", "Check images, image layouts and their documents"),
         },
     ),
+    "network": (
+        "Work with networks that containers share",
+        {
+            "connect": ("network:connect_network", "Connect a container to a network"),
+            "create": ("network:create_network", "Make a network"),
+            "disconnect": ("network:disconnect_network", "Take a container off a network"),
+            "exists": (
+                "network:exists_network",
+                "Tell by the exit status whether a network is here",
+            ),
+            "inspect": ("network:inspect_network", "Print all that is known of networks"),
+            "list": ("network:list_networks", "List networks"),
+            "ls": ("network:list_networks", "List networks"),
+            "prune": ("network:prune_networks", "Remove networks that no container uses"),
+            "reload": ("network:reload_network", "Make the networks of containers again"),
+            "rm": ("network:remove_networks", "Remove networks"),
+            "update": ("network:update_network", "Change the name servers of a network"),
+        },
+    ),
     "secret": (
         "Work with secrets",
         {

@@ -143,7 +143,7 @@ def _container_rows(usage: Usage) -> list[dict[str, Any]]:
                 "State": status.word,
                 "Status": _status_text(status),
                 "Names": seen.container.name,
-                "Networks": ps.network_name(seen.container),
+                "Networks": ",".join(ps.network_names(seen.container)),
                 "Labels": ",".join(f"{k}={v}" for k, v in sorted(record.get("labels", {}).items())),
             }
         )

@@ -161,7 +161,7 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
         "Labels": _labels(labels),
         "Mounts": ",".join(_mount_text(mount, whole) for mount in mounts),
         "LocalVolumes": str(sum(mount["type"] == "volume" for mount in mounts)),
-        "Networks": engine.network_name(container),
+        "Networks": ",".join(engine.network_names(container)),
         "Platform": "",
         "HealthStatus": health,
         "Pid": status.pid,

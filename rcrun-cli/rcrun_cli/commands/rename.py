@@ -19,3 +19,7 @@ def rename(container: str, name: str) -> None:
     old = found.name
     rename_container(found, names.check(name.removeprefix("/"), "container"))
     renamed(found, old)
+    if (found.record.get("network") or {}).get("mode") == "bridge":
+        from rcrun.engine.networkchange import rename_in_networks
+
+        rename_in_networks(context.engine(), found.id)

@@ -1,0 +1,42 @@
+"""The command line of the shim's port proxy (docs/plan.md), which publishes the ports of a container on bridges. Pure."""
+
+from __future__ import annotations
+
+from rcrun.kernel.shim import shim_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+
+def helper_words(
+    ports: Sequence[Mapping[str, Any]],
+    addresses: Sequence[str],
+    gateways: Sequence[str],
+    room: str,
+    *,
+    transparent: bool = True,
+) -> list[str]:
+    """`room` is PID:START of its holder, and `transparent` what its rules can do; a port leads to the container's address of the same family, if it has one.
+
+    Servers see the client's address. In the container's own network that needs nothing of the firewall and is faster,
+    but is possible for TCP alone; with UDP among the ports the proxy is in the room, whose rules see to it. A client on
+    the host's loopback, whose address would mean another host inside, shows as the gateway.
+    """
+    only_tcp = all(port["protocol"] == "tcp" for port in ports)
+    place = ["@PID@", "marked"] if only_tcp else [room, "kept" if transparent else "own"]
+    place[1] = "/".join([place[1], *gateways])
+    listeners = [_listener(port, _target(port["host_ip"], addresses)) for port in ports]
+    return [shim_path(), "proxy", "@READY@", *place, *listeners]
+
+
+def _target(host_ip: str, addresses: Sequence[str]) -> str:
+    alike = [each for each in addresses if (":" in each) == (":" in host_ip)]
+    return (alike or list(addresses))[0]
+
+
+def _listener(port: Mapping[str, Any], target: str) -> str:
+    """PROTOCOL/ADDRESS/PORT/TARGET/PORT"""
+    words = (port["protocol"], port["host_ip"], port["host_port"], target, port["container_port"])
+    return "/".join(map(str, words))
