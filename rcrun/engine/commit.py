@@ -14,7 +14,7 @@ from rcrun.formats import reference as grammar
 from rcrun.storage import committing, images, layout
 from rcrun.storage.blobs import BlobWriter
 from rcrun.storage.committing import Draft
-from rcrun.storage.containers import now_text, status, time_text
+from rcrun.storage.containers import StillThere, now_text, status, time_text
 from rcrun.storage.lease import Lease
 
 TYPE_CHECKING = False
@@ -66,8 +66,9 @@ def commit(context: Context, container: Container, name: str, options: Options) 
     layout.init(store)
     with Lease(store) as lease:
         base = _base(context, container, options, lease)
-        config = apply_all(_container_config(container, base), options.changes)
-        layer = _paused_layer(context, container, options, lease)
+        with StillThere(container):
+            config = apply_all(_container_config(container, base), options.changes)
+            layer = _paused_layer(context, container, options, lease)
         draft = Draft(_document(context, container, base, config, options))
         if base is not None and not options.squash:
             draft.take_layers(base)

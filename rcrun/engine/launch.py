@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+from rcrun.errors import WrongState
+from rcrun.files import unlink_if_there
 from rcrun.kernel import shim
 from rcrun.paths import find_program, make_private_dir
-from rcrun.storage.containers import anonymous_volumes, note_failure, prepare_launch
+from rcrun.storage.containers import anonymous_volumes, boot_id, note_failure, prepare_launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,6 +239,7 @@ def _say_no_pasta(context: Context) -> None:
 
 def _cgroup(context: Context, container: Container, spec: Spec) -> str:
     """Its own, or nothing; noted in the record."""
+    remove_cgroup(container)  # where the last run's monitor was killed: it may even be frozen
     container.record["cgroup"] = ""
     if context.host.unified:
         from rcrun.engine.cgroup import make
@@ -247,7 +250,7 @@ def _cgroup(context: Context, container: Container, spec: Spec) -> str:
 
 def remove_cgroup(container: Container) -> None:
     """Where the monitor could not."""
-    if container.record.get("cgroup"):
+    if container.record.get("cgroup") or container.noted_cgroup():
         from rcrun.engine.cgroup import remove
 
         remove(container)
@@ -286,12 +289,33 @@ def root_records(context: Context, container: Container) -> Records:
     if rootfs["driver"] == "copy":
         return [["root-bind", container.path("rootfs")]]
     upper, work = container.path("upper"), container.path("work")
+    if rootfs.get("volatile") and container.record.get("boot"):
+        _allow_again(container, work)
     if rootfs["driver"] == "fuse-overlayfs":
         from rcrun.engine.rootdriver import find_fuse_overlayfs
 
         program = find_fuse_overlayfs(context) or "fuse-overlayfs"
         return [fuse_record(container.path("rootfs"), upper, work, lowers, program)]
     return [["root-overlay", upper, work, overlay_options(context, rootfs), *lowers]]
+
+
+def _allow_again(container: Container, work: str) -> None:
+    """A volatile overlay is mounted once (overlayfs.rst): what it had written is whole as long as the host was not down."""
+    if container.record.get("boot") != boot_id():
+        raise WrongState(
+            f'cannot use the files of container "{container.name}": the host went down while it ran, and they were to be '
+            "removed at its end",
+            f"rcrun rm {container.name}",
+        )
+    try:
+        folder = work
+        for name in ("work", "incompat", "volatile"):
+            folder += f"/{name}"
+            os.chmod(folder, 0o700)  # the kernel makes them without any right
+        unlink_if_there(f"{folder}/dirty")
+        os.rmdir(folder)
+    except FileNotFoundError:
+        pass
 
 
 def overlay_options(context: Context, rootfs: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from rcrun.engine.launch import overlay_options, root_records
 from rcrun.errors import WrongState
 from rcrun.formats import idmap
 from rcrun.storage.claims import ContainerLock
-from rcrun.storage.containers import status
+from rcrun.storage.containers import StillThere, status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,10 +53,11 @@ class Root:
                 self._mount()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         if self.keep_fd >= 0:
             os.close(self.keep_fd)
             self.keep_fd = -1
+            StillThere(self.container).__exit__(kind, error, trace)
         self._release()
 
     def _release(self) -> None:

@@ -61,6 +61,8 @@ def _has_ended(record: Sequence[str], plan: Plan, report: Report) -> bool:
     """
     if record[0] == "join-pid":
         return report.errno == errno.ESRCH
+    if report.call == "connect" and ["session", "attach"] in plan:
+        return report.errno in (errno.ENOENT, errno.ECONNREFUSED)
     ends = (("clone3", errno.ENOMEM), ("recvmsg", errno.ECONNRESET))
     return (report.call, report.errno) in ends and any(each[0] == "join-pid" for each in plan)
 

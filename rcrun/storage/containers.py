@@ -50,6 +50,8 @@ class Container:
         try:
             document = read_json(self.path("config.json"))
         except (FileNotFoundError, ValueError) as error:
+            if not self.is_there():
+                raise no_such(self.name) from None
             fault = str(error)
         else:
             if isinstance(document, dict):
@@ -60,8 +62,44 @@ class Container:
             f"remove it: rcrun rm -f {self.name}",
         )
 
+    def is_there(self) -> bool:
+        """The record goes first when a container is removed."""
+        return os.path.lexists(self.path("container.json"))
+
+    def noted_cgroup(self) -> str:
+        """The group of its last start, or of one that was killed before it could write the record."""
+        try:
+            with open(self.path("cgroup"), "rb", buffering=0) as file:
+                return os.fsdecode(file.read())
+        except FileNotFoundError:
+            return ""
+
     def save(self, *, durable: bool = True) -> None:
         write_json(self.path("container.json"), self.record, durable=durable)
+
+
+class StillThere:
+    """Around work on a container's files without its lock: NotFound when it was removed meanwhile, however the work
+    went. They go after its record, so while that is there nothing was missed. A context manager.
+    """
+
+    __slots__ = ("container",)
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+
+    def __enter__(self) -> StillThere:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
+        if kind is not None and not issubclass(kind, (OSError, RcrunError)):
+            return
+        if not self.container.is_there():
+            raise no_such(self.container.name) from None
+
+
+def no_such(text: str) -> NotFound:
+    return NotFound(f"no such container: {text}")
 
 
 class Status:
@@ -165,7 +203,7 @@ def find(store: Store, text: str) -> Container:
     """By id, name, or unambiguous beginning of an id, in docker's order."""
     container = _by_id(store, text) or _by_name(store, text) or _by_prefix(store, text)
     if container is None:
-        raise NotFound(f"no such container: {text}")
+        raise no_such(text)
     return container
 
 
@@ -225,10 +263,8 @@ def status(container: Container) -> Status:
             if ended is None:
                 return _running(container, state)
             return _exited(container, state, ended)
-    ended = _read_exit(container)
-    if ended is None and state is not None:
-        ended = {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"]}
-    if ended is None and state is None:
+    ended = _end_of_run(container, state)
+    if ended is None:
         ended = _end_without_files(container)
     return Status("created") if ended is None else _exited(container, state, ended)
 
@@ -276,6 +312,14 @@ def _read_exit(container: Container) -> Record | None:
     return {"exit_code": HOST_WENT_DOWN, "finished": 0}
 
 
+def _end_of_run(container: Container, state: Record | None) -> Record | None:
+    """As its files tell it."""
+    ended = _read_exit(container)
+    if ended is None and state is not None:
+        return {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"]}
+    return ended
+
+
 def _end_without_files(container: Container) -> Record | None:
     launched = container.record.get("launched", 0)
     if launched and container.record.get("boot") != boot_id():
@@ -317,7 +361,7 @@ def prepare_launch(container: Container) -> None:
 
     Until the shim has written state.json the container still shows its last end.
     """
-    ended = _read_exit(container)
+    ended = _end_of_run(container, _read_state(container))
     if ended is not None:
         container.record["last_exit"] = ended
     container.record["launched"] = time.time_ns()

@@ -1,0 +1,120 @@
+"""What the soak has found: a container whose monitor was killed, or that goes away while somebody looks into it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from robust.conftest import NO_NETWORK, end, is_there
+
+SLEEPS = ("busybox", "sleep", "1000")
+
+
+def kill_monitor(rcrun, name):
+    """And wait until its container has gone with it."""
+    form = "{{.State.ConmonPid}} {{.State.Pid}}"
+    pids = [int(word) for word in rcrun("inspect", "-f", form, name).check().out.split()]
+    end(pids[0])
+    until = time.monotonic() + 5
+    while any(map(is_there, pids)):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def state_of(rcrun, name):
+    return rcrun("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name).check().out.split()
+
+
+def test_a_container_with_rm_starts_again_with_its_files(rcrun):
+    """Its overlay is volatile, and the kernel mounts such a one once."""
+    words = ("sh", "-c", "echo text >/file; sleep 1000")
+    rcrun("run", "-d", "--rm", "--name", "web", *NO_NETWORK, "busybox", *words).check()
+    rcrun("exec", "web", "sh", "-c", "until grep -q text /file; do sleep 0.01; done").check()
+    kill_monitor(rcrun, "web")
+    rcrun("cp", "web:/file", "-").check()
+    rcrun("start", "web").check()
+    assert rcrun("exec", "web", "cat", "/file").check().out == "text\n"
+    rcrun("rm", "-f", "web").check()
+
+
+def test_a_container_with_rm_of_another_boot_is_not_trusted(rcrun):
+    rcrun("run", "-d", "--rm", "--name", "web", *NO_NETWORK, *SLEEPS).check()
+    kill_monitor(rcrun, "web")
+    found = rcrun("inspect", "-f", "{{.Id}}", "web").check().out.strip()
+    path = rcrun.store_dir / "containers" / found / "container.json"
+    text = path.read_text()
+    boot = open("/proc/sys/kernel/random/boot_id", encoding="ascii").read().strip()
+    assert boot in text
+    path.write_text(text.replace(boot, "another-boot"))
+    answer = rcrun("start", "web")
+    assert answer.status == 1
+    assert 'cannot use the files of container "web": the host went down while it ran' in answer.err
+    assert "hint: rcrun rm web" in answer.err
+    rcrun("rm", "web").check()
+
+
+@pytest.mark.requires("network")
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_a_start_that_fails_after_it_keeps_the_end(rcrun):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+    rcrun("run", "-d", "--name", "web", "-p", f"127.0.0.1:{port}:80", *SLEEPS).check()
+    kill_monitor(rcrun, "web")
+    assert state_of(rcrun, "web") == ["exited", "137"]
+    rcrun("kill", "web")  # ends the network's process, which has the port
+    rcrun("stop", "web").check()
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", port))
+        holder.listen()
+        assert "port is already allocated" in rcrun("start", "web").err
+    assert state_of(rcrun, "web") == ["exited", "137"]
+
+
+def test_one_that_was_paused_starts_again(delegated_account, shared_stores):
+    rcrun = shared_stores(delegated_account)
+    rcrun("run", "-d", "--name", "web", *NO_NETWORK, *SLEEPS).check()
+    rcrun("pause", "web").check()
+    kill_monitor(rcrun, "web")
+    rcrun("start", "web").check()
+    assert state_of(rcrun, "web") == ["running", "0"]
+    rcrun("rm", "-f", "web").check()
+    assert delegated_account.groups_left() == []
+
+
+@pytest.mark.parametrize("verb", ["export", "diff"])
+def test_removed_while_somebody_reads(rcrun, verb):
+    """What is left of it by then is not the whole: that must not look like success."""
+    script = "mkdir /many; cd /many; i=0; while [ $i -lt 4000 ]; do : >file-$i; i=$((i+1)); done"
+    words = ("run", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", script)
+    rcrun(*words).check()
+    process = rcrun.popen(verb, "web", stdout=-1, stderr=-1)
+    with process:
+        process.stdout.read(1)
+        rcrun("rm", "-f", "web").check()
+        errors = process.communicate(timeout=30)[1].decode()
+    assert (process.returncode, errors) == (1, "rcrun: error: no such container: web\n")
+
+
+def test_attach_that_comes_too_late(rcrun):
+    """Between the look at it and the call: the client is stopped there."""
+    rcrun("run", "-d", "--name", "web", *NO_NETWORK, *SLEEPS).check()
+    socket_path = rcrun.account.runtime_dir / "rcrun/containers"
+    found = rcrun("inspect", "-f", "{{.Id}}", "web").check().out.strip()
+    os.unlink(socket_path / found / "attach.sock")
+    answer = rcrun("attach", "web")
+    assert answer.status == 1
+    assert answer.err == "rcrun: error: container not running: it has ended meanwhile\n"
+    rcrun("rm", "-f", "web").check()
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_exec_into_one_that_went_away(rcrun, account):
+    """Its config.json is not damaged then."""
+    rcrun("create", "--name", "web", *NO_NETWORK, *SLEEPS).check()
+    assert signal.SIGKILL
