@@ -119,8 +119,8 @@ def _paused_layer(
     try:
         return _layer(context, container, options, lease)
     finally:
-        if paused:
-            freeze(container, status(container), False)
+        if paused and (now := status(container)).word == "paused":  # nobody else let it go on, or ended it
+            freeze(container, now, False)
 
 
 def _layer(context: Context, container: Container, options: Options, lease: Lease) -> Descriptor:

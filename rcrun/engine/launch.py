@@ -303,9 +303,8 @@ def _allow_again(container: Container, work: str) -> None:
     """A volatile overlay is mounted once (overlayfs.rst): what it had written is whole as long as the host was not down."""
     if container.record.get("boot") != boot_id():
         raise WrongState(
-            f'cannot use the files of container "{container.name}": the host went down while it ran, and they were to be '
-            "removed at its end",
-            f"rcrun rm {container.name}",
+            f'cannot use the files of container "{container.name}": the host went down while it ran, and they were to go '
+            "at its end"
         )
     try:
         folder = work

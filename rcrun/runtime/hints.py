@@ -63,8 +63,12 @@ def _has_ended(record: Sequence[str], plan: Plan, report: Report) -> bool:
         return report.errno == errno.ESRCH
     if report.call == "connect" and ["session", "attach"] in plan:
         return report.errno in (errno.ENOENT, errno.ECONNREFUSED)
-    ends = (("clone3", errno.ENOMEM), ("recvmsg", errno.ECONNRESET))
-    return (report.call, report.errno) in ends and any(each[0] == "join-pid" for each in plan)
+    if not any(each[0] == "join-pid" for each in plan):
+        return False
+    if record[0] == "cgroup":
+        return report.errno in (errno.ENOENT, errno.ENODEV)
+    ends = (("clone3", errno.ENOMEM), ("clone3", errno.ENODEV), ("recvmsg", errno.ECONNRESET))
+    return (report.call, report.errno) in ends
 
 
 def _kind(step: str, report: Report) -> type[StepFailed]:

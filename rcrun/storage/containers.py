@@ -266,6 +266,8 @@ def status(container: Container) -> Status:
     ended = _end_of_run(container, state)
     if ended is None:
         ended = _end_without_files(container)
+    elif ended.get("killed") and _read_state(container) != state:
+        return status(container)  # a start has put both files away between the looks at them
     return Status("created") if ended is None else _exited(container, state, ended)
 
 
@@ -316,15 +318,17 @@ def _end_of_run(container: Container, state: Record | None) -> Record | None:
     """As its files tell it."""
     ended = _read_exit(container)
     if ended is None and state is not None:
-        return {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"]}
+        return {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"], "killed": True}
     return ended
 
 
 def _end_without_files(container: Container) -> Record | None:
-    launched = container.record.get("launched", 0)
-    if launched and container.record.get("boot") != boot_id():
+    now = load(container.store, container.id)  # a start writes the record before it puts them away
+    record = container.record if now is None else now.record
+    launched = record.get("launched", 0)
+    if launched and record.get("boot") != boot_id():
         return {"exit_code": HOST_WENT_DOWN, "finished": launched}
-    last: Record | None = container.record.get("last_exit")
+    last: Record | None = record.get("last_exit")
     return last
 
 
@@ -361,9 +365,7 @@ def prepare_launch(container: Container) -> None:
 
     Until the shim has written state.json the container still shows its last end.
     """
-    ended = _end_of_run(container, _read_state(container))
-    if ended is not None:
-        container.record["last_exit"] = ended
+    _keep_end(container)
     container.record["launched"] = time.time_ns()
     container.record["boot"] = boot_id()
     container.record["error"] = ""
@@ -373,8 +375,16 @@ def prepare_launch(container: Container) -> None:
     unlink_if_there(container.path("exit.json"))
 
 
+def _keep_end(container: Container) -> None:
+    """In the record, before its files go."""
+    ended = _end_of_run(container, _read_state(container))
+    if ended is not None:
+        container.record["last_exit"] = ended
+
+
 def note_failure(container: Container, text: str) -> None:
     """The start failed: the container shows its last end, or created, and why."""
+    _keep_end(container)
     container.record["launched"] = 0
     container.record["error"] = text
     unlink_if_there(container.live_path("state.json"))

@@ -357,3 +357,12 @@ def test_a_container_that_ended_before_exec_was_in_it() -> None:
     killed = Report(-1, errno.ECONNRESET, 0, -1, "recvmsg", "")
     assert error_for(plan, killed, FACTS).status == 1
     assert error_for(plan, Report(-1, errno.EPERM, 0, -1, "clone3", ""), FACTS).status == 125
+    group = [*plan[:2], ["cgroup", "/sys/fs/cgroup/x"], *plan[2:]]
+    assert error_for(group, Report(2, errno.ENOENT, 1, -1, "open", ""), FACTS).status == 1
+    assert error_for(group[:3], Report(2, errno.ENOENT, 1, -1, "open", ""), FACTS).status == 125
+
+
+def test_an_attach_that_found_nobody() -> None:
+    plan = [["plan", "1"], ["session", "attach"], ["attach", "/run/x"]]
+    error = error_for(plan, Report(-1, errno.ENOENT, 0, -1, "connect", ""), FACTS)
+    assert (error.message, error.status) == ("container not running: it has ended meanwhile", 1)

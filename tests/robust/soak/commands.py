@@ -95,6 +95,7 @@ _START_ERRORS = (
     r'cannot run "/etc": Is a directory',
     r'cannot run "/nowhere": No such file or directory',
     KILLED,
+    HAS_ENDED,
     NO_CONTAINER,
 )
 _START_STATUSES = (1, 125, 126, 127)
@@ -279,7 +280,8 @@ def export(chance: random.Random) -> Command:
 
 
 def commit(chance: random.Random) -> Command:
-    return Command("commit", chance.choice(NAMES), chance.choice(IMAGES), errors=(NO_CONTAINER,))
+    errors = (NO_CONTAINER, r"the container's image is no longer whole: .*")  # after rmi -f
+    return Command("commit", chance.choice(NAMES), chance.choice(IMAGES), errors=errors)
 
 
 def tag(chance: random.Random) -> Command:
