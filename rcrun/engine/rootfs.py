@@ -50,6 +50,7 @@ class Root:
             if self._enter_running():  # it was started before we had the lock
                 self._release()
             else:
+                self._await_monitor()
                 self._mount()
         return self
 
@@ -64,6 +65,16 @@ class Root:
         if self._lock is not None:
             self._lock.__exit__()
             self._lock = None
+
+    def _await_monitor(self) -> None:
+        """It knows no lock, and takes a --rm container away; another one's root it still has mounted."""
+        from rcrun.engine.start import let_old_monitor_end
+
+        try:
+            let_old_monitor_end(self.container)
+        except BaseException:
+            self._release()
+            raise
 
     def _enter_running(self) -> bool:
         from rcrun.kernel.process import is_alive

@@ -22,7 +22,7 @@ def start(context: Context, container: Container, foreground: Foreground | None 
     lock = ContainerLock(container)
     with lock:
         if not status(container).is_running:
-            _let_old_monitor_end(container)
+            let_old_monitor_end(container)
             _renew_network(container)
             try:
                 launch(context, container, lock.lock, foreground)
@@ -36,7 +36,7 @@ def start(context: Context, container: Container, foreground: Foreground | None 
         attach(context, container, foreground)
 
 
-def _let_old_monitor_end(container: Container) -> None:
+def let_old_monitor_end(container: Container) -> None:
     """It removes its socket when it ends, which must not be the new one's."""
     before = status(container)
     if before.monitor:
@@ -78,7 +78,7 @@ def client_failed(context: Context, container_id: str, error: RcrunError) -> Non
         return
     now = status(container)
     if not now.monitor or not is_alive(now.monitor, now.monitor_start):
-        _let_old_monitor_end(container)
+        let_old_monitor_end(container)
         launch_failed(context, container_id, error)
 
 

@@ -338,13 +338,7 @@ static int launch(struct report *report)
 static void run_on_exit(bool trees)
 {
 	const struct plan *plan = parent.plan;
-	struct context context = {.plan = plan,
-				  .root = -1,
-				  .empty = -1,
-				  .sync = -1,
-				  .console = -1,
-				  .listener = -1,
-				  .starter = -1};
+	struct context context = outside_context(plan);
 	struct report report;
 
 	for (int i = plan->first_on_exit; i < plan->count; i++) {

@@ -6,7 +6,7 @@ import os
 import time
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
-from rcrun.files import read_json, read_json_or_none, subdirectories, unlink_if_there, write_json
+from rcrun.files import read_bytes, read_json, read_json_or_none, subdirectories, unlink_if_there, write_json
 from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False
@@ -69,8 +69,7 @@ class Container:
     def noted_cgroup(self) -> str:
         """The group of its last start, or of one that was killed before it could write the record."""
         try:
-            with open(self.path("cgroup"), "rb", buffering=0) as file:
-                return os.fsdecode(file.read())
+            return os.fsdecode(read_bytes(self.path("cgroup")))
         except FileNotFoundError:
             return ""
 

@@ -9,6 +9,8 @@ from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rcrun_cli.declare import Handler
 
 
@@ -35,13 +37,22 @@ def stop_options(handler: Handler) -> Handler:
     return handler
 
 
+def _each(names: Sequence[str], action: Callable[[str], object]) -> int:
+    """Side by side: each may take its time."""
+    if len(names) == 1:
+        return output.each(names, action)
+    from rcrun_cli.together import each_together
+
+    return each_together(names, action)
+
+
 @command()
 @stop_options
 @argument("containers", nargs=-1, required=True)
 def stop(containers: tuple[str, ...], signal: str | None, timeout: int | None) -> int:
     """Stop containers, with a signal first and a kill after a while."""
     store = context.store()
-    return output.each(
+    return _each(
         containers,
         lambda name: engine.stop(find(store, name), seconds=timeout, signal=signal or ""),
     )
@@ -55,7 +66,7 @@ def restart(containers: tuple[str, ...], signal: str | None, timeout: int | None
     from rcrun.engine.start import restart as restart_one
 
     whole = context.engine()
-    return output.each(
+    return _each(
         containers,
         lambda name: restart_one(whole, name, seconds=timeout, signal=signal or ""),
     )
