@@ -6,7 +6,7 @@ import os
 import time
 
 from rcrun.cgroup import delegated
-from rcrun.errors import HostLacks, InUse, InvalidInput, RcrunError
+from rcrun.errors import HostLacks, InUse, InvalidInput, RcrunError, WrongState
 from rcrun.files import read_text
 from rcrun.runtime import plan_resources
 
@@ -274,6 +274,11 @@ def freeze(path: str, frozen: bool) -> None:
         )
     deadline = time.monotonic() + _FREEZE_SECONDS
     while is_frozen(path) != frozen:
+        word = read_text(f"{path}/cgroup.freeze").strip()
+        if not word:
+            raise WrongState("container not running: it has ended meanwhile")
+        if word != ("1" if frozen else "0"):
+            return  # somebody asked for the contrary after us
         if time.monotonic() > deadline:
             _write(f"{path}/cgroup.freeze", "0")
             raise RcrunError("the container's processes cannot be frozen: one does not answer")

@@ -386,5 +386,5 @@ def note_failure(container: Container, text: str) -> None:
     _keep_end(container)
     container.record["launched"] = 0
     container.record["error"] = text
+    container.save()  # before its files go: who looks in between would see neither
     unlink_if_there(container.live_path("state.json"))
-    container.save()

@@ -78,6 +78,7 @@ class Command:
 OTHER_LINES = (
     r"(\S+Z )?sh: .*|\S+: Terminated|Terminated|.*: left out: .*"
     r"|rcrun: warning: slirp4netns could not make the network, pasta does it instead: cannot publish .*"
+    r"|[0-9a-f]{12}: Pull complete"  # a layer of an image of ours that has to be unpacked again
 )
 
 
@@ -187,6 +188,7 @@ def pause(chance: random.Random) -> Command:
         NO_CONTAINER,
         r'cannot (un)?pause container "\S+": it is (created|running|exited|paused)',
         r'cannot (un)?pause container "\S+": it has no cgroup of its own',
+        HAS_ENDED,
     )
     return Command(chance.choice(("pause", "unpause")), *_names(chance), errors=errors)
 
