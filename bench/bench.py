@@ -310,7 +310,17 @@ def pss_of(name: str) -> list[int]:
     return sizes or [0]
 
 
-WORK = ("run_none", "run_default", "exec_and_ps", "twenty", "runtime", "life", "parallel", "memory", "scale")
+WORK = (
+    "run_none",
+    "run_default",
+    "exec_and_ps",
+    "twenty",
+    "runtime",
+    "life",
+    "parallel",
+    "memory",
+    "scale",
+)
 
 
 def main() -> None:

@@ -19,7 +19,9 @@ def all_together(commands: Sequence[list[str]], start: Callable[[Sequence[str]],
         pid, status = os.wait()
         running.discard(pid)
         if status != 0:
-            raise SystemExit(f"bench: one of {commands[0]} gave {os.waitstatus_to_exitcode(status)}")
+            raise SystemExit(
+                f"bench: one of {commands[0]} gave {os.waitstatus_to_exitcode(status)}"
+            )
 
 
 class Crowd:

@@ -119,7 +119,9 @@ def _paused_layer(
     try:
         return _layer(context, container, options, lease)
     finally:
-        if paused and (now := status(container)).word == "paused":  # nobody else let it go on, or ended it
+        if (
+            paused and (now := status(container)).word == "paused"
+        ):  # nobody else let it go on, or ended it
             freeze(container, now, False)
 
 

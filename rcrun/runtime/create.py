@@ -86,7 +86,9 @@ def run(
         on_exit: list[list[str]] = []
         if not request.keep:
             on_exit = [["run", *after]] if has_more_to_end(made.spec) else _removal(made)
-        plan, encoded = _plan(made, host, environ, [["on-failure", *failed], *_client(made)], on_exit)
+        plan, encoded = _plan(
+            made, host, environ, [["on-failure", *failed], *_client(made)], on_exit
+        )
         for fd in _passed(plan):
             os.set_inheritable(fd, True)
         with bundle.Inside(request.bundle_dir):

@@ -67,8 +67,15 @@ def _has_ended(record: Sequence[str], plan: Plan, report: Report) -> bool:
         return False
     if record[0] == "cgroup":
         return report.errno in (errno.ENOENT, errno.ENODEV)
-    ends = (("clone3", errno.ENOMEM), ("clone3", errno.ENODEV), ("recvmsg", errno.ECONNRESET))
-    return (report.call, report.errno) in ends
+    return (report.call, report.errno) in _OF_THE_END
+
+
+_OF_THE_END = (
+    ("clone3", errno.ENOMEM),
+    ("clone3", errno.ENODEV),  # into a cgroup that was removed
+    ("recvmsg", errno.ECONNRESET),
+    ("sync_send", errno.EPIPE),
+)
 
 
 def _kind(step: str, report: Report) -> type[StepFailed]:

@@ -6,7 +6,14 @@ import os
 import time
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
-from rcrun.files import read_bytes, read_json, read_json_or_none, subdirectories, unlink_if_there, write_json
+from rcrun.files import (
+    read_bytes,
+    read_json,
+    read_json_or_none,
+    subdirectories,
+    unlink_if_there,
+    write_json,
+)
 from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False

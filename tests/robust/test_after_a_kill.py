@@ -118,7 +118,15 @@ def test_killed_before_the_record_names_its_cgroup(delegated_account, shared_sto
     """Between the two a run leaves a group that only its note tells of."""
     rcrun = shared_stores(delegated_account)
     words = ("run", "-d", "--name", "web", *NO_NETWORK, *SLEEPS)
-    rule = ("-qq", "-o", "/dev/null", "-e", "trace=memfd_create", "-e", "inject=memfd_create:signal=SIGKILL")
+    rule = (
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=memfd_create",
+        "-e",
+        "inject=memfd_create:signal=SIGKILL",
+    )
     answer = rcrun.account.run("strace", *rule, bin_dir() / "rcrun", *words, env=rcrun.env)
     assert answer.status in (137, -9)
     folder = rcrun.store_dir / "containers"

@@ -357,6 +357,8 @@ def test_a_container_that_ended_before_exec_was_in_it() -> None:
     killed = Report(-1, errno.ECONNRESET, 0, -1, "recvmsg", "")
     assert error_for(plan, killed, FACTS).status == 1
     assert error_for(plan, Report(-1, errno.EPERM, 0, -1, "clone3", ""), FACTS).status == 125
+    for call, error in (("sync_send", errno.EPIPE), ("clone3", errno.ENODEV)):
+        assert error_for(plan, Report(-1, error, 0, -1, call, ""), FACTS).status == 1
     group = [*plan[:2], ["cgroup", "/sys/fs/cgroup/x"], *plan[2:]]
     assert error_for(group, Report(2, errno.ENOENT, 1, -1, "open", ""), FACTS).status == 1
     assert error_for(group[:3], Report(2, errno.ENOENT, 1, -1, "open", ""), FACTS).status == 125

@@ -74,4 +74,5 @@ def remove_everything(world: World, findings: Findings) -> None:
         findings.add("left at the end:\n" + "\n".join(left))
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -92,7 +92,7 @@ def any_command(chance: random.Random) -> Command:
 
 _START_ERRORS = (
     r'the container name "\S+" is already in use by container "\w+"',
-    r'cannot publish \S+: port is already allocated',
+    r"cannot publish \S+: port is already allocated",
     r'cannot run "/etc": Is a directory',
     r'cannot run "/nowhere": No such file or directory',
     KILLED,
@@ -195,12 +195,21 @@ def pause(chance: random.Random) -> Command:
 
 def execute(chance: random.Random) -> Command:
     name = chance.choice(NAMES)
-    program = chance.choice((("true",), ("sh", "-c", "exit 3"), ("echo", "a word"), ("sleep", "0.2")))
+    program = chance.choice(
+        (("true",), ("sh", "-c", "exit 3"), ("echo", "a word"), ("sleep", "0.2"))
+    )
     detach = ["-d"] if chance.random() < 0.2 else []
     errors = (NO_CONTAINER, NOT_RUNNING, HAS_ENDED, r"container \S+ is paused")
     # 137: the container ended meanwhile
     return Command(
-        "exec", *detach, name, *program, errors=errors, statuses=(1, 125, 255), own=(3, 137), kill_after=4.0
+        "exec",
+        *detach,
+        name,
+        *program,
+        errors=errors,
+        statuses=(1, 125, 255),
+        own=(3, 137),
+        kill_after=4.0,
     )
 
 
@@ -254,7 +263,9 @@ def attach(chance: random.Random) -> Command:
     name = chance.choice(NAMES)
     stopped = r'cannot attach to container "\S+": it is stopped, start the container first'
     errors = (NO_CONTAINER, KILLED, HAS_ENDED, stopped)
-    return Command("attach", name, errors=errors, statuses=(1, 125), own=tuple(CODES), kill_after=0.5)
+    return Command(
+        "attach", name, errors=errors, statuses=(1, 125), own=tuple(CODES), kill_after=0.5
+    )
 
 
 def tell(chance: random.Random) -> Command:

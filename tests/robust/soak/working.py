@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -14,7 +15,7 @@ from robust.soak.own import Own
 from robust.soak.world import Findings, World, end, lives
 
 STATES = ("created", "running", "paused", "exited")
-LARGEST_MONITOR = 1024  # KiB of its own
+LARGEST_MONITOR = 65_536 if os.environ.get("RCRUN_SANITIZE") else 1024  # KiB of its own
 MOST_DESCRIPTORS = 40
 
 
@@ -43,7 +44,9 @@ class Loop(threading.Thread):
 
 
 class Worker(Loop):
-    def __init__(self, number: int, seed: str, findings: Findings, stopped: threading.Event) -> None:
+    def __init__(
+        self, number: int, seed: str, findings: Findings, stopped: threading.Event
+    ) -> None:
         super().__init__(f"worker {number}", f"{seed} {number}", findings, stopped)
         self.own = Own(number, self.chance, findings)
 
@@ -57,7 +60,10 @@ class Worker(Loop):
         if self.chance.random() < 0.06:
             kill_after = moment(self.chance)
         answer = call(
-            *command.words, kill_after=kill_after, tree=self.chance.random() < 0.5, stdin=command.stdin
+            *command.words,
+            kill_after=kill_after,
+            tree=self.chance.random() < 0.5,
+            stdin=command.stdin,
         )
         self.counts[command.words[0]] += 1
         self.counts["killed"] += answer.killed
