@@ -335,6 +335,10 @@ def fuse_record(
 def launch_failed(context: Context, container: Container, error: RcrunError) -> None:
     """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
     remove_cgroup(container)
+    if (container.record.get("network") or {}).get("mode") == "pasta":
+        from rcrun.engine.network import end_helper
+
+        end_helper(container)
     if container.record["auto_remove"]:
         from rcrun.engine.rm import remove_trees
         from rcrun.storage.claims import discard

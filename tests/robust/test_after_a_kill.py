@@ -136,3 +136,36 @@ def test_killed_before_the_record_names_its_cgroup(delegated_account, shared_sto
     rcrun("container", "prune", "-f").check()
     assert os.listdir(folder) == []
     assert delegated_account.groups_left() == []
+
+
+@pytest.mark.requires("network")
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+@pytest.mark.parametrize("removed", [(), ("--rm",)])
+def test_the_networks_process_was_about_to_begin(rcrun, traces, account, removed):
+    """Nobody knows its number then: it has none in its file yet."""
+    folder = account.new_dir("slow")
+    (folder / "pasta").write_text('#!/bin/sh\nsleep 2\nexec /usr/bin/pasta "$@"\n')
+    (folder / "pasta").chmod(0o755)
+    path = f"{folder}:{account.environ['PATH']}"
+    words = ("run", "-d", *removed, "--name", "web", *SLEEPS)
+    process = rcrun.popen(*words, env={"PATH": path}, stdout=-1, stderr=-1)
+    with process:
+        monitor = await_process(traces, "pasta")
+        end(parent_of(monitor))
+        process.communicate(timeout=20)
+    rcrun("rm", "-f", "web").check()
+    traces.check_nothing_left()
+
+
+def await_process(traces, name):
+    until = time.monotonic() + 10
+    while True:
+        for pid, found in traces.processes().items():
+            if found == name:
+                return pid
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

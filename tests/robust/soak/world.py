@@ -62,6 +62,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _has(path: str, marks: tuple[bytes, ...]) -> bool:
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        return False
+    return any(mark in data for mark in marks)
+
+
 class World:
     def __init__(self, environ: dict[str, str]) -> None:
         self.store = Path(environ["RCRUN_ROOT"])
@@ -97,7 +105,7 @@ class World:
     def processes(self) -> dict[int, str]:
         """Ours: with our store in the environment, the arguments or the mounts."""
         found = {}
-        mark = str(self.store).encode()
+        marks = (str(self.store).encode(), str(self.live).encode())
         here = os.readlink("/proc/self/ns/mnt")
         for pid in filter(str.isdigit, os.listdir("/proc")):
             if not lives(pid) or int(pid) == os.getpid():
@@ -105,10 +113,10 @@ class World:
             try:
                 elsewhere = os.readlink(f"/proc/{pid}/ns/mnt") != here
                 files = ("environ", "cmdline", "mountinfo")[: 3 if elsewhere else 2]
-                if any(mark in Path(f"/proc/{pid}/{file}").read_bytes() for file in files):
-                    found[int(pid)] = name_of(pid)
             except OSError:
-                continue
+                files = ("cmdline",)  # of another user, or not to be looked into
+            if any(_has(f"/proc/{pid}/{file}", marks) for file in files):
+                found[int(pid)] = name_of(pid)
         return found
 
     def groups(self) -> list[str]:
