@@ -7,7 +7,7 @@ import os
 from rcrun.engine.diff import changes_job, worker_events
 from rcrun.engine.pull import Silent, unpack
 from rcrun.engine.rootfs import Layers
-from rcrun.errors import HostLacks, InvalidInput, NotFound
+from rcrun.errors import HostLacks, InvalidInput, NotFound, WrongState
 from rcrun.files import dump_json
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
@@ -114,8 +114,8 @@ def _paused_layer(
         try:
             freeze(container, status(container), True)
             paused = True
-        except HostLacks:
-            pass  # it is as if nobody had asked: no command of ours needs it
+        except (HostLacks, WrongState):
+            pass  # it is as if nobody had asked: no command of ours needs it; or it has just ended
     try:
         return _layer(context, container, options, lease)
     finally:

@@ -33,7 +33,8 @@ def listed(
 ) -> list[Seen]:
     """The newest first: those that run; with `everything`, `last` or a filter for a status, the others too."""
     asked = _parsed(filters)
-    found = [seen for seen in map(Seen, every(store)) if _passes(store, seen, asked)]
+    looked = [seen for seen in map(Seen, every(store)) if seen.status.word != "removing"]
+    found = [seen for seen in looked if _passes(store, seen, asked)]
     if last > 0:
         return found[:last]
     if everything or last == 0 or "status" in asked or "exited" in asked:

@@ -208,9 +208,19 @@ def _helper_words(record: Sequence[str], report: Report) -> str:
     if _is_own(record):
         return _last_words(report)
     program = next((word for word in record if os.path.basename(word) in _HELPERS), record[2])
+    if "Failed to bind any port for '-" in report.text:
+        return f"cannot publish {_refused_port(report.text)}: port is already allocated"
     if report.child_status >= 0:
         return f"cannot set up the network: {os.path.basename(program)}: {_last_words(report)}"
     return f'cannot set up the network: cannot run "{program}": {_reason("", report)}'
+
+
+def _refused_port(text: str) -> str:
+    """`127.0.0.1:80/tcp` of pasta's `-t 127.0.0.1/80:8080`: somebody was faster than it."""
+    option, _, spec = text.partition("for '-")[2].partition("'")[0].partition(" ")
+    address, _, ports = spec.rpartition("/")
+    port = f"{ports.partition(':')[0]}/{'udp' if option == 'u' else 'tcp'}"
+    return f"{address}:{port}" if address else port
 
 
 def _helper_hint(record: Sequence[str], report: Report) -> str | None:

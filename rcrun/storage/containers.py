@@ -271,6 +271,8 @@ def status(container: Container) -> Status:
             return _exited(container, state, ended)
     ended = _end_of_run(container, state)
     if ended is None:
+        if not container.is_there():
+            return Status("removing")  # its files have just gone
         ended = _end_without_files(container)
     elif ended.get("killed") and _read_state(container) != state:
         return status(container)  # a start has put both files away between the looks at them

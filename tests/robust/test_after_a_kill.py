@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -169,3 +170,17 @@ def await_process(traces, name):
 
 def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_cp_waits_for_a_monitor_that_is_at_its_end(rcrun, account):
+    """It takes a --rm container away, and asks nobody for the lock."""
+    rcrun("run", "--name", "web", *NO_NETWORK, "busybox", "true").check()
+    found = rcrun("inspect", "-f", "{{.Id}}", "web").check().out.strip()
+    folder, name = rcrun.store_dir / "containers" / found, rcrun.store_dir / "names/web"
+    with account.popen("sh", "-c", f"sleep 1; rm -r {folder} {name}") as monitor:
+        start = int(Path(f"/proc/{monitor.pid}/stat").read_text().rpartition(")")[2].split()[19])
+        state = {"monitor": monitor.pid, "monitor_start": start, "pid": 1, "pid_start": 1}
+        live = account.runtime_dir / "rcrun/containers" / found
+        (live / "state.json").write_text(json.dumps({**state, "started": 1}))
+        answer = rcrun("cp", "web:/etc/passwd", "-")
+    assert (answer.status, answer.err) == (1, "rcrun: error: no such container: web\n")

@@ -136,3 +136,9 @@ def test_read_bytes(tmp_path):
     with pytest.raises(IsADirectoryError) as caught:
         read_bytes(str(tmp_path))
     assert caught.value.filename == str(tmp_path)
+
+
+def test_one_that_goes_away_after_its_record_was_read(container):
+    """It ran, so it must not be shown as created."""
+    claims.discard(container)
+    assert containers.status(container).word == "removing"

@@ -14,7 +14,7 @@ from robust.soak.commands import CODES, any_command
 from robust.soak.own import Own
 from robust.soak.world import Findings, World, end, lives
 
-STATES = ("created", "running", "paused", "exited")
+STATES = ("created", "running", "paused", "exited", "removing")
 LARGEST_MONITOR = 65_536 if os.environ.get("RCRUN_SANITIZE") else 1024  # KiB of its own
 MOST_DESCRIPTORS = 40
 
