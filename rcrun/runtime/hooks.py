@@ -40,7 +40,7 @@ def _run(kind: str, hook: Hook, state: str, outputs: tuple[str, str]) -> str:
     """Why it failed, or nothing. The state is its standard input."""
     stdin = os.memfd_create("rcrun-state")
     timeout = hook.get("timeout") or 0
-    group = {"setpgroup": 0} if timeout else {}  # what it has started goes with it
+    group: dict[str, Any] = {"setpgroup": 0} if timeout else {}  # what it has started goes with it
     try:
         write_all(stdin, state.encode())
         os.lseek(stdin, 0, os.SEEK_SET)
