@@ -184,3 +184,17 @@ def test_cp_waits_for_a_monitor_that_is_at_its_end(rcrun, account):
         (live / "state.json").write_text(json.dumps({**state, "started": 1}))
         answer = rcrun("cp", "web:/etc/passwd", "-")
     assert (answer.status, answer.err) == (1, "rcrun: error: no such container: web\n")
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_several_sweep_the_same_trash(rcrun, account):
+    """Each finds it, and one is first."""
+    trash = rcrun.store_dir / "trash"
+    for _ in range(6):
+        script = f"mkdir -p {trash} && cd {trash} && for n in 1 2 3 4 5 6; do mkdir -p $n/a/b; done"
+        account.run("sh", "-c", script).check()
+        words = ("container", "prune", "-f")
+        processes = [rcrun.popen(*words, stdout=-1, stderr=-1) for _ in range(6)]
+        answers = [process.communicate(timeout=60) for process in processes]
+        assert [err for _, err in answers if err] == []
+        assert os.listdir(trash) == []
