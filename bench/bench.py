@@ -264,6 +264,11 @@ class Bench:
             f"sixteen `run --rm true` at once on {cores} cores: **{share:.2f}** of linear scaling (goal 0.80)"
         )
 
+    def scale(self) -> None:
+        from scale import scale
+
+        scale(self, Row, seconds, run, start)
+
     def memory(self, count: int = 100) -> None:
         """The proportional set size of what stays beside each container."""
         for engine, process in zip(self.engines, ("rcrun:mon", "conmon"), strict=False):
@@ -305,7 +310,17 @@ def pss_of(name: str) -> list[int]:
     return sizes or [0]
 
 
-WORK = ("run_none", "run_default", "exec_and_ps", "twenty", "runtime", "life", "parallel", "memory")
+WORK = (
+    "run_none",
+    "run_default",
+    "exec_and_ps",
+    "twenty",
+    "runtime",
+    "life",
+    "parallel",
+    "memory",
+    "scale",
+)
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ class _ScannerContext:
 
 
 _scan = _json.make_scanner(_ScannerContext())  # type: ignore[arg-type]
+SMALL = 1 << 16
 _BLANKS = " \t\n\r"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # the codec that takes it away is a module of its own
 
@@ -63,9 +64,23 @@ def dump_json(value: object, *, ordered: bool = True) -> str:
     return "".join(encode(value, 0))
 
 
+def read_bytes(path: str) -> bytes:
+    """Of a file, or of /proc: three system calls for a small one, where open().read() makes six."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(fd, SMALL)
+        while len(data) >= SMALL and (more := os.read(fd, SMALL)):
+            data += more
+    except OSError as error:
+        error.filename = path  # a directory
+        raise
+    finally:
+        os.close(fd)
+    return data
+
+
 def read_json(path: str) -> Any:
-    with open(path, "rb", buffering=0) as file:
-        return parse_json(file.read())
+    return parse_json(read_bytes(path))
 
 
 def read_json_or_none(path: str) -> Any:

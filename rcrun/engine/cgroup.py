@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from rcrun.cgroup import delegated
 from rcrun.engine.eventlog import container_event
 from rcrun.errors import HostLacks, WrongState
+from rcrun.files import write_file
 from rcrun.runtime import groups
 
 TYPE_CHECKING = False
@@ -21,12 +24,18 @@ DELEGATION_HINT = (
 
 def make(context: Context, container: Container, spec: Spec) -> str:
     """The group with its limits; "" where there is none to be had and no limit was asked for."""
-    return groups.make(spec, container.id, "", root=not context.host.rootless)
+
+    def note(path: str) -> None:
+        write_file(container.path("cgroup"), os.fsencode(path), durable=False)
+
+    return groups.make(spec, container.id, "", root=not context.host.rootless, note=note)
 
 
 def remove(container: Container) -> None:
     """What the monitor would have done: end what is left in the group, and the group."""
-    groups.remove(container.record["cgroup"])
+    for path in {container.record.get("cgroup"), container.noted_cgroup()}:
+        if path:
+            groups.remove(path)
 
 
 def exec_records(container: Container, now: Status) -> list[list[str]]:

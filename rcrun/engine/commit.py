@@ -8,14 +8,14 @@ from rcrun.engine.diff import changes_job, worker_events
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.pull import Silent, unpack
 from rcrun.engine.rootfs import Layers
-from rcrun.errors import HostLacks, InvalidInput, NotFound
+from rcrun.errors import HostLacks, InvalidInput, NotFound, WrongState
 from rcrun.files import dump_json
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
 from rcrun.storage import committing, images, layout
 from rcrun.storage.blobs import BlobWriter
 from rcrun.storage.committing import Draft
-from rcrun.storage.containers import now_text, status, time_text
+from rcrun.storage.containers import StillThere, now_text, status, time_text
 from rcrun.storage.lease import Lease
 
 TYPE_CHECKING = False
@@ -71,8 +71,9 @@ def commit(context: Context, container: Container, name: str, options: Options) 
     layout.init(store)
     with Lease(store) as lease:
         base = _base(context, container, options, lease)
-        config = apply_all(_container_config(container, base, options), options.changes)
-        layer = _paused_layer(context, container, options, lease)
+        with StillThere(container):
+            config = apply_all(_container_config(container, base, options), options.changes)
+            layer = _paused_layer(context, container, options, lease)
         draft = Draft(_document(context, container, base, config, options))
         if base is not None and not options.squash:
             draft.take_layers(base)
@@ -119,13 +120,15 @@ def _paused_layer(
         try:
             freeze(container, status(container), True)
             paused = True
-        except HostLacks:
-            pass  # it is as if nobody had asked: no command of ours needs it
+        except (HostLacks, WrongState):
+            pass  # it is as if nobody had asked: no command of ours needs it; or it has just ended
     try:
         return _layer(context, container, options, lease)
     finally:
-        if paused:
-            freeze(container, status(container), False)
+        if (
+            paused and (now := status(container)).word == "paused"
+        ):  # nobody else let it go on, or ended it
+            freeze(container, now, False)
 
 
 def _layer(context: Context, container: Container, options: Options, lease: Lease) -> Descriptor:

@@ -51,13 +51,14 @@ class Usage:
         self.store = store
         seen = listed_containers(store, everything=True)
         self.containers = [(each, tree_size(each.container.path("upper"))) for each in seen]
+        images = listed_images(store)  # once: another look finds others
         self._layers = {
             each.image.digest: list(
                 zip(each.image.chain, layer_sizes(store, each.image), strict=True)
             )
-            for each in listed_images(store)
+            for each in images
         }
-        self.images = [self._image_use(each) for each in listed_images(store)]
+        self.images = [self._image_use(each) for each in images]
         self.volumes = [
             (record, tree_size(volumes.data_dir(store, str(record["name"]))), self._links(record))
             for record in volumes.every(store)

@@ -24,7 +24,10 @@ OWN_PLACES = ("dev", "proc", "sys", "etc/mtab", "run/secrets")
 
 
 def container_changes(context: Context, container: Container) -> Iterator[Line]:
-    return _told(context, changes_job(context, container))
+    from rcrun.storage.containers import StillThere
+
+    with StillThere(container):
+        yield from _told(context, changes_job(context, container))
 
 
 def image_changes(context: Context, image: Image) -> Iterator[Line]:

@@ -9,6 +9,7 @@ from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Layers
 from rcrun.errors import RcrunError
 from rcrun.files import dump_json
+from rcrun.storage.containers import StillThere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 def export(context: Context, container: Container, out_fd: int) -> None:
     """It may run meanwhile, and change while it is read."""
-    steps, path = Layers(container).merged(context, container)
-    job = {**changes_job(context, container), "root": path}
-    for _ in worker_events(context, ["export", dump_json(job)], steps=steps, stream_fd=out_fd):
-        pass
+    with StillThere(container):
+        steps, path = Layers(container).merged(context, container)
+        job = {**changes_job(context, container), "root": path}
+        for _ in worker_events(context, ["export", dump_json(job)], steps=steps, stream_fd=out_fd):
+            pass
     container_event(container, "export")
 
 

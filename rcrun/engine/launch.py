@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.eventlog import plan_records
+from rcrun.errors import WrongState
+from rcrun.files import unlink_if_there
 from rcrun.kernel import shim
 from rcrun.paths import find_program, make_private_dir
-from rcrun.storage.containers import anonymous_volumes, note_failure, prepare_launch
+from rcrun.storage.containers import anonymous_volumes, boot_id, note_failure, prepare_launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -356,6 +358,7 @@ def _say_no_pasta(context: Context) -> None:
 
 def _cgroup(context: Context, container: Container, spec: Spec) -> str:
     """Its own, or nothing; noted in the record."""
+    remove_cgroup(container)  # where the last run's monitor was killed: it may even be frozen
     container.record["cgroup"] = ""
     if context.host.unified and container.record.get("cgroups") != "disabled":
         from rcrun.engine.cgroup import make
@@ -366,7 +369,7 @@ def _cgroup(context: Context, container: Container, spec: Spec) -> str:
 
 def remove_cgroup(container: Container) -> None:
     """Where the monitor could not."""
-    if container.record.get("cgroup"):
+    if container.record.get("cgroup") or container.noted_cgroup():
         from rcrun.engine.cgroup import remove
 
         remove(container)
@@ -410,12 +413,32 @@ def root_records(context: Context, container: Container) -> Records:
     if rootfs["driver"] == "copy":
         return [["root-bind", container.path("rootfs")]]
     upper, work = container.path("upper"), container.path("work")
+    if rootfs.get("volatile") and container.record.get("boot"):
+        _allow_again(container, work)
     if rootfs["driver"] == "fuse-overlayfs":
         from rcrun.engine.rootdriver import find_fuse_overlayfs
 
         program = find_fuse_overlayfs(context) or "fuse-overlayfs"
         return [fuse_record(container.path("rootfs"), upper, work, lowers, program)]
     return [["root-overlay", upper, work, overlay_options(context, rootfs), *lowers]]
+
+
+def _allow_again(container: Container, work: str) -> None:
+    """A volatile overlay is mounted once (overlayfs.rst): what it had written is whole as long as the host was not down."""
+    if container.record.get("boot") != boot_id():
+        raise WrongState(
+            f'cannot use the files of container "{container.name}": the host went down while it ran, and they were to go '
+            "at its end"
+        )
+    try:
+        folder = work
+        for name in ("work", "incompat", "volatile"):
+            folder += f"/{name}"
+            os.chmod(folder, 0o700)  # the kernel makes them without any right
+        unlink_if_there(f"{folder}/dirty")
+        os.rmdir(folder)
+    except FileNotFoundError:
+        pass
 
 
 def overlay_options(context: Context, rootfs: dict[str, Any]) -> str:
@@ -437,6 +460,10 @@ def launch_failed(context: Context, container: Container, error: RcrunError) -> 
     """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
     remove_cgroup(container)
     leave_bridges(context, container)
+    if (container.record.get("network") or {}).get("mode") == "pasta":
+        from rcrun.engine.network import end_helper
+
+        end_helper(container)
     if container.record["auto_remove"]:
         from rcrun.engine.rm import remove_trees
         from rcrun.storage.claims import discard

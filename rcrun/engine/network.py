@@ -51,9 +51,10 @@ def _names_us(container: Container, pid: int) -> bool:
     """The number may be another process's by now: pasta has our id in one of its words."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return container.id.encode() in file.read()
+            text = file.read()
     except OSError:
         return False
+    return container.id.encode() in text and b"pasta" in text
 
 
 def _parent(pid: int) -> int:
@@ -67,6 +68,19 @@ def _parent(pid: int) -> int:
 def end_helper(container: Container) -> None:
     """A pasta whose monitor was killed is left, and holds the container's ports; slirp4netns ends with it."""
     pid = helper_pid(container)
+    for found in {*([pid] if pid else []), *_strays(container)}:
+        _end(container, found)
+
+
+def _strays(container: Container) -> list[int]:
+    """Where the monitor was killed before the network's process could write its number."""
+    if os.path.exists(container.path("exit.json")):
+        return []
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [pid for pid in pids if _names_us(container, pid)]
+
+
+def _end(container: Container, pid: int) -> None:
     try:
         fd = os.pidfd_open(pid)
     except OSError:

@@ -29,7 +29,7 @@ def listed(
     store: Store, *, everything: bool = False, last: int = -1, filters: Sequence[str] = ()
 ) -> list[Seen]:
     """The newest first: those that run; with `everything`, `last` or a filter for a status, the others too."""
-    found = [Seen(container) for container in every(store)]
+    found = [seen for seen in map(Seen, every(store)) if seen.status.word != "removing"]
     if filters:
         from rcrun.engine.psfilters import Filters
 

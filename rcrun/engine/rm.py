@@ -103,7 +103,7 @@ class Removal:
             kill_and_wait(container, now)
         _let_monitor_finish(container)
         end_stray_helpers(container)
-        if container.record.get("cgroup"):
+        if container.record.get("cgroup") or container.noted_cgroup():
             from rcrun.engine.cgroup import remove
 
             remove(container)

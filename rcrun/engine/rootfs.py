@@ -8,7 +8,7 @@ from rcrun.engine.launch import overlay_options, root_records
 from rcrun.errors import WrongState
 from rcrun.formats import idmap
 from rcrun.storage.claims import ContainerLock
-from rcrun.storage.containers import status
+from rcrun.storage.containers import StillThere, status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,19 +50,31 @@ class Root:
             if self._enter_running():  # it was started before we had the lock
                 self._release()
             else:
+                self._await_monitor()
                 self._mount()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         if self.keep_fd >= 0:
             os.close(self.keep_fd)
             self.keep_fd = -1
+            StillThere(self.container).__exit__(kind, error, trace)
         self._release()
 
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.__exit__()
             self._lock = None
+
+    def _await_monitor(self) -> None:
+        """It knows no lock, and takes a --rm container away; another one's root it still has mounted."""
+        from rcrun.engine.start import let_old_monitor_end
+
+        try:
+            let_old_monitor_end(self.container)
+        except BaseException:
+            self._release()
+            raise
 
     def _enter_running(self) -> bool:
         from rcrun.kernel.process import is_alive

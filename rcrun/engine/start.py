@@ -23,7 +23,7 @@ def start(context: Context, container: Container, foreground: Foreground | None 
     lock = ContainerLock(container)
     with lock:
         if not status(container).is_running:
-            _let_old_monitor_end(container)
+            let_old_monitor_end(container)
             renew_network(container)
             container.record["restart_count"] = container.record["restart_delay"] = 0
             if foreground is not None:
@@ -40,7 +40,7 @@ def start(context: Context, container: Container, foreground: Foreground | None 
         attach(context, container, foreground)
 
 
-def _let_old_monitor_end(container: Container) -> None:
+def let_old_monitor_end(container: Container) -> None:
     """It removes its socket when it ends, which must not be the new one's."""
     before = status(container)
     if before.word == "restarting":
@@ -87,7 +87,7 @@ def client_failed(context: Context, container_id: str, error: RcrunError) -> Non
         return
     now = status(container)
     if not now.monitor or not is_alive(now.monitor, now.monitor_start):
-        _let_old_monitor_end(container)
+        let_old_monitor_end(container)
         launch_failed(context, container_id, error)
 
 

@@ -101,7 +101,9 @@ def _keep_killed(container: Container) -> None:
 
 def end_stray_helpers(container: Container) -> None:
     """The network's process ends by the monitor; where that was killed, by us."""
-    if os.path.exists(container.live_path("pasta.pid")):
+    was_killed = container.record["launched"] and not os.path.exists(container.path("exit.json"))
+    mode = (container.record.get("network") or {}).get("mode")
+    if (was_killed and mode == "pasta") or os.path.exists(container.live_path("pasta.pid")):
         from rcrun.engine.network import end_helper
 
         end_helper(container)

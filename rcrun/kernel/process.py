@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
+from rcrun.files import read_bytes
+
 
 def start_time(pid: int) -> int | None:
     """In clock ticks since boot; None when there is no such process or it is a zombie."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        fields = read_bytes(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in (b"Z", b"X") else int(fields[19])

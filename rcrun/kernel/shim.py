@@ -96,20 +96,26 @@ def plan_text(plan: Plan) -> str:
     return "".join([f"{number:4} {line}\n" for number, line in enumerate(lines)])
 
 
-def plan_fd(plan: Plan) -> int:
-    """An inheritable memfd that holds the plan."""
+def inserted(encoded: bytes, record: Record) -> bytes:
+    """The same plan with this record behind its first one, `plan 1`."""
+    first = encode_plan([["plan", "1"]])
+    return first + encode_plan([record]) + encoded.removeprefix(first)
+
+
+def plan_fd(plan: Plan, encoded: bytes = b"") -> int:
+    """An inheritable memfd that holds the plan; `encoded` by whoever has done that before."""
     if on_plan is not None:
         on_plan(plan)
     fd = os.memfd_create("rcrun-plan", 0)
-    data = encode_plan(plan)
+    data = encoded or encode_plan(plan)
     if os.write(fd, data) != len(data):
         raise OSError(28, "cannot write the plan")
     return fd
 
 
-def replace_process(plan: Plan) -> NoReturn:
+def replace_process(plan: Plan, encoded: bytes = b"") -> NoReturn:
     """Become the shim; returns only by OSError."""
-    fd = plan_fd(plan)
+    fd = plan_fd(plan, encoded)
     os.execv(shim_path(), ["rcrun-shim", str(fd)])
 
 
@@ -141,13 +147,15 @@ def read_report(reader: int) -> Report | None:
     return report
 
 
-def _spawn(plan: Plan, pass_fds: Sequence[int], streams: Sequence[Any] = ()) -> int:
+def _spawn(
+    plan: Plan, pass_fds: Sequence[int], streams: Sequence[Any] = (), encoded: bytes = b""
+) -> int:
     """The shim as a child, with these descriptors and no other.
 
     They are made inheritable in the child alone: another thread's child that has the report's pipe, or a lock, would
     have it for as long as it lives.
     """
-    fd = plan_fd(plan)
+    fd = plan_fd(plan, encoded)
     try:
         actions = [*streams, *[(os.POSIX_SPAWN_DUP2, passed, passed) for passed in pass_fds]]
         return os.posix_spawn(
@@ -157,14 +165,16 @@ def _spawn(plan: Plan, pass_fds: Sequence[int], streams: Sequence[Any] = ()) -> 
         os.close(fd)
 
 
-def launch(plan: Plan, *, pass_fds: Sequence[int] = ()) -> Report | None:
+def launch(plan: Plan, *, pass_fds: Sequence[int] = (), encoded: bytes = b"") -> Report | None:
     """Start the shim with a report pipe, wait for the report; None when the exec succeeded.
 
     For plans with `monitor`, or that end by themselves after the report (OCI create).
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
-        pid = _spawn([plan[0], ["report", str(writer)], *plan[1:]], [writer, *pass_fds])
+        record = ["report", str(writer)]
+        data = inserted(encoded, record) if encoded else b""
+        pid = _spawn([plan[0], record, *plan[1:]], [writer, *pass_fds], encoded=data)
     except BaseException:
         os.close(reader)
         raise

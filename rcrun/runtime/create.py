@@ -31,10 +31,10 @@ def create(
     made = make(root_dir, container_id, request, host, environ, detached=True)
     container = made.container
     try:
-        plan = _plan(made, host, environ, [["start-socket", container.start_socket]])
-        files.write_file(container.plan_path, shim.encode_plan(plan), durable=False)
+        plan, encoded = _plan(made, host, environ, [["start-socket", container.start_socket]])
+        files.write_file(container.plan_path, encoded, durable=False)
         with bundle.Inside(request.bundle_dir):
-            report = shim.launch(plan, pass_fds=_passed(plan))
+            report = shim.launch(plan, pass_fds=_passed(plan), encoded=encoded)
         if report is not None:
             raise _worded(made.spec, plan, report)
     except BaseException:
@@ -86,11 +86,13 @@ def run(
         on_exit: list[list[str]] = []
         if not request.keep:
             on_exit = [["run", *after]] if has_more_to_end(made.spec) else _removal(made)
-        plan = _plan(made, host, environ, [["on-failure", *failed], *_client(made)], on_exit)
+        plan, encoded = _plan(
+            made, host, environ, [["on-failure", *failed], *_client(made)], on_exit
+        )
         for fd in _passed(plan):
             os.set_inheritable(fd, True)
         with bundle.Inside(request.bundle_dir):
-            shim.replace_process(plan)
+            shim.replace_process(plan, encoded)
     except BaseException:
         container.forget()
         raise
@@ -121,7 +123,8 @@ def _plan(
     environ: Mapping[str, str],
     settings: list[list[str]],
     on_exit: list[list[str]] | None = None,
-) -> list[list[str]]:
+) -> tuple[list[list[str]], bytes]:
+    """And as the shim reads it."""
     container, request = made.container, made.request
     given = [["id", container.id], ["state", container.state_path], *settings]
     given.append(["lock", str(made.lock.fd)])
@@ -157,8 +160,7 @@ def _plan(
             pivot=not request.no_pivot,
             trees=_trees(made, host),
         )
-        shim.encode_plan(plan)  # a word that is no text is the configuration's fault
-        return plan
+        return plan, shim.encode_plan(plan)  # a word that is no text is the configuration's fault
     except bundle.MISFITS as error:
         raise bundle.malformed(made.spec, error) from None
 

@@ -6,13 +6,13 @@ import os
 import time
 
 from rcrun.cgroup import delegated
-from rcrun.errors import HostLacks, InUse, InvalidInput, RcrunError
+from rcrun.errors import HostLacks, InUse, InvalidInput, RcrunError, WrongState
 from rcrun.files import read_text
 from rcrun.runtime import plan_resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from rcrun.formats.spec import Spec
@@ -145,8 +145,18 @@ def give(path: str, owner: tuple[int, int] | None) -> None:
             pass  # of a controller that is not enabled
 
 
-def make(spec: Spec, container_id: str, manager: str, *, root: bool) -> str:
-    """A group with its limits set; "" where there is none to be had and no limit was asked for."""
+def make(
+    spec: Spec,
+    container_id: str,
+    manager: str,
+    *,
+    root: bool,
+    note: Callable[[str], None] = lambda path: None,
+) -> str:
+    """A group with its limits set; "" where there is none to be had and no limit was asked for.
+
+    `note` is told of it before it is there, for who may be killed and has to find it again.
+    """
     linux = spec.get("linux") or {}
     resources = linux.get("resources") or {}
     plan_resources.check(resources)
@@ -154,6 +164,7 @@ def make(spec: Spec, container_id: str, manager: str, *, root: bool) -> str:
     if parent is None:
         return ""
     path = place(linux.get("cgroupsPath") or "", container_id, parent, root=root)
+    note(path)
     if not _make_directories(path):
         return ""
     refuse_used(path)
@@ -263,6 +274,11 @@ def freeze(path: str, frozen: bool) -> None:
         )
     deadline = time.monotonic() + _FREEZE_SECONDS
     while is_frozen(path) != frozen:
+        word = read_text(f"{path}/cgroup.freeze").strip()
+        if not word:
+            raise WrongState("container not running: it has ended meanwhile")
+        if word != ("1" if frozen else "0"):
+            return  # somebody asked for the contrary after us
         if time.monotonic() > deadline:
             _write(f"{path}/cgroup.freeze", "0")
             raise RcrunError("the container's processes cannot be frozen: one does not answer")

@@ -61,8 +61,21 @@ def _has_ended(record: Sequence[str], plan: Plan, report: Report) -> bool:
     """
     if record[0] == "join-pid":
         return report.errno == errno.ESRCH
-    ends = (("clone3", errno.ENOMEM), ("recvmsg", errno.ECONNRESET))
-    return (report.call, report.errno) in ends and any(each[0] == "join-pid" for each in plan)
+    if report.call == "connect" and ["session", "attach"] in plan:
+        return report.errno in (errno.ENOENT, errno.ECONNREFUSED)
+    if not any(each[0] == "join-pid" for each in plan):
+        return False
+    if record[0] == "cgroup":
+        return report.errno in (errno.ENOENT, errno.ENODEV)
+    return (report.call, report.errno) in _OF_THE_END
+
+
+_OF_THE_END = (
+    ("clone3", errno.ENOMEM),
+    ("clone3", errno.ENODEV),  # into a cgroup that was removed
+    ("recvmsg", errno.ECONNRESET),
+    ("sync_send", errno.EPIPE),
+)
 
 
 def _kind(step: str, report: Report) -> type[StepFailed]:
@@ -195,9 +208,19 @@ def _helper_words(record: Sequence[str], report: Report) -> str:
     if _is_own(record):
         return _last_words(report)
     program = next((word for word in record if os.path.basename(word) in _HELPERS), record[2])
+    if "Failed to bind any port for '-" in report.text:
+        return f"cannot publish {_refused_port(report.text)}: port is already allocated"
     if report.child_status >= 0:
         return f"cannot set up the network: {os.path.basename(program)}: {_last_words(report)}"
     return f'cannot set up the network: cannot run "{program}": {_reason("", report)}'
+
+
+def _refused_port(text: str) -> str:
+    """`127.0.0.1:80/tcp` of pasta's `-t 127.0.0.1/80:8080`: somebody was faster than it."""
+    option, _, spec = text.partition("for '-")[2].partition("'")[0].partition(" ")
+    address, _, ports = spec.rpartition("/")
+    port = f"{ports.partition(':')[0]}/{'udp' if option == 'u' else 'tcp'}"
+    return f"{address}:{port}" if address else port
 
 
 def _helper_hint(record: Sequence[str], report: Report) -> str | None:

@@ -39,6 +39,8 @@ def failures(spec: Spec, kind: str, state: Mapping[str, Any]) -> list[StepFailed
 def _run(kind: str, hook: Hook, state: str, outputs: tuple[str, str]) -> str:
     """Why it failed, or nothing. The state is its standard input."""
     stdin = os.memfd_create("rcrun-state")
+    timeout = hook.get("timeout") or 0
+    group: dict[str, Any] = {"setpgroup": 0} if timeout else {}  # what it has started goes with it
     try:
         write_all(stdin, state.encode())
         os.lseek(stdin, 0, os.SEEK_SET)
@@ -55,12 +57,13 @@ def _run(kind: str, hook: Hook, state: str, outputs: tuple[str, str]) -> str:
                     if path
                 ),
             ],
+            **group,
         )
     except OSError as error:
         return (error.strerror or str(error)).lower()
     finally:
         os.close(stdin)
-    return _wait(kind, pid, hook.get("timeout") or 0)
+    return _wait(kind, pid, timeout)
 
 
 def _wait(kind: str, pid: int, timeout: int) -> str:
@@ -72,7 +75,7 @@ def _wait(kind: str, pid: int, timeout: int) -> str:
         finally:
             os.close(pidfd)
         if not in_time:
-            os.kill(pid, _KILL)
+            os.killpg(pid, _KILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if not in_time:
         return f"it did not end within {timeout} seconds"

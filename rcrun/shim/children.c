@@ -99,10 +99,17 @@ int child_start(const struct child *child, struct running *running, struct repor
 	if (input < 0 || running->errors < 0)
 		return fail(report, "memfd_create");
 	running->pid = fork();
-	if (running->pid == 0)
+	if (running->pid == 0) {
+		if (child->ends_with_all)
+			(void)setpgid(0, 0);
 		become(child, input, running->errors);
-	if (running->pid > 0)
+	}
+	running->killed = child->ends_with_all ? -running->pid : running->pid;
+	if (running->pid > 0) {
+		if (child->ends_with_all)
+			(void)setpgid(running->pid, running->pid); /* whoever is first */
 		return 0;
+	}
 	(void)fail(report, "fork");
 	(void)close(running->errors);
 	return -1;
@@ -115,7 +122,7 @@ int child_finish(struct running *running, struct report *report)
 	bool in_time = wait_for(running->pid, running->seconds);
 
 	if (!in_time)
-		(void)kill(running->pid, SIGKILL);
+		(void)kill(running->killed, SIGKILL);
 	TRY(report, TEMP_FAILURE_RETRY(waitpid(running->pid, &status, 0)));
 	keep_text(errors, report);
 	if (!in_time)
@@ -153,6 +160,7 @@ static int hook_run(const struct plan *plan, const struct record *record, pid_t 
 			      .input = state,
 			      .ready_fd = -1,
 			      .timeout_seconds = (int)number(record->words[3])};
+	child.ends_with_all = child.timeout_seconds > 0;
 	/* once the container's root is the root, a path of the host means nothing */
 	if (strcmp(record->words[1], "startContainer") != 0) {
 		child.out_path = plan->settings.hook_stdout;

@@ -36,6 +36,18 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
+/* For steps that run where no container is being made. */
+struct context outside_context(const struct plan *plan)
+{
+	return (struct context){.plan = plan,
+				.root = -1,
+				.empty = -1,
+				.sync = -1,
+				.console = -1,
+				.listener = -1,
+				.starter = -1};
+}
+
 int run_steps(struct context *context, int from, int to, struct report *report)
 {
 	for (int i = from; i < to; i++) {

@@ -7,13 +7,7 @@
 
 static void run_records(const struct plan *plan, bool trees)
 {
-	struct context context = {.plan = plan,
-				  .root = -1,
-				  .empty = -1,
-				  .sync = -1,
-				  .console = -1,
-				  .listener = -1,
-				  .starter = -1};
+	struct context context = outside_context(plan);
 	struct report report;
 
 	for (int i = plan->first_on_exit; i < plan->count; i++) {

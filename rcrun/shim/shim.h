@@ -163,6 +163,7 @@ struct context {
 	const struct record *cgroup_join; /* who asked for cgroup_ns */
 };
 
+struct context outside_context(const struct plan *plan);
 int run_steps(struct context *context, int from, int to, struct report *report);
 
 int step_propagation(struct context *, const struct record *, struct report *);
@@ -258,12 +259,14 @@ struct child {
 	int ready_fd;                    /* inherited under this number, -1: none */
 	int timeout_seconds;             /* 0: none */
 	bool keep_streams;               /* our standard streams are its own */
+	bool ends_with_all;              /* killed for its time, so is what it has started */
 };
 
 struct running {
 	pid_t pid;
 	int errors; /* what it says on standard error */
 	int seconds;
+	pid_t killed; /* once the time is over; below 0: a process group */
 };
 
 int child_start(const struct child *child, struct running *running, struct report *report);

@@ -116,12 +116,12 @@ int remove_tree(const char *path)
 	if (lstat(path, &status) < 0)
 		return errno == ENOENT ? 0 : -1;
 	if (!S_ISDIR(status.st_mode))
-		return unlink(path);
+		return unlink(path) == 0 || errno == ENOENT ? 0 : -1;
 	for (int round = 0; round < ROUNDS || (removal.moved && !removal.error); round++) {
 		removal = (struct removal){0};
 		autoclose int top = open_to_empty(AT_FDCWD, path);
 		if (top < 0)
-			return -1;
+			return errno == ENOENT ? 0 : -1; /* somebody else removes it, too */
 		removal.top = top;
 		remove_entries(&removal, dup(top), 0);
 		if (removal.error && removal.error != ENOTEMPTY)

@@ -106,13 +106,7 @@ int map_ids(const struct plan *plan, pid_t pid, struct report *report)
 
 static int work_steps(struct plan *plan, int gate, struct report *report)
 {
-	struct context context = {.plan = plan,
-				  .root = -1,
-				  .empty = -1,
-				  .sync = -1,
-				  .console = -1,
-				  .listener = -1,
-				  .starter = -1};
+	struct context context = outside_context(plan);
 	char byte;
 
 	if (TEMP_FAILURE_RETRY(read(gate, &byte, 1)) != 1)

@@ -6,7 +6,14 @@ import os
 import time
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
-from rcrun.files import read_json, read_json_or_none, subdirectories, unlink_if_there, write_json
+from rcrun.files import (
+    read_bytes,
+    read_json,
+    read_json_or_none,
+    subdirectories,
+    unlink_if_there,
+    write_json,
+)
 from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False
@@ -50,6 +57,8 @@ class Container:
         try:
             document = read_json(self.path("config.json"))
         except (FileNotFoundError, ValueError) as error:
+            if not self.is_there():
+                raise no_such(self.name) from None
             fault = str(error)
         else:
             if isinstance(document, dict):
@@ -60,8 +69,43 @@ class Container:
             f"remove it: rcrun rm -f {self.name}",
         )
 
+    def is_there(self) -> bool:
+        """The record goes first when a container is removed."""
+        return os.path.lexists(self.path("container.json"))
+
+    def noted_cgroup(self) -> str:
+        """The group of its last start, or of one that was killed before it could write the record."""
+        try:
+            return os.fsdecode(read_bytes(self.path("cgroup")))
+        except FileNotFoundError:
+            return ""
+
     def save(self, *, durable: bool = True) -> None:
         write_json(self.path("container.json"), self.record, durable=durable)
+
+
+class StillThere:
+    """Around work on a container's files without its lock: NotFound when it was removed meanwhile, however the work
+    went. They go after its record, so while that is there nothing was missed. A context manager.
+    """
+
+    __slots__ = ("container",)
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+
+    def __enter__(self) -> StillThere:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
+        if kind is not None and not issubclass(kind, (OSError, RcrunError)):
+            return
+        if not self.container.is_there():
+            raise no_such(self.container.name) from None
+
+
+def no_such(text: str) -> NotFound:
+    return NotFound(f"no such container: {text}")
 
 
 class Status:
@@ -170,7 +214,7 @@ def find(store: Store, text: str) -> Container:
     """By id, name, or unambiguous beginning of an id, in docker's order."""
     container = _by_id(store, text) or _by_name(store, text) or _by_prefix(store, text)
     if container is None:
-        raise NotFound(f"no such container: {text}")
+        raise no_such(text)
     return container
 
 
@@ -232,13 +276,15 @@ def status(container: Container) -> Status:
                     return status(container)  # a start has put the old files away meanwhile
                 return _running(container, state)
             return _exited(container, state, ended)
-    ended = _read_exit(container)
-    if ended is None and state is not None:
-        ended = {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"]}
-    if ended is None and state is None:
+    ended = _end_of_run(container, state)
+    if ended is None:
+        if not container.is_there():
+            return Status("removing")  # its files have just gone
         ended = _end_without_files(container)
         if _was_started_again(container, ended):
             return status(container)
+    elif ended.get("killed") and _read_state(container) != state:
+        return status(container)  # a start has put both files away between the looks at them
     return Status("created") if ended is None else _exited(container, state, ended)
 
 
@@ -292,11 +338,21 @@ def _read_exit(container: Container) -> Record | None:
     return {"exit_code": HOST_WENT_DOWN, "finished": 0}
 
 
+def _end_of_run(container: Container, state: Record | None) -> Record | None:
+    """As its files tell it."""
+    ended = _read_exit(container)
+    if ended is None and state is not None:
+        return {"exit_code": MONITOR_WAS_KILLED, "finished": state["started"], "killed": True}
+    return ended
+
+
 def _end_without_files(container: Container) -> Record | None:
-    launched = container.record.get("launched", 0)
-    if launched and container.record.get("boot") != boot_id():
+    now = load(container.store, container.id)  # a start writes the record before it puts them away
+    record = container.record if now is None else now.record
+    launched = record.get("launched", 0)
+    if launched and record.get("boot") != boot_id():
         return {"exit_code": HOST_WENT_DOWN, "finished": launched}
-    last: Record | None = container.record.get("last_exit")
+    last: Record | None = record.get("last_exit")
     return last
 
 
@@ -341,9 +397,7 @@ def prepare_launch(container: Container) -> None:
 
     Until the shim has written state.json the container still shows its last end.
     """
-    ended = _read_exit(container)
-    if ended is not None:
-        container.record["last_exit"] = ended
+    _keep_end(container)
     container.record["launched"] = time.time_ns()
     container.record["boot"] = boot_id()
     container.record["error"] = ""
@@ -353,9 +407,17 @@ def prepare_launch(container: Container) -> None:
     unlink_if_there(container.path("exit.json"))
 
 
+def _keep_end(container: Container) -> None:
+    """In the record, before its files go."""
+    ended = _end_of_run(container, _read_state(container))
+    if ended is not None:
+        container.record["last_exit"] = ended
+
+
 def note_failure(container: Container, text: str) -> None:
     """The start failed: the container shows its last end, or created, and why."""
+    _keep_end(container)
     container.record["launched"] = 0
     container.record["error"] = text
+    container.save()  # before its files go: who looks in between would see neither
     unlink_if_there(container.live_path("state.json"))
-    container.save()

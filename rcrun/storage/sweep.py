@@ -48,11 +48,21 @@ def _trash_leftover(store: Store, container_id: str) -> None:
         if time.time() - os.stat(container.dir).st_mtime < LEFTOVER_SECONDS:
             return
         if lock.acquire(wait=False) and load(store, container_id) is None:
+            _remove_group(container.noted_cgroup())
             discard(container)
     except (FileNotFoundError, NotADirectoryError):
         pass  # somebody else sweeps, too; or somebody's file, which is none of ours
     finally:
         lock.release()
+
+
+def _remove_group(path: str) -> None:
+    """Nothing was started in it yet."""
+    try:
+        if path:
+            os.rmdir(path)
+    except OSError:
+        pass
 
 
 def orphaned_live_dirs(store: Store) -> list[str]:

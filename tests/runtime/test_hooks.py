@@ -173,6 +173,27 @@ def test_a_timeout(bundle: Bundle, ours: None) -> None:
     assert "did not end within 1 seconds" in result.err
 
 
+@pytest.mark.parametrize("kind", ["createRuntime", "poststop"])
+def test_a_timeout_ends_what_the_hook_has_started(bundle: Bundle, ours: None, kind: str) -> None:
+    """A shell's child has its streams, and would go on for ever."""
+    pids = bundle.put("pids", "", 0o666)
+    script = f"sleep 1000 & echo $! >{pids}; wait"
+    add_hook(bundle, kind, script, timeout=1)
+    if kind == "poststop":
+        bundle.args("true").started()
+        bundle.status_soon("stopped")
+        assert "did not end within 1 seconds" in bundle.runtime("delete", bundle.id).check().err
+    else:
+        assert "did not end within 1 seconds" in bundle.run(timeout=20).err
+    assert is_gone(pids.read_text().strip())
+
+
+def is_gone(pid: str) -> bool:
+    """Or a zombie, until somebody asks for it."""
+    status = Path("/proc", pid, "status")
+    return not status.exists() or "State:\tZ" in status.read_text(encoding="ascii")
+
+
 def test_a_hook_that_is_missing(bundle: Bundle, ours: None) -> None:
     bundle.config["hooks"] = {"createRuntime": [{"path": "/no/hook"}]}
     result = bundle.run()

@@ -9,6 +9,7 @@ from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from rcrun_cli.declare import Handler
@@ -37,6 +38,17 @@ def stop_options(handler: Handler) -> Handler:
     return handler
 
 
+def _each(
+    names: Sequence[str], action: Callable[[str], object], *, missing_ok: bool = False
+) -> int:
+    """Side by side: each may take its time."""
+    if len(names) == 1:
+        return output.each(names, action, missing_ok=missing_ok)
+    from rcrun_cli.together import each_together
+
+    return each_together(names, action, missing_ok=missing_ok)
+
+
 @command()
 @stop_options
 @choosing.choosing("all", "cidfile", "filter", "latest")
@@ -52,7 +64,7 @@ def stop(
     """Stop containers, with a signal first and a kill after a while."""
     store = context.store()
     names = choosing.chosen("stop", containers, choosing.alive, ignore=ignore, **choice)
-    return output.each(
+    return _each(
         names,
         lambda name: engine.stop(find(store, name), seconds=timeout, signal=signal or ""),
         missing_ok=ignore,
@@ -78,7 +90,7 @@ def restart(
     whole = context.engine()
     fits = choosing.alive if running else choosing.any_state
     names = choosing.chosen("restart", containers, fits, everything=everything or running, **choice)
-    return output.each(
+    return _each(
         names,
         lambda name: restart_one(whole, name, seconds=timeout, signal=signal or ""),
     )
