@@ -15,8 +15,9 @@ from rcrun.formats import reference as grammar
 from rcrun.storage import committing, images, layout
 from rcrun.storage.blobs import BlobWriter
 from rcrun.storage.committing import Draft
-from rcrun.storage.containers import StillThere, now_text, status, time_text
+from rcrun.storage.containers import now_text, status, time_text
 from rcrun.storage.lease import Lease
+from rcrun.storage.stillthere import StillThere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ OWN_PLACES = ("dev", "proc", "sys", "etc/mtab", "run/secrets")
 
 
 def container_changes(context: Context, container: Container) -> Iterator[Line]:
-    from rcrun.storage.containers import StillThere
+    from rcrun.storage.stillthere import StillThere
 
     with StillThere(container):
         yield from _told(context, changes_job(context, container))

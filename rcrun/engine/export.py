@@ -9,7 +9,7 @@ from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Layers
 from rcrun.errors import RcrunError
 from rcrun.files import dump_json
-from rcrun.storage.containers import StillThere
+from rcrun.storage.stillthere import StillThere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

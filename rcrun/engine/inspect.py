@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine import ps
-from rcrun.engine.inspect_rest import completed
+from rcrun.engine.inspect_rest import completed, nano_cpus, ulimits
 from rcrun.engine.logdrivers import log_path
 from rcrun.engine.network import is_lost
 from rcrun.errors import NotFound, RcrunError
@@ -298,13 +298,13 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         "Memory": memory.get("limit") or 0,
         "MemoryReservation": memory.get("reservation") or 0,
         "MemorySwap": memory.get("swap") or 0,
-        "NanoCpus": _nano_cpus(cpu),
+        "NanoCpus": nano_cpus(cpu),
         "CpuShares": cpu.get("shares") or 0,
         "CpuPeriod": cpu.get("period") or 0,
         "CpuQuota": cpu.get("quota") or 0,
         "CpusetCpus": cpu.get("cpus") or "",
         "PidsLimit": pids.get("limit") or None,
-        "Ulimits": _ulimits(spec),
+        "Ulimits": ulimits(spec),
         "MaskedPaths": (spec.get("linux") or {}).get("maskedPaths") or [],
         "ReadonlyPaths": (spec.get("linux") or {}).get("readonlyPaths") or [],
     }
@@ -327,18 +327,6 @@ def _log_options(log: Mapping[str, Any]) -> Object:
         found["max-size"] = str(log["max_size"])
         found["max-file"] = str(log.get("max_files", 1))
     return found
-
-
-def _nano_cpus(cpu: Mapping[str, Any]) -> int:
-    quota, period = cpu.get("quota") or 0, cpu.get("period") or 0
-    return quota * 1_000_000_000 // period if quota > 0 and period else 0
-
-
-def _ulimits(spec: Mapping[str, Any]) -> list[Object]:
-    return [
-        {"Name": limit["type"].removeprefix("RLIMIT_").lower(), "Hard": limit["hard"], "Soft": limit["soft"]}
-        for limit in (spec.get("process") or {}).get("rlimits") or []
-    ]  # fmt: skip
 
 
 def _exposed(record: Mapping[str, Any]) -> list[str]:

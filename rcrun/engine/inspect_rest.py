@@ -202,3 +202,15 @@ _NETWORK = {
     "GlobalIPv6PrefixLen": 0,
     "IPv6Gateway": "",
 }
+
+
+def nano_cpus(cpu: Mapping[str, Any]) -> int:
+    quota, period = cpu.get("quota") or 0, cpu.get("period") or 0
+    return quota * 1_000_000_000 // period if quota > 0 and period else 0
+
+
+def ulimits(spec: Mapping[str, Any]) -> list[Object]:
+    return [
+        {"Name": limit["type"].removeprefix("RLIMIT_").lower(), "Hard": limit["hard"], "Soft": limit["soft"]}
+        for limit in (spec.get("process") or {}).get("rlimits") or []
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from rcrun.engine.eventlog import plan_records
 from rcrun.errors import WrongState
 from rcrun.files import unlink_if_there
 from rcrun.kernel import shim
-from rcrun.paths import find_program, make_private_dir
+from rcrun.paths import make_private_dir
 from rcrun.storage.containers import anonymous_volumes, boot_id, note_failure, prepare_launch
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
-    from rcrun.engine.bridge import Joining
     from rcrun.engine.context import Context
     from rcrun.errors import RcrunError
     from rcrun.files import Lock
@@ -78,21 +77,12 @@ def launch(
         else:
             _become_client(context, container, spec, lock, foreground)
     except BaseException:
-        remove_cgroup(container)
-        leave_bridges(context, container)
+        _undo(context, container)
         raise
 
 
-def leave_bridges(context: Context, container: Container) -> None:
-    """After a start that failed: what has become an interface is given up by the room itself."""
-    if (container.record.get("network") or {}).get("mode") == "bridge":
-        from rcrun.engine.bridge import release
-
-        release(context, container)
-
-
 def _launch_detached(context: Context, container: Container, spec: Spec) -> None:
-    plan, fds = _plan(context, container, spec, [["monitor"]])
+    plan, fds = plan_of(context, container, spec, [["monitor"]])
     try:
         prepare_launch(container)
         launch_detached(plan, fds)
@@ -137,7 +127,7 @@ def _become_client(
         ["monitor"],
         *foreground.records(),
     ]
-    plan, fds = _plan(context, container, spec, settings)
+    plan, fds = plan_of(context, container, spec, settings)
     prepare_launch(container)
     become_client(plan, [lock.fd, *fds])
 
@@ -151,10 +141,11 @@ def _cannot_run_shim(error: OSError) -> RcrunError:
     )
 
 
-def _plan(
+def plan_of(
     context: Context, container: Container, spec: Spec, settings: Records
 ) -> tuple[Records, list[int]]:
     """And the descriptors that it names."""
+    from rcrun.engine.launch_network import helper_settings, with_open_network
     from rcrun.kernel.seccomp import filter_fd_of
     from rcrun.runtime.plan import container_plan
 
@@ -173,7 +164,7 @@ def _plan(
     seccomp_fd = filter_fd_of(spec)
     cgroup = _cgroup(context, container, spec)
     settings = [*settings, *([["cgroup", cgroup]] if cgroup else [])]
-    bridges = _bridges(context, container)
+    bridges = bridges_of(context, container)
     if bridges is not None:
         settings += bridges.join()
     try:
@@ -188,7 +179,7 @@ def _plan(
                 *_restart(context, container),
                 *_health(context, container, spec),
                 *plan_records(container),
-                *_helpers(context, container),
+                *helper_settings(context, container),
             ],
             on_exit=_on_exit(context, container, cgroup),
             seccomp_fd=seccomp_fd,
@@ -210,30 +201,6 @@ def _root(context: Context, container: Container, trees: dict[str, int]) -> Reco
     if "/" in trees:
         return [["root-fd", str(trees["/"]), "/tmp"]]
     return root_records(context, container)
-
-
-def with_open_network(plan: Records) -> Records:
-    """In a network of its own anybody may use any port and `ping`, as docker has it; --sysctl can say otherwise.
-
-    The kernel compares groups by their numbers outside.
-    """
-    if ["loopback"] not in plan or ["pivot"] not in plan:
-        return plan
-    maps = [record[2:] for record in plan if record[0] == "gidmap"]
-    groups = "0 2147483647"
-    if maps:
-        rows = [tuple(map(int, maps[0][at : at + 3])) for at in range(0, len(maps[0]), 3)]
-        first, last = min(rows, key=_outside), max(rows, key=_outside)
-        low, high = first[0], last[0] + last[2] - 1
-        groups = f"{low} {high}" if low <= high else f"{high} {high}"
-    at = plan.index(["pivot"]) + 1
-    ports = ["sysctl", "net/ipv4/ip_unprivileged_port_start", "0", "optional"]
-    ping = ["sysctl", "net/ipv4/ping_group_range", groups, "optional"]
-    return [*plan[:at], ports, ping, *plan[at:]]
-
-
-def _outside(row: tuple[int, ...]) -> int:
-    return row[1]
 
 
 def _made_anew(context: Context, container: Container) -> dict[str, int]:
@@ -299,61 +266,6 @@ def _restart(context: Context, container: Container) -> Records:
         begin(container)
     again = [*context.launcher, "__restart", container.id]
     return [["restart", container.live_path("restart"), container.path("stopped"), *again]]
-
-
-def _bridges(context: Context, container: Container) -> Joining | None:
-    if (container.record.get("network") or {}).get("mode") != "bridge":
-        return None
-    from rcrun.engine.bridge import Joining
-
-    return Joining(context, container)
-
-
-def _helpers(context: Context, container: Container) -> Records:
-    """The network's process; its ports on the host are settled now, and kept for ps and inspect."""
-    network: dict[str, Any] = container.record.get("network") or {}
-    if network.get("mode") not in ("pasta", "slirp4netns"):
-        return []
-    from rcrun.network import helpers
-    from rcrun.network.route import own_addresses
-
-    helpers.require_tun()
-    if network.get("ports"):
-        from rcrun.network.ports import settle
-
-        network["bound"] = settle(network["ports"])
-    search = context.environ.get("PATH", "")
-    around = helpers.Surroundings(
-        lambda name: find_program(name, search),
-        own_addresses(),
-        as_root=context.identity.kind == "root",
-        forwards=_asks_forwarder(container),
-    )
-    records = helpers.helper_records(network, container.live_dir, around)
-    if not network.get("chosen") and not around.programs("pasta"):
-        _say_no_pasta(context)
-    return [["await-helpers"], *records] if network.get("ports") else records
-
-
-def _asks_forwarder(container: Container) -> bool:
-    """By its own resolv.conf, else by the host's, which a bundle may bind."""
-    from rcrun.files import read_text
-    from rcrun.network.resolv import asks_forwarder
-
-    own = read_text(container.path("resolv.conf"))
-    return asks_forwarder(own or read_text("/etc/resolv.conf"))
-
-
-def _say_no_pasta(context: Context) -> None:
-    """Once a boot."""
-    try:
-        os.close(os.open(f"{context.store.live_dir}/no-pasta", os.O_CREAT | os.O_EXCL, 0o600))
-    except OSError:
-        return
-    context.warn(
-        "pasta is not installed: slirp4netns makes the network, which is slower",
-        "run: sudo apt-get install passt",
-    )
 
 
 def _cgroup(context: Context, container: Container, spec: Spec) -> str:
@@ -456,10 +368,16 @@ def fuse_record(
     return ["root-fuse", merged, program, "-o", options, merged]
 
 
-def launch_failed(context: Context, container: Container, error: RcrunError) -> None:
-    """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
+def _undo(context: Context, container: Container) -> None:
+    from rcrun.engine.launch_network import leave_bridges
+
     remove_cgroup(container)
     leave_bridges(context, container)
+
+
+def launch_failed(context: Context, container: Container, error: RcrunError) -> None:
+    """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
+    _undo(context, container)
     if (container.record.get("network") or {}).get("mode") == "pasta":
         from rcrun.engine.network import end_helper
 
@@ -476,10 +394,3 @@ def launch_failed(context: Context, container: Container, error: RcrunError) -> 
             remove_unused(context, names)
     else:
         note_failure(container, error.message)
-
-
-def plan_of(
-    context: Context, container: Container, spec: Spec, settings: Records
-) -> tuple[Records, list[int]]:
-    """For who starts a container otherwise than `launch` does; with the descriptors that the plan names."""
-    return _plan(context, container, spec, settings)

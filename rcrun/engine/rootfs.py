@@ -8,7 +8,8 @@ from rcrun.engine.launch import overlay_options, root_records
 from rcrun.errors import WrongState
 from rcrun.formats import idmap
 from rcrun.storage.claims import ContainerLock
-from rcrun.storage.containers import StillThere, status
+from rcrun.storage.containers import status
+from rcrun.storage.stillthere import StillThere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -84,26 +84,6 @@ class Container:
         write_json(self.path("container.json"), self.record, durable=durable)
 
 
-class StillThere:
-    """Around work on a container's files without its lock: NotFound when it was removed meanwhile, however the work
-    went. They go after its record, so while that is there nothing was missed. A context manager.
-    """
-
-    __slots__ = ("container",)
-
-    def __init__(self, container: Container) -> None:
-        self.container = container
-
-    def __enter__(self) -> StillThere:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
-        if kind is not None and not issubclass(kind, (OSError, RcrunError)):
-            return
-        if not self.container.is_there():
-            raise no_such(self.container.name) from None
-
-
 def no_such(text: str) -> NotFound:
     return NotFound(f"no such container: {text}")
 
@@ -112,16 +92,9 @@ class Status:
     """What a container does now; `pid`s are 0 unless it is running."""
 
     __slots__ = (
-        "exit_code",
-        "finished",
-        "monitor",
-        "monitor_start",
-        "oom_killed",
-        "pid",
-        "pid_start",
-        "started",
+        "exit_code", "finished", "monitor", "monitor_start", "oom_killed", "pid", "pid_start", "started",
         "word",
-    )
+    )  # fmt: skip
 
     def __init__(self, word: str) -> None:
         self.word = word

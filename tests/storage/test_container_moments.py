@@ -11,7 +11,7 @@ from rcrun.errors import NotFound, RcrunError
 from rcrun.files import read_bytes, write_json
 from rcrun.paths import Store
 from rcrun.storage import claims, containers, sweep
-from rcrun.storage.containers import StillThere
+from rcrun.storage.stillthere import StillThere
 
 RECORD = {"auto_remove": False, "created": "2026-01-01T00:00:00.000000000Z", "launched": 0}
 STATE = {"monitor": 1, "monitor_start": 1, "pid": 1, "pid_start": 1, "started": 7}

@@ -1,0 +1,104 @@
+"""What a start does about the network: the process that makes it, the bridges that it joins, what it may inside."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.paths import find_program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rcrun.engine.bridge import Joining
+    from rcrun.engine.context import Context
+    from rcrun.storage.containers import Container
+
+    Records = list[list[str]]
+
+
+def bridges_of(context: Context, container: Container) -> Joining | None:
+    if (container.record.get("network") or {}).get("mode") != "bridge":
+        return None
+    from rcrun.engine.bridge import Joining
+
+    return Joining(context, container)
+
+
+def helper_settings(context: Context, container: Container) -> Records:
+    """The network's process; its ports on the host are settled now, and kept for ps and inspect."""
+    network: dict[str, Any] = container.record.get("network") or {}
+    if network.get("mode") not in ("pasta", "slirp4netns"):
+        return []
+    from rcrun.network import helpers
+    from rcrun.network.route import own_addresses
+
+    helpers.require_tun()
+    if network.get("ports"):
+        from rcrun.network.ports import settle
+
+        network["bound"] = settle(network["ports"])
+    search = context.environ.get("PATH", "")
+    around = helpers.Surroundings(
+        lambda name: find_program(name, search),
+        own_addresses(),
+        as_root=context.identity.kind == "root",
+        forwards=_asks_forwarder(container),
+    )
+    records = helpers.helper_records(network, container.live_dir, around)
+    if not network.get("chosen") and not around.programs("pasta"):
+        _say_no_pasta(context)
+    return [["await-helpers"], *records] if network.get("ports") else records
+
+
+def _asks_forwarder(container: Container) -> bool:
+    """By its own resolv.conf, else by the host's, which a bundle may bind."""
+    from rcrun.files import read_text
+    from rcrun.network.resolv import asks_forwarder
+
+    own = read_text(container.path("resolv.conf"))
+    return asks_forwarder(own or read_text("/etc/resolv.conf"))
+
+
+def _say_no_pasta(context: Context) -> None:
+    """Once a boot."""
+    try:
+        os.close(os.open(f"{context.store.live_dir}/no-pasta", os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError:
+        return
+    context.warn(
+        "pasta is not installed: slirp4netns makes the network, which is slower",
+        "run: sudo apt-get install passt",
+    )
+
+
+def with_open_network(plan: Records) -> Records:
+    """In a network of its own anybody may use any port and `ping`, as docker has it; --sysctl can say otherwise.
+
+    The kernel compares groups by their numbers outside.
+    """
+    if ["loopback"] not in plan or ["pivot"] not in plan:
+        return plan
+    maps = [record[2:] for record in plan if record[0] == "gidmap"]
+    groups = "0 2147483647"
+    if maps:
+        rows = [tuple(map(int, maps[0][at : at + 3])) for at in range(0, len(maps[0]), 3)]
+        first, last = min(rows, key=_outside), max(rows, key=_outside)
+        low, high = first[0], last[0] + last[2] - 1
+        groups = f"{low} {high}" if low <= high else f"{high} {high}"
+    at = plan.index(["pivot"]) + 1
+    ports = ["sysctl", "net/ipv4/ip_unprivileged_port_start", "0", "optional"]
+    ping = ["sysctl", "net/ipv4/ping_group_range", groups, "optional"]
+    return [*plan[:at], ports, ping, *plan[at:]]
+
+
+def _outside(row: tuple[int, ...]) -> int:
+    return row[1]
+
+
+def leave_bridges(context: Context, container: Container) -> None:
+    """After a start that failed: what has become an interface is given up by the room itself."""
+    if (container.record.get("network") or {}).get("mode") == "bridge":
+        from rcrun.engine.bridge import release
+
+        release(context, container)
