@@ -145,7 +145,7 @@ def plan_of(
     context: Context, container: Container, spec: Spec, settings: Records
 ) -> tuple[Records, list[int]]:
     """And the descriptors that it names."""
-    from rcrun.engine.launch_network import helper_settings, with_open_network
+    from rcrun.engine.launch_network import bridges_of, helper_settings, with_open_network
     from rcrun.kernel.seccomp import filter_fd_of
     from rcrun.runtime.plan import container_plan
 

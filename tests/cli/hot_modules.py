@@ -16,14 +16,14 @@ STANDARD = frozenset(
 # How many modules of rcrun and rcrun_cli, packages included.
 OWN = {
     "create": 55,
-    "run": 66,
-    "start": 42,
+    "run": 67,
+    "start": 44,
     "exec": 34,
-    "attach": 23,
+    "attach": 24,
     "ps": 19,
     "logs": 20,
-    "stop": 22,
-    "kill": 22,
+    "stop": 23,
+    "kill": 23,
     "wait": 18,
-    "rm": 34,
+    "rm": 35,
 }

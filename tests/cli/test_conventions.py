@@ -87,7 +87,7 @@ TABLE = [
     ("exec one /etc", 126, "", "Is a directory"),
     ("exec two true", 1, "", "is not running"),
     ("exec nosuch true", 1, "", "no such container: nosuch"),
-    ("exec one", 1, "", "missing argument"),
+    ("exec one", 1, "", "no command is given"),
     ("exec --nosuch one true", 125, "", "--nosuch"),
     # several names, each printed as typed; an error does not stop the rest
     ("stop -t 0 one two", 0, "one\ntwo\n", ""),

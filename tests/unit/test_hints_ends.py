@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+from rcrun.errors import StepFailed
 from rcrun.kernel.shim import Report
 from rcrun.runtime.hints import error_for
 from rcrun.runtime.hints_host import HostFacts
