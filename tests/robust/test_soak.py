@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from all_accounts import busybox_archive
-from conftest import Rcrun
 
 SECONDS = float(os.environ.get("RCRUN_SOAK_SECONDS") or 15)
 
 
 @pytest.mark.timeout(SECONDS + 240)
 @pytest.mark.requires("network")
+@pytest.mark.parametrize("account", ["user"], indirect=True)
 @pytest.mark.parametrize("delegated_account", ["delegated"], indirect=True)
-def test_soak(delegated_account, accounts):
-    rcrun = Rcrun(delegated_account, delegated_account.new_dir("soak"))
+def test_soak(delegated_account, accounts, fresh_rcrun):
+    rcrun = fresh_rcrun(delegated_account)
     rcrun("load", "-i", busybox_archive(accounts)).check()
     tests_dir = Path(__file__).resolve().parents[1]
     words = ["python3", "-B", "-m", "robust.soak", "--seconds", str(SECONDS)]
