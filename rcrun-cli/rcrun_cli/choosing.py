@@ -80,8 +80,8 @@ def running(status: Status) -> bool:
 
 
 def alive(status: Status) -> bool:
-    """Paused ones, too."""
-    return status.is_running
+    """Also paused, or between two runs."""
+    return status.is_up
 
 
 def any_state(status: Status) -> bool:

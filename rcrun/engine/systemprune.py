@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.engine import imageprune, prune, volumerm
+from rcrun.engine import imageprune, networkrm, prune, volumerm
 from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False
@@ -16,12 +16,14 @@ KEYS = ("label=", "label!=", "until=")
 
 
 class Pruned:
-    """What went: ids of containers, names of volumes, images; `size` in bytes."""
+    """What went: ids of containers, names of networks and volumes, images, results of builds; `size` in bytes."""
 
-    __slots__ = ("containers", "images", "size", "volumes")
+    __slots__ = ("builds", "containers", "images", "networks", "size", "volumes")
 
     def __init__(self) -> None:
         self.containers: list[str] = []
+        self.networks: list[str] = []
+        self.builds: list[str] = []
         self.volumes: list[str] = []
         self.images: list[Removed] = []
         self.size = 0
@@ -43,12 +45,30 @@ def prune_all(
     pruned = Pruned()
     pruned.containers, size = prune.prune(context, filters)
     pruned.size += size
+    pruned.networks = networkrm.prune(context, filters)
     if with_volumes:
         pruned.volumes, size = volumerm.prune(context, filters=filters)
         pruned.size += size
     pruned.images, size = imageprune.prune(context, filters, everything=everything)
     pruned.size += size
+    if not any(word.startswith("label") for word in filters):  # what builds keep has none
+        _prune_builds(context, filters, pruned, everything=everything)
     return pruned
+
+
+def _prune_builds(
+    context: Context, filters: Sequence[str], pruned: Pruned, *, everything: bool
+) -> None:
+    import time
+
+    from rcrun.engine.build import cache
+    from rcrun.formats.moment import parse
+
+    times = [parse(word.partition("=")[2], time.time_ns()) for word in filters]
+    until = max(times) / 1_000_000_000 if times else None
+    found = cache.prune(context, everything=everything, until=until)
+    pruned.builds = found.keys
+    pruned.size += found.size
 
 
 def sweep(context: Context) -> int:

@@ -72,8 +72,10 @@ def test_the_question(stocked):
     assert got.err == (
         "WARNING! This will remove:\n"
         "  - all stopped containers\n"
+        "  - all networks not used by at least one container\n"
         "  - all anonymous volumes not used by at least one container\n"
         "  - all images without at least one container associated to them\n"
+        "  - unused build cache\n"
         "\n"
         "  Items to be pruned will be filtered with:\n"
         "  - until=1h\n"

@@ -50,4 +50,4 @@ def start(
 
 
 def _can_start(status: Status) -> bool:
-    return not status.is_running
+    return not status.is_up

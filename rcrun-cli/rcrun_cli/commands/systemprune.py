@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @command("prune")
 @option("-a", "--all", "everything", is_flag=True, help="All images that no container was made of")
-@option("--build", is_flag=True, help="Also what interrupted builds left, which always goes")
+@option("--build", is_flag=True, help="For scripts: what builds keep always goes")
 @option("--external", is_flag=True, help="Remove only what crashes left behind")
 @option(
     "--filter",
@@ -31,7 +31,7 @@ def prune_system(
     force: bool,
     with_volumes: bool,
 ) -> int:
-    """Remove stopped containers, images that nobody needs, and what crashes left behind."""
+    """Remove what nobody needs: stopped containers, networks, images, what builds kept, what crashes left behind."""
     from rcrun.engine import systemprune
     from rcrun.errors import InvalidInput
     from rcrun.formats.size import decimal
@@ -56,10 +56,13 @@ def prune_system(
 def _question(everything: bool, with_volumes: bool, filters: tuple[str, ...]) -> str:
     """Docker's, whose tests look for these lines."""
     lines = ["This will remove:", "  - all stopped containers"]
+    lines.append("  - all networks not used by at least one container")
     if with_volumes:
         lines.append("  - all anonymous volumes not used by at least one container")
     images = "images without at least one container associated to them"
     lines.append(f"  - all {images if everything else 'dangling images'}")
+    if not any(word.startswith("label") for word in filters):
+        lines.append("  - unused build cache")
     if filters:
         lines += ["", "  Items to be pruned will be filtered with:"]
         lines += [f"  - {word}" for word in sorted(filters)]
@@ -71,8 +74,10 @@ def _print(pruned: Pruned) -> None:
     images += [f"deleted: {digest}" for each in pruned.images for digest in each.deleted]
     for title, lines in (
         ("Deleted Containers:", pruned.containers),
+        ("Deleted Networks:", pruned.networks),
         ("Deleted Volumes:", pruned.volumes),
         ("Deleted Images:", images),
+        ("Deleted build cache objects:", [key[:25] for key in pruned.builds]),
     ):
         if lines:
             output.put("\n".join([title, *lines, ""]))
