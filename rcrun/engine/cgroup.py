@@ -9,6 +9,7 @@ from rcrun.engine.eventlog import container_event
 from rcrun.errors import HostLacks, WrongState
 from rcrun.files import write_file
 from rcrun.runtime import groups
+from rcrun.storage.containers import no_such
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def exec_records(container: Container, now: Status) -> list[list[str]]:
 
 def freeze(container: Container, now: Status, frozen: bool) -> None:
     verb = "pause" if frozen else "unpause"
+    if now.word == "removing":
+        raise no_such(container.name)
     if now.word != ("running" if frozen else "paused"):
         raise WrongState(f'cannot {verb} container "{container.name}": it is {now.word}')
     path = container.record.get("cgroup")

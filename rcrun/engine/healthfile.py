@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rcrun.errors import WrongState
 from rcrun.files import read_json_or_none
-from rcrun.storage.containers import status
+from rcrun.storage.containers import no_such, status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def require_check(container: Container) -> Status:
             "give one: rcrun run --health-cmd COMMAND …",
         )
     now = status(container)
+    if now.word == "removing":
+        raise no_such(container.name)
     if now.word != "running":
         raise WrongState(f'container "{container.name}" is not running: it is {now.word}')
     return now
