@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from rcrun.engine.eventlog import emit
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
@@ -137,6 +138,8 @@ def push(
             raise RcrunError(f'the push of "{text}" was stopped') from None
         name = str(destination.with_digest(pushed.digest))
         layout.add_reference(context.store, image.descriptor, name)
+    named = grammar.familiar(destination)
+    emit(context.store, "image", "push", named, {"name": named})
     if pushed.digest != image.digest:
         finish(context)  # what was compressed has served
     return pushed

@@ -12,7 +12,7 @@ from rcrun_cli.program import program
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["compose", "up"], 'rcrun: error: there is no command "compose" yet\nhint: start each service'),
+        (["compose", "up"], 'rcrun: error: there is no command "compose" yet\nhint: podman-compose drives rcrun'),
         (["volume", "mount", "x"], 'rcrun: error: there is no command "volume mount" yet\nhint: the files are in'),
         (["checkpoint", "web"], 'rcrun: error: there is no command "checkpoint" yet\nhint: see rcrun --help'),
         (["container", "checkpoint", "a"], 'rcrun: error: there is no command "container checkpoint" yet\nhint: see rcrun'),

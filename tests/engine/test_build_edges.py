@@ -263,3 +263,11 @@ def wait_for_port(port: int) -> None:
         except ConnectionRefusedError:
             time.sleep(0.05)
     raise AssertionError("nobody listens")
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_a_build_is_an_event(work: Work) -> None:
+    image = work.image("FROM busybox\nLABEL a=b\n", "-t", "told:1")
+    words = ("events", "--since", "1", "--until", "0s", "--filter", "event=build")
+    told = work.rcrun(*words, "--format", "{{.Actor.ID}} {{.Actor.Attributes.name}}").check().out
+    assert f"{image} told:1\n" in told

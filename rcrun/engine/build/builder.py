@@ -11,6 +11,7 @@ from rcrun.engine.build.request import Built, Request
 from rcrun.engine.build.root import lowers_of
 from rcrun.engine.build.state import Layer, State, apply
 from rcrun.engine.build.steps import Steps
+from rcrun.engine.eventlog import emit
 from rcrun.engine.pull import Access, Silent, pull, unpack
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import image as documents
@@ -291,6 +292,8 @@ class Builder:
         unpack(self.context, image, Silent())
         for name in names or [""]:
             layout.add_reference(self.context.store, descriptor, name)
+        shown = grammar.familiar(grammar.parse(names[0])) if names else image.config_digest
+        emit(self.context.store, "image", "build", image.config_digest, {"name": shown})
         return Built(image.config_digest, image.digest, state)
 
 
