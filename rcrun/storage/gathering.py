@@ -36,24 +36,29 @@ def gather(job: Job, say: Say) -> None:
     """Says `{"kind": …}` of each source: file, directory or other; in the tar the content of a directory has no name before it."""
     notes = Notes(say)
     write = Buffered(lambda data: write_all(STREAM, data))
-    gathering = Gathering(job, TarWriter(write), notes)
+    writer = TarWriter(write)
+    gathering = Gathering(job, writer, notes)
     for source in job["sources"]:
         for path in gathering.chosen(os.fsencode(source)):
             say({"kind": gathering.add(path)})
-    gathering.writer.end()
+    writer.end()
     write.flush()
     notes.finish()
 
 
 class Gathering:
-    def __init__(self, job: Job, writer: TarWriter, note: Notes) -> None:
+    """Without a writer only for `chosen`."""
+
+    def __init__(self, job: Job, writer: TarWriter | None, note: Notes | None) -> None:
         self.root_fd = os.open(job["root"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.place = Place(self.root_fd)
         self.job = job
         self.ignored = Ignored(job["ignore"])
         self.excluded = Ignored(job["exclude"])
-        self.writer = writer
-        self.packer = Packer(writer, note, adjust=self._adjust, devices=False, whole_seconds=True)
+        if writer is not None and note is not None:
+            self.packer = Packer(
+                writer, note, adjust=self._adjust, devices=False, whole_seconds=True
+            )
         self._parents_made: set[bytes] = set()
 
     def _adjust(self, entry: Member, name: bytes, pin: int) -> None:

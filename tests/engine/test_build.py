@@ -270,7 +270,12 @@ def test_add_unpacks_archives(work: Work) -> None:
     with tarfile.open(work.folder / "a.tar.gz", "w:gz") as archive:
         archive.add(work.folder / "t", "t")
     work.file("plain.gz", "not an archive\n")
-    image = work.image("FROM busybox\nADD a.tar.gz plain.gz /x/\nCOPY a.tar.gz /y/\n")
+    image = work.image(
+        "FROM busybox\nADD a.tar.gz plain.gz /x/\nCOPY a.tar.gz /y/\nADD *.gz /glob/\n"
+    )
+    assert work.says(image, "sh", "-c", "cd /glob; find . -type f | sort").split() == [
+        "./plain.gz", "./t/inner",
+    ]  # fmt: skip
     assert work.says(image, "sh", "-c", "cat /x/t/inner /x/plain.gz; ls /y") == (
         "inner\nnot an archive\na.tar.gz\n"
     )

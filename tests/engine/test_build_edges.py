@@ -169,18 +169,18 @@ def test_with_one_id(work: Work) -> None:
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)
 def test_contexts_from_standard_input(work: Work) -> None:
-    text = b"FROM busybox\nRUN echo in >/in\n"
-    alone = work.rcrun("build", "-q", *QUIET, "-", stdin=text).check().out.strip()
+    text = "FROM busybox\nRUN echo in >/in\n"
+    alone = work.rcrun("build", "-q", *QUIET, "-", input=text).check().out.strip()
     assert work.says(alone, "cat", "/in") == "in\n"
     work.file("f", "f\n")
     work.file("sub/Dockerfile", "FROM busybox\nCOPY f /f\n")
     archive = work.rcrun.account.new_dir("tar") / "c.tgz"
     work.rcrun.account.run("tar", "-C", work.folder, "-czf", archive, ".").check()
     words = ("build", "-q", *QUIET, "-f", "sub/Dockerfile", "-")
-    packed = work.rcrun(*words, stdin=archive.read_bytes()).check().out.strip()
+    packed = work.rcrun(*words, input=archive.read_bytes()).check().out.strip()
     assert work.says(packed, "cat", "/f") == "f\n"
     piped = work.rcrun(
-        "build", "-q", *QUIET, "-f", "-", work.folder, stdin=b"FROM busybox\nCOPY f /g\n"
+        "build", "-q", *QUIET, "-f", "-", work.folder, input="FROM busybox\nCOPY f /g\n"
     )
     assert work.says(piped.check().out.strip(), "cat", "/g") == "f\n"
 
@@ -221,8 +221,9 @@ def test_addresses(work: Work, server: str) -> None:
 @pytest.mark.parametrize("account", ["user"], indirect=True)
 def test_repositories(work: Work) -> None:
     source = work.folder / "source"
-    work.file("source/sub/Containerfile", "FROM busybox\nCOPY . /c/\n")
     run = work.rcrun.account.run
+    text = "FROM busybox\\nCOPY . /c/\\n"
+    run("sh", "-ec", f"mkdir -p {source}/sub; printf '{text}' >{source}/sub/Containerfile").check()
     run("git", "init", "-q", "-b", "main", source).check()
     identity = ("-c", "user.name=n", "-c", "user.email=e@x")
     run("git", "-C", source, "add", ".").check()

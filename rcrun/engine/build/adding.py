@@ -21,13 +21,34 @@ def archive_streams(context: Context, copy: Copy, tree: Tree) -> Iterator[Stream
     """Sources of the build's context that are tars, compressed or not; they leave the copy's list."""
     if tree.steps is not None or copy.instruction.flag("unpack") == "false":
         return
-    for source in list(copy.sources):
-        path = os.path.join(tree.path, source.lstrip("/"))
-        real = os.path.realpath(path)
-        if not real.startswith(f"{os.path.realpath(tree.path)}/") or not is_archive(real):
-            continue
-        copy.sources.remove(source)
-        yield FileStream(context, real)
+    rest = []
+    for source in copy.sources:
+        paths = list(_chosen(tree, source))
+        archives = [path for path in paths if is_archive(path)]
+        for path in archives:
+            yield FileStream(context, path)
+        if not archives:
+            rest.append(source)
+        else:
+            others = [path for path in paths if path not in archives]
+            rest += [os.path.relpath(path, os.path.realpath(tree.path)) for path in others]
+    copy.sources[:] = rest
+
+
+def _chosen(tree: Tree, source: str) -> Iterator[str]:
+    """The files that a source means, patterns and all; nothing that a link shows outside of the context."""
+    from rcrun.storage.gathering import Gathering
+
+    root = os.path.realpath(tree.path)
+    job = {"root": root, "ignore": tree.ignore, "exclude": [], "parents": False}
+    gathering = Gathering(job, None, None)
+    try:
+        for path in gathering.chosen(os.fsencode(source)):
+            real = os.path.realpath(os.path.join(root, os.fsdecode(path)))
+            if real.startswith(f"{root}/"):
+                yield real
+    finally:
+        os.close(gathering.root_fd)
 
 
 def is_archive(path: str) -> bool:
