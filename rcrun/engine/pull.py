@@ -14,7 +14,7 @@ from rcrun.storage import images, layout
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Protocol
 
     from rcrun.engine.context import Context
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rcrun.formats.reference import Reference
     from rcrun.registry.client import Client, Document
     from rcrun.registry.credentials import Credentials
+    from rcrun.registry.transport import Transport
     from rcrun.storage.images import Image
 
     class Progress(Protocol):
@@ -87,6 +88,27 @@ class Access:
         self.authfile = authfile
         self.cert_dir = cert_dir
 
+    def connect(
+        self,
+        context: Context,
+        reference: Reference,
+        sleep: Callable[[float], object] | None = None,
+    ) -> tuple[Client, Transport]:
+        """The caller closes the transport; `sleep` makes the pauses between tries."""
+        import time
+
+        from rcrun.registry.client import connect
+
+        return connect(
+            reference,
+            context.environ,
+            verify=self.verify,
+            credentials=self.credentials,
+            authfile=self.authfile,
+            cert_dir=self.cert_dir,
+            sleep=sleep or time.sleep,
+        )
+
 
 def pull(
     context: Context,
@@ -116,19 +138,10 @@ def pull(
 
 def tags(context: Context, text: str, access: Access) -> list[Reference]:
     """All that the registry has of a repository."""
-    from rcrun.registry.client import connect
-
     reference = grammar.parse(split_transport(text)[1])
     if reference.digest or ":" in text.rpartition("/")[2]:
         raise InvalidInput("tag can't be used with --all-tags/-a", "name the repository alone")
-    client, transport = connect(
-        reference,
-        context.environ,
-        verify=access.verify,
-        credentials=access.credentials,
-        authfile=access.authfile,
-        cert_dir=access.cert_dir,
-    )
+    client, transport = access.connect(context, reference)
     with transport:
         return [grammar.parse(f"{reference.repository}:{tag}") for tag in client.tags()]
 
@@ -183,20 +196,11 @@ def _from_registry(
     import threading
 
     from rcrun.engine.download import Stopped, sleeper
-    from rcrun.registry.client import connect
 
     reference = grammar.parse(typed)
     progress.begin(reference, typed)
     stop = threading.Event()
-    client, transport = connect(
-        reference,
-        context.environ,
-        verify=access.verify,
-        credentials=access.credentials,
-        authfile=access.authfile,
-        cert_dir=access.cert_dir,
-        sleep=sleeper(stop),
-    )
+    client, transport = access.connect(context, reference, sleeper(stop))
     with transport:
         try:
             return _RegistryPull(context, client, reference, progress, stop).run(platform)

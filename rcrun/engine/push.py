@@ -109,22 +109,13 @@ def push(
 
     from rcrun.engine.download import Stopped, sleeper
     from rcrun.engine.rmi import finish
-    from rcrun.registry.client import connect
     from rcrun.registry.upload import Uploader
     from rcrun.storage.lease import Lease
 
     if destination.digest:
         raise InvalidInput("an image is pushed under a tag: its digest follows from what it is")
     stop = threading.Event()
-    client, transport = connect(
-        destination,
-        context.environ,
-        verify=access.verify,
-        credentials=access.credentials,
-        authfile=access.authfile,
-        cert_dir=access.cert_dir,
-        sleep=sleeper(stop),
-    )
+    client, transport = access.connect(context, destination, sleeper(stop))
     with transport, Lease(context.store) as lease:
         image = images.find(context.store, text, platform=platform)
         progress.begin(destination)
