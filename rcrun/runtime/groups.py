@@ -269,6 +269,8 @@ def is_frozen(path: str) -> bool:
 
 def freeze(path: str, frozen: bool) -> None:
     if not _write(f"{path}/cgroup.freeze", "1" if frozen else "0"):
+        if not os.path.isdir(path):
+            raise WrongState("container not running: it has ended meanwhile")
         raise HostLacks(
             "cannot freeze the container's cgroup", "Linux 5.2 with cgroup v2 is needed for it"
         )

@@ -77,7 +77,7 @@ class Command:
 # Said by what runs inside, or about single files.
 OTHER_LINES = (
     r"(\S+Z )?sh: .*|\S+: Terminated|Terminated|.*: left out: .*"
-    r"|rcrun: warning: slirp4netns could not make the network, pasta does it instead: cannot publish .*"
+    r"|rcrun: warning: slirp4netns could not make the network, pasta does it instead: .*"
     r"|rcrun: warning: controllers of cgroups that we were not given: .*"
     r"|[0-9a-f]{12}: Pull complete"  # a layer of an image of ours that has to be unpacked again
 )
@@ -92,6 +92,7 @@ def any_command(chance: random.Random) -> Command:
 # Containers.
 
 _START_ERRORS = (
+    r'cannot attach to container "\S+": it is stopped, start the container first',
     r'the container name "\S+" is already in use by container "\w+"',
     r"cannot publish \S+: port is already allocated",
     r'cannot run "/etc": Is a directory',
