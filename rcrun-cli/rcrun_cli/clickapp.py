@@ -91,7 +91,9 @@ class Section(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not self.group_name and ctx.params.get("version"):
-            click.echo(self.program.version())  # whatever follows: podman-compose says `--version ''`
+            click.echo(
+                self.program.version()
+            )  # whatever follows: podman-compose says `--version ''`
             ctx.exit(0)
         if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             absence = self.program.absence([*filter(None, [self.group_name]), args[0]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.build import cache
 from rcrun.engine.history import layer_sizes
 from rcrun.engine.images import Listed
 from rcrun.engine.images import listed as listed_images
@@ -59,6 +60,7 @@ class Usage:
             for each in images
         }
         self.images = [self._image_use(each) for each in images]
+        self.builds = cache.every(store)
         self.volumes = [
             (record, tree_size(volumes.data_dir(store, str(record["name"]))), self._links(record))
             for record in volumes.every(store)
@@ -90,7 +92,14 @@ class Usage:
         )
 
     def summary(self) -> list[Kind]:
-        return [self._images(), self._containers(), self._volumes(), Kind("Build Cache")]
+        return [self._images(), self._containers(), self._volumes(), self._builds()]
+
+    def _builds(self) -> Kind:
+        """What an image has as well is counted there."""
+        kind = Kind("Build Cache")
+        for kept in self.builds:
+            kind.add(0 if kept.shared else kept.size, active=kept.shared)
+        return kind
 
     def _images(self) -> Kind:
         """A layer counts once, however many images have it."""

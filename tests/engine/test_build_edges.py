@@ -123,6 +123,9 @@ def test_the_cache_is_kept_and_pruned(work: Work) -> None:
     image = work.image(text)
     work.rcrun("rmi", "-f", image).check()
     work.rcrun("image", "prune", "-f").check()
+    form = ("--format", "{{.Type}} {{.TotalCount}}")
+    assert "Build Cache 0\n" not in work.rcrun("system", "df", *form).check().out
+    assert "CACHE ID" in work.rcrun("system", "df", "-v").check().out
     assert cached(work(text).check()) == 1
     work.rcrun("image", "prune", "-f").check()
     pruned = work.rcrun("builder", "prune", "-f", "-a").check()

@@ -63,7 +63,7 @@ def _print_all(usage: Usage) -> None:
         ("Images space usage:", IMAGE_COLUMNS, _image_rows(usage)),
         ("Containers space usage:", CONTAINER_COLUMNS, _container_rows(usage)),
         ("Local Volumes space usage:", VOLUME_COLUMNS, _volume_rows(usage)),
-        ("Build cache usage: 0B", CACHE_COLUMNS, []),
+        (f"Build cache usage: {_cache_size(usage)}", CACHE_COLUMNS, _cache_rows(usage)),
     ):
         output.put(f"{title}\n")
         output.print_table(list(columns.values()), [[row[key] for key in columns] for row in rows])
@@ -77,7 +77,7 @@ def _everything(usage: Usage) -> dict[str, Any]:
         "Images": _image_rows(usage),
         "Containers": _container_rows(usage),
         "Volumes": _volume_rows(usage),
-        "BuildCache": [],
+        "BuildCache": _cache_rows(usage),
     }
 
 
@@ -177,4 +177,31 @@ def _volume_rows(usage: Usage) -> list[dict[str, Any]]:
             "Labels": ",".join(f"{k}={v}" for k, v in sorted(record["labels"].items())),
         }
         for record, size, links in usage.volumes
+    ]
+
+
+def _cache_size(usage: Usage) -> str:
+    from rcrun.formats.size import decimal
+
+    return decimal(sum(kept.size for kept in usage.builds if not kept.shared))
+
+
+def _cache_rows(usage: Usage) -> list[dict[str, Any]]:
+    """How often a result was used is not known: at least once, when it was made."""
+    import time
+
+    from rcrun.formats.duration import words_of
+    from rcrun.formats.size import decimal
+
+    return [
+        {
+            "ID": kept.key[:12],
+            "CacheType": "regular",
+            "Size": decimal(kept.size),
+            "CreatedSince": "",
+            "LastUsedSince": f"{words_of(time.time() - kept.used)} ago",
+            "UsageCount": "1",
+            "Shared": str(kept.shared).lower(),
+        }
+        for kept in usage.builds
     ]

@@ -108,3 +108,30 @@ def _is_unneeded(store: Store, key: str, needed: set[str], until: float | None) 
     except (OSError, ValueError):
         return True
     return (record.get("layer") or {}).get("digest") not in needed
+
+
+class Kept:
+    """One result: its key, when it was last used (seconds), the bytes of its layer, whether an image has that, too."""
+
+    __slots__ = ("key", "shared", "size", "used")
+
+    def __init__(self, key: str, used: float, size: int, *, shared: bool) -> None:
+        self.key = key
+        self.used = used
+        self.size = size
+        self.shared = shared
+
+
+def every(store: Store) -> list[Kept]:
+    """What `system df` tells of builds."""
+    in_images = _in_images(store)
+    found = []
+    for key in _keys(store):
+        try:
+            used = os.stat(_path(store, key)).st_mtime
+            layer = (read_json_or_none(_path(store, key)) or {}).get("layer") or {}
+        except (OSError, ValueError, AttributeError):
+            continue
+        shared = layer.get("digest") in in_images
+        found.append(Kept(key, used, int(layer.get("size") or 0), shared=shared))
+    return found
