@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -211,3 +212,48 @@ def test_the_network_of_a_job(runner):
     assert runner("docker rm --force svc job") == "svc\njob\n"
     assert runner(stale).split() == ["Deleted", "Networks:", name]
     runner(f"docker network rm {name}", 1)
+
+
+def test_the_health_of_a_service(runner):
+    """The runner asks until it hears healthy or unhealthy, and shows the log of one that is not well."""
+    form = '"{{if .Config.Healthcheck}}{{print .State.Health.Status}}{{end}}"'
+
+    def health(name):
+        for _ in range(200):
+            word = runner(f"docker inspect --format={form} {name}").strip()
+            if word != "starting":
+                return word
+            time.sleep(0.05)
+        return "starting"
+
+    options = "--health-interval 1s --health-retries 2 --network none"
+    sick = "busybox sh -c 'echo what I said; sleep 100'"
+    runner(f'docker create --name well {options} --health-cmd "true" busybox sleep 100')
+    runner(f'docker create --name sick {options} --health-cmd "exit 1" {sick}')
+    runner("docker create --name none --network none busybox sleep 100")
+    for name in ("well", "sick", "none"):
+        runner(f"docker start {name}")
+    assert [health(name) for name in ("well", "sick", "none")] == ["healthy", "unhealthy", ""]
+    assert "what I said" in runner("docker logs --details sick")
+    runner("docker rm --force well sick none")
+
+
+def test_a_container_action_that_is_built(runner):
+    """Built from the action's Dockerfile, and run with everything that a step has."""
+    runner(
+        "mkdir -p $W/_actions/act && printf '%s\\n' 'FROM busybox' 'COPY entry.sh /entry.sh' "
+        '\'ENTRYPOINT ["sh", "/entry.sh"]\' >$W/_actions/act/Dockerfile && '
+        "echo 'echo \"$INPUT_WHO $1 in $PWD\"; echo made >made' >$W/_actions/act/entry.sh"
+    )
+    tag = f"{LABEL}:0a1b2c"
+    runner(f'docker build -t {tag} -f "$W/_actions/act/Dockerfile" "$W/_actions/act"')
+    said = runner(
+        f"docker run --name act_{LABEL} --label {LABEL} --workdir /github/workspace --rm -e INPUT_WHO -e CI=true "
+        f'-v {SOCKET} -v "$W/_temp/_github_home":"/github/home" -v "$W/repo/repo":"/github/workspace" {tag} "word"',
+        INPUT_WHO="me",
+    )
+    assert said == "me word in /github/workspace\n"
+    made = runner.work / "repo/repo/made"
+    assert made.read_text() == "made\n"
+    assert made.stat().st_uid == runner.account.uid  # so that the next step can change it
+    runner(f"docker rmi {tag}")
