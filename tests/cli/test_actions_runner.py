@@ -1,4 +1,4 @@
-"""The calls that the runner of GitHub Actions makes of `docker`, in its order; without login and build."""
+"""The calls that the runner of GitHub Actions makes of `docker`, in its order."""
 
 from __future__ import annotations
 
