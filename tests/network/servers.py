@@ -115,12 +115,12 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 
 
 def ask_tcp(address: str, port: int) -> str:
-    """What the server says by itself; "" when the connection is taken and closed."""
-    with socket.create_connection((address, port), timeout=3) as client:
-        try:
+    """What the server says by itself; "" when the connection is taken and closed, or reset at once."""
+    try:
+        with socket.create_connection((address, port), timeout=3) as client:
             return client.recv(100).decode()
-        except ConnectionResetError:
-            return ""
+    except ConnectionResetError:
+        return ""
 
 
 def ask_udp(address: str, port: int, text: str = "ping") -> str:
