@@ -43,3 +43,11 @@ class Work:
 
 def cached(done: Result) -> int:
     return done.err.count(" CACHED\n")
+
+
+def forget_images(rcrun: Rcrun) -> None:
+    """All but busybox: other tests have the same store."""
+    keep = set(rcrun("images", "-q", "--no-trunc", "busybox").check().out.split())
+    made = set(rcrun("images", "-aq", "--no-trunc").check().out.split()) - keep
+    if made:
+        rcrun("rmi", "-f", *made).check()

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.builds import QUIET, Work, cached
+from engine.builds import QUIET, Work, cached, forget_images
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Rcrun
 
 pytestmark = pytest.mark.requires("userns", "overlay")
 
 
 @pytest.fixture
-def work(rcrun: Rcrun) -> Work:
-    return Work(rcrun)
+def work(rcrun: Rcrun) -> Iterator[Work]:
+    yield Work(rcrun)
+    forget_images(rcrun)
 
 
 def test_a_build_of_all_sorts(work: Work) -> None:

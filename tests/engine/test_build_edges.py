@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.builds import QUIET, Work, cached
+from engine.builds import QUIET, Work, cached, forget_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,9 @@ pytestmark = pytest.mark.requires("userns", "overlay")
 
 
 @pytest.fixture
-def work(rcrun: Rcrun) -> Work:
-    return Work(rcrun)
+def work(rcrun: Rcrun) -> Iterator[Work]:
+    yield Work(rcrun)
+    forget_images(rcrun)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from accounts import bin_dir
+from engine.builds import forget_images
 
 pytestmark = [
     pytest.mark.requires("userns", "overlay", "network"),
@@ -97,5 +98,6 @@ def test_a_project_of_three_services(rcrun):
         assert "three_data" in rcrun("volume", "ls", "-q").out
     finally:
         compose("down", "-v").check()
+        forget_images(rcrun)
     assert rcrun("ps", "-aq").out == ""
     assert "three_" not in rcrun("volume", "ls", "-q").out + rcrun("network", "ls", "-q").out
