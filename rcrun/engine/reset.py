@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 # Of the store's directory: somebody may have put other things there, or have named a wrong one.
 _OURS = (
     "containers", "names", "volumes", "secrets", "layers", "trash", "tmp", "blobs", "index.json", "oci-layout",
-    "index.json.lock", "index.json.damaged", "overlay.json", "gate.lock", "names.lock", "secrets.lock",
+    "index.json.lock", "index.json.damaged", "overlay.json", "gate.lock", "names.lock", "secrets.lock", "ids.lock",
+    "networks", "build",
 )  # fmt: skip
 
 

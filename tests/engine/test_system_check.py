@@ -238,6 +238,8 @@ def test_nothing_is_found_after_kills(stocked):
 def test_reset_takes_its_own_and_nothing_else(stocked):
     (stocked.store_dir / "mine").write_text("")
     stocked("run", "-d", "--name", "runs", *NO_NETWORK, "busybox", "sleep", "100").check()
+    stocked("network", "create", "shared").check()
+    stocked("build", "-q", "-", input="FROM busybox\nWORKDIR /new\n").check()
     asked = stocked("system", "reset")
     assert asked.status != 0
     assert "nobody can be asked" in asked.err
