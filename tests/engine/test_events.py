@@ -11,6 +11,9 @@ import pytest
 
 from accounts import bin_dir
 
+# Root is no other case here, and the whole takes long enough.
+pytestmark = pytest.mark.parametrize("account", ["user"], indirect=True)
+
 NO_NETWORK = ("--network", "none")
 
 

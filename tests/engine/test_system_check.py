@@ -12,6 +12,9 @@ import pytest
 
 from all_accounts import busybox_archive
 
+# Root is no other case here, and the whole takes long enough.
+pytestmark = pytest.mark.parametrize("account", ["user"], indirect=True)
+
 NO_NETWORK = ("--network", "none")
 
 
