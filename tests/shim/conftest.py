@@ -99,12 +99,22 @@ class Peer:
         self.socket.settimeout(10)
         try:
             until(path.exists)
-            self.socket.connect(str(path))
+            self._connect(path)
         except BaseException:
             self.socket.close()
             raise
         if flags is not None:
             self.send(b"H" + bytes([flags]))
+
+    def _connect(self, path: Path) -> None:
+        """Between bind(2) and listen(2) nobody answers yet; where nobody ever will, a moment is enough."""
+        for _ in range(50):
+            try:
+                self.socket.connect(str(path))
+                return
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+        self.socket.connect(str(path))
 
     def send(self, packet: bytes) -> None:
         self.socket.send(packet)
