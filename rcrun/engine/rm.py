@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rcrun.storage.containers import Container
 
 SECONDS_FOR_THE_MONITOR = 10
+SECONDS_BETWEEN_LOOKS = 0.5
+LOOKS_AT_THE_KILLED = 20
 
 
 class Removal:
@@ -62,10 +64,12 @@ class Removal:
 
             for text in texts:
                 try:
-                    now = status(find(self.context.store, text))
+                    container = find(self.context.store, text)
                 except RcrunError:
                     continue  # `take` will say it
+                now = status(container)
                 if now.is_running:
+                    _end_policy(container)
                     send_signal(now, SIGKILL)
                     self.killed.add(text)
 
@@ -88,6 +92,7 @@ class Removal:
                 f"rcrun rm -f {container.name}",
             )
         if now.is_running:
+            _end_policy(container)
             if self.patience is None:
                 kill_and_wait(container, now)
             else:
@@ -100,7 +105,7 @@ class Removal:
         if now.is_up and not self.force:
             raise WrongState(f'cannot remove container "{container.name}": it was started again')
         if now.is_running:
-            kill_and_wait(container, now)
+            _kill_locked(container)
         _let_monitor_finish(container)
         end_stray_helpers(container)
         if container.record.get("cgroup") or container.noted_cgroup():
@@ -125,6 +130,33 @@ class Removal:
             self.anonymous = []
         remove_trees(self.context, [*self.trees, *sweep(self.context.store)])
         self.trees = []
+
+
+def _end_policy(container: Container) -> None:
+    """So that its monitor does not start it again."""
+    if container.record.get("restart_policy"):
+        from rcrun.engine.restart import mark_stopped
+
+        mark_stopped(container)
+
+
+def _kill_locked(container: Container) -> None:
+    """Who starts it again waits for the lock that we hold, so its end alone would not do: it may be at that already."""
+    from rcrun.engine.monitor import Ending, send_signal
+    from rcrun.engine.stop import SIGKILL
+
+    _end_policy(container)
+    for _ in range(LOOKS_AT_THE_KILLED):
+        now = status(container)
+        if not now.is_running:
+            return
+        with Ending(container, now) as ending:
+            send_signal(now, SIGKILL)
+            if ending.wait(SECONDS_BETWEEN_LOOKS):
+                return
+    now = status(container)
+    if now.is_running:
+        kill_and_wait(container, now)
 
 
 def _let_monitor_finish(container: Container) -> None:
