@@ -77,6 +77,7 @@ def worker_events(
     *,
     steps: list[list[str]] | None = None,
     stream_fd: int = -1,
+    direct: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
     """One worker to its end; notes are warnings. `started` is called once the worker has its descriptors."""
@@ -84,7 +85,7 @@ def worker_events(
     from rcrun.errors import StepFailed
 
     with Workers(context.identity) as workers:
-        workers.start(words, stdin_fd=stream_fd, steps=steps or [])
+        workers.start(words, stdin_fd=stream_fd, steps=steps or [], direct=direct)
         started()
         try:
             for event in workers.events():

@@ -40,12 +40,6 @@ class Uploader:
         answer.close()
         return True
 
-    def has_manifest(self, target: str, digest: str) -> bool:
-        """Whether the tag means this digest already."""
-        answer = self._request("HEAD", f"manifests/{target}", {"Accept": "*/*"})
-        with answer:
-            return answer.status == 200 and answer.headers.get("Docker-Content-Digest") == digest
-
     def mount(self, descriptor: Descriptor, repository: str) -> str:
         """Take the blob over from another repository of the registry: empty when that worked.
 

@@ -221,14 +221,8 @@ class Builder:
         """A stage by name or number, a named context, an image; the build's own context for an empty name."""
         if not name:
             return Tree(self.request.context_dir, None, self.request.ignore)
-        stage = next(
-            (
-                graph.earlier(self.file, each, name)
-                for each in [self._stage_of(instruction)]
-                if each is not None
-            ),
-            None,
-        )
+        own = self._stage_of(instruction)
+        stage = graph.earlier(self.file, own, name) if own is not None else None
         if stage is not None:
             return self._merged(self.states[stage.index].result())
         named = self.request.contexts.get(name)

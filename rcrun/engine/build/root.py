@@ -7,7 +7,7 @@ import os
 from rcrun.engine.build.state import Layer
 from rcrun.engine.commit import packed
 from rcrun.engine.config import ImageFacts
-from rcrun.engine.diff import OWN_PLACES, changes_job
+from rcrun.engine.diff import OWN_PLACES, changes_job, worker_events
 from rcrun.engine.launch import root_records
 from rcrun.engine.rootfs import mounted_path
 from rcrun.engine.run import Making, Root
@@ -16,7 +16,6 @@ from rcrun.formats import image as documents
 from rcrun.storage import layers
 from rcrun.storage.images import Image
 from rcrun.storage.trees import remove_tree
-from rcrun.storage.work import Workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,20 +138,5 @@ def worker(
     direct: bool = False,
 ) -> list[dict[str, Any]]:
     """One worker to its end; what it said. Notes are warnings."""
-    from rcrun.engine.work import worded
-    from rcrun.errors import StepFailed
-
-    said = []
-    with Workers(context.identity) as workers:
-        workers.start(
-            [command, dump_json(job)], stdin_fd=stream_fd, steps=steps or [], direct=direct
-        )
-        try:
-            for event in workers.events():
-                if "note" in event:
-                    context.warn(event["note"], None)
-                else:
-                    said.append(event)
-        except StepFailed as error:
-            raise worded(error) from error
-    return said
+    words = [command, dump_json(job)]
+    return list(worker_events(context, words, stream_fd=stream_fd, steps=steps, direct=direct))
