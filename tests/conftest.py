@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import parallel
 import skips
 from accounts import (
     Account,
@@ -29,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell that starts us in the background has these ignored, and so would have every command of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    for plugin in (skips, *plugins(config)):
+    for plugin in (skips, parallel, *plugins(config)):
         config.pluginmanager.register(plugin)
 
 
@@ -167,9 +168,7 @@ def rcrun(account: Account, shared_stores: Callable[[Account], Rcrun]) -> Iterat
     """The launchers with a store that has the image `busybox`; its containers go with the test."""
     shared = shared_stores(account)
     yield shared
-    names = shared("ps", "-aq").check().out.split()
-    if names:
-        shared("rm", "-f", *names).check()
+    remove_containers(shared)
 
 
 @pytest.fixture
@@ -179,9 +178,14 @@ def single_rcrun(
     """As `rcrun`, of the user without subordinate ids."""
     shared = shared_stores(single_id_account)
     yield shared
-    names = shared("ps", "-aq").check().out.split()
-    if names:
-        shared("rm", "-f", *names).check()
+    remove_containers(shared)
+
+
+def remove_containers(rcrun: Rcrun) -> None:
+    """Most tests leave none, and need no command for that."""
+    folder = rcrun.store_dir / "containers"
+    if folder.exists() and any(folder.iterdir()):
+        rcrun("rm", "-fa").check()
 
 
 # ---- what the host must allow

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from accounts import CHECKOUT, SYSTEM_PATH, USER, bin_dir, user_bus
+from parallel import GUEST, plain_id
 
 TIME_LIMIT = 900
 MAKERS = ["linux.uml", "mmdebstrap", "mke2fs"]
@@ -85,11 +86,13 @@ class Here:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """For `-m guest`."""
+        """For `-m guest`, and for one worker."""
         for item in items:
             if names_for(item):
                 item.add_marker(pytest.mark.guest)
+                item.add_marker(pytest.mark.xdist_group(GUEST))
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         lacking = {name for name, probe in IN_THE_GUEST.items() if probe() is not None}
         theirs = [item for item in session.items if names_for(item) & lacking]
@@ -98,7 +101,7 @@ class Here:
         self.ids = {item.nodeid for item in theirs}
         # First, so that what a session has set up is still taken down by a test that runs here.
         session.items.sort(key=lambda item: item.nodeid not in self.ids)
-        self.guest = Guest(self.config, [item.nodeid for item in theirs])
+        self.guest = Guest(self.config, [plain_id(item) for item in theirs])
         for item in theirs:
             item.add_marker(pytest.mark.timeout(0))
 
@@ -151,7 +154,8 @@ class Guest:
             report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
             if isinstance(report.longrepr, list):
                 report.longrepr = tuple(report.longrepr)  # of a skip; JSON has no tuples
-            if report.nodeid == item.nodeid:
+            if report.nodeid == plain_id(item):
+                report.nodeid = item.nodeid
                 yield report
                 if report.when == "teardown":
                     return

@@ -55,26 +55,6 @@ def _cover(fd: int) -> None:
         os.close(null)
 
 
-def latest_id(store: Store) -> str:
-    for container in every(store):
-        return container.id
-    raise NotFound("there is no container yet")
-
-
-def id_in_file(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise InvalidInput(
-            f'cannot read the container ID file "{path}": {reason.lower()}'
-        ) from error
-    if not text:
-        raise InvalidInput(f'the container ID file "{path}" is empty')
-    return text
-
-
 # ---- --replace, --requires, --userns auto
 
 

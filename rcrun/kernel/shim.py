@@ -139,7 +139,7 @@ def start(plan: Plan, *, output_fd: int, pass_fds: Sequence[int] = ()) -> tuple[
 
 
 def read_report(reader: int) -> Report | None:
-    """Of `start`; None once exec succeeded. The step is that of the plan that was given."""
+    """None once exec succeeded. The step is that of the plan that was given, without the `report` that we put in."""
     with open(reader, "rb") as file:
         report = decode_report(file.read())
     if report is not None and report.step >= 0:
@@ -181,14 +181,11 @@ def launch(plan: Plan, *, pass_fds: Sequence[int] = (), encoded: bytes = b"") ->
     finally:
         os.close(writer)
     try:
-        with open(reader, "rb") as file:
-            report = decode_report(file.read())
+        report = read_report(reader)
     finally:
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if report is None and status != 0:
         raise ChildProcessError(f"the shim ended with status {status} and no report")
-    if report is not None and report.step >= 0:
-        report.step -= 1  # the record that we put in
     return report
 
 

@@ -107,13 +107,15 @@ def test_before_the_first_start_there_is_none(rcrun):
 
 
 def test_the_end_is_unhealthy_and_the_next_start_starts_anew(rcrun):
-    run(rcrun, "true")
+    run(rcrun, "test -e /dev/shm/ok", "--health-retries", "1000")
+    rcrun("exec", "web", "touch", "/dev/shm/ok").check()
     wait_for(is_(rcrun, "healthy"))
     rcrun("stop", "-t", "0", "web").check()
     assert health(rcrun)["Status"] == "unhealthy"
     assert "health" not in rcrun("ps", "-a", "--format", "{{.Status}}").out
     rcrun("start", "web").check()
     assert health(rcrun)["Status"] == "starting"
+    rcrun("exec", "web", "touch", "/dev/shm/ok").check()
     wait_for(is_(rcrun, "healthy"))
 
 

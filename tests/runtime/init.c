@@ -272,15 +272,20 @@ static double now(clockid_t clock)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Busy for so many seconds; says what part of them it was given. */
+/* Busy for so many seconds, from when a file is there; says what part of them it was given. */
 static int cmd_spin(char **args)
 {
-	double seconds = atof(args[0]), start = now(CLOCK_MONOTONIC);
+	double seconds = atof(args[0]), start, used;
 
+	while (args[1] && access(args[1], F_OK) != 0)
+		usleep(1000);
+	start = now(CLOCK_MONOTONIC);
+	used = now(CLOCK_PROCESS_CPUTIME_ID);
 	while (now(CLOCK_MONOTONIC) - start < seconds)
 		for (volatile int i = 0; i < 10000; i++)
 			;
-	printf("%.4f\n", now(CLOCK_PROCESS_CPUTIME_ID) / (now(CLOCK_MONOTONIC) - start));
+	used = now(CLOCK_PROCESS_CPUTIME_ID) - used;
+	printf("%.4f\n", used / (now(CLOCK_MONOTONIC) - start));
 	return 0;
 }
 

@@ -117,18 +117,17 @@ def test_a_busy_loop_gets_its_quota(box: Limited) -> None:
 @every_way
 def test_two_share_by_weight(new) -> None:
     """1024 and 256 shares are the weights 100 and 36."""
-    boxes = [new().limits(cpu={"shares": shares}).args("spin", "5") for shares in (1024, 256)]
+    boxes = [
+        new().limits(cpu={"shares": shares}).args("spin", "4", "/go") for shares in (1024, 256)
+    ]
     for one in boxes:
         one.create()
-    for one in boxes:
         one.runtime("start", one.id).check()
-    parts = [float(one.said_soon("\n")) for one in waited(boxes)]
+    for one in boxes:
+        one.put("rootfs/go")
+    time.sleep(4)
+    parts = [float(one.said_soon("\n")) for one in boxes]
     assert parts[0] / parts[1] == pytest.approx(100 / 36, rel=0.3)
-
-
-def waited(boxes: list[Limited]) -> list[Limited]:
-    time.sleep(5)
-    return boxes
 
 
 @every_way

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -178,6 +179,9 @@ def test_an_agent_is_told_of_a_container_without_questions(
 ) -> None:
     bundle.linux(seccomp=filter_of("ERRNO", listenerPath=agent.path))
     assert bundle.output("echo", "fine") == "fine"
+    until = time.monotonic() + 10
+    while not agent.documents and time.monotonic() < until:
+        time.sleep(0.01)  # its thread may be later than the container
     assert len(agent.documents) == 1
 
 

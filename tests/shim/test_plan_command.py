@@ -148,10 +148,15 @@ def test_nothing_stays_open(shim: Shim) -> None:
 
 def test_preserve_fds(shim: Shim) -> None:
     fd = memfd(b"given")
-    kept = os.dup2(fd, 3) if fd != 3 else fd
-    plan = shim.plan(settings=[["preserve-fds", "1"]], end=[PATH, ["exec", "sh", "-c", "cat <&3"]])
     try:
-        assert shim.run(plan, fds=[kept]).out == "given"
+        count = str(fd - 2)  # from 3 on; the ones before it are not open, which does not matter
+        script = f"cat /proc/self/fd/{fd}"
+        plan = shim.plan(
+            settings=[["preserve-fds", count]],
+            before=[PROC],
+            end=[PATH, ["exec", "sh", "-c", script]],
+        )
+        assert shim.run(plan, fds=[fd]).out == "given"
     finally:
         os.close(fd)
 

@@ -86,7 +86,7 @@ def init(containers: tuple[str, ...], everything: bool, latest: bool) -> int:
 
 
 def _chosen(containers: tuple[str, ...], everything: bool, latest: bool) -> Sequence[str]:
-    from rcrun.engine.beside import latest_id
+    from rcrun.engine.choose import newest
     from rcrun.storage.containers import every, status
 
     if everything + latest + bool(containers) != 1:
@@ -94,4 +94,4 @@ def _chosen(containers: tuple[str, ...], everything: bool, latest: bool) -> Sequ
     store = context.store()
     if everything:
         return [each.id for each in every(store) if not status(each).is_running]
-    return [latest_id(store)] if latest else containers
+    return [newest(store).id] if latest else containers

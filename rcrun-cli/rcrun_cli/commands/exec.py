@@ -55,8 +55,8 @@ def exec_(container: str | None, args: tuple[str, ...], **options: Any) -> None:
 
 
 def _chosen(latest: bool, cidfile: str | None) -> str:
-    from rcrun.engine.beside import id_in_file, latest_id
+    from rcrun.engine.choose import ids_in_files, newest
 
     if latest and cidfile:
         raise InvalidInput("conflicting options: --latest and --cidfile")
-    return id_in_file(cidfile) if cidfile else latest_id(context.store())
+    return ids_in_files([cidfile], ignore=False)[0] if cidfile else newest(context.store()).id

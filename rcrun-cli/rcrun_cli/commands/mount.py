@@ -94,7 +94,7 @@ def unmount(containers: tuple[str, ...], everything: bool, latest: bool, force: 
 
 
 def _names(containers: tuple[str, ...], everything: bool, latest: bool) -> tuple[str, ...]:
-    from rcrun.engine.beside import latest_id
+    from rcrun.engine.choose import newest
     from rcrun.storage.containers import every
 
     if everything + latest + bool(containers) > 1:
@@ -102,7 +102,7 @@ def _names(containers: tuple[str, ...], everything: bool, latest: bool) -> tuple
     store = context.store()
     if everything:
         return tuple(container.id for container in every(store))
-    return (latest_id(store),) if latest else containers
+    return (newest(store).id,) if latest else containers
 
 
 @command("mount")

@@ -66,7 +66,7 @@ def _not_yet(handler: Handler) -> Handler:
 @argument("containers", nargs=-1)
 def update(containers: tuple[str, ...], latest: bool, **options: Any) -> int:
     """Change the limits of containers, at once and for their next starts."""
-    from rcrun.engine.beside import latest_id
+    from rcrun.engine.choose import newest
     from rcrun.engine.update import update as change
     from rcrun.storage.containers import find
 
@@ -85,4 +85,4 @@ def update(containers: tuple[str, ...], latest: bool, **options: Any) -> int:
         for warning in change(whole, find(whole.store, name), options):
             output.warn(warning)
 
-    return output.each([latest_id(whole.store)] if latest else containers, one)
+    return output.each([newest(whole.store).id] if latest else containers, one)
