@@ -184,7 +184,7 @@ def _unescape(text: str, at: int) -> tuple[str, int]:
 
 
 def _code(digits: str, base: int, length: int, at: int) -> tuple[str, int] | None:
-    if len(digits) != length:
+    if len(digits) != length or not digits.isalnum():
         return None
     try:
         number = int(digits, base)

@@ -57,6 +57,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "logout": ("login:logout", "Forget the credentials for a registry"),
     },
     "System": {
+        "auto-update": ("autoupdate:auto_update", "Bring newer images for containers that ask for it"),
         "events": ("events", "Print what happens to containers, images and volumes"),
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
         "info": ("info", "Print what rcrun found on this host"),
@@ -144,6 +145,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "wait": "wait",
         },
     ),
+    "generate": (
+        "Print files for other programs",
+        {"systemd": ("generate:generate_systemd", "Print units of systemd for containers")},
+    ),
     "healthcheck": (
         "Check the health of containers",
         {"run": ("healthcheck:run_healthcheck", "Check a container's health now")},
@@ -222,6 +227,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         {
             "alias": ("setup:setup_alias", "Let docker or podman mean rcrun"),
             "apparmor": ("setup:setup_apparmor", "Let rcrun make user namespaces under AppArmor"),
+            "auto-update": ("setupautoupdate:setup_auto_update", "Look for newer images every day"),
             "completion": ("setup:setup_completion", "Install the completion for your shell"),
             "linger": ("setup:setup_linger", "Let containers go on when you log out"),
             "quadlet": ("setupquadlet:setup_quadlet", "Let systemd read files of Quadlet"),

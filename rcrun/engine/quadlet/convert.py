@@ -35,7 +35,7 @@ _WAITING = {
         (
             "ExecStart",
             '-/bin/sh -c "until systemctl is-active -q network-online.target; do'
-            ' systemctl list-jobs 2>&1 | grep -q network || exit 0; sleep 0.5; done"',
+            ' systemctl list-jobs 2>&1 | grep -q network-online.target || exit 0; sleep 0.5; done"',
         ),
     ],
 }
