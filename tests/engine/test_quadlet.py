@@ -120,6 +120,7 @@ def wait_for(fact, seconds=20.0):
 
 def test_generators(user):
     """Root installs them: systemd runs them at each reload, for the host and for each user."""
+
     def root(*words):
         return subprocess.run([bin_dir() / "rcrun", *words], check=True, capture_output=True, text=True).stdout  # fmt: skip
 

@@ -57,7 +57,10 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "logout": ("login:logout", "Forget the credentials for a registry"),
     },
     "System": {
-        "auto-update": ("autoupdate:auto_update", "Bring newer images for containers that ask for it"),
+        "auto-update": (
+            "autoupdate:auto_update",
+            "Bring newer images for containers that ask for it",
+        ),
         "events": ("events", "Print what happens to containers, images and volumes"),
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
         "info": ("info", "Print what rcrun found on this host"),
