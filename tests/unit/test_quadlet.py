@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rcrun.engine.quadlet import convert, names, output, sources
+from rcrun.engine.quadlet.files import split_many
 from rcrun.engine.quadlet.keys import REFUSED, RULES
 from rcrun.engine.quadlet.service import Around
+from rcrun.errors import InvalidInput
 from rcrun.formats import unitfile
 from rcrun_cli import commands
 
@@ -250,3 +252,16 @@ def test_written_and_taken_away(tmp_path: Path) -> None:
     output.clear(folder)
     left = sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
     assert left == ["a.target.wants", "a.target.wants/mine.service", "mine.service"]
+
+
+def test_many_in_one() -> None:
+    many = "\n# FileName=web\n[Container]\nImage=x\n---\n# FileName=data\n[Volume]\n---\n"
+    assert list(split_many(many, "x")) == ["web.container", "data.volume"]
+    for text, said in (
+        ("[Container]\n", 'a part of "x" has no name'),
+        ("# FileName=a\n[Service]\n", '"a" in "x" is not of one kind'),
+        ("# FileName=../a\n[Volume]\n", "has no name"),
+        ("", "nothing in"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            split_many(text, "x")

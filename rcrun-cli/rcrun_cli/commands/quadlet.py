@@ -132,6 +132,7 @@ def remove_quadlets(
 ) -> int:
     """Remove files of Quadlet, and what came with them; what runs is stopped only with --force."""
     from rcrun.engine.quadlet import files
+    from rcrun.engine.quadlet.output import listed
 
     whole = context.engine()
     folder = files.folder_of(whole, is_user=_is_user())
@@ -140,7 +141,7 @@ def remove_quadlets(
     names = quadlets
     gone: set[str] = set()
     if every:
-        names = tuple(name for name in sorted(os.listdir(folder)) if files.is_quadlet(name))
+        names = tuple(name for name in listed(folder) if files.is_quadlet(name))
 
     def act(name: str) -> None:
         if name not in gone:  # with its application

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rcrun.formats.unitfile import Line, Unit
 
-COMMENT = "Made by rcrun of a file of Quadlet; it is made anew when systemd is reloaded"
+COMMENT = "Made by rcrun of a file of Quadlet; rcrun quadlet reload makes it anew"
 _CONVERTERS = {
     "container": container.complete,
     "volume": others.complete_volume,

@@ -8,7 +8,7 @@ from rcrun.engine.quadlet import convert, sources
 from rcrun.engine.quadlet.service import Around
 from rcrun.engine.setuprestart import KEPT
 from rcrun.errors import HostLacks, NotFound
-from rcrun.files import write_file
+from rcrun.files import unlink_if_there, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,12 +77,18 @@ def write_all(made: Sequence[Made], folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
         write_file(f"{folder}/{each.name}", each.text.encode(), durable=False)
         for place, target in each.links:
-            path = f"{folder}/{place}"
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            if os.path.lexists(path) and os.path.islink(path):
-                os.unlink(path)
-            if not os.path.lexists(path):
-                os.symlink(target, path)
+            _link(f"{folder}/{place}", target)
+
+
+def _link(path: str, target: str) -> None:
+    """What is there and no link stays; another rcrun may do the same at this moment."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.islink(path):
+        unlink_if_there(path)
+    try:
+        os.symlink(target, path)
+    except FileExistsError:
+        pass
 
 
 def clear(folder: str) -> None:
@@ -90,11 +96,11 @@ def clear(folder: str) -> None:
     ours = {name for name in listed(folder) if _is_ours(f"{folder}/{name}")}
     for path in _links(folder):
         if os.path.basename(os.readlink(path)) in ours:
-            os.unlink(path)
+            unlink_if_there(path)
     for name in ours:
-        os.unlink(f"{folder}/{name}")
+        unlink_if_there(f"{folder}/{name}")
     for name in listed(folder):
-        if name.endswith(_LINK_DIRS) and not os.listdir(f"{folder}/{name}"):
+        if name.endswith(_LINK_DIRS) and not listed(f"{folder}/{name}"):
             os.rmdir(f"{folder}/{name}")
 
 
