@@ -61,10 +61,8 @@ class User:
         return Path(mountpoint)
 
     def clean(self):
-        names = self("quadlet", "list", "--format", "{{.UnitName}}").out.split()
-        self.systemctl("stop", *[name for name in names if "@" not in name])
+        self.systemctl("stop", "job", "data-volume", "t@7", "container-web")
         self.systemctl("reset-failed")
-        self("quadlet", "rm", "--force", "--all")
         self("rm", "-f", "-a")
         self("volume", "rm", "-f", "systemd-data")
         shutil.rmtree(self.runtime / "systemd/user", ignore_errors=True)
@@ -87,15 +85,12 @@ def test_without_a_generator(user):
     done = user("quadlet", "install", str(app)).check()
     assert sorted(done.out.split()) == sorted(f"{user.folder}/containers/systemd/{name}" for name in FILES)  # fmt: skip
     assert 'bad.container: there is no key "Netwrk" in [Container]: is it "Network"?' in done.err
-    listed = user("quadlet", "list", "--format", "{{.Name}} {{.UnitName}} {{.App}}").check().out
-    assert "job.container job.service app" in listed.split("\n")
-
     user.systemctl("start", "job.service", "t@7.service").check()
     assert (user.volume("systemd-data") / "said").read_text() == "b c from job.service\n"
     assert (user.volume("systemd-data") / "7").exists()
     assert (user.state("job"), user.state("data-volume"), user.state("t@7")) == ("active", "active", "inactive")  # fmt: skip
-    status = user("quadlet", "list", "--filter", "name=job*", "--format", "{{.Status}}").out
-    assert status == "active/exited\n"
+    listed = user("quadlet", "list", "--format", "{{.Name}} {{.UnitName}} {{.App}} {{.Status}}").out
+    assert "job.container job.service app active/exited" in listed.split("\n")
     for unit, reason in (("bad", 'there is no key "Netwrk"'), ("p-pod", '".pod" is not supported')):
         assert user.systemctl("start", unit).status != 0
         assert reason in user.said(f"{unit}.service")
@@ -107,7 +102,6 @@ def test_without_a_generator(user):
     got = user("quadlet", "rm", "job.container")
     assert (got.status, "stop it, or: rcrun quadlet rm --force job.container" in got.err) == (1, True)  # fmt: skip
     user("quadlet", "rm", "--force", "app").check()
-    assert user("quadlet", "list", "--noheading").out == ""
     assert "could not be found" in user.systemctl("status", "job").err
 
 
