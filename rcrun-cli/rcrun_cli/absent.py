@@ -19,7 +19,7 @@ ABSENT: dict[str, str] = {
     "container checkpoint": "",
     "container runlabel": "an image must not say what runs on the host: look at it with rcrun inspect, and type the command",
     "context": "rcrun works on this host only",
-    "generate": "",
+    "generate kube": "",
     "kube": "",
     "machine": "there is no virtual machine: rcrun works on this host",
     "manifest": "",

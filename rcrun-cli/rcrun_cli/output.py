@@ -86,6 +86,16 @@ def put(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
+def put_done(done: Any) -> None:
+    """What a set-up did, and the commands that it leaves to people."""
+    for line in done.said:
+        put(line)
+    if done.commands:
+        put("still to be done:")
+    for line in done.commands:
+        put(f"    {line}")
+
+
 def each(
     names: Iterable[str],
     action: Callable[[str], object],

@@ -197,6 +197,9 @@ def container_record(
     }
 
 
+_KEPT = ("pid", "uts", "cgroupns", "create_command")
+
+
 def _asked_records(options: Options, image: ContainerConfig) -> dict[str, Any]:
     """What inspect tells of the request, where config.json has the result alone."""
     user = options.get("user")
@@ -206,7 +209,7 @@ def _asked_records(options: Options, image: ContainerConfig) -> dict[str, Any]:
         "userns": options.get("userns") or "",
         "volumes_from": list(options.get("volumes_from") or ()),
         "ipc": options.get("ipc") or "private",
-        **{key: options[key] for key in ("pid", "uts", "cgroupns") if options.get(key)},
+        **{key: options[key] for key in _KEPT if options.get(key)},
     }
 
 
@@ -216,8 +219,10 @@ def _rootfs(facts: Facts, removed: bool) -> dict[str, Any]:
 
 
 def labels(options: Options, image: ContainerConfig, facts: Facts) -> dict[str, str]:
-    """Image, then --label-file, then --label."""
+    """Image, the unit of systemd that we run in, then --label-file, then --label."""
     found = dict(image.get("Labels") or {})
+    if facts.environ.get("PODMAN_SYSTEMD_UNIT"):  # for auto-update, as podman has it
+        found["PODMAN_SYSTEMD_UNIT"] = facts.environ["PODMAN_SYSTEMD_UNIT"]
     for path in options.get("label_file") or ():
         lines = facts.read(path).decode("utf-8-sig", "replace").splitlines()
         words = [line.lstrip() for line in lines]

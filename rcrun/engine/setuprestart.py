@@ -9,10 +9,12 @@ from rcrun.paths import find_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rcrun.engine.context import Context
 
 UNIT = "rcrun-restart.service"
-_KEPT = ("RCRUN_ROOT", "RCRUN_RUNROOT", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+KEPT = ("RCRUN_ROOT", "RCRUN_RUNROOT", "XDG_DATA_HOME", "XDG_CACHE_HOME")
 _TEXT = """\
 [Unit]
 Description=Containers of rcrun whose restart policy is always or unless-stopped
@@ -33,20 +35,20 @@ WantedBy={target}
 def unit_text(context: Context, *, system: bool) -> str:
     """`system`: of the host's manager, for root; else of the user's."""
     environment = [
-        f"Environment={_quoted(f'{name}={context.environ[name]}')}\n"
-        for name in _KEPT
+        f"Environment={quoted(f'{name}={context.environ[name]}')}\n"
+        for name in KEPT
         if context.environ.get(name)
     ]
     network = "Wants=network-online.target\nAfter=network-online.target\n"
     return _TEXT.format(
         after=network if system else "",
         environment="".join(environment),
-        command=" ".join(_quoted(word) for word in context.launcher),
+        command=" ".join(quoted(word) for word in context.launcher),
         target="multi-user.target" if system else "default.target",
     )
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """For systemd, which knows specifiers and variables (systemd.service(5))."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"' if escaped != word or " " in word else word
@@ -63,20 +65,30 @@ class Installed:
 
 
 def install(context: Context) -> Installed:
-    done = Installed()
-    system = context.identity.kind == "root"
     if not find_program("systemctl", context.environ.get("PATH", "")):
+        done = Installed()
         _tell_without_systemd(context, done)
         return done
-    folder = "/etc/systemd/system" if system else _user_units(context)
+    system = context.identity.kind == "root"
     target = "multi-user.target" if system else "default.target"
-    path = f"{folder}/{UNIT}"
+    return install_units(context, {UNIT: unit_text(context, system=system)}, UNIT, target)
+
+
+def install_units(
+    context: Context, texts: Mapping[str, str], enabled: str, target: str
+) -> Installed:
+    """Write units of the host's systemd, for root, or of the user's, and enable one of them for a target."""
+    done = Installed()
+    system = context.identity.kind == "root"
+    folder = "/etc/systemd/system" if system else user_units(context)
     os.makedirs(f"{folder}/{target}.wants", exist_ok=True)
-    write_file(path, unit_text(context, system=system).encode())
-    link = f"{folder}/{target}.wants/{UNIT}"
+    for name, text in texts.items():
+        write_file(f"{folder}/{name}", text.encode())
+    link = f"{folder}/{target}.wants/{enabled}"
     if not os.path.lexists(link):
-        os.symlink(path, link)  # what `systemctl enable` does, which needs a manager that runs
-    done.said.append(f"{path} is there and enabled")
+        # what `systemctl enable` does, which needs a manager that runs
+        os.symlink(f"{folder}/{enabled}", link)
+    done.said.append(f"{folder}/{enabled} is there and enabled")
     _reload(context, done, system)
     if not system and not _lingers(context.identity.uid):
         done.said.append("without linger your units start when you log in, not when the host does")
@@ -84,7 +96,7 @@ def install(context: Context) -> Installed:
     return done
 
 
-def _user_units(context: Context) -> str:
+def user_units(context: Context) -> str:
     config = context.environ.get("XDG_CONFIG_HOME", "")
     if not config.startswith("/"):
         config = f"{context.environ.get('HOME') or os.path.expanduser('~')}/.config"
@@ -92,16 +104,24 @@ def _user_units(context: Context) -> str:
 
 
 def _reload(context: Context, done: Installed, system: bool) -> None:
-    import subprocess
-
     words = ["systemctl", *([] if system else ["--user"]), "daemon-reload"]
-    try:
-        result = subprocess.run(words, capture_output=True, env=dict(context.environ), check=False)
-    except OSError:
-        result = None
-    if result is None or result.returncode != 0:
+    if not _succeeds(context, words):
         done.said.append("systemd could not be told of it; it looks for itself when it starts")
         done.commands.append(" ".join(words))
+
+
+def _succeeds(context: Context, words: list[str]) -> bool:
+    import subprocess
+
+    try:
+        return (
+            subprocess.run(
+                words, capture_output=True, env=dict(context.environ), check=False
+            ).returncode
+            == 0
+        )
+    except OSError:
+        return False
 
 
 def _lingers(uid: int) -> bool:

@@ -99,7 +99,7 @@ def _fields(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """The keys in their first spelling, and those that may come several times as maps by themselves."""
     fields: dict[str, str] = {}
     pairs: dict[str, dict[str, str]] = {"volume-label": {}, "volume-opt": {}}
-    for word in _split_csv(text):
+    for word in split_csv(text):
         key, equals, value = word.partition("=")
         key = _ALIASES.get(key, key)
         if key not in _KEYS and fields.get("type") not in _REFUSED:
@@ -113,7 +113,7 @@ def _fields(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     return fields, pairs
 
 
-def _split_csv(text: str) -> list[str]:
+def split_csv(text: str) -> list[str]:
     import _csv
 
     try:

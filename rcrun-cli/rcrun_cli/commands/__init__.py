@@ -57,6 +57,10 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "logout": ("login:logout", "Forget the credentials for a registry"),
     },
     "System": {
+        "auto-update": (
+            "autoupdate:auto_update",
+            "Bring newer images for containers that ask for it",
+        ),
         "events": ("events", "Print what happens to containers, images and volumes"),
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
         "info": ("info", "Print what rcrun found on this host"),
@@ -76,6 +80,7 @@ HIDDEN: dict[str, Row] = {
     "__trash": ("beside:trash", "Remove trees (called by the shim)"),
     "__rmi": ("beside:remove_image", "Remove an image that nobody has (called by the shim)"),
     "__boot": ("setuprestart:boot", "Start or stop what has a restart policy (called by systemd)"),
+    "__quadlet": ("quadlet:generate", "Make units of files of Quadlet (called by systemd)"),
     "__restart": ("restart_again", "Start a container again (called by its monitor)"),
     "__volumes": (
         "volumetar:drop_volumes",
@@ -143,6 +148,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "wait": "wait",
         },
     ),
+    "generate": (
+        "Print files for other programs",
+        {"systemd": ("generate:generate_systemd", "Print units of systemd for containers")},
+    ),
     "healthcheck": (
         "Check the health of containers",
         {"run": ("healthcheck:run_healthcheck", "Check a container's health now")},
@@ -193,6 +202,18 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "update": ("network:update_network", "Change the name servers of a network"),
         },
     ),
+    "quadlet": (
+        "Work with files of Quadlet, which systemd starts",
+        {
+            "cat": ("quadlet:print_quadlet", "Print a file of Quadlet"),
+            "install": ("quadlet:install_quadlet", "Put files of Quadlet where systemd finds them"),
+            "list": ("quadlet:list_quadlets", "List files of Quadlet"),
+            "ls": ("quadlet:list_quadlets", "List files of Quadlet"),
+            "print": ("quadlet:print_quadlet", "Print a file of Quadlet"),
+            "reload": ("quadlet:reload_quadlets", "Have systemd know the files as they are now"),
+            "rm": ("quadlet:remove_quadlets", "Remove files of Quadlet"),
+        },
+    ),
     "secret": (
         "Work with secrets",
         {
@@ -209,8 +230,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         {
             "alias": ("setup:setup_alias", "Let docker or podman mean rcrun"),
             "apparmor": ("setup:setup_apparmor", "Let rcrun make user namespaces under AppArmor"),
+            "auto-update": ("setupautoupdate:setup_auto_update", "Look for newer images every day"),
             "completion": ("setup:setup_completion", "Install the completion for your shell"),
             "linger": ("setup:setup_linger", "Let containers go on when you log out"),
+            "quadlet": ("setupquadlet:setup_quadlet", "Let systemd read files of Quadlet"),
             "restart": ("setuprestart:setup_restart", "Let restart policies reach over a reboot"),
             "subids": ("setup:setup_subids", "Get subordinate ids"),
         },

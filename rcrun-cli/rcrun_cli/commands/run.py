@@ -86,6 +86,8 @@ def _with_access(options: dict[str, Any]) -> dict[str, Any]:
     """How the image is fetched, as with `pull`; podman's three options for a platform, and its IPC namespaces."""
     if context.settings.personality == "podman" and not options["ipc"]:
         options["ipc"] = "shareable"
+    if not options["creds"]:  # a password is not for container.json
+        options["create_command"] = [context.settings.personality, *sys.argv[1:]]
     wanted = [options.pop(key) for key in ("system", "arch", "variant")]
     ways = {key: options.pop(key) for key in ("tls_verify", "creds", "authfile", "cert_dir")}
     if any(wanted):

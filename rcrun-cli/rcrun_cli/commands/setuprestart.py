@@ -17,13 +17,7 @@ def setup_restart(only_print: bool) -> None:
         text = engine.unit_text(whole, system=whole.identity.kind == "root")
         output.put(text.removesuffix("\n"))
         return
-    done = engine.install(whole)
-    for line in done.said:
-        output.put(line)
-    if done.commands:
-        output.put("still to be done:")
-    for line in done.commands:
-        output.put(f"    {line}")
+    output.put_done(engine.install(whole))
 
 
 @command("__boot", hidden=True)

@@ -1,0 +1,175 @@
+"""`rcrun generate systemd`."""
+
+from __future__ import annotations
+
+import os
+
+from rcrun.errors import InvalidInput
+from rcrun_cli import context, output
+from rcrun_cli.declare import argument, command, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rcrun.engine.context import Context
+    from rcrun.storage.containers import Container
+
+_RESTARTS = "no, on-success, on-failure, on-abnormal, on-watchdog, on-abort or always"
+
+
+@command("systemd")
+@option(
+    "-n",
+    "--name",
+    "by_name",
+    is_flag=True,
+    help="Call the container by its name, and not by its id",
+)
+@option("--new", is_flag=True, help="Make the container at each start, and remove it at each stop")
+@option(
+    "-f", "--files", is_flag=True, help="Write files into this directory, and print their names"
+)
+@option("--format", "form", metavar="FORMAT", help="Only `json`")
+@option(
+    "-t",
+    "--time",
+    "--stop-timeout",
+    "seconds",
+    type=int,
+    metavar="SECONDS",
+    help="How long a stop waits before it kills",
+)
+@option("--start-timeout", type=int, metavar="SECONDS", help="How long systemd waits for the start")
+@option("--restart-policy", "restart", metavar="POLICY", help=_RESTARTS)
+@option(
+    "--restart-sec",
+    type=int,
+    metavar="SECONDS",
+    help="How long systemd waits before it starts again",
+)
+@option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="Set a variable in the unit")
+@option("--after", multiple=True, metavar="UNIT", help="Start after this unit")
+@option("--wants", multiple=True, metavar="UNIT", help="Start this unit, too")
+@option(
+    "--requires", multiple=True, metavar="UNIT", help="Start this unit, too, and not without it"
+)
+@option(
+    "--container-prefix",
+    "prefix",
+    default="container",
+    metavar="TEXT",
+    help="How names of units begin",
+)
+@option("--pod-prefix", hidden=True, metavar="TEXT", help="For scripts: there are no pods")
+@option("--separator", default="-", metavar="TEXT", help="Between that and the container's name")
+@option(
+    "--template", is_flag=True, hidden=True, help="Refused: a file NAME@.container is a template"
+)
+@option("--no-header", is_flag=True, help="Leave out who made it, and when")
+@argument("containers", nargs=-1, required=True)
+def generate_systemd(
+    containers: tuple[str, ...], form: str | None, files: bool, **options: Any
+) -> None:
+    """Print a unit of systemd that starts a container. Files of Quadlet are the simpler way: see rcrun quadlet."""
+    from rcrun.storage.containers import find
+
+    if form not in (None, "json"):
+        raise InvalidInput(f'invalid --format "{form}"', "the only one is json")
+    if options["template"]:
+        raise InvalidInput(
+            "--template is not supported",
+            "write a file NAME@.container: rcrun quadlet install FILE",
+        )
+    engine = context.engine()
+    units = dict(_unit(engine, find(engine.store, name), options) for name in containers)
+    if files:
+        units = {name: _written(f"{name}.service", text) for name, text in units.items()}
+    if form:
+        from rcrun.files import dump_json
+
+        output.put(dump_json(units).rstrip("\n"))
+        return
+    for text in units.values():
+        output.put(text.removesuffix("\n"))
+
+
+def _written(name: str, text: str) -> str:
+    from rcrun.files import write_file
+
+    path = os.path.abspath(name)
+    write_file(path, text.encode())
+    return path
+
+
+def _unit(engine: Context, container: Container, options: dict[str, Any]) -> tuple[str, str]:
+    """The name of the unit, and its text."""
+    from rcrun.engine import generatesystemd as texts
+    from rcrun.engine.quadlet.output import command_words, kept_environment
+
+    shown = container.name if options["by_name"] else container.id
+    name = f"{options['prefix']}{options['separator'] if options['prefix'] else ''}{shown}"
+    seconds = options["seconds"]
+    if seconds is None:
+        seconds = max(0, int(container.record.get("stop_timeout", 10)))
+    wanted = texts.Wanted(command_words(engine), name, seconds)
+    wanted.by_name, wanted.new = options["by_name"], options["new"]
+    wanted.is_user = engine.identity.kind != "root"
+    wanted.environment = [*kept_environment(engine), *_environment(engine, options["env"])]
+    for key in ("after", "wants", "requires"):
+        setattr(wanted, key, options[key])
+    wanted.restart = _restart(container, options["restart"])
+    wanted.restart_sec, wanted.start_timeout = (
+        options["restart_sec"] or 0,
+        options["start_timeout"] or 0,
+    )
+    wanted.store_dir = engine.store.root_dir
+    run = _run_words(container, by_name=options["by_name"]) if options["new"] else []
+    comment = f"{name}.service" if options["no_header"] else _header(name)
+    return name, texts.unit_text(container, wanted, run, comment)
+
+
+def _header(name: str) -> str:
+    import time
+
+    from rcrun.version import VERSION
+
+    return (
+        f"{name}.service\n# made by rcrun {VERSION}\n# {time.strftime('%a %b %e %H:%M:%S %Z %Y')}"
+    )
+
+
+def _restart(container: Container, asked: str | None) -> str:
+    """As asked, else as the container's own policy, which then is systemd's business."""
+    from rcrun.engine.generatesystemd import RESTARTS
+
+    own = (container.record.get("restart_policy") or {}).get("name", "")
+    policy = asked or {"unless-stopped": "always"}.get(own, own) or "on-failure"
+    if policy not in RESTARTS:
+        raise InvalidInput(f'invalid --restart-policy "{policy}"', f"it is {_RESTARTS}")
+    return policy
+
+
+def _environment(engine: Context, words: tuple[str, ...]) -> list[str]:
+    from rcrun.formats.envfile import resolve
+
+    found = resolve(words, engine.environ)
+    return [f"{key}={value}" for key, value in found.items() if value is not None]
+
+
+def _run_words(container: Container, *, by_name: bool) -> list[str]:
+    """What was typed, without what the unit says itself; with --name a container of that name is replaced."""
+    from rcrun.engine.generatesystemd import kept, typed_words
+    from rcrun_cli.commands.run import run
+
+    given, words = run._scan(typed_words(container))
+    spelled = {param.name: max(param.opts(), key=len) for param in run.options()}
+    found: list[str] = []
+    for name, values in given.items():
+        for value in values if kept(name) and name != "name" else ():
+            found += [
+                f"{spelled[name]}={'true' if value is True else 'false' if value is False else value}"
+            ]
+    if by_name or "name" in given:
+        found += ["--replace", "--name", container.name]
+    return [*found, *words]

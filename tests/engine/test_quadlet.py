@@ -1,0 +1,170 @@
+"""Files of Quadlet with a systemd that runs: units made without root and by the generator, started, seen, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from accounts import bin_dir, user_bus
+
+pytestmark = [
+    pytest.mark.requires("systemd", "userns", "overlay", "subids"),
+    pytest.mark.parametrize("delegated_account", ["systemd"], indirect=True),
+]
+FILES = {
+    "job.container": "[Container]\nImage=busybox\nNetwork=none\nVolume=data.volume:/data\nEnvironment='A=b c'\n"
+    'Exec=sh -c "echo \\"$$A\\" from %n >/data/said"\n[Service]\nType=oneshot\nRemainAfterExit=yes\n'
+    "[Install]\nWantedBy=default.target\n",
+    "data.volume": "[Volume]\nUser=root\nGroup=root\nLabel=a=b\n",
+    "t@.container": "[Container]\nImage=busybox\nNetwork=none\nVolume=data.volume:/data\n"
+    "Exec=touch /data/%i\n[Service]\nType=oneshot\n",
+    "bad.container": "[Container]\nImage=busybox\nNetwrk=none\n",
+    "p.pod": "[Pod]\n",
+}
+LOOP = ("sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done")
+
+
+class User:
+    """rcrun and systemctl of one user, as typed in a login."""
+
+    def __init__(self, account, rcrun):
+        self.account, self.rcrun = account, rcrun
+        self.runtime = user_bus(account.uid).parent
+        self.folder = account.new_dir("quadlets")
+        runroot = rcrun("info", "--format", "{{.Store.RunRoot}}").out.strip()
+        self.env = {
+            "XDG_RUNTIME_DIR": str(self.runtime), "RCRUN_RUNROOT": runroot, "XDG_CONFIG_HOME": str(self.folder),
+        }  # fmt: skip
+
+    def __call__(self, *words):
+        return self.rcrun(*words, env=self.env, cwd=self.folder)
+
+    def systemctl(self, *words):
+        return self.account.run("systemctl", "--user", *words)
+
+    def state(self, unit):
+        return self.systemctl("show", "-P", "ActiveState", unit).out.strip()
+
+    def said(self, unit):
+        subprocess.run(["journalctl", "--sync"], check=True)
+        command = ["journalctl", "-q", "-o", "cat", f"_SYSTEMD_USER_UNIT={unit}"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def volume(self, name):
+        mountpoint = self("volume", "inspect", "-f", "{{.Mountpoint}}", name).check().out.strip()
+        return Path(mountpoint)
+
+    def clean(self):
+        self.systemctl("stop", "job", "data-volume", "t@7", "container-web")
+        self.systemctl("reset-failed")
+        self("rm", "-f", "-a")
+        self("volume", "rm", "-f", "systemd-data")
+        shutil.rmtree(self.runtime / "systemd/user", ignore_errors=True)
+        self.systemctl("daemon-reload")
+
+
+@pytest.fixture
+def user(delegated_account, shared_stores):
+    made = User(delegated_account, shared_stores(delegated_account))
+    yield made
+    made.clean()
+
+
+def test_without_a_generator(user):
+    app = user.account.new_dir("of") / "app"
+    app.mkdir()
+    app.chmod(0o755)
+    for name, text in FILES.items():
+        (app / name).write_text(text)
+    done = user("quadlet", "install", str(app)).check()
+    assert sorted(done.out.split()) == sorted(f"{user.folder}/containers/systemd/{name}" for name in FILES)  # fmt: skip
+    assert 'bad.container: there is no key "Netwrk" in [Container]: is it "Network"?' in done.err
+    user.systemctl("start", "job.service", "t@7.service").check()
+    assert (user.volume("systemd-data") / "said").read_text() == "b c from job.service\n"
+    assert (user.volume("systemd-data") / "7").exists()
+    assert (user.state("job"), user.state("data-volume"), user.state("t@7")) == ("active", "active", "inactive")  # fmt: skip
+    listed = user("quadlet", "list", "--format", "{{.Name}} {{.UnitName}} {{.App}} {{.Status}}").out
+    assert "job.container job.service app active/exited" in listed.split("\n")
+    for unit, reason in (("bad", 'there is no key "Netwrk"'), ("p-pod", '".pod" is not supported')):
+        assert user.systemctl("start", unit).status != 0
+        assert reason in user.said(f"{unit}.service")
+    # what [Install] says is enabled, and is started by the unit that makes the units at a login
+    user.systemctl("stop", "job").check()
+    user("quadlet", "reload", "--start").check()
+    wait_for(lambda: user.state("job") == "active")
+
+    got = user("quadlet", "rm", "job.container")
+    assert (got.status, "stop it, or: rcrun quadlet rm --force job.container" in got.err) == (1, True)  # fmt: skip
+    user("quadlet", "rm", "--force", "app").check()
+    assert "could not be found" in user.systemctl("status", "job").err
+
+
+def wait_for(fact, seconds=20.0):
+    until = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < until, "it did not come true"
+        time.sleep(0.05)
+
+
+def test_generators(user):
+    """Root installs them: systemd runs them at each reload, for the host and for each user."""
+
+    def root(*words):
+        return subprocess.run([bin_dir() / "rcrun", *words], check=True, capture_output=True, text=True).stdout  # fmt: skip
+
+    theirs = user.runtime / "containers/systemd"
+    ours = Path("/run/containers/systemd")
+    store = user.account.new_dir("roots-store")
+    text = "[Container]\nRootfs=/\nNetwork=none\nPodmanArgs=--read-only\nGlobalArgs=--root {}\nExec=true\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"  # fmt: skip
+    folders = []
+    try:
+        root("setup", "quadlet")
+        for folder, root_dir in ((theirs, user.rcrun.store_dir), (ours, store)):
+            folders.append(folder)
+            user.account.prepare("mkdir", "-p", str(folder))
+            (folder / "one.container").write_text(text.format(root_dir))
+        (ours / "one.container").write_text("[Container]\nImage=none.image\n")
+        user.systemctl("daemon-reload").check()
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+        user.systemctl("cat", "one.service").check()
+        assert user.systemctl("show", "-P", "SourcePath", "one").out.strip() == f"{theirs}/one.container"  # fmt: skip
+        refused = subprocess.run(["systemctl", "start", "one"], capture_output=True, check=False)
+        assert refused.returncode != 0
+        subprocess.run(["journalctl", "--sync"], check=True)
+        log = subprocess.run(["journalctl", "-q", "-o", "cat", "-u", "one"], capture_output=True, text=True, check=True)  # fmt: skip
+        assert 'there is no file "none.image"' in log.stdout
+        kernel = subprocess.run(["dmesg"], capture_output=True, text=True, check=True).stdout
+        assert 'one.container: there is no file "none.image"' in kernel
+    finally:
+        root("setup", "quadlet", "--remove")
+        for folder in folders:
+            shutil.rmtree(folder)
+        user.systemctl("daemon-reload")
+        subprocess.run(["systemctl", "reset-failed", "one"], check=False, capture_output=True)
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+    assert not os.path.lexists("/etc/systemd/user-generators/rcrun-systemd-generator")
+
+
+def test_generated_units(user):
+    """`generate systemd`: systemd sees the container's end and its exit code."""
+    user("create", "--name", "web", "--network", "none", "busybox", *LOOP).check()
+    user.env["XDG_CONFIG_HOME"] = str(user.runtime)
+    units = user.runtime / "systemd/user"
+    user.account.prepare("mkdir", "-p", str(units))
+    os.chown(units, user.account.uid, user.account.gid)
+    got = user.rcrun("generate", "systemd", "--files", "--name", "-t", "5", "--restart-policy", "no", "--format", "json",
+                     "web", env=user.env, cwd=units).check()  # fmt: skip
+    assert json.loads(got.out) == {"container-web": f"{units}/container-web.service"}
+    user.systemctl("daemon-reload").check()
+    user.systemctl("start", "container-web").check()
+    wait_for(lambda: user("ps", "--format", "{{.Names}}").out == "web\n")
+    assert user.state("container-web") == "active"
+    user("stop", "web").check()
+    wait_for(lambda: user.state("container-web") != "active")
+    assert user.systemctl("show", "-P", "ExecMainStatus", "container-web").out == "3\n"
