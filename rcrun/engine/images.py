@@ -9,7 +9,7 @@ from rcrun.errors import InvalidInput, RcrunError
 from rcrun.files import read_json_or_none, subdirectories
 from rcrun.formats import duration, size, timestamp
 from rcrun.formats import reference as grammar
-from rcrun.storage import images, layout
+from rcrun.storage import images, layout, wholes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _all(store: Store) -> list[Listed]:
     found = []
     for same in entries.values():
         try:
-            image = images.load(store, same[0])
+            image = wholes.image_or_index(store, same[0])
         except (RcrunError, OSError):
             continue
         found.append(Listed(store, image, map(layout.name_of, same)))

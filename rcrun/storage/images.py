@@ -75,13 +75,20 @@ def find(store: Store, text: str, *, platform: str = "") -> Image:
     raise NotFound(f"no such image: {text}", f"rcrun pull {text}")
 
 
-def entry_of(store: Store, text: str) -> Descriptor:
-    """The entry of index.json that a name means, whatever is behind it; else that of the image which is found."""
+def entry_of(store: Store, text: str, platform: str = "") -> Descriptor:
+    """The entry of index.json that a name or a digest means, whatever is behind it; else that of the image which is found."""
     reference = _parse(text)
-    for entry in layout.references(store) if reference is not None else []:
-        if layout.name_of(entry) == str(reference):
+    for entry in layout.references(store):
+        if entry["digest"] == text or (reference and layout.name_of(entry) == str(reference)):
             return entry
-    return find(store, text).descriptor
+    return find(store, text, platform=platform).descriptor
+
+
+def manifest_of(store: Store, image: Image) -> Descriptor:
+    """The descriptor of the image's own manifest, be its entry an index or not."""
+    size = os.stat(store.blob_path(image.digest)).st_size
+    media_type = image.manifest.get("mediaType") or documents.MANIFEST
+    return {"mediaType": media_type, "digest": image.digest, "size": size}
 
 
 def load(store: Store, descriptor: Descriptor, platform: str = "") -> Image:

@@ -151,6 +151,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         "Work with images",
         {
             "build": "build",
+            "copy": ("imagecopy:copy_image", "Copy an image between any two places"),
             "diff": ("diff:diff_image", "Print what an image changes of the one below it"),
             "exists": ("exists:exists_image", "Tell by the exit status whether an image is here"),
             "history": "history",
@@ -172,6 +173,19 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "tree": ("imagetree:tree_image", "Print the layers of an image as a tree"),
             "untag": "untag",
             "validate": ("validate", "Check images, image layouts and their documents"),
+        },
+    ),
+    "manifest": (
+        "Work with lists of images for several platforms",
+        {
+            "add": ("manifest:add_manifest", "Add images to a list"),
+            "annotate": ("manifest:annotate_manifest", "Say more of an image in a list"),
+            "create": ("manifest:create_manifest", "Make a list of images"),
+            "exists": ("manifest:exists_manifest", "Tell by the exit status whether a list is here"),
+            "inspect": ("manifest:inspect_manifest", "Print a list or a manifest"),
+            "push": ("manifest:push_manifest", "Send a list with its images to a registry"),
+            "remove": ("manifest:remove_manifest", "Take an image out of a list"),
+            "rm": ("manifest:remove_manifests", "Remove lists"),
         },
     ),
     "network": (
