@@ -94,7 +94,7 @@ def push(
                     "pull it with --all-platforms, or push the index alone: --all=false",
                 )
             origins = Origins(context, access, lease, stack, progress)
-            origins.note(found, manifests.sources_of(entry))
+            origins.note(found, wholes.sources_of(entry))
             origins.check(context.store, found)
             options.origins = origins.of
             found = imagecopy.as_wanted(context, found, origins.fetch, options, target, lease)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from rcrun.paths import Store
     from rcrun.storage.wholes import Whole
 
-SOURCE = "rcrun.source."  # an annotation of the entry: SOURCE + digest → the reference that it was named by
-
 
 class Details:
     """What is said of a member beyond its digest; empty values say nothing."""
@@ -150,26 +148,21 @@ def change(
         entry = find_list(store, name or text)
         index: dict[str, Any] = dict(blobs.read_document(store, entry))
         index["manifests"] = [dict(each) for each in wholes.members(index, entry["digest"])]
-        sources = sources_of(entry)
+        sources = wholes.sources_of(entry)
         action(index, sources)
         media_type = entry["mediaType"]
         made = blobs.write_document(store, {**index, "mediaType": media_type}, media_type, lease=lease)
-        noted = {SOURCE + digest: reference for digest, reference in sources.items()}
+        noted = {wholes.SOURCE + digest: reference for digest, reference in sources.items()}
         kept = {
             key: value
             for key, value in (entry.get("annotations") or {}).items()
-            if not key.startswith(SOURCE)
+            if not key.startswith(wholes.SOURCE)
         }
         made["annotations"] = {**kept, **noted}
         layout.add_reference(store, made, name, keep=False)
         if not name and made["digest"] != entry["digest"]:
             layout.remove_nameless(store, {entry["digest"]})
         return made
-
-
-def sources_of(entry: Descriptor) -> dict[str, str]:
-    annotations = entry.get("annotations") or {}
-    return {k[len(SOURCE) :]: v for k, v in annotations.items() if k.startswith(SOURCE)}
 
 
 def add(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rcrun.formats.image import Descriptor, Manifest
     from rcrun.paths import Store
 
+# An annotation of an entry that is a list: SOURCE + a member's digest → the reference of a registry that has its layers.
+SOURCE = "rcrun.source."
+
 
 class Whole:
     """`manifests` are those that are here, `indexes` the inner ones first; `absent` are documents that are not here."""
@@ -59,6 +62,12 @@ def whole(store: Store, descriptor: Descriptor) -> Whole:
     found = Whole(plain(descriptor))
     _add(store, found, found.top, images.DEEPEST_INDEX)
     return found
+
+
+def sources_of(entry: Descriptor) -> dict[str, str]:
+    """The members of a list whose layers need not be here: digest → reference."""
+    annotations = entry.get("annotations") or {}
+    return {k[len(SOURCE) :]: v for k, v in annotations.items() if k.startswith(SOURCE)}
 
 
 def image_or_index(store: Store, descriptor: Descriptor, platform: str = "") -> Image:

@@ -84,6 +84,23 @@ HIDDEN: dict[str, Row] = {
 }
 
 GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
+    "artifact": (
+        "Work with files that registries keep beside images",
+        {
+            "add": ("artifact:add_artifact", "Make an artifact of files"),
+            "exists": (
+                "artifact:exists_artifact",
+                "Tell by the exit status whether an artifact is here",
+            ),
+            "extract": ("artifact:extract_artifact", "Write the files of an artifact"),
+            "inspect": ("artifact:inspect_artifact", "Print all that is known of an artifact"),
+            "list": ("artifact:list_artifacts", "List artifacts"),
+            "ls": ("artifact:list_artifacts", "List artifacts"),
+            "pull": ("artifact:pull_artifact", "Fetch an artifact from a registry"),
+            "push": ("artifact:push_artifact", "Send an artifact to a registry"),
+            "rm": ("artifact:remove_artifacts", "Remove artifacts"),
+        },
+    ),
     "builder": (
         "Work with builds",
         {
