@@ -58,10 +58,10 @@ def title_of(layer: Descriptor) -> str:
 
 
 def every(store: Store) -> list[Artifact]:
-    return [found for entry in layout.references(store) if (found := _artifact(store, entry))]
+    return [found for entry in layout.references(store) if (found := artifact_of(store, entry))]
 
 
-def _artifact(store: Store, entry: Descriptor) -> Artifact | None:
+def artifact_of(store: Store, entry: Descriptor) -> Artifact | None:
     """None for an image, an index, and what cannot be read."""
     from rcrun.errors import RcrunError
 
@@ -150,7 +150,7 @@ def _lock(store: Store, name: str) -> NamedLock:
 def known_artifact(store: Store, reference: str, typed: str) -> Artifact | None:
     for entry in layout.references(store):
         if layout.name_of(entry) == reference:
-            found = _artifact(store, entry)
+            found = artifact_of(store, entry)
             if found is None:
                 raise AlreadyExists(f'"{typed}" is an image', "give the artifact another name")
             return found

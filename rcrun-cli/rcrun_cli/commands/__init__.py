@@ -182,6 +182,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "pull": "pull",
             "push": "push",
             "rm": "rmi",
+            "scp": ("imagescp:scp_image", "Copy an image to or from another host"),
             "search": "search",
             "save": "save",
             "tag": "tag",
