@@ -46,6 +46,8 @@ def remove(context: Context, text: str, *, force: bool = False, all_names: bool 
             raise NotFound(f"no such image: {text}") from error
         return _forget_damaged(store, index)
     each = of_image(store, image)
+    if each.read_only:
+        raise InUse(f'"{text}" is in a read-only store, and stays there')
     if name is None:
         removed = _remove_by_id(store, each, force, all_names or force)
     else:

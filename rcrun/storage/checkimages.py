@@ -125,7 +125,7 @@ def _walk(
 ) -> None:
     """What an entry refers to; of an index for several platforms one must be here. `elsewhere`: a registry has the layers."""
     needed.setdefault(entry["digest"][7:], []).append(name)
-    if not os.path.lexists(store.blob_path(entry["digest"])):
+    if not os.path.lexists(store.blob_to_read(entry["digest"])):
         missing.append(entry["digest"])
         return
     try:
@@ -137,7 +137,7 @@ def _walk(
     below = document.get("manifests")
     members = below if isinstance(below, list) and depth > 0 else []
     usable = [member for member in members if not documents.descriptor_fault(member)]
-    here = [each for each in usable if os.path.lexists(store.blob_path(each["digest"]))]
+    here = [each for each in usable if os.path.lexists(store.blob_to_read(each["digest"]))]
     for member in here or usable[:1]:
         _walk(store, member, name, needed, missing, depth - 1, elsewhere)
     if not documents.manifest_fault(document):
@@ -145,7 +145,7 @@ def _walk(
             needed.setdefault(member["digest"][7:], []).append(name)
             if entry["digest"] in elsewhere or member.get("urls"):
                 continue
-            if not os.path.lexists(store.blob_path(member["digest"])):
+            if not os.path.lexists(store.blob_to_read(member["digest"])):
                 missing.append(member["digest"])
 
 

@@ -126,7 +126,7 @@ def _put_blob(
 def _stays_away(store: Store, descriptor: Descriptor) -> bool:
     """A layer that whoever needs it fetches elsewhere."""
     return documents.is_foreign(descriptor) and not os.path.lexists(
-        store.blob_path(descriptor["digest"])
+        store.blob_to_read(descriptor["digest"])
     )
 
 
@@ -136,7 +136,7 @@ def verified(store: Store, descriptor: Descriptor) -> Iterator[bytes]:
     digest, left = descriptor["digest"], descriptor["size"]
     content = hashlib.sha256()
     try:
-        with open(store.blob_path(digest), "rb", buffering=0) as file:
+        with open(store.blob_to_read(digest), "rb", buffering=0) as file:
             while left and (data := file.read(min(left, CHUNK))):
                 content.update(data)
                 left -= len(data)

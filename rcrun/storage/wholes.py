@@ -114,7 +114,7 @@ def _add(store: Store, found: Whole, descriptor: Descriptor, depth: int) -> None
     if depth == 0:
         raise InvalidInput(f'image index "{descriptor["digest"]}" is nested too deeply')
     for member in members(document, descriptor["digest"]):
-        if os.path.lexists(store.blob_path(member["digest"])):
+        if os.path.lexists(store.blob_to_read(member["digest"])):
             _add(store, found, plain(member), depth - 1)
         else:
             found.absent.append(member)
