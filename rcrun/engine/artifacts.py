@@ -129,7 +129,9 @@ def add(
             raise AlreadyExists(
                 f'artifact "{name}" exists', "add to it, or replace it: --append, --replace"
             )
-        manifest = dict(known.manifest) if append and known else _empty_manifest(store, lease)
+        manifest: dict[str, Any] = _empty_manifest(store, lease)
+        if append and known:
+            manifest = dict(known.manifest)
         if artifact_type and append:
             raise InvalidInput("--type and --append exclude each other: the artifact has a type")
         if artifact_type:
@@ -292,5 +294,6 @@ def rows(found: Sequence[Artifact], now: float) -> Iterator[dict[str, Any]]:
             "Created": f"{duration.words_of(now - created)} ago" if created else "N/A",
             "Size": size.decimal(each.size(), 3),
             "VirtualSize": each.size(),
-            "Type": each.manifest.get("artifactType") or each.manifest["config"].get("mediaType", ""),
+            "Type": each.manifest.get("artifactType")
+            or each.manifest["config"].get("mediaType", ""),
         }

@@ -34,7 +34,9 @@ def chosen_files(
         names = ", ".join(title_of(each) or each["digest"] for each in found.manifest["layers"])
         wanted = title or digest
         raise NotFound(
-            f'artifact "{text}" has no file "{wanted}"' if wanted else f'artifact "{text}" is empty',
+            f'artifact "{text}" has no file "{wanted}"'
+            if wanted
+            else f'artifact "{text}" is empty',
             f"it has {names}" if names else None,
         )
     return list(layers)

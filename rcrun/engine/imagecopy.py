@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine import places
 from rcrun.engine.push import Sender, Wishes, prepared
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
-from rcrun.storage import blobs, images, layout, wholes
+from rcrun.storage import images, layout, wholes
 from rcrun.storage.lease import Lease
 
 TYPE_CHECKING = False
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from rcrun.engine.push import Progress as PushProgress
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference
+    from rcrun.storage.saving import Saved
     from rcrun.storage.wholes import Whole
 
     class Progress(PushProgress, Protocol):
@@ -84,9 +84,7 @@ def copy(
     try:
         with ExitStack() as stack:
             lease = stack.enter_context(Lease(context.store))
-            found, fetch = _brought(
-                context, source, options, progress, source_access, lease, stack
-            )
+            found, fetch = _brought(context, source, options, progress, source_access, lease, stack)
             if found.absent and not options.index_only:
                 raise NotFound(
                     f'"{source.text}" lacks {len(found.absent)} of the images that its index names',
@@ -108,7 +106,11 @@ def _check_target(target: Place) -> None:
             "podman's own storage is read only",
             "write an archive, and let podman take it: podman load -i FILE",
         )
-    if target.kind == "docker-archive" and os.path.exists(target.path) and os.path.getsize(target.path):
+    if (
+        target.kind == "docker-archive"
+        and os.path.exists(target.path)
+        and os.path.getsize(target.path)
+    ):
         raise InvalidInput(f'"{target.path}" exists: a docker archive is not added to', "remove it")
 
 
@@ -194,7 +196,9 @@ def as_wanted(
     asked = wishes.form or wishes.compression or target.kind == "docker"
     if options.preserve or options.index_only or not asked:
         return found
-    if wishes.force or any(_is_plain(layer) for _, each in found.manifests for layer in each["layers"]):
+    if wishes.force or any(
+        _is_plain(layer) for _, each in found.manifests for layer in each["layers"]
+    ):
         fetch(found.blobs())
     top = prepared(context.store, found.top, wishes, lease)
     made = wholes.whole(context.store, top)
@@ -308,14 +312,15 @@ def _to_files(context: Context, found: Whole, target: Place) -> None:
             write_archive(store, [saved], file.fd, docker=target.kind == "docker-archive")
 
 
-def _archived(context: Context, found: Whole, target: Place) -> object:
+def _archived(context: Context, found: Whole, target: Place) -> Saved:
     from rcrun.storage.saving import Saved
 
     if target.kind == "oci-archive":
         return Saved(None, [], found, target.name)
     if found.is_index:
         raise InvalidInput(
-            "a docker archive has no room for an index", "write oci-archive:FILE, or leave out --all"
+            "a docker archive has no room for an index",
+            "write oci-archive:FILE, or leave out --all",
         )
     if not _is_image(found):
         raise InvalidInput("a docker archive has no room for an artifact", "write oci-archive:FILE")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 from rcrun.engine import imagecopy, manifests
 from rcrun.errors import NotFound, RcrunError
 from rcrun.formats import image as documents
@@ -14,6 +12,7 @@ from rcrun.storage.lease import Lease
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import ExitStack
     from typing import Any
 
     from rcrun.engine.context import Context
@@ -79,6 +78,8 @@ def push(
     access: Access,
 ) -> str:
     """A list and, unless only the index is wanted, all its images; the digest that it has there."""
+    from contextlib import ExitStack
+
     from rcrun.engine.download import Stopped
     from rcrun.engine.rmi import finish
 

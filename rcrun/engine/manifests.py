@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rcrun.engine.context import Context
     from rcrun.engine.pull import Access
-    from rcrun.formats.image import Descriptor, Index
+    from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
     from rcrun.storage.wholes import Whole
 
@@ -151,7 +151,9 @@ def change(
         sources = wholes.sources_of(entry)
         action(index, sources)
         media_type = entry["mediaType"]
-        made = blobs.write_document(store, {**index, "mediaType": media_type}, media_type, lease=lease)
+        made = blobs.write_document(
+            store, {**index, "mediaType": media_type}, media_type, lease=lease
+        )
         noted = {wholes.SOURCE + digest: reference for digest, reference in sources.items()}
         kept = {
             key: value
@@ -281,9 +283,9 @@ def annotate_index(
 
 
 def _member_digest(
-    store: Store, name: str, index: Index, sources: Mapping[str, str], text: str
+    store: Store, name: str, index: Mapping[str, Any], sources: Mapping[str, str], text: str
 ) -> str:
-    known = [member["digest"] for member in index["manifests"]]
+    known: list[str] = [member["digest"] for member in index["manifests"]]
     digits = text.removeprefix("sha256:")
     if digests.is_hex(digits):
         fitting = [digest for digest in known if digest[7:].startswith(digits)]

@@ -185,7 +185,9 @@ def split_transport(text: str) -> tuple[str, str]:
     if colon and scheme in ("containers-storage", "docker-daemon", "sif", "ostree", "tarball"):
         raise InvalidInput(
             f'cannot pull from "{text}": transport "{scheme}" is not supported',
-            "save the image there into an archive, and run: rcrun load -i ARCHIVE",
+            f"rcrun image copy {text} NAME"
+            if scheme == "containers-storage"
+            else "save the image there into an archive, and run: rcrun load -i ARCHIVE",
         )
     return "docker", text
 

@@ -181,9 +181,7 @@ def _prepared_index(
         each["digest"] for each in index["manifests"]
     ]:
         return top
-    entries = [
-        {**before, **after} for before, after in zip(index["manifests"], made, strict=True)
-    ]
+    entries = [{**before, **after} for before, after in zip(index["manifests"], made, strict=True)]
     kind = media_type or top["mediaType"]
     changed = {**index, "mediaType": kind, "manifests": entries}
     return blobs.write_document(store, changed, kind, lease=lease)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from rcrun.engine.eventlog import emit
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rcrun.engine.context import Context
+    from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
+    from rcrun.storage.images import Image
 
 ARCHIVES = ("docker-archive", "oci-archive")
 DIRECTORIES = ("docker-dir", "oci-dir")
@@ -45,10 +46,16 @@ def find(store: Store, text: str, platform: str = "") -> Saved:
         entry = images.manifest_of(store, image)
     else:
         name = layout.name_of(entry)
-        with contextlib.suppress(NotFound):
-            image = images.load(store, entry)
+        image = _for_this_host(store, entry)
     typed = _typed_name(name, text)
     return Saved(image, [typed] if typed else [], wholes.whole(store, entry))
+
+
+def _for_this_host(store: Store, entry: Descriptor) -> Image | None:
+    try:
+        return images.load(store, entry)
+    except NotFound:
+        return None
 
 
 def _typed_name(name: str, text: str) -> grammar.Reference | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 
 from rcrun.errors import AlreadyExists, InvalidInput
 from rcrun.files import dump_json, open_regular, parse_json, write_file
@@ -89,6 +88,8 @@ def to_directory(store: Store, saved: saving.Saved, path: str) -> None:
 
 
 def _empty(path: str) -> None:
+    import shutil
+
     for entry in list(os.scandir(path)):
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)

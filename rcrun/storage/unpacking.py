@@ -20,7 +20,7 @@ from rcrun.storage.unpack import Unpacker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     Say = Callable[[object], None]
 

@@ -146,6 +146,13 @@ def workdir(words: Sequence[str]) -> None:
     placing.workdir(parse_json(words[0]), say)
 
 
+def tar_split(words: Sequence[str]) -> None:
+    """SPLIT DIR: a layer of podman's store as a tar to descriptor 0."""
+    from rcrun.storage import tarsplit
+
+    tarsplit.tell(words, say)
+
+
 def job(name: str) -> Callable[[Sequence[str]], None]:
     """JOB: what layerwrite.py has under this name."""
 
@@ -172,6 +179,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "gather": gather,
     "texts": texts,
     "place": place,
+    "tar-split": tar_split,
     "workdir": workdir,
     "changes": job("tell"),
     "layer": job("layer"),

@@ -199,7 +199,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "add": ("manifest:add_manifest", "Add images to a list"),
             "annotate": ("manifest:annotate_manifest", "Say more of an image in a list"),
             "create": ("manifest:create_manifest", "Make a list of images"),
-            "exists": ("manifest:exists_manifest", "Tell by the exit status whether a list is here"),
+            "exists": (
+                "manifest:exists_manifest",
+                "Tell by the exit status whether a list is here",
+            ),
             "inspect": ("manifest:inspect_manifest", "Print a list or a manifest"),
             "push": ("manifest:push_manifest", "Send a list with its images to a registry"),
             "remove": ("manifest:remove_manifest", "Take an image out of a list"),

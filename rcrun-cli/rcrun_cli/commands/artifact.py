@@ -30,7 +30,9 @@ SHOWN = ("Repository", "Tag", "Digest", "Created", "Size")
 @option("--replace", is_flag=True, help="Replace one that is there")
 @option("--annotation", multiple=True, metavar="KEY=VALUE", help="Set an annotation of the files")
 @option("--type", "artifact_type", metavar="TYPE", help="The artifact is of this type")
-@option("--file-type", metavar="TYPE", help="The files are of this media type, not what they look like")
+@option(
+    "--file-type", metavar="TYPE", help="The files are of this media type, not what they look like"
+)
 @argument("name", metavar="ARTIFACT")
 @argument("paths", nargs=-1, required=True, metavar="FILE…")
 def add_artifact(name: str, paths: Sequence[str], **given: Any) -> None:
@@ -125,10 +127,14 @@ def remove_artifacts(names: Sequence[str], everything: bool, ignore: bool) -> in
 @option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this pull")
 @option("--authfile", metavar="FILE", help="Look for credentials in this file only")
 @option("--cert-dir", metavar="DIR", help="Take certificates from here too")
-@option("--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: it tries again by itself")
+@option(
+    "--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: it tries again by itself"
+)
 @option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: see --retry")
 @argument("name", metavar="ARTIFACT")
-def pull_artifact(name: str, quiet: bool, retry: int | None, retry_delay: str | None, **access: Any) -> None:
+def pull_artifact(
+    name: str, quiet: bool, retry: int | None, retry_delay: str | None, **access: Any
+) -> None:
     """Fetch an artifact from a registry."""
     from rcrun.engine.artifacttransfer import pull
 
@@ -143,7 +149,9 @@ def pull_artifact(name: str, quiet: bool, retry: int | None, retry_delay: str | 
 @option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this push")
 @option("--authfile", metavar="FILE", help="Look for credentials in this file only")
 @option("--cert-dir", metavar="DIR", help="Take certificates from here too")
-@option("--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: it tries again by itself")
+@option(
+    "--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: it tries again by itself"
+)
 @option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: see --retry")
 @argument("name", metavar="ARTIFACT")
 @argument("destination", required=False)

@@ -29,7 +29,9 @@ MULTI_ARCH = ("system", "all", "index-only")
 @option("--dest-compress", is_flag=True, help="Compress layers that are not, with gzip")
 @option("--dest-compress-format", metavar="gzip|zstd", help="Compress layers that are not so")
 @option("--dest-compress-level", type=int, metavar="LEVEL", help="How hard")
-@option("--dest-force-compress-format", is_flag=True, help="Those that are compressed otherwise, too")
+@option(
+    "--dest-force-compress-format", is_flag=True, help="Those that are compressed otherwise, too"
+)
 @option("--src-creds", metavar="USER[:PASSWORD]", help="Log in at the source")
 @option("--dest-creds", metavar="USER[:PASSWORD]", help="Log in at the destination")
 @option("--src-username", metavar="USER", help="See --src-creds", hidden=True)
@@ -51,7 +53,9 @@ MULTI_ARCH = ("system", "all", "index-only")
 @option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: it tries again by itself")
 @argument("source")
 @argument("destination")
-def copy_image(source: str, destination: str, quiet: bool, digestfile: str | None, **given: Any) -> None:
+def copy_image(
+    source: str, destination: str, quiet: bool, digestfile: str | None, **given: Any
+) -> None:
     """Copy an image from SOURCE to DESTINATION, each TRANSPORT:PLACE as skopeo has them, or the name of an image here.
 
     Transports: docker://NAME of a registry, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME],
@@ -89,7 +93,9 @@ def _options(given: dict[str, Any]) -> Options:
         force=given["dest_force_compress_format"],
     )
     if given["preserve_digests"] and (wishes.form or wishes.compression):
-        raise InvalidInput("--preserve-digests and another format or compression exclude each other")
+        raise InvalidInput(
+            "--preserve-digests and another format or compression exclude each other"
+        )
     overridden = wanted_platform(
         given["override_os"], given["override_arch"], given["override_variant"]
     )

@@ -229,7 +229,9 @@ def inspect_manifest(names: Sequence[str], verbose: bool, **given: Any) -> None:
 @option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user")
 @option("--cert-dir", metavar="DIR", help="Take certificates from here too")
 @option("--remove-signatures", is_flag=True, hidden=True, help="For scripts: none are pushed")
-@option("--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: it tries again by itself")
+@option(
+    "--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: it tries again by itself"
+)
 @option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: see --retry")
 @argument("name", metavar="LIST")
 @argument("destination", required=False)
@@ -250,9 +252,7 @@ def push_manifest(name: str, destination: str | None, quiet: bool, **given: Any)
     target = places.parse(destination or name)
     if target.kind == "store":
         target = places.parse(f"docker://{destination or name}")
-    digest = manifestpush.push(
-        engine, name, target, options, progress_of(quiet=quiet), _way(given)
-    )
+    digest = manifestpush.push(engine, name, target, options, progress_of(quiet=quiet), _way(given))
     write_digest(given["digestfile"], digest)
     if given["purge"]:
         manifests.remove_list(engine, name)
