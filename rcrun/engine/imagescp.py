@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 
 from rcrun.errors import HostLacks, InvalidInput, RcrunError
 from rcrun.formats import reference as grammar
@@ -71,6 +69,8 @@ def copy(context: Context, source: str, target: str, *, engine: str = "") -> lis
 
 def remote_words(context: Context, end: End, engine: str, words: Sequence[str]) -> list[str]:
     """ssh with the words for the engine there: the one that is named, else the first that is found."""
+    import shlex
+
     program = find_program("ssh", context.environ.get("PATH", ""))
     if not program:
         raise HostLacks('"ssh" is not installed', "install the openssh client")
@@ -85,6 +85,8 @@ def remote_words(context: Context, end: End, engine: str, words: Sequence[str]) 
 
 
 def _send(context: Context, source: End, target: End, engine: str) -> None:
+    import subprocess
+
     from rcrun.engine.save import find_all, save_archive
 
     saved = find_all(context.store, [source.image])
@@ -106,6 +108,8 @@ def _send(context: Context, source: End, target: End, engine: str) -> None:
 
 
 def _fetch(context: Context, source: End, target: End, engine: str) -> list[Loaded]:
+    import subprocess
+
     from rcrun.engine.load import load
     from rcrun.engine.tag import tag
 
@@ -128,6 +132,8 @@ def _fetch(context: Context, source: End, target: End, engine: str) -> list[Load
 
 def _through(context: Context, source: End, target: End, engine: str) -> None:
     """From one host to another, through us and without a copy here."""
+    import subprocess
+
     if target.image:
         raise InvalidInput("between two hosts an image keeps its name", f"write {target.host}::")
     save = remote_words(context, source, engine, ["save", source.image])
