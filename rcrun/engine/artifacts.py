@@ -227,28 +227,48 @@ def sniffed(head: bytes) -> str:
     return "application/octet-stream"
 
 
+class ListedArtifact:
+    """What `manifest add --artifact` says of an artifact; empty values say nothing."""
+
+    __slots__ = (
+        "annotations", "artifact_type", "config_path", "config_type", "file_type", "subject", "titles",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        artifact_type: str,
+        file_type: str,
+        config_path: str,
+        config_type: str,
+        titles: bool,
+        subject: Descriptor | None,
+        annotations: Mapping[str, str],
+    ) -> None:
+        self.artifact_type = artifact_type
+        self.file_type = file_type
+        self.config_path = config_path
+        self.config_type = config_type
+        self.titles = titles
+        self.subject = subject
+        self.annotations = dict(annotations)
+
+
 def add_to_list(
-    context: Context,
-    name: str,
-    paths: Sequence[str],
-    details: Details,
-    *,
-    artifact_type: str,
-    file_type: str,
-    annotations: Mapping[str, str],
+    context: Context, name: str, paths: Sequence[str], details: Details, wanted: ListedArtifact
 ) -> Descriptor:
     """manifest add --artifact: an artifact of these files, known by the list alone."""
     from rcrun.engine import manifests
 
     store = context.store
     with Lease(store) as lease:
-        manifest = _empty_manifest(store, lease)
-        manifest.pop("annotations")
-        manifest["artifactType"] = artifact_type or UNKNOWN
-        if annotations:
-            manifest["annotations"] = dict(annotations)
-        files = [_file(store, path, file_type, {}, lease) for path in paths]
-        manifest["layers"] = _together(name, [], files)
+        files = [_file(store, path, wanted.file_type, {}, lease) for path in paths]
+        if wanted.titles:
+            files = _together(name, [], files)
+        else:
+            files = [wholes.plain(each) for each in files]
+        manifest = _listed_manifest(store, wanted, lease)
+        manifest["layers"] = files
         made = blobs.write_document(store, manifest, documents.MANIFEST, lease=lease)
         member = details.applied({**made, "artifactType": manifest["artifactType"]})
 
@@ -257,6 +277,22 @@ def add_to_list(
             index["manifests"] = [*kept, member]
 
         return manifests.change(context, name, put, lease)
+
+
+def _listed_manifest(store: Store, wanted: ListedArtifact, lease: Lease) -> dict[str, Any]:
+    manifest = _empty_manifest(store, lease)
+    manifest.pop("annotations")
+    manifest["artifactType"] = wanted.artifact_type or UNKNOWN
+    if wanted.config_path:
+        kind = wanted.config_type or "application/octet-stream"
+        manifest["config"] = wholes.plain(_file(store, wanted.config_path, kind, {}, lease))
+    elif wanted.config_type:
+        manifest["config"] = {**manifest["config"], "mediaType": wanted.config_type}
+    if wanted.subject is not None:
+        manifest["subject"] = wanted.subject
+    if wanted.annotations:
+        manifest["annotations"] = wanted.annotations
+    return manifest
 
 
 # ---- listed, taken away

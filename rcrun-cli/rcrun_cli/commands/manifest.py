@@ -80,6 +80,10 @@ def _put_digest(entry: Descriptor) -> None:
 @option("--artifact", is_flag=True, help="What is named are files, of which an artifact is made")
 @option("--artifact-type", metavar="TYPE", help="Of this type")
 @option("--artifact-layer-type", metavar="TYPE", help="Its files are of this media type")
+@option("--artifact-config", metavar="FILE", help="Its configuration is this file")
+@option("--artifact-config-type", metavar="TYPE", help="Its configuration is of this media type")
+@option("--artifact-exclude-titles", is_flag=True, help="Its files have no names")
+@option("--artifact-subject", metavar="NAME", help="It is about this image")
 @option("--artifact-annotation", multiple=True, metavar="KEY=VALUE", help="With this annotation")
 @option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate")
 @option("--authfile", metavar="FILE", help="Look for credentials in this file only")
@@ -92,26 +96,29 @@ def add_manifest(name: str, images: Sequence[str], **given: Any) -> None:
     from rcrun.engine import manifests
 
     engine = context.engine()
-    entry = None
-    if given["artifact"]:
-        from rcrun.engine.artifacts import add_to_list
-        from rcrun.engine.options import pairs
-
-        entry = add_to_list(
-            engine,
-            name,
-            images,
-            _details(given),
-            artifact_type=given["artifact_type"] or "",
-            file_type=given["artifact_layer_type"] or "",
-            annotations=pairs(given["artifact_annotation"], "--artifact-annotation"),
-        )
+    entry = _add_artifact(name, images, given) if given["artifact"] else None
     for image in () if given["artifact"] else images:
         entry = manifests.add(
             engine, name, image, _details(given), _way(given), every=given["every"]
         )
     if entry is not None:
         _put_digest(entry)
+
+
+def _add_artifact(name: str, paths: Sequence[str], given: dict[str, Any]) -> Descriptor:
+    from rcrun.engine.artifacts import ListedArtifact, add_to_list
+    from rcrun.engine.options import pairs
+
+    wanted = ListedArtifact(
+        artifact_type=given["artifact_type"] or "",
+        file_type=given["artifact_layer_type"] or "",
+        config_path=given["artifact_config"] or "",
+        config_type=given["artifact_config_type"] or "",
+        titles=not given["artifact_exclude_titles"],
+        subject=_subject(given["artifact_subject"]) if given["artifact_subject"] else None,
+        annotations=pairs(given["artifact_annotation"], "--artifact-annotation"),
+    )
+    return add_to_list(context.engine(), name, paths, _details(given), wanted)
 
 
 def _details(given: dict[str, Any]) -> Details:
