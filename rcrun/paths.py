@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 def default_store_dir(environ: dict[str, str], home: str) -> str:
     explicit = environ.get("RCRUN_ROOT")
@@ -48,13 +52,52 @@ def is_private_dir(path: str, uid: int) -> bool:
 
 
 class Store:
-    """The paths of one store and its live state; makes nothing."""
+    """The paths of one store and its live state; makes nothing.
 
-    __slots__ = ("live_dir", "root_dir")
+    `others` are the directories of stores whose images and layers are used where they are, and never changed: those
+    that were given, and the lines of the file `additional-stores`.
+    """
 
-    def __init__(self, root_dir: str, live_dir: str) -> None:
+    __slots__ = ("_given", "_others", "live_dir", "root_dir")
+
+    def __init__(self, root_dir: str, live_dir: str, others: Sequence[str] = ()) -> None:
         self.root_dir = root_dir
         self.live_dir = live_dir
+        self._given = others
+        self._others: list[str] | None = None
+
+    @property
+    def others(self) -> list[str]:
+        """Asked for only when something is not in this store."""
+        if self._others is None:
+            try:
+                with open(self.path("additional-stores"), encoding="utf-8") as file:
+                    noted = [line.strip() for line in file]
+            except OSError:
+                noted = []
+            found = [path for path in (*self._given, *noted) if path.startswith("/")]
+            self._others = [path for path in dict.fromkeys(found) if path != self.root_dir]
+        return self._others
+
+    def shared_blob(self, digest: str) -> str:
+        """Where another store has it; empty when none has."""
+        algorithm, _, digits = digest.partition(":")
+        for root in self.others:
+            path = f"{root}/blobs/{algorithm}/{digits}"
+            if os.path.lexists(path):
+                return path
+        return ""
+
+    def blob_to_read(self, digest: str) -> str:
+        """Of this store or of another."""
+        path = self.blob_path(digest)
+        return path if os.path.lexists(path) else self.shared_blob(digest) or path
+
+    def relative(self, path: str) -> str:
+        """As container.json has it: joined with this store's directory it is that path again."""
+        if path.startswith(f"{self.root_dir}/"):
+            return path[len(self.root_dir) + 1 :]
+        return os.path.relpath(os.path.realpath(path), os.path.realpath(self.root_dir))
 
     def path(self, *parts: str) -> str:
         return "/".join((self.root_dir, *parts))

@@ -22,7 +22,6 @@ ABSENT: dict[str, str] = {
     "generate kube": "",
     "kube": "",
     "machine": "there is no virtual machine: rcrun works on this host",
-    "manifest": "",
     "node": "",
     "play": "",
     "plugin": "",

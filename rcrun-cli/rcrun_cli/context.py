@@ -19,10 +19,11 @@ class Settings:
     """Filled once, by main, before the command runs."""
 
     __slots__ = (
-        "config_dir", "debug", "entered", "log_level", "personality", "phases", "root", "runroot",
+        "additional", "config_dir", "debug", "entered", "log_level", "personality", "phases", "root", "runroot",
     )  # fmt: skip
 
     def __init__(self) -> None:
+        self.additional: tuple[str, ...] = ()
         self.config_dir: str | None = None
         self.debug = False
         self.entered = (0.0, 0.0)  # the clock and our processor time when our first line ran
@@ -42,6 +43,7 @@ def configure(options: dict[str, Any]) -> None:
     settings.root = options["root"]
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
+    settings.additional = options["additional_store"]
     settings.log_level = options["log_level"]
     settings.debug = bool(options["debug"]) or settings.log_level in ("debug", "trace")
     if settings.debug:
@@ -76,7 +78,9 @@ def store() -> Store:
     variables = environ()
     root = settings.root or paths.default_store_dir(variables, home_dir(variables))
     live = settings.runroot or paths.default_live_dir(variables, os.geteuid())
-    return paths.Store(os.path.abspath(root), os.path.abspath(live))
+    others = [*settings.additional, *variables.get("RCRUN_ADDITIONAL_STORES", "").split(":")]
+    named = [os.path.abspath(path) for path in others if path]
+    return paths.Store(os.path.abspath(root), os.path.abspath(live), named)
 
 
 def home_dir(variables: dict[str, str]) -> str:
@@ -117,6 +121,7 @@ def _repeated_options() -> list[str]:
         words.append(f"--root={os.path.abspath(settings.root)}")
     if settings.runroot:
         words.append(f"--runroot={os.path.abspath(settings.runroot)}")
+    words += [f"--additional-store={os.path.abspath(path)}" for path in settings.additional]
     if settings.debug:
         words.append("--debug")
     return words

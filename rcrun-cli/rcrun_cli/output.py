@@ -229,6 +229,8 @@ def _print_json(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return value if isinstance(value, str) else str(value)
 
 

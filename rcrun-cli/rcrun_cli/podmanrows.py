@@ -156,7 +156,7 @@ def image_rows(found: Sequence[Listed], rows: Sequence[dict[str, Any]]) -> list[
             "History": ", ".join(names),
             "Id": bare,
             "Labels": shared["Labels"] or {},
-            "ReadOnly": False,
+            "ReadOnly": each.read_only,
             "RepoTags": names,
             "VirtualSize": each.size(),
         }
@@ -166,6 +166,7 @@ def image_rows(found: Sequence[Listed], rows: Sequence[dict[str, Any]]) -> list[
             "CreatedAt": created,
             "History": names,
             "Id": bare,
+            **({"ReadOnly": True} if each.read_only else {}),
             "Size": each.size(),
             "VirtualSize": each.size(),
         }

@@ -22,6 +22,12 @@ LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
 @option("--runroot", metavar="DIR", help="Keep the live state of containers here")
 @option("--config", metavar="DIR", help="Look for credentials here")
 @option(
+    "--additional-store",
+    multiple=True,
+    metavar="DIR",
+    help="Use the images of this store too, without changing it",
+)
+@option(
     "-D",
     "--debug",
     is_flag=True,

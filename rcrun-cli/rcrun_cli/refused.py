@@ -16,6 +16,15 @@ _OWNER = (
     "give them to the container's user when it is mounted: rcrun run -v NAME:/DIR:U …",
 )
 
+_ENCRYPTED = (
+    "encrypted images cannot be read",
+    "skopeo copy --decryption-key … decrypts one on its way",
+)
+_SIGNATURES = dict.fromkeys(
+    ("--sign-by", "--sign-by-sigstore", "--sign-by-sigstore-private-key", "--sign-by-sq-fingerprint",
+     "--sign-passphrase-file"),
+    ("nothing is signed here", "skopeo copy signs what is in the registry"),
+)  # fmt: skip
 # By the words behind `rcrun`, then by option: why not, and a hint.
 REFUSED: dict[str, dict[str, tuple[str, str]]] = {
     "start": {"--checkpoint": _CHECKPOINT, "--checkpoint-dir": _CHECKPOINT},
@@ -24,7 +33,15 @@ REFUSED: dict[str, dict[str, tuple[str, str]]] = {
         "--pod": ("there are no pods", ""),
         "-p": ("there are no pods", ""),
     },
-    "pull": {"--decryption-key": ("encrypted images cannot be read", "skopeo copy --decryption-key … decrypts one on its way")},
+    "pull": {"--decryption-key": _ENCRYPTED},
+    "artifact pull": {"--decryption-key": _ENCRYPTED},
+    "artifact push": _SIGNATURES,
+    "manifest push": {
+        **_SIGNATURES,
+        "--add-compression": (
+            "an image goes out once", "with another compression under another name: --compression-format"
+        ),
+    },
     "volume create": {
         **dict.fromkeys(
             ("--availability", "--group", "--limit-bytes", "--required-bytes", "--scope", "--secret",

@@ -132,7 +132,7 @@ def _other_image(context: Context, made: Container, text: str) -> None:
     except NotFound as error:
         raise NotFound(error.message, f"rcrun pull {text}") from error
     lowers = layers.ensure(context.store, context.identity, image, None)
-    relative = [os.path.relpath(path, context.store.root_dir) for path in lowers]
+    relative = [context.store.relative(path) for path in lowers]
     made.record["rootfs"]["lowers"] = relative
     made.record.update(
         image=image.reference or None,

@@ -217,7 +217,7 @@ def _image_layers(store: Store, identity: Identity, name: str) -> tuple[str, lis
     except NotFound as error:
         raise NotFound(error.message, f"rcrun pull {name}") from error
     found = layers.ensure(store, identity, image, None)
-    return image.config_digest, [os.path.relpath(path, store.root_dir) for path in found]
+    return image.config_digest, [store.relative(path) for path in found]
 
 
 def _donor(store: Store, name: str) -> Donor:

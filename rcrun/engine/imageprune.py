@@ -30,7 +30,11 @@ def prune(
     if not everything and not any(word.startswith("dangling=") for word in kept):
         kept.append("dangling=true")
     unwanted = [word[7:] for word in filters if word.startswith("label!=")]
-    found = [each for each in listed(context.store, filters=kept) if not _has_any(each, unwanted)]
+    found = [
+        each
+        for each in listed(context.store, filters=kept)
+        if not each.read_only and not _has_any(each, unwanted)
+    ]
     before = _sizes(context)
     removed = _remove(context, found)
     finish(context)

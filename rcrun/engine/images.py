@@ -9,7 +9,7 @@ from rcrun.errors import InvalidInput, RcrunError
 from rcrun.files import read_json_or_none, subdirectories
 from rcrun.formats import duration, size, timestamp
 from rcrun.formats import reference as grammar
-from rcrun.storage import images, layout
+from rcrun.storage import images, layout, wholes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +27,13 @@ NONE = "<none>"
 class Listed:
     """An image with every name that it has; `tags` and `digests` are its references of each kind."""
 
-    __slots__ = ("created", "digests", "image", "store", "tags")
+    __slots__ = ("created", "digests", "image", "read_only", "store", "tags")
 
-    def __init__(self, store: Store, image: Image, names: Iterable[str]) -> None:
+    def __init__(
+        self, store: Store, image: Image, names: Iterable[str], *, read_only: bool = False
+    ) -> None:
         self.store = store
+        self.read_only = read_only  # another store has it
         self.image = image
         references = [reference for reference in map(_reference, sorted(names)) if reference]
         self.tags = [reference for reference in references if reference.tag]
@@ -70,34 +73,45 @@ def listed(store: Store, *, filters: Sequence[str] = (), pattern: str = "") -> l
 
 
 def _all(store: Store) -> list[Listed]:
-    """One for each manifest, with all its names."""
-    entries: dict[str, list[Descriptor]] = {}
-    for entry in layout.references(store):
-        entries.setdefault(entry["digest"], []).append(entry)
-    found = []
-    for same in entries.values():
-        try:
-            image = images.load(store, same[0])
-        except (RcrunError, OSError):
-            continue
-        found.append(Listed(store, image, map(layout.name_of, same)))
-    return found
+    """One for each manifest, with all its names; those of other stores behind, unless they are here, too."""
+    found: dict[str, Listed] = {}
+    for number, entries in enumerate([layout.references(store), *images.entries_elsewhere(store)]):
+        for same in _by_digest(entries):
+            try:
+                image = wholes.image_or_index(store, same[0])
+            except (RcrunError, OSError):
+                continue
+            each = Listed(store, image, map(layout.name_of, same), read_only=number > 0)
+            found.setdefault(same[0]["digest"], each)
+    return list(found.values())
+
+
+def _by_digest(entries: Iterable[Descriptor]) -> Iterable[list[Descriptor]]:
+    found: dict[str, list[Descriptor]] = {}
+    for entry in entries:
+        found.setdefault(entry["digest"], []).append(entry)
+    return found.values()
 
 
 def of_image(store: Store, image: Image) -> Listed:
     """The same image with all its names."""
-    same = [
-        entry for entry in layout.references(store) if entry["digest"] == image.descriptor["digest"]
-    ]
-    return Listed(store, image, map(layout.name_of, same))
+    digest = image.descriptor["digest"]
+    for number, entries in enumerate([layout.references(store), *images.entries_elsewhere(store)]):
+        same = [entry for entry in entries if entry["digest"] == digest]
+        if same:
+            return Listed(store, image, map(layout.name_of, same), read_only=number > 0)
+    return Listed(store, image, [])
 
 
 def image_size(store: Store, image: Image) -> int:
     """Bytes of the files in its layers; of the blobs for a layer that is not unpacked."""
     kinds = list(subdirectories(store.path("layers")))
+    roots = [(store.path("layers"), kind) for kind in kinds]
+    for root in store.others:
+        roots += [(f"{root}/layers", kind) for kind in subdirectories(f"{root}/layers")]
     total = 0
     for chain, layer in zip(image.chain, image.manifest["layers"], strict=False):
-        known = (read_json_or_none(f"{store.layer_dir(kind, chain)}/layer.json") for kind in kinds)
+        known = (read_json_or_none(f"{at}/{kind}/{chain}/layer.json") for at, kind in roots)
         total += next((found["size"] for found in known if found), layer["size"])
     return total
 
@@ -165,6 +179,11 @@ def _id(_: Store, value: str) -> Callable[[Listed], bool]:
     return lambda each: each.id[7:].startswith(digits)
 
 
+def _read_only(_: Store, value: str) -> Callable[[Listed], bool]:
+    wanted = _boolean("readonly", value)
+    return lambda each: each.read_only == wanted
+
+
 def _with_names(found: Iterable[Listed], patterns: Sequence[str]) -> list[Listed]:
     """Those with a name that fits one of the patterns, and of their names those only."""
     tests = [_name_test(pattern) for pattern in patterns]
@@ -226,6 +245,7 @@ _FILTERS: dict[str, Callable[[Store, str], Callable[[Listed], bool]]] = {
     "since": _since,
     "until": _until,
     "id": _id,
+    "readonly": _read_only,
 }
 
 
@@ -273,6 +293,7 @@ def _facts(each: Listed, now: float) -> dict[str, Any]:
         "Containers": "N/A",
         "Labels": dict(each.labels),
         "Platform": platform_of(each.image),
+        "ReadOnly": each.read_only,
     }
 
 
@@ -345,8 +366,13 @@ def _config_object(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _graph_driver(store: Store, image: Image) -> dict[str, Any]:
     """Where the unpacked layers are: overlayfs's own words, of the first kind that has all of them."""
-    for kind in sorted(subdirectories(store.path("layers"))):
-        paths = [f"{store.layer_dir(kind, chain)}/diff" for chain in reversed(image.chain)]
+    places = [
+        f"{root}/layers/{kind}"
+        for root in (store.root_dir, *store.others)
+        for kind in sorted(subdirectories(f"{root}/layers"))
+    ]
+    for place in places:
+        paths = [f"{place}/{chain}/diff" for chain in reversed(image.chain)]
         if paths and all(os.path.isdir(path) for path in paths):
             data = {"UpperDir": paths[0]}
             if paths[1:]:

@@ -6,7 +6,7 @@ from rcrun.engine.eventlog import emit
 from rcrun.engine.pull import Silent, unpack
 from rcrun.errors import InvalidInput, RcrunError
 from rcrun.formats import reference as grammar
-from rcrun.storage import archive, images
+from rcrun.storage import archive, images, wholes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,9 +63,10 @@ def bring(
             loaded = _named_by_location(context, transport, location, platform, loaded)
     except OSError as error:
         raise _unreadable(location, error) from error
+    entry = loaded.descriptor
     if loaded.names:
-        return images.find(context.store, loaded.names[0], platform=platform)
-    return images.load(context.store, loaded.descriptor, platform)
+        entry = images.entry_of(context.store, loaded.names[0])
+    return wholes.image_or_index(context.store, entry, platform)
 
 
 def _named_by_location(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rcrun.registry.credentials import Credentials
     from rcrun.registry.transport import Transport
     from rcrun.storage.images import Image
+    from rcrun.storage.lease import Lease
 
     class Progress(Protocol):
         """What a person wants to know meanwhile. `advanced` and `downloaded` come from several threads."""
@@ -116,10 +117,14 @@ def pull(
     *,
     policy: str = "always",
     platform: str = "",
+    every: bool = False,
     progress: Progress | None = None,
     access: Access | None = None,
 ) -> Image:
-    """The image that `text` names, brought as the policy says (always, missing, never, newer)."""
+    """The image that `text` names, brought as the policy says (always, missing, never, newer).
+
+    With `every` an index is kept as it is, with its images for all platforms.
+    """
     if policy not in POLICIES:
         raise InvalidInput(f'unknown pull policy "{policy}"', f"use one of {', '.join(POLICIES)}")
     layout.init(context.store)
@@ -129,7 +134,7 @@ def pull(
     if policy == "never":
         raise NotFound(f'image "{text}" is not in the store, and it may not be pulled')
     try:
-        return _fetch(context, text, platform, progress or Silent(), access or Access())
+        return _fetch(context, text, platform, every, progress or Silent(), access or Access())
     except RegistryError:
         if local is None:
             raise
@@ -157,10 +162,12 @@ def _local(context: Context, text: str, platform: str) -> Image | None:
         return None
 
 
-def _fetch(context: Context, text: str, platform: str, progress: Progress, access: Access) -> Image:
+def _fetch(
+    context: Context, text: str, platform: str, every: bool, progress: Progress, access: Access
+) -> Image:
     scheme, rest = split_transport(text)
     if scheme == "docker":
-        return _from_registry(context, rest, platform, progress, access)
+        return _from_registry(context, rest, platform, every, progress, access)
     from rcrun.engine.load import bring
 
     return bring(context, scheme, rest, platform, progress)
@@ -178,7 +185,9 @@ def split_transport(text: str) -> tuple[str, str]:
     if colon and scheme in ("containers-storage", "docker-daemon", "sif", "ostree", "tarball"):
         raise InvalidInput(
             f'cannot pull from "{text}": transport "{scheme}" is not supported',
-            "save the image there into an archive, and run: rcrun load -i ARCHIVE",
+            f"rcrun image copy {text} NAME"
+            if scheme == "containers-storage"
+            else "save the image there into an archive, and run: rcrun load -i ARCHIVE",
         )
     return "docker", text
 
@@ -191,7 +200,7 @@ def _is_path(text: str) -> bool:
 
 
 def _from_registry(
-    context: Context, typed: str, platform: str, progress: Progress, access: Access
+    context: Context, typed: str, platform: str, every: bool, progress: Progress, access: Access
 ) -> Image:
     import threading
 
@@ -203,7 +212,7 @@ def _from_registry(
     client, transport = access.connect(context, reference, sleeper(stop))
     with transport:
         try:
-            return _RegistryPull(context, client, reference, progress, stop).run(platform)
+            return _RegistryPull(context, client, reference, progress, stop).run(platform, every)
         except Stopped:
             raise RcrunError(f'the pull of "{typed}" was stopped') from None
 
@@ -225,29 +234,70 @@ class _RegistryPull:
         self.reference = reference
         self.progress = progress
         self.stop = stop
+        self.replaced: set[str] = set()  # images that are now known as parts of an index
 
-    def run(self, platform: str) -> Image:
+    def run(self, platform: str, every: bool) -> Image:
         from rcrun.storage.lease import Lease
 
         top = self.client.manifest(self.reference.digest or self.reference.tag)
         self.progress.found(self.reference)
         with Lease(self.store) as lease:
-            manifest = self._manifest_for(top, platform)
-            fault = documents.manifest_fault(manifest.value)
-            if fault:
-                raise self._unusable(fault)
-            blobs = [manifest.value["config"], *manifest.value["layers"]]
-            lease.add([manifest.digest, *(blob["digest"] for blob in blobs)])
-            descriptor = self._write_documents(manifest, platform)
-            image = images.load(self.store, descriptor)
-            lease.add([], image.chain)
-            self._fetch_layers(image)
-            unpack(self.context, image, self.progress)
+            every = top.is_index and (every or self._is_kept_whole())
+            if every:
+                descriptor = self._bring_all(top, platform, lease)
+            else:
+                descriptor = self._bring_one(top, platform, lease)
             changed = self._name(descriptor, top.digest)
         self.progress.done(self.reference, top.digest, changed=changed)
         name = grammar.familiar(self.reference)
         emit(self.store, "image", "pull", name, {"name": name})
-        return images.find(self.store, self._names(top.digest)[0])
+        return self._found(self._names(top.digest)[0], every, platform)
+
+    def _found(self, name: str, every: bool, platform: str) -> Image:
+        if not every:
+            return images.find(self.store, name)
+        from rcrun.storage import wholes
+
+        return wholes.image_or_index(self.store, images.entry_of(self.store, name), platform)
+
+    def _is_kept_whole(self) -> bool:
+        """A name that means an index does so after the next pull, too."""
+        name = str(self.reference)
+        entries = layout.references(self.store)
+        return any(
+            layout.name_of(entry) == name and entry.get("mediaType") in documents.INDEXES
+            for entry in entries
+        )
+
+    def _bring_one(self, top: Document, platform: str, lease: Lease) -> Descriptor:
+        manifest = self._manifest_for(top, platform)
+        fault = documents.manifest_fault(manifest.value)
+        if fault:
+            raise self._unusable(fault)
+        blobs = [manifest.value["config"], *manifest.value["layers"]]
+        lease.add([manifest.digest, *(blob["digest"] for blob in blobs)])
+        descriptor = self._write_documents(manifest, platform)
+        image = images.load(self.store, descriptor)
+        lease.add([], image.chain)
+        self._fetch_layers(image)
+        unpack(self.context, image, self.progress)
+        return descriptor
+
+    def _bring_all(self, top: Document, platform: str, lease: Lease) -> Descriptor:
+        """The index as it is, and all its images; the one for this host is unpacked, if there is one."""
+        from rcrun.engine.remote import Remote, missing
+        from rcrun.storage import wholes
+
+        remote = Remote.of_client(self.store, self.client, lease, self.stop)
+        found = remote.bring(top, every=True)
+        self.progress.layers(*missing(self.store, found))
+        remote.fetch(found.blobs(), self.progress)
+        image = wholes.image_or_index(self.store, found.top, platform)
+        if not wholes.stands_for_index(image):
+            lease.add([], image.chain)
+            unpack(self.context, image, self.progress)
+        self.replaced = {manifest["digest"] for manifest, _ in found.manifests}
+        return found.top
 
     def _manifest_for(self, top: Document, platform: str) -> Document:
         """The manifest of the platform; through indexes, of which there is one in practice."""
@@ -320,6 +370,7 @@ class _RegistryPull:
         new = [name for name in names if have.get(name) != descriptor["digest"]]
         for name in new:
             layout.add_reference(self.store, descriptor, name)
+        layout.remove_nameless(self.store, self.replaced)
         return bool(new)
 
     def _names(self, top_digest: str) -> list[str]:

@@ -6,28 +6,26 @@ pushed is noted as a name of the image, `repository@digest`, which RepoDigests t
 
 from __future__ import annotations
 
-import os
-
 from rcrun.engine.eventlog import emit
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
-from rcrun.storage import blobs, images, layout, saving
+from rcrun.storage import blobs, images, layout, saving, wholes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Protocol
 
     from rcrun.engine.context import Context
     from rcrun.engine.pull import Access
-    from rcrun.formats.image import Descriptor, Manifest
+    from rcrun.formats.image import Descriptor, Index, Manifest
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store
     from rcrun.registry.upload import Uploader
-    from rcrun.storage.images import Image
     from rcrun.storage.lease import Lease
+    from rcrun.storage.wholes import Whole
 
     class Progress(Protocol):
         """What a person wants to know meanwhile; those of one layer come from several threads."""
@@ -47,7 +45,7 @@ _PLAIN = (documents.LAYER, "application/vnd.docker.image.rootfs.diff.tar", "")
 class Wishes:
     """How the image shall look there; empty values leave it as it is."""
 
-    __slots__ = ("compression", "force", "form", "level")
+    __slots__ = ("compression", "force", "form", "level", "plain")
 
     def __init__(
         self,
@@ -56,7 +54,10 @@ class Wishes:
         compression: str = "",
         level: int | None = None,
         force: bool = False,
+        plain: bool = False,
     ) -> None:
+        if form == "v2s1":
+            raise InvalidInput('format "v2s1" is obsolete and not written', "use v2s2 or oci")
         if form and form not in FORMATS:
             raise InvalidInput(f'invalid format "{form}"', f"use one of {', '.join(FORMATS)}")
         if compression not in ("", "gzip", "zstd"):
@@ -67,6 +68,7 @@ class Wishes:
         self.compression = compression
         self.level = level
         self.force = force
+        self.plain = plain  # layers that are not compressed stay so
 
 
 class Pushed:
@@ -117,63 +119,79 @@ def push(
     stop = threading.Event()
     client, transport = access.connect(context, destination, sleeper(stop))
     with transport, Lease(context.store) as lease:
-        image = images.find(context.store, text, platform=platform)
+        found = chosen(context, text, platform)
         progress.begin(destination)
-        keep(context.store, image, lease)
+        lease.add(found.digests())
+        wholes.check_blobs(context.store, found, foreign_too=False)
         try:
-            manifest = prepared(context.store, image, wishes or Wishes(), lease)
-            pushed = _Push(context.store, Uploader(client), destination, progress, stop).run(
-                manifest
-            )
+            top = prepared(context.store, found.top, wishes or Wishes(), lease)
+            sender = Sender(context.store, Uploader(client), destination, progress, stop)
+            pushed = sender.run(top)
         except Stopped:
             raise RcrunError(f'the push of "{text}" was stopped') from None
         name = str(destination.with_digest(pushed.digest))
-        layout.add_reference(context.store, image.descriptor, name)
+        layout.add_reference(context.store, found.top, name)
     named = grammar.familiar(destination)
     emit(context.store, "image", "push", named, {"name": named})
-    if pushed.digest != image.digest:
+    if pushed.digest != found.top["digest"]:
         finish(context)  # what was compressed has served
     return pushed
 
 
-def keep(store: Store, image: Image, lease: Lease) -> None:
-    """From the collector; an image that is not whole is refused before anything is sent."""
-    members = [image.manifest["config"], *image.manifest["layers"]]
-    lease.add([image.digest, *(member["digest"] for member in members)])
-    for member in members:
-        if not blobs.has_blob(store, member) and not is_foreign(member):
-            raise NotFound(
-                f'blob "{member["digest"]}" is not in the store', "pull or load its image again"
+def chosen(context: Context, text: str, platform: str) -> Whole:
+    """Of an index all images, if they are here and no platform is named; else the one image."""
+    store = context.store
+    if not platform:
+        entry = images.entry_of(store, text)
+        if wholes.is_index(entry):
+            found = wholes.whole(store, entry)
+            if not found.absent and found.manifests:
+                return found
+            context.warn(
+                f'the store has not all images of "{text}": only the one for this host is pushed',
+                f"to have all: rcrun pull --all-platforms {text}",
             )
-
-
-def is_foreign(layer: Descriptor) -> bool:
-    """One that may not be handed on; clients fetch it from its URLs."""
-    media_type = layer.get("mediaType", "")
-    return bool(layer.get("urls")) and ("nondistributable" in media_type or "foreign" in media_type)
+    image = images.find(store, text, platform=platform)
+    return wholes.whole(store, images.manifest_of(store, image))
 
 
 # What is pushed.
 
 
-def prepared(store: Store, image: Image, wishes: Wishes, lease: Lease) -> Descriptor:
-    """The manifest that goes out: the image's own, byte for byte, unless it has to be another one."""
-    own: Descriptor = {
-        "mediaType": image.manifest.get("mediaType") or documents.MANIFEST,
-        "digest": image.digest,
-        "size": os.stat(store.blob_path(image.digest)).st_size,
-    }
-    plain = [layer for layer in image.manifest["layers"] if _is_to_compress(layer, wishes)]
-    if not plain and not _is_to_convert(own["mediaType"], wishes):
-        return own
-    return _converted(store, image, wishes, lease)
+def prepared(store: Store, top: Descriptor, wishes: Wishes, lease: Lease) -> Descriptor:
+    """The manifest or index that goes out: the image's own, byte for byte, unless it has to be another one."""
+    document = blobs.read_document(store, top)
+    if wholes.is_index(top):
+        return _prepared_index(store, top, document, wishes, lease)
+    if document["config"].get("mediaType", "") not in documents.CONFIGS:
+        return top  # an artifact
+    plain = [layer for layer in document["layers"] if _is_to_compress(layer, wishes)]
+    if not plain and not _is_to_convert(top["mediaType"], wishes):
+        return top
+    return _converted(store, document, wishes, lease)
+
+
+def _prepared_index(
+    store: Store, top: Descriptor, index: Index, wishes: Wishes, lease: Lease
+) -> Descriptor:
+    """Another one only where one of its images has to be another, or it has to be of the other kind."""
+    media_type = {"oci": documents.INDEX, "v2s2": documents.DOCKER_INDEX}.get(wishes.form)
+    made = [prepared(store, wholes.plain(each), wishes, lease) for each in index["manifests"]]
+    if media_type in (None, top["mediaType"]) and [each["digest"] for each in made] == [
+        each["digest"] for each in index["manifests"]
+    ]:
+        return top
+    entries = [{**before, **after} for before, after in zip(index["manifests"], made, strict=True)]
+    kind = media_type or top["mediaType"]
+    changed = {**index, "mediaType": kind, "manifests": entries}
+    return blobs.write_document(store, changed, kind, lease=lease)
 
 
 def _is_to_compress(layer: Descriptor, wishes: Wishes) -> bool:
-    if is_foreign(layer):
+    if documents.is_foreign(layer):
         return False
     if layer.get("mediaType", "") in _PLAIN:
-        return True
+        return not wishes.plain
     return wishes.force and not layer["mediaType"].endswith(wishes.compression or "gzip")
 
 
@@ -182,21 +200,21 @@ def _is_to_convert(media_type: str, wishes: Wishes) -> bool:
     return wanted is not None and wanted != media_type
 
 
-def _converted(store: Store, image: Image, wishes: Wishes, lease: Lease) -> Descriptor:
+def _converted(store: Store, own: Manifest, wishes: Wishes, lease: Lease) -> Descriptor:
     from rcrun.storage.committing import FORMATS as TYPES
     from rcrun.storage.committing import retyped
 
-    is_docker = image.manifest.get("mediaType") == documents.DOCKER_MANIFEST
+    is_docker = own.get("mediaType") == documents.DOCKER_MANIFEST
     form = {"oci": "oci", "v2s2": "docker"}.get(wishes.form) or ("docker" if is_docker else "oci")
     media_type, config_type, layer_types = TYPES[form]
     layers = [
         _compressed(store, layer, wishes, lease) if _is_to_compress(layer, wishes) else layer
-        for layer in image.manifest["layers"]
+        for layer in own["layers"]
     ]
     manifest: Manifest = {
-        **image.manifest,
+        **own,
         "mediaType": media_type,
-        "config": {**image.manifest["config"], "mediaType": config_type},
+        "config": {**own["config"], "mediaType": config_type},
         "layers": retyped(layers, layer_types),
     }
     return blobs.write_document(store, manifest, media_type, lease=lease)
@@ -213,8 +231,11 @@ def _compressed(store: Store, layer: Descriptor, wishes: Wishes, lease: Lease) -
     return compress_blob(store, pieces, lease, form=form, level=wishes.level)
 
 
-class _Push:
-    """One push: layers side by side, the configuration, the manifest, the name."""
+class Sender:
+    """One push: layers side by side, the configuration, the manifest, the name; of an index each image so, then itself.
+
+    `fetch` brings a blob that is not here, where it is known from where.
+    """
 
     def __init__(
         self,
@@ -223,29 +244,41 @@ class _Push:
         reference: Reference,
         progress: Progress,
         stop: threading.Event,
+        fetch: Callable[[Descriptor], object] | None = None,
     ) -> None:
         self.store = store
         self.uploader = uploader
         self.reference = reference
         self.progress = progress
         self.stop = stop
+        self.fetch = fetch
         self.others = _Neighbours(store, reference)
 
-    def run(self, descriptor: Descriptor) -> Pushed:
+    def run(self, descriptor: Descriptor, *tags: str, index_only: bool = False) -> Pushed:
+        found = wholes.whole(self.store, descriptor)
+        for _, manifest in () if index_only else found.manifests:
+            self._send_blobs(manifest)
+        for document in () if index_only else found.documents():
+            if document["digest"] != descriptor["digest"]:
+                self._put(document["digest"], document)
+        for tag in (self.reference.tag, *tags):
+            self._put(tag or descriptor["digest"], descriptor)
+        return Pushed(self.reference, descriptor["digest"], descriptor["size"])
+
+    def _send_blobs(self, manifest: Manifest) -> None:
         from rcrun.engine.download import at_once
 
-        manifest: Manifest = blobs.read_document(self.store, descriptor)
-        unique = {layer["digest"]: layer for layer in manifest["layers"] if not is_foreign(layer)}
+        layers = [layer for layer in manifest["layers"] if not documents.is_foreign(layer)]
+        unique = {layer["digest"]: layer for layer in layers}
         self.progress.layers(list(unique.values()))
         at_once(list(unique.values()), self._send, self.stop)
         config = manifest["config"]
         if config["digest"] not in unique and not self.uploader.has_blob(config):
             self._upload(config)
+
+    def _put(self, target: str, descriptor: Descriptor) -> None:
         data = blobs.read_blob(self.store, descriptor)
-        digest = descriptor["digest"]
-        media_type = descriptor["mediaType"]
-        self.uploader.put_manifest(self.reference.tag, data, media_type, digest)
-        return Pushed(self.reference, digest, len(data))
+        self.uploader.put_manifest(target, data, descriptor["mediaType"], descriptor["digest"])
 
     def _send(self, layer: Descriptor) -> None:
         digest = layer["digest"]
@@ -264,6 +297,9 @@ class _Push:
     def _upload(self, descriptor: Descriptor, place: str = "") -> None:
         from rcrun.engine.download import Stopped
 
+        if self.fetch is not None and not blobs.has_blob(self.store, descriptor):
+            self.fetch(descriptor)
+
         def read(start: int) -> Iterator[bytes]:
             at = 0
             for data in saving.verified(self.store, descriptor):
@@ -281,6 +317,7 @@ class _Neighbours:
     """Repositories of the same registry from which it may take a blob over."""
 
     def __init__(self, store: Store, reference: Reference) -> None:
+        self._reference = reference
         self._found: dict[str, str] = {}
         for entry in layout.references(store):
             name = layout.name_of(entry)
@@ -296,6 +333,11 @@ class _Neighbours:
             if not documents.manifest_fault(document):
                 for layer in document["layers"]:
                     self._found.setdefault(layer["digest"], known.path)
+
+    def note(self, origins: Mapping[str, Reference]) -> None:
+        for digest, known in origins.items():
+            if known.domain == self._reference.domain and known.path != self._reference.path:
+                self._found.setdefault(digest, known.path)
 
     def holding(self, digest: str) -> str:
         return self._found.get(digest, "")

@@ -36,12 +36,18 @@ def remove(context: Context, text: str, *, force: bool = False, all_names: bool 
     store = context.store
     name = _known_name(store, text)
     if name is not None and not _is_readable(store, name):
+        _refuse_artifact(store, name, text)
         return _forget_damaged(store, name)
     try:
         image = images.find(store, text)
     except NotFound as error:
-        raise NotFound(f"no such image: {text}") from error
+        index = _index_by_id(store, text)
+        if index is None:
+            raise NotFound(f"no such image: {text}") from error
+        return _forget_damaged(store, index)
     each = of_image(store, image)
+    if each.read_only:
+        raise InUse(f'"{text}" is in a read-only store, and stays there')
     if name is None:
         removed = _remove_by_id(store, each, force, all_names or force)
     else:
@@ -71,6 +77,23 @@ def _known_name(store: Store, text: str) -> Descriptor | None:
     except InvalidInput:
         return None
     return next((e for e in layout.references(store) if layout.name_of(e) == wanted), None)
+
+
+def _index_by_id(store: Store, text: str) -> Descriptor | None:
+    """A list that has no image for this host, by its digest."""
+    from rcrun.engine.manifests import find_list
+
+    try:
+        return find_list(store, text)
+    except (NotFound, InvalidInput):
+        return None
+
+
+def _refuse_artifact(store: Store, entry: Descriptor, text: str) -> None:
+    from rcrun.engine.artifacts import artifact_of
+
+    if artifact_of(store, entry) is not None:
+        raise InvalidInput(f'"{text}" is an artifact, not an image', f"rcrun artifact rm {text}")
 
 
 def _is_readable(store: Store, entry: Descriptor) -> bool:

@@ -139,7 +139,7 @@ class Making:
             created=now_text(),
             passwd=layered.read_file(root.lowers, "/etc/passwd", LARGEST_PASSWD),
             group=layered.read_file(root.lowers, "/etc/group", LARGEST_PASSWD),
-            lowers=[os.path.relpath(path, self.context.store.root_dir) for path in root.lowers],
+            lowers=[self.context.store.relative(path) for path in root.lowers],
             taken_ids=self._taken_ids,
         )
         if root.directory:

@@ -8,7 +8,7 @@ from rcrun.engine.eventlog import emit
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.files import write_all
 from rcrun.formats import reference as grammar
-from rcrun.storage import blobs, images, saving
+from rcrun.storage import images, layout, saving, wholes
 from rcrun.storage.lease import Lease
 from rcrun.storage.saving import DirectorySink, Saved, TarSink
 from rcrun.storage.tarwrite import Buffered, TarWriter
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rcrun.engine.context import Context
+    from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
     from rcrun.storage.images import Image
 
@@ -26,28 +27,48 @@ DIRECTORIES = ("docker-dir", "oci-dir")
 
 
 def find_all(store: Store, texts: Sequence[str], platform: str = "") -> list[Saved]:
-    """Each image once, with the names that were typed; by id it has none."""
+    """Each image once, with the names that were typed; by id it has none. An index goes whole, unless a platform is named."""
     found: dict[str, Saved] = {}
     for text in texts:
-        image = images.find(store, text, platform=platform)
-        each = found.setdefault(image.digest, Saved(image, []))
-        name = _typed_name(image, text)
-        if name is not None and name not in each.names:
-            each.names.append(name)
+        made = find(store, text, platform)
+        each = found.setdefault(made.whole.top["digest"], made)
+        each.names += [name for name in made.names if name not in each.names]
     return list(found.values())
 
 
-def _typed_name(image: Image, text: str) -> grammar.Reference | None:
+def find(store: Store, text: str, platform: str = "") -> Saved:
+    """What a name or an id means, as it goes out."""
+    entry = images.entry_of(store, text, platform)
+    image = None
+    if platform or not wholes.is_index(entry):
+        image = images.find(store, text, platform=platform)
+        name = image.reference
+        entry = images.manifest_of(store, image)
+    else:
+        name = layout.name_of(entry)
+        image = _for_this_host(store, entry)
+    typed = _typed_name(name, text)
+    return Saved(image, [typed] if typed else [], wholes.whole(store, entry))
+
+
+def _for_this_host(store: Store, entry: Descriptor) -> Image | None:
+    try:
+        return images.load(store, entry)
+    except NotFound:
+        return None
+
+
+def _typed_name(name: str, text: str) -> grammar.Reference | None:
     try:
         reference = grammar.parse(text)
     except InvalidInput:
         return None
-    return reference if str(reference) == image.reference and reference.tag else None
+    return reference if str(reference) == name and reference.tag else None
 
 
 def _tell(store: Store, saved: Sequence[Saved]) -> None:
     for each in saved:
-        digest = each.image.config_digest
+        digest = each.image.config_digest if each.image else each.whole.top["digest"]
         name = grammar.familiar(each.names[0]) if each.names else digest
         emit(store, "image", "save", digest, {"name": name})
 
@@ -55,12 +76,16 @@ def _tell(store: Store, saved: Sequence[Saved]) -> None:
 def save_archive(context: Context, saved: Sequence[Saved], form: str, out_fd: int) -> None:
     with Lease(context.store) as lease:
         _keep(context.store, saved, lease)
-        write = Buffered(lambda data: write_all(out_fd, data))
-        writer = TarWriter(write)
-        saving.save_layout(context.store, saved, TarSink(writer), docker=form == "docker-archive")
-        writer.end()
-        write.flush()
+        write_archive(context.store, saved, out_fd, docker=form == "docker-archive")
     _tell(context.store, saved)
+
+
+def write_archive(store: Store, saved: Sequence[Saved], out_fd: int, *, docker: bool) -> None:
+    write = Buffered(lambda data: write_all(out_fd, data))
+    writer = TarWriter(write)
+    saving.save_layout(store, saved, TarSink(writer), docker=docker)
+    writer.end()
+    write.flush()
 
 
 def save_directory(context: Context, saved: Sequence[Saved], form: str, path: str) -> None:
@@ -86,10 +111,5 @@ def save_directory(context: Context, saved: Sequence[Saved], form: str, path: st
 def _keep(store: Store, saved: Sequence[Saved], lease: Lease) -> None:
     """From the collector; whoever removed an image before that is told now, not in the middle of an archive."""
     for each in saved:
-        members = [each.image.manifest["config"], *each.image.manifest["layers"]]
-        lease.add([each.image.digest, *(member["digest"] for member in members)])
-        for member in members:
-            if not blobs.has_blob(store, member):
-                raise NotFound(
-                    f'blob "{member["digest"]}" is not in the store', "pull or load its image again"
-                )
+        lease.add(each.whole.digests())
+        wholes.check_blobs(store, each.whole, foreign_too=False)

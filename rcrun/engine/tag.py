@@ -33,6 +33,8 @@ def untag(store: Store, text: str, names: Sequence[str]) -> list[str]:
     """Take these names, or all, from an image, which stays; the names that are gone."""
     image = images.find(store, text)
     known = of_image(store, image)
+    if known.read_only:
+        raise InvalidInput(f'"{text}" is in a read-only store, which keeps its names')
     have = [str(reference) for reference in (*known.tags, *known.digests)]
     wanted = [str(grammar.parse(name)) for name in names] or have
     for name in wanted:

@@ -95,6 +95,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 
 INDEXES = frozenset((INDEX, DOCKER_INDEX))
+CONFIGS = (CONFIG, DOCKER_CONFIG)
 MANIFESTS = frozenset((MANIFEST, DOCKER_MANIFEST))
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -222,6 +223,12 @@ def config_fault(config: Any, layers: int) -> str:
     return _member_fault(config, _TOP, "") or _member_fault(
         config.get("config") or {}, _CONFIG, "config."
     )
+
+
+def is_foreign(layer: Descriptor) -> bool:
+    """One that may not be handed on; clients fetch it from its URLs."""
+    media_type = layer.get("mediaType", "")
+    return bool(layer.get("urls")) and ("nondistributable" in media_type or "foreign" in media_type)
 
 
 def _is_text(value: object) -> bool:

@@ -11,7 +11,7 @@ import os
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
-from rcrun.storage import images, layout
+from rcrun.storage import layout
 from rcrun.storage.lease import Lease
 
 TYPE_CHECKING = False
@@ -63,17 +63,22 @@ def load(
     """
     layout.init(store)
     with Lease(store) as lease:
-        if isinstance(source, str) and os.path.isdir(source):
-            from rcrun.storage.archivedir import from_directory
-
-            candidates = from_directory(store, source, lease, select)
-        else:
-            from rcrun.storage.archivetar import from_tar
-
-            with opened(source) as file:
-                candidates = from_tar(store, file.read, lease)
-        chosen = choose(candidates, select)
+        chosen = brought(store, source, lease, select)
         return [_add(store, lease, candidate, name, platform, prepare) for candidate in chosen]
+
+
+def brought(store: Store, source: str | int, lease: Lease, select: str = "") -> list[Candidate]:
+    """The blobs of what is chosen are in the store then, kept by the lease alone."""
+    if isinstance(source, str) and os.path.isdir(source):
+        from rcrun.storage.archivedir import from_directory
+
+        candidates = from_directory(store, source, lease, select)
+    else:
+        from rcrun.storage.archivetar import from_tar
+
+        with opened(source) as file:
+            candidates = from_tar(store, file.read, lease)
+    return choose(candidates, select)
 
 
 def pull_local(
@@ -88,18 +93,27 @@ def pull_local(
     if transport not in TRANSPORTS:
         raise InvalidInput(f'transport "{transport}" is not supported')
     path, select = split_location(location)
+    check_kind(transport, path)
+    loaded = load(store, path, select=select, name=name, platform=platform, prepare=prepare)
+    check_one(transport, path, loaded)
+    return loaded[0]
+
+
+def check_kind(transport: str, path: str) -> None:
+    """Archives are files, layouts are directories."""
     if not os.path.lexists(path):
         raise NotFound(f'"{path}" does not exist')
     if os.path.isdir(path) == transport.endswith("-archive"):
         kind = "a directory" if os.path.isdir(path) else "not a directory"
         raise InvalidInput(f'"{path}" is {kind}, which "{transport}" cannot be')
-    loaded = load(store, path, select=select, name=name, platform=platform, prepare=prepare)
-    if len(loaded) > 1:
-        names = ", ".join(name for each in loaded for name in each.names)
+
+
+def check_one(transport: str, path: str, found: Sequence[Loaded] | Sequence[Candidate]) -> None:
+    if len(found) > 1:
+        names = ", ".join(name for each in found for name in each.names)
         raise InvalidInput(
-            f'"{path}" has {len(loaded)} images: {names}', f"name one: {transport}:{path}:NAME"
+            f'"{path}" has {len(found)} images: {names}', f"name one: {transport}:{path}:NAME"
         )
-    return loaded[0]
 
 
 def split_location(location: str) -> tuple[str, str]:
@@ -113,6 +127,8 @@ def split_location(location: str) -> tuple[str, str]:
 def choose(candidates: Sequence[Candidate], select: str) -> list[Candidate]:
     if not select:
         return list(candidates)
+    if select[0] == "@" and select[1:].isdecimal() and int(select[1:]) < len(candidates):
+        return [candidates[int(select[1:])]]
     wanted = {select, normalised(select)}
     found = [each for each in candidates if each.tag == select or wanted & set(each.names)]
     if found:
@@ -137,20 +153,31 @@ def _add(
     platform: str,
     prepare: Callable[[Image], object] | None,
 ) -> Loaded:
-    image = images.load(store, candidate.descriptor, platform)
-    absent = [layer for layer in image.manifest["layers"] if not _has(store, layer)]
-    if absent:
-        raise RcrunError(
-            f'the archive lacks layer "{absent[0]["digest"]}" of image "{image.short_id}"',
-            "save the image again, with all its layers",
-        )
+    from rcrun.storage import wholes
+
+    image = wholes.image_or_index(store, candidate.descriptor, platform)
+    _check_layers(store, image, candidate.descriptor)
     lease.add([], image.chain)
-    if prepare is not None:
+    if prepare is not None and not wholes.stands_for_index(image):
         prepare(image)
     names = [name] if name else candidate.names
     for each in names or [""]:
         layout.add_reference(store, candidate.descriptor, each)
     return Loaded(candidate.descriptor, image.config_digest, names)
+
+
+def _check_layers(store: Store, image: Image, descriptor: Descriptor) -> None:
+    """Of every image that the archive has."""
+    from rcrun.storage import wholes
+
+    for manifest, document in wholes.whole(store, descriptor).manifests:
+        absent = [layer for layer in document["layers"] if not _has(store, layer)]
+        if absent:
+            name = image.short_id if manifest["digest"] == image.digest else manifest["digest"]
+            raise RcrunError(
+                f'the archive lacks layer "{absent[0]["digest"]}" of image "{name}"',
+                "save the image again, with all its layers",
+            )
 
 
 def _has(store: Store, descriptor: Descriptor) -> bool:

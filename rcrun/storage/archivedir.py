@@ -9,6 +9,7 @@ from rcrun.files import open_regular, parse_json
 from rcrun.formats import image as documents
 from rcrun.storage import blobs, images
 from rcrun.storage.archive import Candidate, choose, normalised, unnamed
+from rcrun.storage.wholes import members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,16 +87,35 @@ def _copy_image(store: Store, path: str, descriptor: Descriptor, lease: Lease, d
 
 
 def _from_dir(store: Store, path: str, lease: Lease) -> Candidate:
+    """`manifest.json` may be an index, whose manifests are in `HEX.manifest.json`."""
     with open_regular(f"{path}/manifest.json") as file:
         data = file.read(blobs.MOST_DOCUMENT + 1)
-    manifest = _parse(data, f"{path}/manifest.json")
+    document = _parse(data, f"{path}/manifest.json")
+    is_index = isinstance(document, dict) and "manifests" in document
+    media_type = document.get("mediaType") if isinstance(document, dict) else ""
+    media_type = media_type or (documents.INDEX if is_index else documents.MANIFEST)
+    if is_index:
+        for member in members(document, "manifest.json"):
+            _copy_member(store, path, member, lease)
+    else:
+        _copy_blobs(store, path, document, f"{path}/manifest.json", lease)
+    return Candidate(blobs.write_blob(store, data, media_type, lease=lease), [])
+
+
+def _copy_member(store: Store, path: str, member: Descriptor, lease: Lease) -> None:
+    name = f"{path}/{member['digest'][7:]}.manifest.json"
+    if not os.path.lexists(name):
+        return
+    _copy(store, name, member, lease)
+    _copy_blobs(store, path, blobs.read_document(store, member), name, lease)
+
+
+def _copy_blobs(store: Store, path: str, manifest: Any, name: str, lease: Lease) -> None:
     fault = documents.manifest_fault(manifest)
     if fault:
-        raise InvalidInput(f'"{path}/manifest.json" cannot be used: {fault}')
-    for member in (manifest["config"], *manifest["layers"]):
-        _copy(store, f"{path}/{member['digest'][7:]}", member, lease)
-    media_type = manifest.get("mediaType") or documents.MANIFEST
-    return Candidate(blobs.write_blob(store, data, media_type, lease=lease), [])
+        raise InvalidInput(f'"{name}" cannot be used: {fault}')
+    for each in (manifest["config"], *manifest["layers"]):
+        _copy(store, f"{path}/{each['digest'][7:]}", each, lease)
 
 
 def _copy(store: Store, source: str, descriptor: Descriptor, lease: Lease) -> None:

@@ -144,7 +144,7 @@ class Contents:
         found = self._large[name]
         if found.get("mediaType"):
             return found
-        with open(self.store.blob_path(found["digest"]), "rb") as file:
+        with open(self.store.blob_to_read(found["digest"]), "rb") as file:
             kind = kind_of(file.read(LONGEST_MAGIC))
         return {**found, "mediaType": _MEDIA_TYPES.get(kind, documents.LAYER)}
 

@@ -12,7 +12,7 @@ from rcrun.formats import digest as digests
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, BinaryIO
 
     from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
@@ -26,7 +26,10 @@ def has_blob(store: Store, descriptor: Descriptor) -> bool:
     try:
         status = os.stat(store.blob_path(descriptor["digest"]))
     except FileNotFoundError:
-        return False
+        shared = store.shared_blob(descriptor["digest"])
+        if not shared:
+            return False
+        status = os.stat(shared)
     return status.st_size == descriptor["size"]
 
 
@@ -124,7 +127,7 @@ def read_blob(store: Store, descriptor: Descriptor, limit: int = MOST_DOCUMENT) 
     if size > limit:
         raise _mismatch(descriptor, f"a document of {size} bytes is too large")
     try:
-        with open(store.blob_path(digest), "rb") as file:
+        with _opened(store, digest) as file:
             data = file.read(size + 1)
     except FileNotFoundError:
         raise NotFound(
@@ -133,6 +136,16 @@ def read_blob(store: Store, descriptor: Descriptor, limit: int = MOST_DOCUMENT) 
     if len(data) != size or digests.of_bytes(data) != digest:
         raise _mismatch(descriptor, "its content was changed or damaged")
     return data
+
+
+def _opened(store: Store, digest: str) -> BinaryIO:
+    try:
+        return open(store.blob_path(digest), "rb")
+    except FileNotFoundError:
+        shared = store.shared_blob(digest)
+        if not shared:
+            raise
+        return open(shared, "rb")
 
 
 def read_document(store: Store, descriptor: Descriptor) -> Any:

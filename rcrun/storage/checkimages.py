@@ -10,12 +10,12 @@ from rcrun.files import read_json_or_none, subdirectories
 from rcrun.formats import digest as digests
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
-from rcrun.storage import blobs, collect, images, layout
+from rcrun.storage import blobs, collect, images, layout, wholes
 from rcrun.storage.faults import Fault, leftover, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from typing import Any
 
     from rcrun.formats.image import Descriptor
@@ -93,7 +93,8 @@ def _entries(store: Store) -> tuple[list[Descriptor], list[Fault]]:
 def _image_faults(store: Store, entry: Descriptor, needed: dict[str, list[str]]) -> Iterator[Fault]:
     name = shown_name(entry)
     missing: list[str] = []
-    _walk(store, entry, name, needed, missing, images.DEEPEST_INDEX)
+    elsewhere = wholes.sources_of(entry)
+    _walk(store, entry, name, needed, missing, images.DEEPEST_INDEX, elsewhere)
     if not missing:
         return
     known = "/" in layout.name_of(entry)
@@ -120,10 +121,11 @@ def _walk(
     needed: dict[str, list[str]],
     missing: list[str],
     depth: int,
+    elsewhere: Container[str] = (),
 ) -> None:
-    """What an entry refers to; of an index for several platforms one must be here."""
+    """What an entry refers to; of an index for several platforms one must be here. `elsewhere`: a registry has the layers."""
     needed.setdefault(entry["digest"][7:], []).append(name)
-    if not os.path.lexists(store.blob_path(entry["digest"])):
+    if not os.path.lexists(store.blob_to_read(entry["digest"])):
         missing.append(entry["digest"])
         return
     try:
@@ -135,13 +137,15 @@ def _walk(
     below = document.get("manifests")
     members = below if isinstance(below, list) and depth > 0 else []
     usable = [member for member in members if not documents.descriptor_fault(member)]
-    here = [each for each in usable if os.path.lexists(store.blob_path(each["digest"]))]
+    here = [each for each in usable if os.path.lexists(store.blob_to_read(each["digest"]))]
     for member in here or usable[:1]:
-        _walk(store, member, name, needed, missing, depth - 1)
+        _walk(store, member, name, needed, missing, depth - 1, elsewhere)
     if not documents.manifest_fault(document):
         for member in (document["config"], *document["layers"]):
             needed.setdefault(member["digest"][7:], []).append(name)
-            if not os.path.lexists(store.blob_path(member["digest"])) and not member.get("urls"):
+            if entry["digest"] in elsewhere or member.get("urls"):
+                continue
+            if not os.path.lexists(store.blob_to_read(member["digest"])):
                 missing.append(member["digest"])
 
 

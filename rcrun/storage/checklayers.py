@@ -84,7 +84,7 @@ def compare(store: Store, identity: Identity, chains: Iterable[str]) -> list[tup
         return []  # the index is damaged, which is told
     for image in known:
         for digest, jobs in jobs_of(image, wanted).items():
-            if os.path.lexists(store.blob_path(digest)):
+            if os.path.lexists(store.blob_to_read(digest)):
                 words += jobs
                 wanted -= {job.partition(",")[0] for job in jobs}
     found: list[tuple[str, str]] = []

@@ -33,7 +33,7 @@ FORMATS = {
 def base_image(store: Store, manifest_digest: str, lease: Lease) -> Image:
     """The image that a container was made of, whose blobs stay from now on; it may have lost its name."""
     try:
-        size = os.stat(store.blob_path(manifest_digest)).st_size
+        size = os.stat(store.blob_to_read(manifest_digest)).st_size
     except FileNotFoundError:
         raise _gone(manifest_digest) from None
     media_type = documents.MANIFEST

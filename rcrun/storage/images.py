@@ -12,7 +12,7 @@ from rcrun.storage import blobs, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rcrun.formats.image import Descriptor, ImageConfig, Index, Manifest
     from rcrun.paths import Store
@@ -60,7 +60,28 @@ class Image:
 
 def find(store: Store, text: str, *, platform: str = "") -> Image:
     """NotFound when the store has no such image; `platform` is `os/architecture[/variant]`."""
-    entries = layout.references(store)
+    try:
+        return _find(store, layout.references(store), text, platform)
+    except NotFound:
+        for entries in entries_elsewhere(store):
+            try:
+                return _find(store, entries, text, platform)
+            except NotFound:
+                continue
+        raise
+
+
+def entries_elsewhere(store: Store) -> Iterator[list[Descriptor]]:
+    """What each of the other stores has; their blobs are found as ours are."""
+    for root in store.others:
+        try:
+            yield layout.references(type(store)(root, ""))
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            raise InvalidInput(f'cannot read the additional store "{root}": {reason}') from error
+
+
+def _find(store: Store, entries: list[Descriptor], text: str, platform: str) -> Image:
     reference = _parse(text)
     named = _named(store, entries, reference) if reference is not None else None
     if named is not None:
@@ -75,13 +96,21 @@ def find(store: Store, text: str, *, platform: str = "") -> Image:
     raise NotFound(f"no such image: {text}", f"rcrun pull {text}")
 
 
-def entry_of(store: Store, text: str) -> Descriptor:
-    """The entry of index.json that a name means, whatever is behind it; else that of the image which is found."""
+def entry_of(store: Store, text: str, platform: str = "") -> Descriptor:
+    """The entry of index.json that a name or a digest means, whatever is behind it; else that of the image which is found."""
     reference = _parse(text)
-    for entry in layout.references(store) if reference is not None else []:
-        if layout.name_of(entry) == str(reference):
-            return entry
-    return find(store, text).descriptor
+    for entries in (layout.references(store), *entries_elsewhere(store)):
+        for entry in entries:
+            if entry["digest"] == text or (reference and layout.name_of(entry) == str(reference)):
+                return entry
+    return find(store, text, platform=platform).descriptor
+
+
+def manifest_of(store: Store, image: Image) -> Descriptor:
+    """The descriptor of the image's own manifest, be its entry an index or not."""
+    size = os.stat(store.blob_to_read(image.digest)).st_size
+    media_type = image.manifest.get("mediaType") or documents.MANIFEST
+    return {"mediaType": media_type, "digest": image.digest, "size": size}
 
 
 def load(store: Store, descriptor: Descriptor, platform: str = "") -> Image:

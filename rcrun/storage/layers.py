@@ -35,9 +35,39 @@ def ensure(
     """The absolute `diff` directories, top first. Whoever names them in a file holds the gate."""
     kind = identity.layer_kind()
     unfinished = [chain for chain in image.chain if not _is_finished(store, kind, chain)]
+    shared = {chain: place for chain in unfinished if (place := shared_dir(store, kind, chain))}
+    unfinished = [chain for chain in unfinished if chain not in shared]
     if unfinished:
         _finish(store, identity, image, unfinished, progress)
-    return [f"{store.layer_dir(kind, chain)}/diff" for chain in reversed(image.chain)]
+    return [
+        f"{shared.get(chain) or store.layer_dir(kind, chain)}/diff"
+        for chain in reversed(image.chain)
+    ]
+
+
+def shared_dir(store: Store, kind: str, chain: str) -> str:
+    """The layer in another store, if its files belong to whom they would here; else empty.
+
+    What a crash may have damaged, or lacks the look of its directories, is not ours to mend.
+    """
+    for root in store.others:
+        layer_dir = f"{root}/layers/{kind}/{chain}"
+        try:
+            fits = os.stat(layer_dir).st_uid == os.geteuid() and os.path.isdir(f"{layer_dir}/diff")
+        except OSError:
+            continue
+        if fits and _is_sound(layer_dir):
+            return layer_dir
+    return ""
+
+
+def _is_sound(layer_dir: str) -> bool:
+    if not os.path.lexists(f"{layer_dir}/pending"):
+        return True
+    from rcrun.storage import layerfiles
+
+    note = layerfiles.read_pending(layer_dir)
+    return note is None or not (note["implied"] or layerfiles.is_doubtful(note))
 
 
 def gate(store: Store, *, exclusive: bool = False) -> Lock:
@@ -48,7 +78,8 @@ def gate(store: Store, *, exclusive: bool = False) -> Lock:
 def missing(store: Store, identity: Identity, image: Image) -> list[str]:
     """The chainIDs (hex) of the layers that are not unpacked."""
     kind = identity.layer_kind()
-    return [chain for chain in image.chain if not os.path.isdir(store.layer_dir(kind, chain))]
+    absent = [chain for chain in image.chain if not os.path.isdir(store.layer_dir(kind, chain))]
+    return [chain for chain in absent if not shared_dir(store, kind, chain)]
 
 
 def _is_finished(store: Store, kind: str, chain: str) -> bool:
@@ -137,6 +168,7 @@ class LayerQueue:
         self._jobs = jobs_of(image, set(missing(store, identity, image)))
         self._workers = Workers(identity)
         words = ["unpack", store.root_dir, identity.layer_kind(), "sync" if sync else ""]
+        words += store.others  # where blobs may be
         reader, self._pipe = os.pipe2(os.O_CLOEXEC)
         try:
             left = leftovers(store)
@@ -224,4 +256,5 @@ def _settle(store: Store, identity: Identity, kind: str, chains: Sequence[str]) 
     if unsettled:
         from rcrun.storage.work import run
 
-        run(identity, ["settle", store.root_dir, kind, *unsettled])
+        others = [str(len(store.others)), *store.others]
+        run(identity, ["settle", store.root_dir, *others, kind, *unsettled])

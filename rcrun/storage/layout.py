@@ -14,7 +14,7 @@ from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from typing import Any
 
     from rcrun.formats.image import Descriptor
@@ -50,15 +50,20 @@ def name_of(descriptor: Descriptor) -> str:
     return (descriptor.get("annotations") or {}).get(images.REF_NAME, "")
 
 
-def add_reference(store: Store, descriptor: Descriptor, name: str) -> Descriptor | None:
-    """Let the name (empty: no name) mean this image; the descriptor that it meant before."""
+def add_reference(
+    store: Store, descriptor: Descriptor, name: str, *, keep: bool = True
+) -> Descriptor | None:
+    """Let the name (empty: no name) mean this image; the descriptor that it meant before, which may lose its last name.
+
+    Without `keep` that one goes then.
+    """
     entry: Descriptor = {**descriptor, "annotations": _annotations(descriptor, name)}
     with _index_lock(store):
         index = _read_index(store)
         before = [old for old in index["manifests"] if name and name_of(old) == name]
         kept = [old for old in index["manifests"] if not _gives_way(old, entry, name)]
         previous = before[0] if before else None
-        if previous is not None and previous["digest"] != entry["digest"]:
+        if keep and previous is not None and previous["digest"] != entry["digest"]:
             kept = _keep_unnamed(kept, previous)
         index["manifests"] = [*kept, entry]
         _write_index(store, index)
@@ -85,6 +90,18 @@ def remove_image(store: Store, digest: str) -> list[Descriptor]:
             index["manifests"] = [e for e in index["manifests"] if e["digest"] != digest]
             _write_index(store, index)
     return gone
+
+
+def remove_nameless(store: Store, digests: Container[str]) -> None:
+    """Forget entries without a name, of these digests."""
+    if not digests:
+        return
+    with _index_lock(store):
+        index = _read_index(store)
+        kept = [e for e in index["manifests"] if name_of(e) or e["digest"] not in digests]
+        if len(kept) != len(index["manifests"]):
+            index["manifests"] = kept
+            _write_index(store, index)
 
 
 def rewrite(store: Store) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rcrun.paths import Store
     from rcrun.storage.images import Image
     from rcrun.storage.tarwrite import TarWriter
+    from rcrun.storage.wholes import Whole
 
     class Sink(Protocol):
         """Where files go; a name is written once."""
@@ -34,22 +35,21 @@ DIRECTORY_VERSION = b"Directory Transport Version: 1.1\n"
 
 
 class Saved:
-    """An image with the names that it shall have there."""
+    """An image, or an index with what is here of its images, and the names that it shall have there.
 
-    __slots__ = ("image", "names")
+    `image` is the one for this host, which docker's documents tell of; none of an index without one. `tag` is a
+    name in an OCI archive that need not be a reference.
+    """
 
-    def __init__(self, image: Image, names: Sequence[Reference]) -> None:
+    __slots__ = ("image", "names", "tag", "whole")
+
+    def __init__(
+        self, image: Image | None, names: Sequence[Reference], whole: Whole, tag: str = ""
+    ) -> None:
         self.image = image
         self.names = list(names)
-
-    def members(self) -> list[Descriptor]:
-        return [self.image.manifest["config"], *self.image.manifest["layers"]]
-
-    def manifest(self, store: Store) -> Descriptor:
-        digest = self.image.digest
-        media_type = self.image.manifest.get("mediaType") or documents.MANIFEST
-        size = os.stat(store.blob_path(digest)).st_size
-        return {"mediaType": media_type, "digest": digest, "size": size}
+        self.whole = whole
+        self.tag = tag
 
 
 class TarSink:
@@ -86,11 +86,11 @@ def save_layout(store: Store, saved: Sequence[Saved], sink: Sink, *, docker: boo
     """An OCI image layout; with `docker` also the documents that `docker load` looks for, as docker writes them."""
     written: set[str] = set()
     for each in saved:
-        for member in (each.manifest(store), *each.members()):
+        for member in (*each.whole.documents(), *each.whole.blobs()):
             _put_blob(store, member, f"blobs/sha256/{member['digest'][7:]}", sink, written)
-    _put(sink, "index.json", _index(store, saved))
+    _put(sink, "index.json", _index(saved))
     if docker:
-        _put(sink, "manifest.json", [_docker_entry(each) for each in saved])
+        _put(sink, "manifest.json", [_docker_entry(each) for each in saved if each.image])
     _put(sink, "oci-layout", {"imageLayoutVersion": "1.0.0"})
     repositories = _repositories(saved)
     if docker and repositories:
@@ -100,9 +100,12 @@ def save_layout(store: Store, saved: Sequence[Saved], sink: Sink, *, docker: boo
 def save_directory(store: Store, saved: Saved, sink: Sink) -> None:
     """What `skopeo copy … dir:PATH` writes."""
     written: set[str] = set()
-    for member in saved.members():
+    for member in saved.whole.blobs():
         _put_blob(store, member, member["digest"][7:], sink, written)
-    _put_blob(store, saved.manifest(store), "manifest.json", sink, written)
+    for document in saved.whole.documents():
+        if document["digest"] != saved.whole.top["digest"]:
+            _put_blob(store, document, f"{document['digest'][7:]}.manifest.json", sink, written)
+    _put_blob(store, saved.whole.top, "manifest.json", sink, written)
     sink.file("version", len(DIRECTORY_VERSION), iter([DIRECTORY_VERSION]))
 
 
@@ -114,10 +117,17 @@ def _put(sink: Sink, name: str, value: Any) -> None:
 def _put_blob(
     store: Store, descriptor: Descriptor, name: str, sink: Sink, written: set[str]
 ) -> None:
-    if name in written:
+    if name in written or _stays_away(store, descriptor):
         return
     written.add(name)
     sink.file(name, descriptor["size"], verified(store, descriptor))
+
+
+def _stays_away(store: Store, descriptor: Descriptor) -> bool:
+    """A layer that whoever needs it fetches elsewhere."""
+    return documents.is_foreign(descriptor) and not os.path.lexists(
+        store.blob_to_read(descriptor["digest"])
+    )
 
 
 def verified(store: Store, descriptor: Descriptor) -> Iterator[bytes]:
@@ -126,7 +136,7 @@ def verified(store: Store, descriptor: Descriptor) -> Iterator[bytes]:
     digest, left = descriptor["digest"], descriptor["size"]
     content = hashlib.sha256()
     try:
-        with open(store.blob_path(digest), "rb", buffering=0) as file:
+        with open(store.blob_to_read(digest), "rb", buffering=0) as file:
             while left and (data := file.read(min(left, CHUNK))):
                 content.update(data)
                 left -= len(data)
@@ -143,20 +153,23 @@ def verified(store: Store, descriptor: Descriptor) -> Iterator[bytes]:
         )
 
 
-def _index(store: Store, saved: Sequence[Saved]) -> dict[str, Any]:
+def _index(saved: Sequence[Saved]) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
     for each in saved:
-        descriptor: dict[str, Any] = {**each.manifest(store)}
+        descriptor: dict[str, Any] = {**each.whole.top}
         for name in each.names:
             full = str(name)
             annotations = {documents.REF_NAME: full, documents.CONTAINERD_NAME: full}
             entries.append({**descriptor, "annotations": annotations})
-        if not each.names:
+        if each.tag:
+            entries.append({**descriptor, "annotations": {documents.REF_NAME: each.tag}})
+        elif not each.names:
             entries.append(descriptor)
     return {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": entries}
 
 
 def _docker_entry(each: Saved) -> dict[str, Any]:
+    assert each.image is not None
     names = [
         str(name) for name in each.names
     ]  # podman takes a short one for its own: localhost/NAME
@@ -173,7 +186,8 @@ def _repositories(saved: Sequence[Saved]) -> dict[str, dict[str, str]]:
     """What docker 1.9 and older read: the top layer of each tag."""
     found: dict[str, dict[str, str]] = {}
     for each in saved:
-        for name in each.names if each.image.chain else ():
+        for name in each.names if each.image and each.image.chain else ():
+            assert each.image is not None
             top = each.image.manifest["layers"][-1]["digest"][7:]
             found.setdefault(name.repository, {})[name.tag] = top
     return found

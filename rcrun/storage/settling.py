@@ -11,14 +11,19 @@ from rcrun.files import read_json
 from rcrun.kernel.syscalls import open_in_root
 from rcrun.paths import Store
 from rcrun.storage import layerfiles, owners
+from rcrun.storage.layers import shared_dir
 from rcrun.storage.scratch import NamedLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-def settle(store_dir: str, kind: str, chain: str) -> None:
-    """Needs every layer below, settled already."""
-    store = Store(store_dir, "")
+def settle(store_dir: str, others: Sequence[str], kind: str, chain: str) -> None:
+    """Needs every layer below, settled already, here or in another store."""
+    store = Store(store_dir, "", others)
     layer_dir = store.layer_dir(kind, chain)
     with NamedLock(store, f"layer-{kind}-{chain}"):
         note = layerfiles.read_pending(layer_dir)
@@ -36,6 +41,8 @@ def _below(store: Store, kind: str, chain: str) -> list[str]:
     record = read_json(f"{store.layer_dir(kind, chain)}/layer.json")
     while record["parent"]:
         layer_dir = store.layer_dir(kind, record["parent"])
+        if not os.path.isdir(layer_dir):
+            layer_dir = shared_dir(store, kind, record["parent"]) or layer_dir
         found.append(layer_dir)
         record = read_json(f"{layer_dir}/layer.json")
     return found

@@ -20,7 +20,7 @@ from rcrun.storage.unpack import Unpacker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     Say = Callable[[object], None]
 
@@ -52,8 +52,16 @@ class Job:
 
 
 class Unpacking:
-    def __init__(self, store_dir: str, kind: str, say: Say, *, sync: bool = False) -> None:
-        self.store = Store(store_dir, "")
+    def __init__(
+        self,
+        store_dir: str,
+        kind: str,
+        say: Say,
+        *,
+        sync: bool = False,
+        others: Sequence[str] = (),
+    ) -> None:
+        self.store = Store(store_dir, "", others)
         self.kind = kind
         self.say = say
         self.sync = sync
@@ -88,7 +96,7 @@ class Unpacking:
 
     def open_blob(self, digest: str) -> int:
         try:
-            return os.open(self.store.blob_path(digest), os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(self.store.blob_to_read(digest), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise NotFound(
                 f'layer "{digest}" is not in the store', "pull or load its image again"

@@ -29,20 +29,21 @@ def say(event: object) -> None:
 
 
 def unpack(words: Sequence[str]) -> None:
-    """STORE KIND SYNC: the layers that standard input names, from their blobs."""
+    """STORE KIND SYNC OTHER…: the layers that standard input names, from their blobs in any of these stores."""
     from rcrun.storage.unpacking import Job, Unpacking
 
-    store_dir, kind, sync = words
-    Unpacking(store_dir, kind, say, sync=sync == "sync").all(Job.read_all(0))
+    store_dir, kind, sync, *others = words
+    Unpacking(store_dir, kind, say, sync=sync == "sync", others=others).all(Job.read_all(0))
 
 
 def settle(words: Sequence[str]) -> None:
-    """STORE KIND CHAIN…: give implied directories the look of the layers below; bottom first."""
+    """STORE COUNT OTHER… KIND CHAIN…: give implied directories the look of the layers below; bottom first."""
     from rcrun.storage.settling import settle as settle_layer
 
-    store_dir, kind, *chains = words
+    store_dir, count, *rest = words
+    others, (kind, *chains) = rest[: int(count)], rest[int(count) :]
     for chain in chains:
-        settle_layer(store_dir, kind, chain)
+        settle_layer(store_dir, others, kind, chain)
 
 
 def compare(words: Sequence[str]) -> None:
@@ -145,6 +146,13 @@ def workdir(words: Sequence[str]) -> None:
     placing.workdir(parse_json(words[0]), say)
 
 
+def tar_split(words: Sequence[str]) -> None:
+    """SPLIT DIR: a layer of podman's store as a tar to descriptor 0."""
+    from rcrun.storage import tarsplit
+
+    tarsplit.tell(words, say)
+
+
 def job(name: str) -> Callable[[Sequence[str]], None]:
     """JOB: what layerwrite.py has under this name."""
 
@@ -171,6 +179,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "gather": gather,
     "texts": texts,
     "place": place,
+    "tar-split": tar_split,
     "workdir": workdir,
     "changes": job("tell"),
     "layer": job("layer"),

@@ -89,6 +89,23 @@ HIDDEN: dict[str, Row] = {
 }
 
 GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
+    "artifact": (
+        "Work with files that registries keep beside images",
+        {
+            "add": ("artifact:add_artifact", "Make an artifact of files"),
+            "exists": (
+                "artifact:exists_artifact",
+                "Tell by the exit status whether an artifact is here",
+            ),
+            "extract": ("artifact:extract_artifact", "Write the files of an artifact"),
+            "inspect": ("artifact:inspect_artifact", "Print all that is known of an artifact"),
+            "list": ("artifact:list_artifacts", "List artifacts"),
+            "ls": ("artifact:list_artifacts", "List artifacts"),
+            "pull": ("artifact:pull_artifact", "Fetch an artifact from a registry"),
+            "push": ("artifact:push_artifact", "Send an artifact to a registry"),
+            "rm": ("artifact:remove_artifacts", "Remove artifacts"),
+        },
+    ),
     "builder": (
         "Work with builds",
         {
@@ -160,6 +177,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         "Work with images",
         {
             "build": "build",
+            "copy": ("imagecopy:copy_image", "Copy an image between any two places"),
             "diff": ("diff:diff_image", "Print what an image changes of the one below it"),
             "exists": ("exists:exists_image", "Tell by the exit status whether an image is here"),
             "history": "history",
@@ -173,6 +191,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "pull": "pull",
             "push": "push",
             "rm": "rmi",
+            "scp": ("imagescp:scp_image", "Copy an image to or from another host"),
             "search": "search",
             "save": "save",
             "tag": "tag",
@@ -181,6 +200,22 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "tree": ("imagetree:tree_image", "Print the layers of an image as a tree"),
             "untag": "untag",
             "validate": ("validate", "Check images, image layouts and their documents"),
+        },
+    ),
+    "manifest": (
+        "Work with lists of images for several platforms",
+        {
+            "add": ("manifest:add_manifest", "Add images to a list"),
+            "annotate": ("manifest:annotate_manifest", "Say more of an image in a list"),
+            "create": ("manifest:create_manifest", "Make a list of images"),
+            "exists": (
+                "manifest:exists_manifest",
+                "Tell by the exit status whether a list is here",
+            ),
+            "inspect": ("manifest:inspect_manifest", "Print a list or a manifest"),
+            "push": ("manifest:push_manifest", "Send a list with its images to a registry"),
+            "remove": ("manifest:remove_manifest", "Take an image out of a list"),
+            "rm": ("manifest:remove_manifests", "Remove lists"),
         },
     ),
     "network": (

@@ -30,6 +30,7 @@ COLUMNS = {
     "Labels": "LABELS",
     "Platform": "PLATFORM",
     "History": "HISTORY",
+    "ReadOnly": "R/O",
 }
 PODMAN_COLUMNS = {
     "CreatedTime": "CREATED TIME",
@@ -37,7 +38,6 @@ PODMAN_COLUMNS = {
     "Id": "IMAGE ID",
     "Names": "NAMES",
     "ParentId": "PARENT ID",
-    "ReadOnly": "R/O",
     "RepoDigests": "REPO DIGESTS",
     "RepoTags": "REPO TAGS",
 }
@@ -98,6 +98,7 @@ def images(
         return
     shown = [*SHOWN[:2], "Digest", *SHOWN[2:]] if digests else list(SHOWN)
     shown += ["History"] if history else []
+    shown += ["ReadOnly"] if any(each.read_only for each in found) else []
     podman = context.settings.personality == "podman"
     columns = {**COLUMNS, **(PODMAN_COLUMNS if podman else {})}
     output.Listing(columns, shown, heading=not noheading).print(rows, form)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @command()
 @option("-q", "--quiet", is_flag=True, help="Print the name of the image only")
 @option("--platform", metavar="OS/ARCH[/VARIANT]", help="Take the image for this platform")
+@option("--all-platforms", is_flag=True, help="Keep an index whole, with its images for all")
 @option("--arch", metavar="ARCH", help="Take the image for this architecture", hidden=True)
 @option("--os", "system", metavar="OS", help="Take the image for this system", hidden=True)
 @option("--variant", metavar="VARIANT", help="Take the image for this variant", hidden=True)
@@ -57,6 +58,7 @@ def pull(
     images: Sequence[str],
     quiet: bool,
     platform: str | None,
+    all_platforms: bool,
     arch: str | None,
     system: str | None,
     variant: str | None,
@@ -75,7 +77,7 @@ def pull(
     if all_tags:
         images = [name for text in images for name in _tags(engine, text, way)]
     for text in images:
-        status = _pull(engine, text, quiet, wanted, policy, way) or status
+        status = _pull(engine, text, quiet, wanted, policy, way, every=all_platforms) or status
     return status
 
 
@@ -86,7 +88,14 @@ def _tags(engine: Context, text: str, access: Access) -> list[str]:
 
 
 def _pull(
-    engine: Context, text: str, quiet: bool, platform: str, policy: str, access: Access
+    engine: Context,
+    text: str,
+    quiet: bool,
+    platform: str,
+    policy: str,
+    access: Access,
+    *,
+    every: bool,
 ) -> int:
     from rcrun.engine.pull import pull as fetch
     from rcrun.errors import RcrunError
@@ -98,6 +107,7 @@ def _pull(
             text,
             policy=policy,
             platform=platform,
+            every=every,
             progress=progress.pull_progress(quiet=quiet),
             access=access,
         )

@@ -75,4 +75,4 @@ def _shown(name: str) -> str:
 def _every_id(engine: Context) -> list[str]:
     from rcrun.engine.images import listed
 
-    return [each.id for each in listed(engine.store)]
+    return [each.id for each in listed(engine.store) if not each.read_only]

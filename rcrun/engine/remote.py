@@ -1,0 +1,141 @@
+"""What a registry has under a name, brought into the store: an image, an index with all its images, an artifact.
+
+Documents and configurations come at once and are verified; layers when they are asked for, several side by side.
+"""
+
+from __future__ import annotations
+
+from rcrun.errors import InvalidInput
+from rcrun.formats import image as documents
+from rcrun.formats import reference as grammar
+from rcrun.storage import blobs, images, wholes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable, Sequence
+
+    from rcrun.engine.context import Context
+    from rcrun.engine.pull import Access
+    from rcrun.formats.image import Descriptor
+    from rcrun.formats.reference import Reference
+    from rcrun.paths import Store
+    from rcrun.registry.client import Client, Document
+    from rcrun.registry.transport import Transport
+    from rcrun.storage.lease import Lease
+    from rcrun.storage.wholes import Whole
+
+
+MOST_CONFIG = 4 << 20  # what the client takes for a document
+
+
+class Remote:
+    """One reference of one registry; a context manager that closes the connections.
+
+    `progress` is told of the blobs that come: `advanced(digest, done)`, `downloaded(digest)`.
+    """
+
+    __slots__ = ("_client", "_transport", "lease", "reference", "stop", "store")
+
+    def __init__(
+        self, context: Context, reference: Reference, access: Access, lease: Lease
+    ) -> None:
+        import threading
+
+        from rcrun.engine.download import sleeper
+
+        self.store = context.store
+        self.reference = reference
+        self.lease = lease
+        self.stop: threading.Event = threading.Event()
+        self._client: Client
+        self._transport: Transport
+        self._client, self._transport = access.connect(context, reference, sleeper(self.stop))
+
+    @classmethod
+    def of_client(cls, store: Store, client: Client, lease: Lease, stop: threading.Event) -> Remote:
+        """With a connection that somebody else keeps."""
+        made = cls.__new__(cls)
+        made.store, made.lease, made.stop = store, lease, stop
+        made.reference = client.reference
+        made._client = client
+        return made
+
+    def __enter__(self) -> Remote:
+        self._transport.__enter__()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._transport.__exit__(*details)
+
+    def top(self) -> Document:
+        return self._client.manifest(self.reference.digest or self.reference.tag)
+
+    def bring(
+        self, top: Document, *, platform: str = "", every: bool = False, index_only: bool = False
+    ) -> Whole:
+        """Its documents: of an index the image for the platform (empty: this host), with `every` all of them."""
+        descriptor = self._keep(top)
+        if not index_only:
+            if not every:
+                descriptor = self._chosen(top, descriptor, platform)
+            self._bring_members(descriptor, images.DEEPEST_INDEX)
+        found = wholes.whole(self.store, descriptor)
+        for _, manifest in found.manifests:
+            self._bring_config(manifest["config"])
+        return found
+
+    def fetch(self, descriptors: Iterable[Descriptor], progress: object) -> None:
+        """Those of them that the store lacks; foreign layers come from where they say, so not from here."""
+        from rcrun.engine.download import fetch_all
+
+        wanted = [each for each in descriptors if not documents.is_foreign(each)]
+        self.lease.add([each["digest"] for each in wanted])
+        absent = [each for each in wanted if not blobs.has_blob(self.store, each)]
+        if absent:
+            fetch_all(self.store, self._client, absent, progress, self.stop)  # type: ignore[arg-type]
+
+    def _keep(self, document: Document) -> Descriptor:
+        return blobs.write_blob(self.store, document.data, document.media_type, lease=self.lease)
+
+    def _chosen(self, top: Document, descriptor: Descriptor, platform: str) -> Descriptor:
+        document = top
+        for _ in range(images.DEEPEST_INDEX):
+            if not document.is_index:
+                return descriptor
+            member = images.choose(document.value, platform)  # type: ignore[arg-type]
+            document = self._client.manifest(member["digest"])
+            descriptor = self._keep(document)
+        raise self._unusable("its image indexes are nested too deeply")
+
+    def _bring_members(self, descriptor: Descriptor, depth: int) -> None:
+        """The documents below an index, each once."""
+        if not wholes.is_index(descriptor):
+            return
+        if depth == 0:
+            raise self._unusable("its image indexes are nested too deeply")
+        index = blobs.read_document(self.store, descriptor)
+        for member in wholes.members(index, descriptor["digest"]):
+            self.lease.add([member["digest"]])
+            if not blobs.has_blob(self.store, member):
+                self._keep(self._client.manifest(member["digest"]))
+            self._bring_members(wholes.plain(member), depth - 1)
+
+    def _bring_config(self, config: Descriptor) -> None:
+        """Small, and needed to know what an image is; the large ones of artifacts come with the layers."""
+        self.lease.add([config["digest"]])
+        if config["size"] <= MOST_CONFIG and not blobs.has_blob(self.store, config):
+            data = self._client.small_blob(config)
+            blobs.write_blob(self.store, data, config.get("mediaType", ""), lease=self.lease)
+
+    def _unusable(self, fault: str) -> InvalidInput:
+        return InvalidInput(f'image "{grammar.familiar(self.reference)}" cannot be used: {fault}')
+
+
+def missing(store: Store, found: Whole) -> tuple[Sequence[Descriptor], Sequence[Descriptor]]:
+    """Its layers: those that are here, and those that are not."""
+    layers = {
+        layer["digest"]: layer for _, manifest in found.manifests for layer in manifest["layers"]
+    }
+    absent = [each for each in layers.values() if not blobs.has_blob(store, each)]
+    return [each for each in layers.values() if each not in absent], absent
