@@ -190,7 +190,7 @@ def _converted(store: Store, image: Image, wishes: Wishes, lease: Lease) -> Desc
     form = {"oci": "oci", "v2s2": "docker"}.get(wishes.form) or ("docker" if is_docker else "oci")
     media_type, config_type, layer_types = TYPES[form]
     layers = [
-        _compressed(store, layer, wishes, lease) if _is_to_compress(layer, wishes) else layer
+        compressed_layer(store, layer, wishes, lease) if _is_to_compress(layer, wishes) else layer
         for layer in image.manifest["layers"]
     ]
     manifest: Manifest = {
@@ -202,7 +202,7 @@ def _converted(store: Store, image: Image, wishes: Wishes, lease: Lease) -> Desc
     return blobs.write_document(store, manifest, media_type, lease=lease)
 
 
-def _compressed(store: Store, layer: Descriptor, wishes: Wishes, lease: Lease) -> Descriptor:
+def compressed_layer(store: Store, layer: Descriptor, wishes: Wishes, lease: Lease) -> Descriptor:
     from rcrun.storage.compressing import compress_blob
     from rcrun.storage.compression import decompressed, reader_of
 
@@ -211,6 +211,19 @@ def _compressed(store: Store, layer: Descriptor, wishes: Wishes, lease: Lease) -
         pieces = decompressed(reader_of(pieces))
     form = wishes.compression or "gzip"
     return compress_blob(store, pieces, lease, form=form, level=wishes.level)
+
+
+def send_image(
+    store: Store,
+    uploader: Uploader,
+    destination: Reference,
+    progress: Progress,
+    stop: threading.Event,
+    manifest: Descriptor,
+    tag: str = "",
+) -> None:
+    """Without a tag it has no name there but its digest, as an image of an index."""
+    _Push(store, uploader, destination, progress, stop).run(manifest, tag or manifest["digest"])
 
 
 class _Push:
@@ -231,7 +244,8 @@ class _Push:
         self.stop = stop
         self.others = _Neighbours(store, reference)
 
-    def run(self, descriptor: Descriptor) -> Pushed:
+    def run(self, descriptor: Descriptor, target: str = "") -> Pushed:
+        """`target`: under which tag or digest; the reference's tag if nothing is said."""
         from rcrun.engine.download import at_once
 
         manifest: Manifest = blobs.read_document(self.store, descriptor)
@@ -244,7 +258,7 @@ class _Push:
         data = blobs.read_blob(self.store, descriptor)
         digest = descriptor["digest"]
         media_type = descriptor["mediaType"]
-        self.uploader.put_manifest(self.reference.tag, data, media_type, digest)
+        self.uploader.put_manifest(target or self.reference.tag, data, media_type, digest)
         return Pushed(self.reference, digest, len(data))
 
     def _send(self, layer: Descriptor) -> None:
