@@ -58,7 +58,8 @@ def test_what_fails(work: Work, text: str, said: str) -> None:
 def test_a_quiet_build_shows_what_failed(work: Work) -> None:
     done = work("FROM busybox\nRUN echo the reason; false\n", "-q")
     assert done.status == 1
-    assert done.err.startswith("the reason\n")
+    assert "\nthe reason\n------\nContainerfile:2\n" in done.err
+    assert "\n   2 | >>> RUN echo the reason; false\n" in done.err
 
 
 def test_a_link_in_the_image_leads_nowhere_else(work: Work) -> None:
