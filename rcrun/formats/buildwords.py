@@ -133,7 +133,10 @@ def cache(option: str, text: str) -> Words:
             "--cache-from: type inline is for --cache-to", "write type=registry,ref=IMAGE"
         )
     if made.get("mode", "min") not in ("min", "max"):
-        raise InvalidInput(f'{option}: mode is min or max, not "{made.get("mode")}"')
+        raise InvalidInput(
+            f'{option}: mode is min or max, not "{made.get("mode")}"',
+            "min keeps the steps of the image, max those of all stages",
+        )
     return made
 
 

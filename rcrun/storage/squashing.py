@@ -57,6 +57,8 @@ class Merged:
                 content[name] = entry
                 if self._is_seen(name):
                     own[name] = entry
+                elif entry.member.kind != tarheader.DIRECTORY:
+                    gone.add(name)  # a directory above it does not show what was there before
         self._keep_links(own, content)
         self._cover(gone, opaque)
         for name, entry in own.items():

@@ -19,6 +19,7 @@ from rcrun.formats.containerfile import parse
 from rcrun.formats.containerfile.faults import Fault
 from rcrun.formats.containerfile.instructions import Instruction, triggered
 from rcrun.formats.containerfile.lines import Line
+from rcrun.formats.spec import DEFAULT_PATH
 from rcrun.storage import images, layout
 from rcrun.storage.containers import time_text
 from rcrun.storage.lease import Lease
@@ -214,7 +215,8 @@ class Builder:
     def _from_scratch(self, needed: Needed) -> State:
         platform = needed.platform or self.request.platform
         architecture, variant = images.wanted(platform)
-        state = State({"architecture": architecture, "os": "linux"})
+        config = {"Env": [DEFAULT_PATH], "WorkingDir": "/"}  # as BuildKit begins
+        state = State({"architecture": architecture, "os": "linux", "config": config})  # type: ignore[typeddict-item]
         if variant:
             state.document["variant"] = variant
         state.is_docker = self.request.form == "docker"

@@ -17,6 +17,8 @@ from rcrun.engine.build.running import (
 )
 from rcrun.engine.build.state import key_of
 from rcrun.engine.run import LARGEST_PASSWD
+from rcrun.errors import RcrunError
+from rcrun.formats import passwd
 from rcrun.storage import layered
 
 TYPE_CHECKING = False
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
         ) -> tuple[Tree, str]: ...
 
 
+# Of COPY, ADD and WORKDIR, which run nothing: a USER need not be there for them.
+FOR_FILES = {"network": "none", "user": "0:0"}
 MODE_OF_FETCHED = 0o600  # as docker gives to what comes from an address
 
 
@@ -209,7 +213,7 @@ class Steps:
         )  # fmt: skip
 
         def make(lowers: list[str]) -> Layer | None:
-            with StepRoot(self.context, state, {"network": "none"}, lowers) as root:
+            with StepRoot(self.context, state, FOR_FILES, lowers) as root:
                 root.fill(["/"])
                 kinds = [kind for stream in streams for kind in stream.kinds]
                 for stream, is_archive in zip(streams, archives, strict=True):
@@ -275,14 +279,26 @@ class Steps:
             raise instruction.fault("WORKDIR is empty")
         path = state.absolute(word).rstrip("/") or "/"
         state.config["WorkingDir"] = path
-        key = key_of("workdir", self._base_key(state), path)
+        owner = self._user(state)
+        key = key_of("workdir", self._base_key(state), path, owner)
 
         def make(lowers: list[str]) -> Layer | None:
-            with StepRoot(self.context, state, {"network": "none"}, lowers) as root:
+            with StepRoot(self.context, state, FOR_FILES, lowers) as root:
                 root.fill(["/"])
                 is_single = self.context.identity.kind == "single"
-                job = {"root": root.path, "path": path, "owner": None if is_single else (0, 0)}
+                job = {"root": root.path, "path": path, "owner": None if is_single else owner}
                 worker(self.context, "workdir", job, steps=root.steps())
                 return root.layer(self.lease, self._newest())
 
         return self._make(state, key, number, f"WORKDIR {path}", make)
+
+    def _user(self, state: State) -> tuple[int, int]:
+        """Whom a directory of WORKDIR belongs to, as BuildKit has it; one that nobody knows yet is root."""
+        name = str(state.config.get("User") or "")
+        if not name:
+            return 0, 0
+        try:
+            user = passwd.lookup(name, *self._accounts(lowers_of(self.context, state, self.lease)))
+        except RcrunError:
+            return 0, 0
+        return user.uid, user.gid
