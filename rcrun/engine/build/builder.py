@@ -106,6 +106,7 @@ class Builder:
         self.progress = progress
         self.lease = lease
         from contextlib import ExitStack
+        from threading import Lock
 
         self.file = parse(request.text)
         if request.base:
@@ -119,6 +120,8 @@ class Builder:
         self.created = time_text(request.created or 0)
         self.states: dict[int, Future[State]] = {}
         self.brought = ExitStack()
+        self.context_trees: dict[str, Tree] = {}
+        self._bringing = Lock()
         self.steps = Steps(
             context, request, lease, progress, self, self._epoch(), self.created, self.brought
         )
@@ -207,7 +210,8 @@ class Builder:
         named = self.request.contexts.get(needed.base)
         if named is not None and not named.startswith("docker-image://"):
             raise needed.stage.instruction.fault(
-                f'the context "{needed.base}" is a directory, not an image'
+                f'the context "{needed.base}" is a directory, not an image',
+                f"--build-context {needed.base}=docker-image://IMAGE; a layout: rcrun pull oci:DIR first",
             )
         text = named.removeprefix("docker-image://") if named else needed.base
         return self._from_image(self.image(text, needed.platform or self.request.platform))
@@ -265,12 +269,29 @@ class Builder:
             return merged_tree(self.context, self.states[stage.index].result(), self.lease)[0]
         named = self.request.contexts.get(name)
         if named is not None and not named.startswith("docker-image://"):
-            if not os.path.isdir(named):
-                raise NotFound(f'the context "{name}" is not a directory: "{named}"')
-            return Tree(os.path.abspath(named))
+            return self._context_tree(name, named, instruction)
         text = named.removeprefix("docker-image://") if named else name
         state = self._from_image(self.image(text, self.request.platform))
         return merged_tree(self.context, state, self.lease)[0]
+
+    def _context_tree(self, name: str, place: str, instruction: Instruction) -> Tree:
+        """A directory, a repository, or an archive at an address; brought once, however many steps take from it."""
+        from rcrun.engine.build.contexts import Fetched, is_git, is_remote
+
+        if not is_remote(place):
+            if not os.path.isdir(place):
+                raise NotFound(f'the context "{name}" is not a directory: "{place}"')
+            return Tree(os.path.abspath(place))
+        with self._bringing:
+            if name not in self.context_trees:
+                fetched = self.brought.enter_context(Fetched(self.context))
+                if is_git(place):
+                    self.context_trees[name] = Tree(fetched.repository(place))
+                elif fetched.from_address(place):
+                    raise instruction.fault(f'the context "{name}" is not an archive: "{place}"')
+                else:
+                    self.context_trees[name] = Tree(fetched.path)
+            return self.context_trees[name]
 
     def _stage_of(self, instruction: Instruction) -> Stage | None:
         for stage in self.file.stages:

@@ -232,6 +232,12 @@ def copy_job(
         copy.path,
         owner=(owner or (0, 0)) if owned else None,
         owned=owned,
-        single=len(kinds) == 1 and kinds[0] != "directory" and not copy.parents and not archive,
+        single=_is_named(copy, kinds) and not archive,
         archive=archive,
     )
+
+
+def _is_named(copy: Copy, kinds: Sequence[str]) -> bool:
+    """Whether the destination may be the file's own name; of several that a pattern fits the last one has it."""
+    is_plain = bool(kinds) and "directory" not in kinds and not copy.parents
+    return is_plain and (len(kinds) == 1 or not copy.path.endswith("/"))
