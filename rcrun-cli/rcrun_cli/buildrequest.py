@@ -88,6 +88,10 @@ def check(options: Options) -> None:
 
 
 def access_of(options: Options) -> Any:
+    """None for what the environment says."""
+    given = any(options[name] for name in ("creds", "authfile", "cert_dir"))
+    if options["tls_verify"] and not given and not context.settings.config_dir:
+        return None
     from rcrun_cli.commands.pull import access_from
 
     names = ("tls_verify", "creds", "authfile", "cert_dir")
@@ -121,15 +125,17 @@ def _looks(options: Options, environ: dict[str, str]) -> Looks:
 
 def _outputs(options: Options) -> list[Words]:
     """--push and --load are outputs, too; docker knows both by themselves as well."""
+    if not options["output"]:
+        return []
     from rcrun.formats.buildwords import Words, output
 
     outputs = [output(text) for text in options["output"]]
     has_image = any(each.kind in ("image", "registry") for each in outputs)
-    if options["push"] and outputs and not has_image:
+    if options["push"] and not has_image:
         outputs.append(Words("--push", "image", {"push": "true"}))
-    if options["load"] and outputs:
+    if options["load"]:
         outputs.append(Words("--load", "docker", {}))
-    if context.settings.personality == "podman" and outputs and (options["names"] or not has_image):
+    if context.settings.personality == "podman" and (options["names"] or not has_image):
         outputs.append(Words("--load", "docker", {}))  # podman keeps the image besides
     if sum(each.get("dest") == "-" for each in outputs) > 1:
         raise InvalidInput("only one --output can be standard output")
@@ -138,6 +144,8 @@ def _outputs(options: Options) -> list[Words]:
 
 def pushes(request: Request, options: Options) -> list[Words]:
     """What asks for a push; one of them is enough."""
+    if not request.outputs and not options["push"]:
+        return []
     from rcrun.formats.buildwords import Words
 
     found = [
@@ -150,10 +158,12 @@ def pushes(request: Request, options: Options) -> list[Words]:
 
 
 def _platforms(options: Options) -> list[str]:
+    words = [word.strip() for text in options["platform"] for word in text.split(",")]
+    if not words and not any(options[key] for key in ("system", "arch", "variant")):
+        return []
     from rcrun.engine.build.platforms import normalised
     from rcrun_cli.commands.pull import wanted_platform
 
-    words = [word.strip() for text in options["platform"] for word in text.split(",")]
     one = wanted_platform(options["system"], options["arch"], options["variant"])
     if words and one:
         raise InvalidInput("--platform says already what --os, --arch and --variant say")
@@ -184,7 +194,6 @@ def _pull_policy(options: Options) -> str:
 
 def _caching(options: Options) -> Caching:
     from rcrun.engine.build.request import Caching
-    from rcrun.formats.buildwords import cache
 
     ttl = options["cache_ttl"]
     younger = None
@@ -195,10 +204,20 @@ def _caching(options: Options) -> Caching:
     return Caching(
         use=not options["no_cache"],
         without=[name for text in options["no_cache_filter"] for name in text.split(",") if name],
-        sources=[cache("--cache-from", text) for text in options["cache_from"] if text],
-        targets=[cache("--cache-to", text) for text in options["cache_to"] if text],
+        sources=_caches("--cache-from", options["cache_from"]),
+        targets=_caches("--cache-to", options["cache_to"]),
         younger=younger,
     )
+
+
+def _caches(option: str, texts: Sequence[str]) -> list[Words]:
+    """An empty one is what scripts say whose variable is not set."""
+    wanted = [text for text in texts if text]
+    if not wanted:
+        return []
+    from rcrun.formats.buildwords import cache
+
+    return [cache(option, text) for text in wanted]
 
 
 def _step_options(options: Options, environ: dict[str, str]) -> Options:
@@ -275,5 +294,20 @@ def _agents(words: Sequence[str], environ: dict[str, str]) -> dict[str, str]:
             raise InvalidInput(
                 f'--ssh "{word}": SSH_AUTH_SOCK is not set', "run: eval $(ssh-agent)"
             )
+        if path and not _is_socket(path):
+            raise InvalidInput(
+                f'--ssh "{word}": "{path}" is not the socket of an agent',
+                f"ssh-add {path}; --ssh {name}",
+            )
         found[name] = socket
     return found
+
+
+def _is_socket(path: str) -> bool:
+    import os
+    import stat
+
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False

@@ -104,10 +104,10 @@ def _check(request: Request) -> int:
 
 def _report(built: Built, request: Request, options: dict[str, Any]) -> None:
     """docker prints the id when it is quiet, podman without `sha256:` always."""
-    from rcrun_cli.textfile import write_text
-
     pushed = _push(built, request, options)
     if options["iidfile"]:
+        from rcrun_cli.textfile import write_text
+
         write_text(options["iidfile"], built.image_id)
     if options["metadata_file"]:
         _write_metadata(options["metadata_file"], built, request, pushed)
@@ -173,6 +173,7 @@ def _push_one(
     from rcrun.formats.reference import parse
     from rcrun_cli.pushing import push_progress
 
+    access = access or Access()
     if wanted.has("registry.insecure"):
         access = Access(
             verify=False,

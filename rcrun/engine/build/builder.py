@@ -78,7 +78,8 @@ def _image(context: Context, request: Request, progress: Progress, lease: Lease)
         with builder.brought:
             state = builder.run()
             made = builder.image_of(state)
-            builder.steps.remote.export(state)
+            if builder.steps.remote is not None:
+                builder.steps.remote.export(state, builder.steps.made)
         if request.verify:
             from rcrun.engine.build.verify import verify
 

@@ -72,8 +72,6 @@ def finish(
     context: Context, request: Request, made: list[Made], names: list[str], lease: Lease
 ) -> Built:
     """Files first: what cannot be written gives no name."""
-    from rcrun.engine.build.outputs import is_file, write
-
     store = context.store
     descriptor = made[0].image.descriptor
     if len(made) > 1:
@@ -81,15 +79,22 @@ def finish(
 
         members = [member(each.image, store) for each in made]
         descriptor = write_index(store, members, request.form, lease)
-    kept = not request.outputs or any(
-        not is_file(output) and output.kind != "cacheonly" for output in request.outputs
-    )
-    for output in request.outputs:
-        if is_file(output):
-            write(context, output, made, names, lease)
+    kept = not request.outputs or _written(context, request, made, names, lease)
     if kept:
         _name(context, request, made, descriptor, names, lease)
     return Built(made, descriptor, kept=kept)
+
+
+def _written(
+    context: Context, request: Request, made: list[Made], names: list[str], lease: Lease
+) -> bool:
+    """Whether the image is to stay in the store besides."""
+    from rcrun.engine.build.outputs import is_file, write
+
+    files = [output for output in request.outputs if is_file(output)]
+    for output in files:
+        write(context, output, made, names, lease)
+    return any(each not in files and each.kind != "cacheonly" for each in request.outputs)
 
 
 def _name(
@@ -101,7 +106,7 @@ def _name(
     lease: Lease,
 ) -> None:
     store = context.store
-    own = [each for each in made if _runs_here(each)] or made
+    own = [each for each in made if len(made) > 1 and _runs_here(each)] or made
     unpack(context, own[0].image, Silent())
     if request.manifest_list:
         from rcrun.engine.build.platforms import add_to_list, member

@@ -89,7 +89,6 @@ class Remote:
         self.request = request
         self.lease = lease
         self.connections = connections
-        self.made: dict[str, Result] = {}
         self._lock = threading.Lock()
         self._sources: list[Callable[[str], Found | None]] | None = None
 
@@ -178,11 +177,12 @@ class Remote:
 
     # ---- to
 
-    def export(self, state: State) -> None:
+    def export(self, state: State, made: Mapping[str, Result]) -> None:
+        """`made`: the steps of all stages."""
         for words in self.request.caching.targets:
             if words.kind == "inline":
                 continue  # it is in the image
-            steps = self.made if words.get("mode") == "max" else state.steps
+            steps = made if words.get("mode") == "max" else state.steps
             if words.kind == "local":
                 self._to_directory(words, steps)
             elif words.kind == "plain" and not _has_tag(words.get("ref")):

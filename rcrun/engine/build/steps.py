@@ -5,7 +5,6 @@ from __future__ import annotations
 from rcrun.engine.build import cache
 from rcrun.engine.build.copying import Copy, Stream, Tree, copy_job, owner_of, place_job
 from rcrun.engine.build.mounts import Bringer, Mount
-from rcrun.engine.build.remotecache import Remote
 from rcrun.engine.build.root import StepRoot, lowers_of, worker
 from rcrun.engine.build.running import (
     CommandFailed,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from rcrun.engine.build.cache import Result
+    from rcrun.engine.build.remotecache import Remote
     from rcrun.engine.build.request import Progress, Request
     from rcrun.engine.build.state import Layer, State
     from rcrun.engine.context import Context
@@ -70,7 +70,12 @@ class Steps:
         self.epoch = epoch
         self.created = created
         self.running: set[int] = set()
-        self.remote = Remote(context, request, lease, connections)
+        self.made: dict[str, Result] = {}
+        self.remote: Remote | None = None
+        if request.caching.sources or request.caching.targets:
+            from rcrun.engine.build.remotecache import Remote
+
+            self.remote = Remote(context, request, lease, connections)
 
     def take(self, state: State, instruction: Instruction, number: int) -> str:
         """Change the state by RUN, COPY, ADD or WORKDIR; the text for its history."""
@@ -94,7 +99,7 @@ class Steps:
                 cache.keep(self.context.store, key, result)
         else:
             self.progress.cached(number)
-        state.steps[key] = self.remote.made[key] = result
+        state.steps[key] = self.made[key] = result
         self._append(state, result, text)
         return text
 
@@ -104,8 +109,10 @@ class Steps:
         if not caching.use or not state.is_cached:
             return None
         result = cache.find(self.context.store, key, self.lease)
-        if result is None and (result := self.remote.find(key)) is not None:
-            cache.keep(self.context.store, key, result)
+        if result is None and self.remote is not None:
+            result = self.remote.find(key)
+            if result is not None:
+                cache.keep(self.context.store, key, result)
         if result is None or caching.younger is None:
             return result
         return result if cache.is_younger(result, caching.younger) else None
