@@ -11,8 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from rcrun.engine.build.request import Progress
-
 
 class Quiet:
     """Nothing while all goes well; the output of a step that fails is kept for its error."""
@@ -23,7 +21,6 @@ class Quiet:
         self._lock = threading.RLock()
         self._count = 0
         self.kept: dict[int, bytes] = {}
-        self.last_output = b""
 
     def stage(self, name: str, count: int) -> None:
         pass
@@ -45,7 +42,15 @@ class Quiet:
             self.kept.pop(number, None)
 
     def failed(self, number: int) -> None:
-        self.last_output = self.kept.get(number, b"")
+        pass
+
+    def end(self) -> None:
+        """Nothing more comes; may be said twice."""
+
+    def output_of(self, number: int, lines: int) -> str:
+        """The end of what a step that failed has written."""
+        kept = self.kept.get(number, b"").rstrip(b"\n").split(b"\n")[-lines:]
+        return "".join(f"{_text(line)}\n" for line in kept) if any(kept) else ""
 
 
 MOST_KEPT = 4096
@@ -144,9 +149,31 @@ def _text(line: bytes) -> str:
     return visible(line.rstrip(b"\r").decode("utf-8", "replace"), keep="\t")
 
 
-def build_progress(*, quiet: bool) -> Progress:
-    if quiet:
+def build_progress(kind: str, log: TextIO | None = None) -> Quiet:
+    """`kind` is what --progress says; on a terminal auto is tty."""
+    if kind == "quiet":
         return Quiet()
+    stream = log or (sys.stdout if settings.personality == "podman" else sys.stderr)
+    if kind == "rawjson":
+        from rcrun_cli.buildscreens import RawJson
+
+        return RawJson(stream)
     if settings.personality == "podman":
-        return PodmanLines(sys.stdout)
-    return Plain(sys.stderr)
+        return PodmanLines(stream)
+    if kind == "tty" or (kind == "auto" and stream.isatty() and _can_rewrite()):
+        from rcrun_cli.buildscreens import Screen
+
+        return Screen(stream)
+    if kind not in ("auto", "plain", "tty"):
+        from rcrun.errors import InvalidInput
+
+        raise InvalidInput(
+            f'BUILDKIT_PROGRESS is "{kind}"', "use auto, plain, tty, quiet or rawjson"
+        )
+    return Plain(stream)
+
+
+def _can_rewrite() -> bool:
+    import os
+
+    return os.environ.get("TERM", "dumb") != "dumb"

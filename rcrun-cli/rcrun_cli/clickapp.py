@@ -32,7 +32,9 @@ FALSE_MARK = "\0"
 
 
 class Switch(click.Option):
-    """A flag that can also be given as `--flag=false`."""
+    """A flag that can also be given as `--flag=false`, or as `--flag=WORD` with one of its words."""
+
+    words: Sequence[str] = ()
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
         super().add_to_parser(parser, ctx)
@@ -40,6 +42,14 @@ class Switch(click.Option):
         parser.add_option(
             obj=self, opts=[long_form], dest=self.name, action="store_const", const=False
         )
+        for word in self.words:
+            parser.add_option(
+                obj=self,
+                opts=[f"{long_form}{word}"],
+                dest=self.name,
+                action="store_const",
+                const=word,
+            )
 
 
 class Replayed(click.Command):
@@ -225,7 +235,11 @@ def _replay_param(param: Param) -> click.Parameter:
     decls = [*param.opts(), param.name]
     if param.is_flag and "/" not in "".join(decls):
         # click would make False the value of a flag that is True by default
-        return Switch(decls, **{"default": False, **attrs, "flag_value": True})
+        words = attrs.pop("words", ())
+        kind = {"type": click.UNPROCESSED} if words else {}
+        switch = Switch(decls, **{"default": False, **attrs, **kind, "flag_value": True})
+        switch.words = words
+        return switch
     return click.Option(decls, shell_complete=value_completer(param.name), **attrs)
 
 
@@ -256,6 +270,8 @@ def _rewrite_long(record: Command, word: str) -> list[str]:
     param = record.table().get(name)
     if param is None or not param.is_flag or not equals:
         return [word]
+    if text in param.attrs.get("words", ()):
+        return [f"--{param.name}{FALSE_MARK}{text}"]
     return _flag_words(param, name, boolean_word(text)) or [word]
 
 

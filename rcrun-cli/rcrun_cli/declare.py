@@ -25,6 +25,7 @@ PLAIN_OPTION = frozenset(
         "required",
         "show_default",
         "type",
+        "words",  # of a flag: what may stand behind `=` instead of true and false
     )
 )
 PLAIN_ARGUMENT = frozenset(("default", "metavar", "nargs", "required", "type"))
@@ -196,7 +197,8 @@ class Command:
         name, equals, text = word.partition("=")
         param = self._find(name)
         if param.is_flag:
-            return param, _boolean(text) if equals else True
+            is_word = equals and text in param.attrs.get("words", ())
+            return param, text if is_word else _boolean(text) if equals else True
         return param, text if equals else _next(rest)
 
     def _find(self, name: str) -> Param:

@@ -15,6 +15,14 @@ _OWNER = (
     "the files of a volume belong to whom the image gives them",
     "give them to the container's user when it is mounted: rcrun run -v NAME:/DIR:U …",
 )
+_SBOM = (
+    "rcrun makes no lists of what is in an image",
+    "a scanner reads what rcrun save or build --output type=oci,dest=FILE writes",
+)
+_STEP_IDS = (
+    "the ids of a step are those that the store has its layers by",
+    "files of other ids: COPY --chown",
+)
 
 _ENCRYPTED = (
     "encrypted images cannot be read",
@@ -52,6 +60,27 @@ REFUSED: dict[str, dict[str, tuple[str, str]]] = {
         "--uid": _OWNER,
     },
     "volume ls": {"--cluster": _SWARM},
+    "build": {
+        **dict.fromkeys(
+            ("--sbom-image-output", "--sbom-image-purl-output", "--sbom-merge-strategy", "--sbom-output", "--sbom-purl-output",
+             "--sbom-scanner-command", "--sbom-scanner-image"),
+            _SBOM,
+        ),
+        **dict.fromkeys(
+            ("--userns", "--userns-gid-map", "--userns-gid-map-group", "--userns-uid-map", "--userns-uid-map-user"), _STEP_IDS
+        ),
+        "--all-platforms": ("a base may be for platforms that nobody thought of", "name those that you mean: --platform linux/amd64,linux/arm64"),
+        "--compat-volumes": ("a VOLUME keeps what later steps write into it", "write into it before VOLUME, or not at all"),
+        "--cpp-flag": ("the preprocessor of C is not asked", "cpp -E -P FILE | rcrun build -f - ."),
+        "--cw": ("there are no images for confidential machines", ""),
+        "--decryption-key": ("encrypted images cannot be read", "skopeo copy --decryption-key … decrypts one on its way"),
+        "--hooks-dir": ("steps have no hooks of the host's", ""),
+        "--layer-label": ("steps leave layers, not images that could have labels", "--label is of the image"),
+        "--logsplit": ("a build tells all its platforms in one place", "build them one by one, each with a --logfile"),
+        "--runtime-flag": ("steps run on rcrun itself", ""),
+        "--sign-by": ("images are not signed", ""),
+        "--stdin": ("steps have no standard input", "give it as a file: RUN --mount=type=bind"),
+    },
     "secret create": {"--template-driver": ("secrets are kept as they are", "fill the template in first")},
 }  # fmt: skip
 
@@ -70,4 +99,11 @@ def refusal(words: Sequence[str], option: str) -> tuple[str, str] | None:
     return None
 
 
-_ALIASES = {"ls": "ps", "list": "ps", "volume list": "volume ls", "secret list": "secret ls"}
+_ALIASES = {
+    "builder build": "build",
+    "buildx build": "build",
+    "ls": "ps",
+    "list": "ps",
+    "volume list": "volume ls",
+    "secret list": "secret ls",
+}

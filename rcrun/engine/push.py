@@ -208,7 +208,7 @@ def _converted(store: Store, own: Manifest, wishes: Wishes, lease: Lease) -> Des
     form = {"oci": "oci", "v2s2": "docker"}.get(wishes.form) or ("docker" if is_docker else "oci")
     media_type, config_type, layer_types = TYPES[form]
     layers = [
-        _compressed(store, layer, wishes, lease) if _is_to_compress(layer, wishes) else layer
+        compressed_layer(store, layer, wishes, lease) if _is_to_compress(layer, wishes) else layer
         for layer in own["layers"]
     ]
     manifest: Manifest = {
@@ -220,7 +220,7 @@ def _converted(store: Store, own: Manifest, wishes: Wishes, lease: Lease) -> Des
     return blobs.write_document(store, manifest, media_type, lease=lease)
 
 
-def _compressed(store: Store, layer: Descriptor, wishes: Wishes, lease: Lease) -> Descriptor:
+def compressed_layer(store: Store, layer: Descriptor, wishes: Wishes, lease: Lease) -> Descriptor:
     from rcrun.storage.compressing import compress_blob
     from rcrun.storage.compression import decompressed, reader_of
 

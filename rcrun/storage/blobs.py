@@ -67,9 +67,14 @@ class BlobWriter:
         except OSError as error:
             raise _cannot_store(self.expected, error) from error
 
+    @property
+    def digest(self) -> str:
+        """Of what was written so far."""
+        return f"sha256:{self._hash.hexdigest()}"
+
     def commit(self, media_type: str = "") -> Descriptor:
         """The blob's descriptor; RcrunError when it is not what was expected."""
-        digest = f"sha256:{self._hash.hexdigest()}"
+        digest = self.digest
         if self.expected is not None:
             if self.size != self.expected["size"]:
                 raise _mismatch(

@@ -38,9 +38,13 @@ def gather(job: Job, say: Say) -> None:
     write = Buffered(lambda data: write_all(STREAM, data))
     writer = TarWriter(write)
     gathering = Gathering(job, writer, notes)
+    count = 0
     for source in job["sources"]:
         for path in gathering.chosen(os.fsencode(source)):
             say({"kind": gathering.add(path)})
+            count += 1
+    if not count:
+        raise _not_found(os.fsencode(job["sources"][0]), "nothing fits the pattern")
     writer.end()
     write.flush()
     notes.finish()
@@ -73,7 +77,7 @@ class Gathering:
     # ---- which
 
     def chosen(self, source: bytes) -> Iterator[bytes]:
-        """Paths without a slash in front; a pattern may fit nothing, a plain path must be there."""
+        """Paths without a slash in front; a pattern may fit nothing beside others that fit, a plain path must be there."""
         parts = [part for part in source.split(b"/") if part not in (b"", b".")]
         if b".." in parts:
             raise InvalidInput(f'"{os.fsdecode(source)}" leads out of the context')
@@ -83,10 +87,7 @@ class Gathering:
                 raise _not_found(source, "it is ignored")
             yield path
             return
-        found = sorted(self._fitting(b"", parts))
-        if not found:
-            raise _not_found(source, "nothing fits the pattern")
-        yield from found
+        yield from sorted(self._fitting(b"", parts))
 
     def _fitting(self, above: bytes, parts: list[bytes]) -> Iterator[bytes]:
         """As Go's filepath.Glob: a pattern of one part does not reach beyond a slash."""

@@ -1,7 +1,8 @@
 """What COPY and ADD bring into a root: a tar from descriptor 0 beneath a directory, which is made. A job of worker.py.
 
 A job: `root` (a path), `path` (of the destination there), `single` (the tar has one file: the path may be the name of it),
-`archive` (somebody else's tar, perhaps compressed), `owner` (of directories that are made, and with `owned` of everything), `mtime`.
+`archive` (somebody else's tar, perhaps compressed), `owner` (of directories that are made), `unowned` (of everything the owner is who
+does it), `set_id` (whether files keep those bits of their modes).
 """
 
 from __future__ import annotations
@@ -111,13 +112,12 @@ def _made(root_fd: int, path: bytes, job: Job, links: int = 0) -> int:
 
 
 def _fill(top_fd: int, name: bytes, reader: TarReader, job: Job, notes: Notes) -> None:
-    owner = tuple(job["owner"]) if job["owner"] is not None else None
     filler = Filler(
         top_fd,
         notes,
-        lambda uid, gid: owner if job["owned"] else (None if job["unowned"] else (uid, gid)),
+        lambda uid, gid: None if job["unowned"] else (uid, gid),
         exact=True,
-        set_id=True,
+        set_id=job["set_id"],
     )
     while (member := reader.next()) is not None:
         if name and member.kind != tarheader.DIRECTORY:

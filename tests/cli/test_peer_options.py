@@ -55,6 +55,7 @@ def test_a_refusal_is_of_nothing_that_works() -> None:
         (["container", "start", "--checkpoint", "c", "web"], 'option "--checkpoint" is not possible: there are no'),
         (["volume", "create", "--scope=x"], 'option "--scope" is not possible: volumes of a cluster need a swarm'),
         (["image", "pull", "--decryption-key", "k", "x"], 'option "--decryption-key" is not possible: encrypted'),
+        (["buildx", "build", "--cpp-flag", "-DX", "."], 'option "--cpp-flag" is not possible: the preprocessor of C'),
         (["ps", "-p"], 'option "-p" is not possible: there are no pods'),
     ],
 )  # fmt: skip

@@ -58,7 +58,8 @@ def test_what_fails(work: Work, text: str, said: str) -> None:
 def test_a_quiet_build_shows_what_failed(work: Work) -> None:
     done = work("FROM busybox\nRUN echo the reason; false\n", "-q")
     assert done.status == 1
-    assert done.err.startswith("the reason\n")
+    assert "\nthe reason\n------\nContainerfile:2\n" in done.err
+    assert "\n   2 | >>> RUN echo the reason; false\n" in done.err
 
 
 def test_a_link_in_the_image_leads_nowhere_else(work: Work) -> None:
@@ -276,3 +277,18 @@ def test_a_build_is_an_event(work: Work) -> None:
     words = ("events", "--since", "1", "--until", "0s", "--filter", "event=build")
     told = work.rcrun(*words, "--format", "{{.Actor.ID}} {{.Actor.Attributes.name}}").check().out
     assert f"{image} told:1\n" in told
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_patterns_and_owners_as_buildkit_has_them(work: Work) -> None:
+    """The last of several files has the name; a pattern may fit nothing beside what is there; WORKDIR is the USER's."""
+    for number in "12":
+        work.file(f"g/f{number}", f"{number}\n")
+    image = work.image(
+        "FROM busybox\nCOPY g/f* /one\nCOPY nomatch* g/f1 /many/\nUSER nobody\nWORKDIR /wd\nUSER stranger\nWORKDIR /other\n"
+        "COPY g/f1 .\nUSER 0\nENV\tWITH\ta tab\n"
+    )
+    script = "cat /one /many/* /other/f1; stat -c %U /wd /other; echo $WITH"
+    assert work.says(image, "sh", "-c", script) == "2\n1\n1\nnobody\nroot\na tab\n"
+    assert "nothing fits the pattern" in work("FROM busybox\nCOPY nomatch* /x/\n").err
+    assert work.config(work.image("FROM scratch\nCOPY g /\n"))["WorkingDir"] == "/"

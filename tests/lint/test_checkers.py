@@ -22,6 +22,7 @@ PYTHON = [
     "setup.py",
     "examples/images/make-busybox",
     "bench",
+    "tests/peers/containerfiles",
     "tests/peers/suites",
 ]
 

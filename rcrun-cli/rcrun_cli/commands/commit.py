@@ -66,6 +66,7 @@ def commit(
     from rcrun.engine.commit import Options
     from rcrun.engine.commit import commit as commit_container
     from rcrun.storage.containers import find
+    from rcrun_cli.textfile import write_text
 
     engine = context.engine()
     options = Options(
@@ -80,8 +81,7 @@ def commit(
     )
     image_id = commit_container(engine, find(engine.store, container), name or "", options)
     if iidfile:
-        with open(iidfile, "w", encoding="ascii") as file:
-            file.write(image_id)
+        write_text(iidfile, image_id)
     output.put(output.id_text(image_id))
 
 

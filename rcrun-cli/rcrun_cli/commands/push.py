@@ -70,6 +70,7 @@ def push(
     from rcrun.engine.pull import split_transport
     from rcrun.engine.push import Wishes, tags_of
     from rcrun.formats.reference import parse
+    from rcrun_cli.textfile import write_text
 
     engine = context.engine()
     scheme, place = split_transport(destination or image)
@@ -90,7 +91,7 @@ def push(
         pushed = _push(engine, typed, name, quiet, platform or "", wishes, access)
         _tell(pushed, quiet)
         if digestfile:
-            _write_digest(digestfile, pushed.digest)
+            write_text(digestfile, pushed.digest)
 
 
 def _push(
@@ -128,15 +129,6 @@ def _tell(pushed: Pushed, quiet: bool) -> None:
         output.put(str(pushed.reference))
     else:
         output.put(f"{pushed.reference.tag}: digest: {pushed.digest} size: {pushed.size}")
-
-
-def _write_digest(path: str, digest: str) -> None:
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(digest)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InvalidInput(f'cannot write the digest file "{path}": {reason}') from error
 
 
 def _write(engine: Context, image: str, scheme: str, place: str, platform: str) -> None:

@@ -16,6 +16,7 @@ from rcrun_cli.declare import argument, command, option
 @argument("volume")
 def export_volume(volume: str, path: str | None) -> None:
     """Write the files of a volume as a tar."""
+    from rcrun.engine.export import OutputFile
     from rcrun.engine.volumetar import export_volume as export
     from rcrun.storage.volumes import load
 
@@ -28,35 +29,10 @@ def export_volume(volume: str, path: str | None) -> None:
             )
         skipped = export(engine, volume, 1)
     else:
-        skipped = _export_to(str(path), volume)
+        with OutputFile(str(path)) as file:
+            skipped = export(engine, volume, file.fd)
     if skipped:
         output.warn(f"{skipped} sockets were left out: a tar has no such thing")
-
-
-def _export_to(path: str, volume: str) -> int:
-    """Whole, or not there."""
-    from rcrun.engine.volumetar import export_volume as export
-
-    aside = f"{path}.{os.getpid()}~"
-    replaces = not os.path.exists(path) or os.path.isfile(path)
-    name = aside if replaces else path  # a pipe, or a device
-    flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if replaces else 0)
-    try:
-        fd = os.open(name, flags, 0o666)
-    except OSError as error:
-        reason = (error.strerror or "").lower()
-        raise InvalidInput(f'cannot write "{path}": {reason}') from error
-    try:
-        skipped = export(context.engine(), volume, fd)
-        if replaces:
-            os.rename(aside, path)
-        return skipped
-    except BaseException:
-        if replaces:
-            os.unlink(aside)
-        raise
-    finally:
-        os.close(fd)
 
 
 @command("import")

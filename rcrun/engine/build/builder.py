@@ -6,13 +6,12 @@ import os
 import time
 
 from rcrun.engine.build import graph
-from rcrun.engine.build.copying import Tree
-from rcrun.engine.build.request import Built, Request
-from rcrun.engine.build.root import lowers_of
+from rcrun.engine.build.copying import Tree, merged_tree
+from rcrun.engine.build.ending import finish
+from rcrun.engine.build.request import Built, Made, Request
 from rcrun.engine.build.state import Layer, State, apply
 from rcrun.engine.build.steps import Steps
-from rcrun.engine.eventlog import emit
-from rcrun.engine.pull import Access, Silent, pull, unpack
+from rcrun.engine.pull import Access, Silent, pull
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
@@ -20,6 +19,7 @@ from rcrun.formats.containerfile import parse
 from rcrun.formats.containerfile.faults import Fault
 from rcrun.formats.containerfile.instructions import Instruction, triggered
 from rcrun.formats.containerfile.lines import Line
+from rcrun.formats.spec import DEFAULT_PATH
 from rcrun.storage import images, layout
 from rcrun.storage.containers import time_text
 from rcrun.storage.lease import Lease
@@ -39,31 +39,56 @@ _WITH_FILES = ("RUN", "COPY", "ADD", "WORKDIR")
 
 
 class StepFailed(RcrunError):
-    """A step of a Containerfile, with its place."""
+    """A step of a Containerfile, with its place; `image_id` is of an image of that point, where one was asked for."""
 
-    def __init__(self, file: str, instruction: Instruction, error: RcrunError) -> None:
+    image_id = ""
+
+    def __init__(
+        self, file: str, instruction: Instruction, error: RcrunError, number: int = 0
+    ) -> None:
         super().__init__(
             f"{file}:{instruction.first_line}: {instruction.text}: {error.message}", error.hint
         )
         self.instruction = instruction
         self.cause = error
+        self.number = number
 
 
 def build(context: Context, request: Request, progress: Progress) -> Built:
-    """The new image, named; nothing but finished steps stays of a build that fails."""
+    """The new image, named, or where --output wants it; nothing but finished steps stays of a build that fails."""
     layout.init(context.store)
     os.makedirs(context.store.path("build"), 0o700, exist_ok=True)
     names = [str(_checked(name)) for name in request.names]
+    if request.manifest_list:
+        _checked(request.manifest_list)
+    if request.created is None:
+        request = request.changed(created=_time_of(request))
     with Lease(context.store) as lease:
-        try:
-            builder = Builder(context, request, progress, lease)
+        platforms = request.platforms or [""]
+        made = [
+            _image(context, request.changed(platform=platform), progress, lease)
+            for platform in platforms
+        ]
+        return finish(context, request, made, names, lease)
+
+
+def _image(context: Context, request: Request, progress: Progress, lease: Lease) -> Made:
+    try:
+        builder = Builder(context, request, progress, lease)
+        with builder.brought:
             state = builder.run()
-        except Fault as error:
-            error.message = (
-                f"{request.file}:{error.line}: {error.text}" if error.line else error.text
-            )
-            raise
-        return builder.finish(state, names)
+            made = builder.image_of(state)
+            if builder.steps.remote is not None:
+                builder.steps.remote.export(state, builder.steps.made)
+        if request.verify:
+            from rcrun.engine.build.verify import verify
+
+            verify(context, request, progress, lease, made)
+    except Fault as error:
+        if error.line and not error.message.startswith(f"{request.file}:"):
+            error.message = f"{request.file}:{error.line}: {error.text}"
+        raise
+    return made
 
 
 def _checked(name: str) -> grammar.Reference:
@@ -82,19 +107,25 @@ class Builder:
         self.progress = progress
         self.lease = lease
         from contextlib import ExitStack
+        from threading import Lock
 
         self.file = parse(request.text)
+        if request.base:
+            self.file.stages[0].base = request.base
         self.arguments = graph.global_arguments(
             self.file, request.arguments, predefined(request, context)
         )
-        self.needed = graph.needed(self.file, request.target, self.arguments)
-        self.created = time_text(
-            time.time_ns() if request.epoch is None else request.epoch * 1_000_000_000
+        self.needed = graph.needed(
+            self.file, request.target, self.arguments, everything=request.every_stage
         )
+        self.created = time_text(request.created or 0)
         self.states: dict[int, Future[State]] = {}
         self.brought = ExitStack()
-        self.used_arguments: set[str] = set()
-        self.steps = Steps(context, request, lease, progress, self, self._epoch(), self.created)
+        self.context_trees: dict[str, Tree] = {}
+        self._bringing = Lock()
+        self.steps = Steps(
+            context, request, lease, progress, self, self._epoch(), self.created, self.brought
+        )
 
     def _epoch(self) -> int:
         """Seconds; files that the build changes get no later time than this.
@@ -106,8 +137,8 @@ class Builder:
     def run(self) -> State:
         from concurrent.futures import ThreadPoolExecutor
 
-        count = max(1, len(os.sched_getaffinity(0)))
-        with self.brought, ThreadPoolExecutor(max(count, len(self.needed))) as pool:
+        # In the order of the graph, so that with one job too nobody waits for who has not begun.
+        with ThreadPoolExecutor(self.request.jobs or len(self.needed)) as pool:
             for each in self.needed:
                 self.states[each.stage.index] = pool.submit(self._stage, each)
             try:
@@ -137,6 +168,10 @@ class Builder:
         triggers = [self._trigger(needed, text) for text in state.config.pop("OnBuild", None) or []]
         instructions = [*triggers, *needed.stage.instructions]
         label = needed.stage.name or f"stage-{needed.stage.index}"
+        without = self.request.caching.without
+        state.is_cached = (
+            needed.stage.name not in without and str(needed.stage.index) not in without
+        )
         self.progress.stage(label, len(instructions))
         for at, instruction in enumerate(instructions, 1):
             self._take(state, instruction, label, at)
@@ -160,7 +195,12 @@ class Builder:
             raise
         except RcrunError as error:
             self.progress.failed(number)
-            raise StepFailed(self.request.file, instruction, error) from error
+            failed = StepFailed(self.request.file, instruction, error, number)
+            if self.request.keep_failed:
+                from rcrun.engine.build.failure import keep
+
+                failed.image_id = keep(self.context, state, error, self.lease)
+            raise failed from error
         self.progress.done(number)
 
     def _base(self, needed: Needed) -> State:
@@ -171,7 +211,8 @@ class Builder:
         named = self.request.contexts.get(needed.base)
         if named is not None and not named.startswith("docker-image://"):
             raise needed.stage.instruction.fault(
-                f'the context "{needed.base}" is a directory, not an image'
+                f'the context "{needed.base}" is a directory, not an image',
+                f"--build-context {needed.base}=docker-image://IMAGE; a layout: rcrun pull oci:DIR first",
             )
         text = named.removeprefix("docker-image://") if named else needed.base
         return self._from_image(self.image(text, needed.platform or self.request.platform))
@@ -179,7 +220,8 @@ class Builder:
     def _from_scratch(self, needed: Needed) -> State:
         platform = needed.platform or self.request.platform
         architecture, variant = images.wanted(platform)
-        state = State({"architecture": architecture, "os": "linux"})
+        config = {"Env": [DEFAULT_PATH], "WorkingDir": "/"}  # as BuildKit begins
+        state = State({"architecture": architecture, "os": "linux", "config": config})  # type: ignore[typeddict-item]
         if variant:
             state.document["variant"] = variant
         state.is_docker = self.request.form == "docker"
@@ -193,6 +235,7 @@ class Builder:
                 image.manifest["layers"], image.config["rootfs"]["diff_ids"], strict=True
             )
         ]
+        state.base_layers = len(state.layers)
         return state
 
     def image(self, text: str, platform: str) -> Image:
@@ -224,32 +267,38 @@ class Builder:
         own = self._stage_of(instruction)
         stage = graph.earlier(self.file, own, name) if own is not None else None
         if stage is not None:
-            return self._merged(self.states[stage.index].result())
+            return merged_tree(self.context, self.states[stage.index].result(), self.lease)[0]
         named = self.request.contexts.get(name)
         if named is not None and not named.startswith("docker-image://"):
-            if not os.path.isdir(named):
-                raise NotFound(f'the context "{name}" is not a directory: "{named}"')
-            return Tree(os.path.abspath(named))
+            return self._context_tree(name, named, instruction)
         text = named.removeprefix("docker-image://") if named else name
-        return self._merged(self._from_image(self.image(text, self.request.platform)))
+        state = self._from_image(self.image(text, self.request.platform))
+        return merged_tree(self.context, state, self.lease)[0]
+
+    def _context_tree(self, name: str, place: str, instruction: Instruction) -> Tree:
+        """A directory, a repository, or an archive at an address; brought once, however many steps take from it."""
+        from rcrun.engine.build.contexts import Fetched, is_git, is_remote
+
+        if not is_remote(place):
+            if not os.path.isdir(place):
+                raise NotFound(f'the context "{name}" is not a directory: "{place}"')
+            return Tree(os.path.abspath(place))
+        with self._bringing:
+            if name not in self.context_trees:
+                fetched = self.brought.enter_context(Fetched(self.context))
+                if is_git(place):
+                    self.context_trees[name] = Tree(fetched.repository(place))
+                elif fetched.from_address(place):
+                    raise instruction.fault(f'the context "{name}" is not an archive: "{place}"')
+                else:
+                    self.context_trees[name] = Tree(fetched.path)
+            return self.context_trees[name]
 
     def _stage_of(self, instruction: Instruction) -> Stage | None:
         for stage in self.file.stages:
             if any(each.line is instruction.line for each in stage.instructions):
                 return stage
         return None
-
-    def _merged(self, state: State) -> Tree:
-        """The layers as a worker sees them together, read-only."""
-        lowers = lowers_of(self.context, state, self.lease)
-        if len(lowers) == 1:
-            return Tree(lowers[0], [["propagation", "rprivate"]])
-        from rcrun.engine.launch import overlay_options
-
-        # An overlay that nothing is written to takes layers alone, and stands on the topmost.
-        words = overlay_options(self.context, {})
-        record = ["root-overlay", "", "", words, *lowers]
-        return Tree(lowers[0], [["propagation", "rprivate"], record])
 
     def fetched(self, url: str, instruction: Instruction, checksum: str) -> tuple[Tree, str]:
         """What ADD takes from an address or a repository: where it is, and its name there."""
@@ -264,35 +313,19 @@ class Builder:
 
     # ---- the image
 
-    def finish(self, state: State, names: list[str]) -> Built:
-        from rcrun.storage.committing import Draft
+    def image_of(self, state: State) -> Made:
+        from rcrun.engine.build.ending import image_of
 
-        if self.request.labels:
-            labels = {**(state.config.get("Labels") or {}), **self.request.labels}
-            state.config["Labels"] = labels
-        document = {
-            **state.document,
-            "created": self.created,
-            "config": state.config,
-            "history": state.history,
-        }
-        draft = Draft(document)
-        draft.layers = [layer.descriptor for layer in state.layers]
-        draft.diff_ids = [layer.diff_id for layer in state.layers]
-        descriptor = draft.write(
-            self.context.store, self.request.form, self.lease, self.request.annotations
-        )
-        image = images.load(self.context.store, descriptor)
-        unpack(self.context, image, Silent())
-        for name in names or [""]:
-            layout.add_reference(self.context.store, descriptor, name)
-        shown = grammar.familiar(grammar.parse(names[0])) if names else image.config_digest
-        emit(self.context.store, "image", "build", image.config_digest, {"name": shown})
-        return Built(image.config_digest, image.digest, state)
+        image = image_of(self.context, self.request, state, self.created, self.lease)
+        return Made(image, documents.platform_text(image.config), state)  # type: ignore[arg-type]
 
 
 # 1980-01-02: the first day that every archive format can tell, zip among them.
 FIXED_EPOCH = 315_619_200
+
+
+def _time_of(request: Request) -> int:
+    return time.time_ns() if request.epoch is None else request.epoch * 1_000_000_000
 
 
 def predefined(request: Request, context: Context) -> Mapping[str, str]:

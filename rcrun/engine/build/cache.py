@@ -49,6 +49,14 @@ def find(store: Store, key: str, lease: Lease) -> Result | None:
     return Result(Layer(descriptor, descriptor["digest"]), record["created"])
 
 
+def is_younger(result: Result, seconds: float) -> bool:
+    import time
+
+    from rcrun.formats.timestamp import parse_or_zero
+
+    return time.time() - parse_or_zero(result.created) < seconds
+
+
 def keep(store: Store, key: str, result: Result) -> None:
     make_private_dir(store.path("build"))
     layer = result.layer.descriptor if result.layer else None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.build.adding import is_archive
+from rcrun.engine.build.copying import place_job
+from rcrun.engine.build.root import worker
 from rcrun.errors import HostLacks, InvalidInput, RcrunError
-from rcrun.files import dump_json
 from rcrun.storage.scratch import Scratch
 from rcrun.storage.trees import remove_tree
-from rcrun.storage.work import Workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,17 +78,10 @@ class Fetched:
 
     def unpack(self, path: str) -> None:
         """As who we are: owners mean nothing in a context."""
-        job = {
-            "root": self.path, "path": "/", "single": False, "archive": True, "owner": None,
-            "owned": False, "unowned": True, "mtime": 0,
-        }  # fmt: skip
+        job = place_job(self.path, owned=False, archive=True)
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            with Workers(self.context.identity) as workers:
-                workers.start(["place", dump_json(job)], stdin_fd=fd, direct=True)
-                for event in workers.events():
-                    if "note" in event:
-                        self.context.warn(event["note"], None)
+            worker(self.context, "place", job, stream_fd=fd, direct=True)
         finally:
             os.close(fd)
 

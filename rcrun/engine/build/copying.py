@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine.build.root import worker
+from rcrun.engine.build.root import lowers_of, worker
 from rcrun.errors import RcrunError
 from rcrun.formats import passwd
 from rcrun.formats.containerfile.instructions import without_marks
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rcrun.engine.build.state import State
     from rcrun.engine.context import Context
     from rcrun.formats.containerfile.instructions import Instruction
+    from rcrun.storage.lease import Lease
 
     Job = dict[str, Any]
 
@@ -35,6 +36,18 @@ class Tree:
         self.path = path
         self.steps = steps
         self.ignore = list(ignore)
+
+
+def merged_tree(context: Context, state: State, lease: Lease) -> tuple[Tree, list[str]]:
+    """The layers as a worker sees them together, read-only; and their directories, top first."""
+    from rcrun.engine.launch import overlay_options
+
+    lowers = lowers_of(context, state, lease)
+    steps = [["propagation", "rprivate"]]
+    if len(lowers) > 1:
+        # An overlay that nothing is written to takes layers alone, and stands on the topmost.
+        steps.append(["root-overlay", "", "", overlay_options(context, {}), *lowers])
+    return Tree(lowers[0], steps), lowers
 
 
 class Copy:
@@ -105,7 +118,7 @@ def owner_of(copy: Copy, passwd_text: str, group_text: str) -> tuple[int, int] |
 
 
 class Stream:
-    """A worker's tar in a pipe: its digest, or into another worker. `kinds` are those of the sources."""
+    """A worker's tar in a pipe: its digest, or into another worker. `kinds` are those of the sources, known afterwards."""
 
     def __init__(self, context: Context, command: str, job: Job, tree: Tree) -> None:
         self.context = context
@@ -124,13 +137,21 @@ class Stream:
         with open(reader, "rb", buffering=0) as file:
             while data := file.read(CHUNK):
                 content.update(data)
-        self.kinds = [event["kind"] for event in thread.finish() if "kind" in event]
+        thread.finish()
         return content.hexdigest()
 
-    def into(self, root: StepRoot, job: Job) -> None:
+    def into(self, job: Job, steps: list[list[str]] | None = None, *, direct: bool = False) -> None:
+        """Beneath the directory that `place_job` made `job` for; `direct`: as who we are."""
         reader, writer = os.pipe2(os.O_CLOEXEC)
-        thread = _Sender(self, writer)
-        _receive(self.context, job, reader, thread, root.steps())
+        sender = _Sender(self, writer)
+        try:
+            worker(self.context, "place", job, stream_fd=reader, steps=steps, direct=direct)
+        except BaseException:
+            os.close(reader)
+            sender.join()  # its failure has ours for a reason
+            raise
+        os.close(reader)
+        sender.finish()
 
     def send(self, fd: int) -> list[dict[str, Any]]:
         return worker(
@@ -167,50 +188,56 @@ class _Sender:
     def join(self) -> None:
         self._thread.join()
 
-    def finish(self) -> list[dict[str, Any]]:
+    def finish(self) -> None:
         self.join()
         if self._error is not None:
             raise self._error
-        return self._said
+        self._stream.kinds = [event["kind"] for event in self._said if "kind" in event]
 
 
-def placing(copy: Copy, kinds: Sequence[str], root: StepRoot, owner: tuple[int, int] | None) -> Job:
-    """The receiving worker's job."""
-    single = len(kinds) == 1 and kinds[0] != "directory" and not copy.parents
-    is_single_id = root.context.identity.kind == "single"
+def place_job(
+    root: str,
+    path: str = "/",
+    *,
+    owner: tuple[int, int] | None = None,
+    owned: bool = True,
+    single: bool = False,
+    archive: bool = False,
+    set_id: bool = True,
+) -> Job:
+    """What storage/placing.py does with a tar; not `owned`: everything belongs to who does it."""
     return {
-        "root": root.path,
-        "path": copy.path,
+        "root": root,
+        "path": path,
         "single": single,
-        "archive": False,
-        "owner": None if is_single_id else (owner or (0, 0)),
-        "owned": False,
-        "unowned": is_single_id,
-        "mtime": copy.epoch,
+        "archive": archive,
+        "owner": owner,
+        "unowned": not owned,
+        "set_id": set_id,
     }
 
 
-def into_directory(context: Context, stream: Stream, folder: str) -> None:
-    """What the stream has, as files of a directory; owners as a container sees them."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    sender = _Sender(stream, writer)
-    is_single = context.identity.kind == "single"
-    job = {
-        "root": folder, "path": "/", "single": False, "archive": False, "owner": None,
-        "owned": False, "unowned": is_single, "mtime": 0,
-    }  # fmt: skip
-    _receive(context, job, reader, sender)
+def copy_job(
+    copy: Copy,
+    kinds: Sequence[str],
+    root: StepRoot,
+    owner: tuple[int, int] | None,
+    *,
+    archive: bool,
+) -> Job:
+    """Into a step's root; in the single-id mode all files there are of one owner."""
+    owned = root.context.identity.kind != "single"
+    return place_job(
+        root.path,
+        copy.path,
+        owner=(owner or (0, 0)) if owned else None,
+        owned=owned,
+        single=_is_named(copy, kinds) and not archive,
+        archive=archive,
+    )
 
 
-def _receive(
-    context: Context, job: Job, reader: int, sender: _Sender, steps: list[list[str]] | None = None
-) -> None:
-    """A failure of the receiver is the reason of the sender's."""
-    try:
-        worker(context, "place", job, stream_fd=reader, steps=steps)
-    except BaseException:
-        os.close(reader)
-        sender.join()
-        raise
-    os.close(reader)
-    sender.finish()
+def _is_named(copy: Copy, kinds: Sequence[str]) -> bool:
+    """Whether the destination may be the file's own name; of several that a pattern fits the last one has it."""
+    is_plain = bool(kinds) and "directory" not in kinds and not copy.parents
+    return is_plain and (len(kinds) == 1 or not copy.path.endswith("/"))

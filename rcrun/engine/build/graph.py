@@ -55,8 +55,10 @@ def expander(instruction: Instruction, variables: Mapping[str, str]) -> Expander
     return Expander(variables, escape=instruction.escape, line=instruction.first_line)
 
 
-def needed(file: Containerfile, target: str, arguments: Mapping[str, str]) -> list[Needed]:
-    """The target last; stages that nobody uses are left out."""
+def needed(
+    file: Containerfile, target: str, arguments: Mapping[str, str], *, everything: bool = False
+) -> list[Needed]:
+    """The target last; stages that nobody uses are left out, unless `everything` before the target is wanted."""
     order: list[Needed] = []
     seen: set[int] = set()
 
@@ -70,7 +72,10 @@ def needed(file: Containerfile, target: str, arguments: Mapping[str, str]) -> li
             visit(other)
         order.append(made)
 
-    visit(file.find(target))
+    last = file.find(target)
+    for stage in file.stages[: last.index] if everything else ():
+        visit(stage)
+    visit(last)
     return order
 
 

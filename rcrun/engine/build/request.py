@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
     from rcrun.engine.build.state import State
     from rcrun.engine.pull import Access
+    from rcrun.formats.buildwords import Words
+    from rcrun.formats.image import Descriptor
+    from rcrun.storage.images import Image
 
     class Progress(Protocol):
         """Told about steps, from several threads; `step` is a number, of which there are `count` in its stage."""
@@ -21,8 +24,59 @@ if TYPE_CHECKING:
         def failed(self, number: int) -> None: ...
 
 
+class Looks:
+    """What the image shall say of itself beyond what its Containerfile says; empty values change nothing."""
+
+    def __init__(
+        self,
+        *,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        unset_env: Sequence[str] = (),
+        unset_labels: Sequence[str] = (),
+        inherit_labels: bool = True,
+        history: bool = True,
+        os_version: str = "",
+        os_features: Sequence[str] = (),
+    ) -> None:
+        self.labels = dict(labels or {})
+        self.annotations = dict(annotations or {})
+        self.env = dict(env or {})
+        self.unset_env = list(unset_env)
+        self.unset_labels = list(unset_labels)
+        self.inherit_labels = inherit_labels
+        self.history = history
+        self.os_version = os_version
+        self.os_features = list(os_features)
+
+
+class Caching:
+    """What may be taken from former builds, and where else they are looked for and kept. `younger` is in seconds; None: of any age."""
+
+    def __init__(
+        self,
+        *,
+        use: bool = True,
+        keep: bool = True,
+        without: Sequence[str] = (),
+        sources: Sequence[Words] = (),
+        targets: Sequence[Words] = (),
+        younger: float | None = None,
+    ) -> None:
+        self.use = use
+        self.keep = keep
+        self.without = [name.lower() for name in without]
+        self.sources = list(sources)
+        self.targets = list(targets)
+        self.younger = younger
+
+
 class Request:
-    """Texts as typed. `contexts` are the named ones, `secrets` maps an id to its bytes, `ssh` an id to a socket."""
+    """Texts as typed. `contexts` are the named ones, `secrets` maps an id to its bytes, `ssh` an id to a socket.
+
+    `base` replaces the image of the first FROM; `created` is the time of the image in nanoseconds, else it is the epoch, else now.
+    """
 
     def __init__(
         self,
@@ -32,21 +86,29 @@ class Request:
         ignore: Sequence[str] = (),
         file: str = "Containerfile",
         target: str = "",
+        every_stage: bool = False,
+        base: str = "",
         arguments: Mapping[str, str] | None = None,
         contexts: Mapping[str, str] | None = None,
-        labels: Mapping[str, str] | None = None,
-        annotations: Mapping[str, str] | None = None,
+        looks: Looks | None = None,
         names: Sequence[str] = (),
-        platform: str = "",
+        manifest_list: str = "",
+        outputs: Sequence[Words] = (),
+        platforms: Sequence[str] = (),
         form: str = "oci",
-        cache: bool = True,
+        squash: str = "",
+        caching: Caching | None = None,
         pull: str = "missing",
+        jobs: int = 0,
         network: str = "",
         options: Mapping[str, object] | None = None,
         secrets: Mapping[str, bytes] | None = None,
         ssh: Mapping[str, str] | None = None,
         allowed: Sequence[str] = (),
         epoch: int | None = None,
+        created: int | None = None,
+        verify: bool = False,
+        keep_failed: bool = False,
         access: Access | None = None,
     ) -> None:
         self.text = text
@@ -54,30 +116,67 @@ class Request:
         self.ignore = list(ignore)
         self.file = file
         self.target = target
+        self.every_stage = every_stage
+        self.base = base
         self.arguments = dict(arguments or {})
         self.contexts = dict(contexts or {})
-        self.labels = dict(labels or {})
-        self.annotations = dict(annotations or {})
+        self.looks = looks or Looks()
         self.names = list(names)
-        self.platform = platform
+        self.manifest_list = manifest_list
+        self.outputs = list(outputs)
+        self.platforms = list(platforms)
+        self.platform = self.platforms[0] if self.platforms else ""
         self.form = form
-        self.cache = cache
+        self.squash = squash
+        self.caching = caching or Caching()
         self.pull = pull
+        self.jobs = jobs
         self.network = network
         self.options = dict(options or {})
         self.secrets = dict(secrets or {})
         self.ssh = dict(ssh or {})
         self.allowed = list(allowed)
         self.epoch = epoch
+        self.created = created
+        self.verify = verify
+        self.keep_failed = keep_failed
         self.access = access
+
+    def changed(self, **values: object) -> Request:
+        """A copy in which these differ."""
+        import copy
+
+        made = copy.copy(self)
+        for name, value in values.items():
+            setattr(made, name, value)
+        return made
+
+
+class Made:
+    """The image of one platform, and the state that its stage ended in."""
+
+    __slots__ = ("image", "platform", "state")
+
+    def __init__(self, image: Image, platform: str, state: State) -> None:
+        self.image = image
+        self.platform = platform
+        self.state = state
 
 
 class Built:
-    """The image's id and manifest digest; the state that its stage ended in."""
+    """One image a platform; `descriptor` is the image's, or the index's of several. `image_id` is what people call it."""
 
-    __slots__ = ("digest", "image_id", "state")
+    __slots__ = ("descriptor", "kept", "made")
 
-    def __init__(self, image_id: str, digest: str, state: State) -> None:
-        self.image_id = image_id
-        self.digest = digest
-        self.state = state
+    def __init__(self, made: list[Made], descriptor: Descriptor, *, kept: bool) -> None:
+        self.made = made
+        self.descriptor = descriptor
+        self.kept = kept  # in the store, under its names or without one
+
+    @property
+    def image_id(self) -> str:
+        return self.made[0].image.config_digest if len(self.made) == 1 else self.digest
+
+    @property
+    def digest(self) -> str:
+        return self.descriptor["digest"]

@@ -5,30 +5,32 @@ from __future__ import annotations
 import os
 
 from rcrun.engine import launch
-from rcrun.errors import RcrunError
+from rcrun.errors import HostLacks, RcrunError
 from rcrun.files import write_new
 from rcrun.kernel import shim
 from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from rcrun.engine.build.root import StepRoot
-    from rcrun.engine.build.state import State
+    from rcrun.engine.build.state import Layer, State
     from rcrun.formats.containerfile.instructions import Instruction
+    from rcrun.kernel.shim import Report
 
 CHUNK = 1 << 16
 SCRIPTS = "/dev/pipes"
 
 
 class CommandFailed(RcrunError):
-    """A RUN ended with another status than 0."""
+    """A RUN ended with another status than 0; `layer` is what it had changed, if that was to be kept."""
 
-    def __init__(self, command: str, status: int) -> None:
+    def __init__(self, command: str, status: int, layer: Layer | None = None) -> None:
         super().__init__(f'the command "{command}" returned a non-zero code: {status}')
         self.status_of_command = status
+        self.layer = layer
 
 
 def argv_of(instruction: Instruction, state: State) -> tuple[list[str], dict[str, str]]:
@@ -103,10 +105,27 @@ def run(root: StepRoot, told: Callable[[bytes], None], running: set[int]) -> int
         running.discard(pid)
         launch.remove_cgroup(container)
     if report is not None:
-        from rcrun.runtime.hints import error_for
-
-        raise error_for(plan, report)
+        raise _not_started(root, plan, report)
     return 128 - status if status < 0 else status
+
+
+def _not_started(root: StepRoot, plan: list[list[str]], report: Report) -> RcrunError:
+    """A program of another architecture is told as such: it is what people with --platform meet first."""
+    import errno
+
+    from rcrun.formats.image import platform_of
+    from rcrun.runtime.hints import error_for
+
+    error = error_for(plan, report)
+    made_for = root.state.document.get("architecture")
+    here = platform_of(os.uname().machine)[0]
+    if report.errno != errno.ENOEXEC or made_for in (None, here):
+        return error
+    return HostLacks(
+        f"this host ({here}) cannot run programs for {made_for}",
+        "build in a stage of the host's own, FROM --platform=$BUILDPLATFORM; or let it run them: "
+        "sudo apt-get install qemu-user-static binfmt-support",
+    )
 
 
 def _relay(reader: int, told: Callable[[bytes], None]) -> None:
@@ -115,9 +134,13 @@ def _relay(reader: int, told: Callable[[bytes], None]) -> None:
 
 
 def options_of(
-    instruction: Instruction, request_options: dict[str, Any], network: str, allowed: list[str]
+    instruction: Instruction,
+    request_options: dict[str, Any],
+    network: str,
+    allowed: list[str],
+    environ: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Of --network and --security."""
+    """Of --network, --security and --device."""
     wanted = instruction.flag("network") or network or "default"
     if wanted not in ("default", "none", "host") and instruction.flag("network"):
         raise instruction.fault(f'--network is default, none or host, not "{wanted}"')
@@ -139,6 +162,11 @@ def options_of(
                 "--security=insecure is not allowed", "rcrun build --allow security.insecure"
             )
         options["privileged"] = True
-    if instruction.flag("device"):
-        raise instruction.fault("RUN --device is not supported yet")
+    if instruction.flags.get("device"):
+        from rcrun.engine.build.devices import names_of
+
+        options["device"] = [
+            *(options.get("device") or ()),
+            *names_of(instruction, allowed, environ),
+        ]
     return options

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from rcrun.engine.build.cache import Result
     from rcrun.formats.containerfile.instructions import Instruction
     from rcrun.formats.containerfile.words import Expander
     from rcrun.formats.image import Descriptor, History, ImageConfig
@@ -48,6 +49,13 @@ class State:
         self.arguments: dict[str, str] = {}
         self.is_docker = False
         self.has_own_command = False
+        self.own_labels: set[str] = set()
+        self.steps: dict[str, Result] = {}  # what its steps made, by their keys in the cache
+        self.is_cached = True  # whether its steps may be taken from former builds
+        self.base_layers = (
+            0  # how many of the layers and of the history are those of the image that it began with
+        )
+        self.base_history = len(self.history)
 
     def copy(self) -> State:
         """For a stage that begins where another one ended: its arguments are not inherited."""
@@ -57,6 +65,8 @@ class State:
         made.history = list(self.history)
         made.layers = list(self.layers)
         made.is_docker = self.is_docker
+        made.steps = dict(self.steps)
+        made.base_layers, made.base_history = self.base_layers, self.base_history
         return made
 
     @property
@@ -141,6 +151,7 @@ def _label(state: State, instruction: Instruction) -> str:
     expand = state.expander(instruction)
     pairs = {expand.word(key): expand.word(value) for key, value in instruction.pairs()}
     state.config["Labels"] = {**(state.config.get("Labels") or {}), **pairs}
+    state.own_labels.update(pairs)
     return "LABEL " + " ".join(f"{key}={value}" for key, value in pairs.items())
 
 

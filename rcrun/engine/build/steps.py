@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rcrun.engine.build import cache
-from rcrun.engine.build.copying import Copy, Stream, Tree, owner_of, placing
+from rcrun.engine.build.copying import Copy, Stream, Tree, copy_job, owner_of, place_job
 from rcrun.engine.build.mounts import Bringer, Mount
 from rcrun.engine.build.root import StepRoot, lowers_of, worker
 from rcrun.engine.build.running import (
@@ -16,14 +16,18 @@ from rcrun.engine.build.running import (
 )
 from rcrun.engine.build.state import key_of
 from rcrun.engine.run import LARGEST_PASSWD
+from rcrun.errors import RcrunError
+from rcrun.formats import passwd
 from rcrun.storage import layered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import ExitStack
     from typing import Protocol
 
     from rcrun.engine.build.cache import Result
+    from rcrun.engine.build.remotecache import Remote
     from rcrun.engine.build.request import Progress, Request
     from rcrun.engine.build.state import Layer, State
     from rcrun.engine.context import Context
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
         ) -> tuple[Tree, str]: ...
 
 
+# Of COPY, ADD and WORKDIR, which run nothing: a USER need not be there for them.
+FOR_FILES = {"network": "none", "user": "0:0"}
 MODE_OF_FETCHED = 0o600  # as docker gives to what comes from an address
 
 
@@ -54,6 +60,7 @@ class Steps:
         sources: Sources,
         epoch: int,
         created: str,
+        connections: ExitStack,
     ) -> None:
         self.context = context
         self.request = request
@@ -63,6 +70,12 @@ class Steps:
         self.epoch = epoch
         self.created = created
         self.running: set[int] = set()
+        self.made: dict[str, Result] = {}
+        self.remote: Remote | None = None
+        if request.caching.sources or request.caching.targets:
+            from rcrun.engine.build.remotecache import Remote
+
+            self.remote = Remote(context, request, lease, connections)
 
     def take(self, state: State, instruction: Instruction, number: int) -> str:
         """Change the state by RUN, COPY, ADD or WORKDIR; the text for its history."""
@@ -78,15 +91,31 @@ class Steps:
         make: Callable[[list[str]], Layer | None],
     ) -> str:
         """Out of the cache, else by `make`, which is given the layers so far."""
-        result = cache.find(self.context.store, key, self.lease) if self.request.cache else None
+        result = self._known(state, key)
         if result is None:
             lowers = lowers_of(self.context, state, self.lease)
             result = cache.Result(make(lowers), self.created)
-            cache.keep(self.context.store, key, result)
+            if self.request.caching.keep:
+                cache.keep(self.context.store, key, result)
         else:
             self.progress.cached(number)
+        state.steps[key] = self.made[key] = result
         self._append(state, result, text)
         return text
+
+    def _known(self, state: State, key: str) -> Result | None:
+        """What an earlier build made, here or where --cache-from looks."""
+        caching = self.request.caching
+        if not caching.use or not state.is_cached:
+            return None
+        result = cache.find(self.context.store, key, self.lease)
+        if result is None and self.remote is not None:
+            result = self.remote.find(key)
+            if result is not None:
+                cache.keep(self.context.store, key, result)
+        if result is None or caching.younger is None:
+            return result
+        return result if cache.is_younger(result, caching.younger) else None
 
     def _append(self, state: State, result: Result, text: str) -> None:
         if result.layer is not None:
@@ -97,22 +126,27 @@ class Steps:
         return self.epoch * 1_000_000_000
 
     def _base_key(self, state: State) -> list[str]:
-        return [*state.chain[-1:], self.request.platform, self.context.identity.layer_kind()]
+        document = state.document
+        platform = [document.get(name) or "" for name in ("os", "architecture", "variant")]
+        return [
+            *state.chain[-1:], *platform, str(self.epoch), self.context.identity.layer_kind(),
+        ]  # fmt: skip
 
     # ---- RUN
 
     def _run(self, state: State, instruction: Instruction, number: int) -> str:
         argv, scripts = argv_of(instruction, state)
         mounts = [Mount(instruction, text, state) for text in instruction.flags.get("mount") or []]
+        request = self.request
         options = options_of(
-            instruction, self.request.options, self.request.network, self.request.allowed
+            instruction, request.options, request.network, request.allowed, self.context.environ
         )
         variables = environment(state, self.request.arguments)
         contents = [self._bind_digest(mount, instruction) for mount in mounts]
         key = key_of(
             "run", self._base_key(state), argv, scripts, sorted(variables.items()),
             state.config.get("Env"), state.config.get("User"), state.workdir,
-            options.get("network"), options.get("privileged"), [mount.key for mount in mounts], contents,
+            options.get("network"), options.get("privileged"), options.get("device"), [mount.key for mount in mounts], contents,
         )  # fmt: skip
         options["env"] = [f"{name}={value}" for name, value in variables.items()]
 
@@ -131,7 +165,10 @@ class Steps:
                 finally:
                     bringer.release()
                 if status != 0:
-                    raise CommandFailed(" ".join(argv), status)
+                    kept = (
+                        root.layer(self.lease, self._newest()) if self.request.keep_failed else None
+                    )
+                    raise CommandFailed(" ".join(argv), status, kept)
                 return root.layer(self.lease, self._newest())
 
         return self._make(state, key, number, f"RUN {' '.join(argv)}", make)
@@ -154,8 +191,6 @@ class Steps:
         """What a bind shows, copied beside the step's root: the same files that its key was made of."""
         import os
 
-        from rcrun.engine.build.copying import into_directory
-
         count = 0
 
         def bring(mount: Mount) -> str:
@@ -164,8 +199,7 @@ class Steps:
             folder = root.claim.container.path(f"bind{count}")
             os.mkdir(folder)
             stream = self._bind_stream(mount, instruction)
-            stream.digest()
-            into_directory(self.context, stream, folder)
+            stream.into(place_job(folder, owned=self.context.identity.kind != "single"))
             if stream.kinds == ["file"]:
                 return f"{folder}/{os.path.basename(mount.get('source'))}"
             return folder
@@ -186,14 +220,12 @@ class Steps:
         )  # fmt: skip
 
         def make(lowers: list[str]) -> Layer | None:
-            with StepRoot(self.context, state, {"network": "none"}, lowers) as root:
+            with StepRoot(self.context, state, FOR_FILES, lowers) as root:
                 root.fill(["/"])
                 kinds = [kind for stream in streams for kind in stream.kinds]
                 for stream, is_archive in zip(streams, archives, strict=True):
-                    job = {**placing(copy, kinds, root, owner), "archive": is_archive}
-                    if is_archive:
-                        job["single"] = False
-                    stream.into(root, job)
+                    job = copy_job(copy, kinds, root, owner, archive=is_archive)
+                    stream.into(job, root.steps())
                 return root.layer(self.lease, self._newest())
 
         return self._make(state, key, number, instruction.text, make)
@@ -254,14 +286,26 @@ class Steps:
             raise instruction.fault("WORKDIR is empty")
         path = state.absolute(word).rstrip("/") or "/"
         state.config["WorkingDir"] = path
-        key = key_of("workdir", self._base_key(state), path)
+        owner = self._user(state)
+        key = key_of("workdir", self._base_key(state), path, owner)
 
         def make(lowers: list[str]) -> Layer | None:
-            with StepRoot(self.context, state, {"network": "none"}, lowers) as root:
+            with StepRoot(self.context, state, FOR_FILES, lowers) as root:
                 root.fill(["/"])
                 is_single = self.context.identity.kind == "single"
-                job = {"root": root.path, "path": path, "owner": None if is_single else (0, 0)}
+                job = {"root": root.path, "path": path, "owner": None if is_single else owner}
                 worker(self.context, "workdir", job, steps=root.steps())
                 return root.layer(self.lease, self._newest())
 
         return self._make(state, key, number, f"WORKDIR {path}", make)
+
+    def _user(self, state: State) -> tuple[int, int]:
+        """Whom a directory of WORKDIR belongs to, as BuildKit has it; one that nobody knows yet is root."""
+        name = str(state.config.get("User") or "")
+        if not name:
+            return 0, 0
+        try:
+            user = passwd.lookup(name, *self._accounts(lowers_of(self.context, state, self.lease)))
+        except RcrunError:
+            return 0, 0
+        return user.uid, user.gid

@@ -41,6 +41,8 @@ INSTRUCTIONS: dict[str, dict[str, str]] = {
     "VOLUME": {},
     "WORKDIR": {},
 }  # fmt: skip
+_WITH_PAIRS = ("ENV", "LABEL")
+_WITH_LISTS = ("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME")
 _MAY_BE_EMPTY = ("CMD", "ENTRYPOINT")
 _NOT_IN_ONBUILD = ("ONBUILD", "FROM", "MAINTAINER")
 _STAGE_FIRST = frozenset("abcdefghijklmnopqrstuvwxyz")
@@ -70,6 +72,13 @@ class Instruction:
         if not self.rest and self.name not in _MAY_BE_EMPTY:
             raise self.fault(f"{self.name} needs an argument")
 
+    def check(self) -> None:
+        """A Fault for what no step could make sense of, before any step is made."""
+        if self.name in _WITH_PAIRS:
+            self.pairs()
+        elif self.name in _WITH_LISTS:
+            self.json()
+
     @property
     def text(self) -> str:
         """As people wrote it, in one line."""
@@ -97,8 +106,10 @@ class Instruction:
             value = parse_json(self.rest)
         except ValueError:
             return None
-        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        if not isinstance(value, list):
             return None
+        if not all(isinstance(word, str) for word in value):
+            raise self.fault(f"the JSON form of {self.name} has strings alone: {self.rest}")
         return value
 
     def words(self) -> list[str]:
@@ -110,10 +121,10 @@ class Instruction:
         """Of ENV and LABEL: `KEY=VALUE …`, or the old `KEY VALUE`."""
         words = raw_words(self.rest, self.escape)
         if "=" not in words[0]:
-            key, _, value = self.rest.partition(" ")
-            if not value.strip():
+            key, *values = self.rest.split(None, 1)
+            if not values:
                 raise self.fault(f'{self.name} needs a value for "{key}"', "write KEY=VALUE")
-            return [(key, value.strip())]
+            return [(key, values[0].strip())]
         pairs = []
         for word in words:
             key, equals, value = word.partition("=")
@@ -203,6 +214,7 @@ def parse(text: str) -> Containerfile:
     found = Containerfile(source)
     for line in source.lines:
         instruction = Instruction(line, source.escape)
+        instruction.check()
         if instruction.name == "FROM":
             found.stages.append(Stage(len(found.stages), instruction))
         elif found.stages:
