@@ -50,6 +50,8 @@ def changes_job(context: Context, container: Container) -> Job:
         "whole": layers.whole,
         "driver": layers.driver,
         "hidden": sorted(_hidden(container)),
+        "log": container.path("owners.log") if container.record.get("root_emulation") else "",
+        "single": context.identity.kind == "single",
         "shifted": bool(container.record.get("shifted")),
         "uids": uids,
         "gids": gids,

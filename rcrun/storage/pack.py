@@ -7,7 +7,7 @@ import os
 import stat
 
 from rcrun.errors import RcrunError
-from rcrun.storage import tarheader, tarwrite
+from rcrun.storage import marks, tarheader, tarwrite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Packer:
         self.devices = devices
         self.whole_seconds = whole_seconds
         self.xattrs = _KEPT_XATTRS if acls else _KEPT_XATTRS[:2]
+        self.marked = False  # the member that `adjust` is given has its owner from root emulation
         self.advanced: Callable[[int], None] | None = None
         self._links: dict[tuple[int, int], bytes] = {}
 
@@ -112,7 +113,10 @@ class Packer:
             self.note(f'left out "{tarheader.shown(name)}": it is {what}')
             return None
         entry = self._member(pin, look, kind, name)
-        if kind == tarheader.FILE:
+        if entry.kind != kind and not self.devices:
+            self.note(f'left out "{tarheader.shown(name)}": it is a device')
+            return None
+        if entry.kind == tarheader.FILE:
             self._file(pin, look, entry)
             return None
         self.writer.add(entry)
@@ -132,11 +136,17 @@ class Packer:
             entry.link = os.readlink(b"", dir_fd=pin)
         else:
             entry.xattrs = self._xattrs_of(pin)
+        self._take_mark(entry)
         if kind in (tarheader.CHARACTER, tarheader.BLOCK_DEVICE):
             entry.major, entry.minor = os.major(look.st_rdev), os.minor(look.st_rdev)
         if self.adjust is not None:
             self.adjust(entry, name.rstrip(b"/"), pin)
         return entry
+
+    def _take_mark(self, entry: Member) -> None:
+        mark = entry.xattrs.pop(marks.OWNER, None) if entry.xattrs else None
+        entry.xattrs = entry.xattrs or None
+        self.marked = mark is not None and marks.apply(entry, mark)
 
     def _file(self, pin: int, look: os.stat_result, entry: Member) -> None:
         if look.st_nlink > 1:

@@ -61,6 +61,12 @@ if TYPE_CHECKING:
 @option("--add-host", multiple=True, metavar="NAME:ADDRESS", help="A line of /etc/hosts for RUN")
 @option("--shm-size", metavar="SIZE", help="Size of /dev/shm for RUN")
 @option("--ulimit", multiple=True, metavar="NAME=SOFT[:HARD]", help="A resource limit for RUN")
+@option(
+    "--root-emulation",
+    type=["auto", "on", "off"],
+    default="auto",
+    help="Whether RUN may act as root of all users where there is a single id",
+)
 @option("--iidfile", metavar="FILE", help="Write the image's id there")
 @option("--metadata-file", metavar="FILE", help="Write what was built there, as JSON")
 @option(
@@ -155,6 +161,7 @@ def _request(source: Source, options: dict[str, Any]) -> Request:
 
     environ = context.environ()
     run_options = {key: options[key] for key in ("add_host", "shm_size", "ulimit") if options[key]}
+    run_options["root_emulation"] = options["root_emulation"]
     return Request(
         text=source.text,
         context_dir=source.folder,

@@ -112,7 +112,7 @@ class Steps:
         key = key_of(
             "run", self._base_key(state), argv, scripts, sorted(variables.items()),
             state.config.get("Env"), state.config.get("User"), state.workdir,
-            options.get("network"), options.get("privileged"), [mount.key for mount in mounts], contents,
+            options.get("network"), options.get("privileged"), options.get("root_emulation"), [mount.key for mount in mounts], contents,
         )  # fmt: skip
         options["env"] = [f"{name}={value}" for name, value in variables.items()]
 
