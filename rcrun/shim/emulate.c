@@ -36,13 +36,18 @@ enum { NEW_LISTENER = 8, WAIT_KILLABLE_RECV = 32, SYNC_WAKE_UP = 1 };
 #define NATIVE AUDIT_ARCH_LOONGARCH64
 #endif
 
-/* `argument` and `mask`: only with one of these bits; -1: always. */
+/* Only where `argument` has one of the bits, or is `value`; -1: always. */
 static const struct call {
 	int number;
 	int argument;
-	unsigned mask;
+	unsigned value;
 	answer_fn *answer;
 } calls[] = {
+	{SYS_chroot, -1, 0, answer_new_view},
+	{SYS_pivot_root, -1, 0, answer_new_view},
+	{SYS_setns, -1, 0, answer_new_view},
+	{SYS_unshare, -1, 0, answer_new_view},
+	{SYS_prctl, 0, PR_SET_KEEPCAPS, answer_keepcaps},
 	{SYS_setuid, -1, 0, answer_setuid},
 	{SYS_setgid, -1, 0, answer_setgid},
 	{SYS_setreuid, -1, 0, answer_setreuid},
@@ -117,7 +122,8 @@ static unsigned offset_of_argument(int index)
 
 static void build(struct program *program)
 {
-	const unsigned short load = BPF_LD | BPF_W | BPF_ABS, equal = BPF_JMP | BPF_JEQ | BPF_K;
+	const unsigned short load = BPF_LD | BPF_W | BPF_ABS, equal = BPF_JMP | BPF_JEQ | BPF_K,
+			     has_bits = BPF_JMP | BPF_JSET | BPF_K;
 	const unsigned number_at = offsetof(struct seccomp_data, nr);
 
 	emit(program, load, 0, 0, offsetof(struct seccomp_data, arch));
@@ -139,7 +145,7 @@ static void build(struct program *program)
 		emit(program, equal, 0, call->argument < 0 ? 1 : 4, (unsigned)call->number);
 		if (call->argument >= 0) {
 			emit(program, load, 0, 0, offset_of_argument(call->argument));
-			emit(program, BPF_JMP | BPF_JSET | BPF_K, 1, 0, call->mask);
+			emit(program, call->value == O_CREAT ? has_bits : equal, 1, 0, call->value);
 			emit_return(program, SECCOMP_RET_ALLOW);
 		}
 		emit_return(program, SECCOMP_RET_USER_NOTIF);

@@ -30,15 +30,28 @@ struct person {
 	unsigned long long since; /* when it became this: children born before are not like it */
 	bool changed;             /* false: known to be root */
 	bool has_groups;          /* it has set them */
+	bool keeps;               /* PR_SET_KEEPCAPS, of this program: */
+	uint64_t program_dev, program_ino;
 	int group_count;
 	struct ids user, group;
 	uint32_t groups[MOST_GROUPS];
 };
 
+/* How a caller sees the world: looked at again after VIEW_MS, and when it may have changed it. */
+struct view {
+	pid_t pid;
+	long long looked_ms;
+	bool is_elsewhere; /* in a user namespace of its own */
+	bool has_own_root; /* a chroot(2), another mount namespace */
+};
+
+enum { VIEW_MS = 10 };
+
 struct emulation {
 	int listener, log, proc, fds, root; /* proc: the host's /proc; fds: its self/fd, our working directory */
 	uint64_t root_dev, root_ino, root_mount, user_ino;
 	size_t log_left;
+	struct view view;
 	bool answered; /* with a descriptor: there is nothing more to send */
 	long long swept_ms;
 	size_t people_count;
@@ -78,12 +91,16 @@ struct status {
 	mode_t umask;
 };
 bool read_status(const struct emulation *emulation, pid_t pid, struct status *status);
-bool is_elsewhere(const struct question *question); /* in a user namespace of its own */
+const struct view *view_of(const struct question *question);
+static inline bool is_elsewhere(const struct question *question)
+{
+	return view_of(question)->is_elsewhere;
+}
 const struct person *person_of(const struct question *question); /* NULL: root */
 answer_fn answer_setuid, answer_setgid, answer_setreuid, answer_setregid, answer_setresuid,
 	answer_setresgid, answer_setfsuid, answer_setfsgid, answer_setgroups, answer_getuid,
 	answer_geteuid, answer_getgid, answer_getegid, answer_getresuid, answer_getresgid,
-	answer_getgroups;
+	answer_getgroups, answer_keepcaps, answer_new_view;
 
 /* --- emulate_paths.c */
 struct place {

@@ -82,10 +82,10 @@ int record_owner(struct emulation *emulation, int fd, const struct owner *owner)
 	return 0;
 }
 
-/* As it was recorded, else what the file system says. */
+/* As it was recorded; -1: nothing was, it is as the image has it. */
 static struct owner owner_of(int fd, const struct statx *look)
 {
-	struct owner owner = {look->stx_uid, look->stx_gid, '\0', 0, 0};
+	struct owner owner = {(uint32_t)SAME, (uint32_t)SAME, '\0', 0, 0};
 	char name[16], value[64];
 
 	name_of(fd, name);
@@ -111,7 +111,7 @@ static bool may_give(const struct person *person, const struct owner *now, uint3
 {
 	if (!person || person->user.effective == 0)
 		return true;
-	if (now->uid != person->user.fs || (uid != (uint32_t)SAME && uid != now->uid))
+	if ((now->uid == (uint32_t)SAME ? 0 : now->uid) != person->user.fs || (uid != (uint32_t)SAME && uid != now->uid))
 		return false;
 	return gid == (uint32_t)SAME || gid == now->gid || is_member(person, gid);
 }

@@ -69,27 +69,54 @@ static unsigned long long ticks_now(void)
 	       (unsigned long long)now.tv_nsec / (1000000000 / per_second);
 }
 
-bool is_elsewhere(const struct question *question)
+static long long milliseconds(void)
 {
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* answered without the kernel */
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+const struct view *view_of(const struct question *question)
+{
+	struct emulation *emulation = question->emulation;
+	struct view *view = &emulation->view;
+	pid_t pid = (pid_t)question->notif->pid;
+	long long now = milliseconds();
 	char path[48];
 	struct stat space;
+	struct statx root;
 
-	(void)snprintf(path, sizeof(path), "%d/ns/user", (int)question->notif->pid);
-	return fstatat(question->emulation->proc, path, &space, 0) < 0 ||
-	       space.st_ino != question->emulation->user_ino;
+	if (view->pid == pid && now - view->looked_ms < VIEW_MS)
+		return view;
+	(void)snprintf(path, sizeof(path), "%d/ns/user", (int)pid);
+	view->is_elsewhere = fstatat(emulation->proc, path, &space, 0) < 0 ||
+			     space.st_ino != emulation->user_ino;
+	(void)snprintf(path, sizeof(path), "%d/root", (int)pid);
+	view->has_own_root =
+		statx(emulation->proc, path, 0, STATX_INO | STATX_MNT_ID, &root) < 0 ||
+		root.stx_ino != emulation->root_ino || root.stx_mnt_id != emulation->root_mount ||
+		((uint64_t)root.stx_dev_major << 32 | root.stx_dev_minor) != emulation->root_dev;
+	view->pid = pid;
+	view->looked_ms = now;
+	return view;
+}
+
+void answer_new_view(struct question *question)
+{
+	question->emulation->view.pid = 0;
+	pass_on(question);
 }
 
 /* --- the table ------------------------------------------------------------------------------------------------ */
 
 static void sweep(struct emulation *emulation)
 {
-	struct timespec now;
+	long long now = milliseconds();
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	long long now_is = (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	if (now_is - emulation->swept_ms < SWEEP_MS && emulation->people_count < MOST_PEOPLE)
+	if (now - emulation->swept_ms < SWEEP_MS && emulation->people_count < MOST_PEOPLE)
 		return;
-	emulation->swept_ms = now_is;
+	emulation->swept_ms = now;
 	for (size_t i = 0; i < emulation->people_count;) {
 		struct person *person = &emulation->people[i];
 		if (start_of(emulation, person->pid) == person->start)
@@ -199,9 +226,39 @@ static bool is_any(const struct ids *ids, uint32_t id)
 	return id == ids->real || id == ids->effective || id == ids->saved;
 }
 
-static bool is_root(const struct person *person)
+static bool program_of(const struct question *question, struct stat *program)
 {
-	return person->user.effective == 0;
+	char path[48];
+
+	(void)snprintf(path, sizeof(path), "%d/exe", (int)question->notif->pid);
+	return fstatat(question->emulation->proc, path, program, 0) == 0;
+}
+
+/* May change ids: root, and who kept that right until the next exec, which takes it away. */
+static bool is_root(const struct question *question, const struct person *person)
+{
+	struct stat program;
+
+	return person->user.effective == 0 ||
+	       (person->keeps && program_of(question, &program) &&
+		program.st_ino == person->program_ino && program.st_dev == person->program_dev);
+}
+
+/* prctl(2): a change from root to others takes no capability then. The kernel's own answer is right, too. */
+void answer_keepcaps(struct question *question)
+{
+	struct person *person = is_elsewhere(question)
+					? NULL
+					: find(question->emulation, (pid_t)question->notif->pid);
+	struct stat program;
+
+	pass_on(question);
+	if (!person || person->user.effective != 0 || !program_of(question, &program))
+		return;
+	person->keeps = argument(question, 1) == 1;
+	person->program_dev = program.st_dev;
+	person->program_ino = program.st_ino;
+	person->changed = true;
 }
 
 static void set_one(struct question *question, bool user)
@@ -214,7 +271,7 @@ static void set_one(struct question *question, bool user)
 	struct ids *ids = user ? &person->user : &person->group;
 	if (id == (uint32_t)SAME)
 		fail_call(question, EINVAL);
-	else if (is_root(person))
+	else if (is_root(question, person))
 		*ids = (struct ids){id, id, id, id};
 	else if (is_any(ids, id))
 		ids->effective = ids->fs = id;
@@ -232,7 +289,7 @@ static void set_two(struct question *question, bool user)
 		return;
 	struct ids *ids = user ? &person->user : &person->group, now = *ids;
 	bool real_fits = real == now.real || real == now.effective;
-	if (!is_root(person) && ((real != (uint32_t)SAME && !real_fits) ||
+	if (!is_root(question, person) && ((real != (uint32_t)SAME && !real_fits) ||
 				 (effective != (uint32_t)SAME && !is_any(&now, effective)))) {
 		fail_call(question, EPERM);
 		return;
@@ -255,7 +312,7 @@ static void set_three(struct question *question, bool user)
 		return;
 	struct ids *ids = user ? &person->user : &person->group, now = *ids;
 	uint32_t *fields[] = {&ids->real, &ids->effective, &ids->saved};
-	for (int i = 0; i < 3 && !is_root(person); i++) {
+	for (int i = 0; i < 3 && !is_root(question, person); i++) {
 		uint32_t id = (uint32_t)argument(question, i);
 		if (id != (uint32_t)SAME && !is_any(&now, id)) {
 			fail_call(question, EPERM);
@@ -279,7 +336,7 @@ static void set_fs(struct question *question, bool user)
 		return;
 	struct ids *ids = user ? &person->user : &person->group;
 	question->response->val = ids->fs;
-	if (id != (uint32_t)SAME && (is_root(person) || is_any(ids, id) || id == ids->fs))
+	if (id != (uint32_t)SAME && (is_root(question, person) || is_any(ids, id) || id == ids->fs))
 		ids->fs = id;
 	changed(person);
 }
@@ -303,7 +360,7 @@ void answer_setgroups(struct question *question)
 
 	if (!person)
 		return;
-	if (!is_root(person)) {
+	if (!is_root(question, person)) {
 		fail_call(question, EPERM);
 		return;
 	}

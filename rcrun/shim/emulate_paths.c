@@ -75,23 +75,6 @@ static int magic_fd(const char *path)
 	return -1;
 }
 
-/* The caller's root where it is not ours, for a chroot(2) or another mount namespace; -1 with errno 0: the same. */
-static int other_root(const struct question *question)
-{
-	const struct emulation *emulation = question->emulation;
-	char path[48];
-	struct statx root;
-
-	(void)snprintf(path, sizeof(path), "%d/root", (int)question->notif->pid);
-	if (statx(emulation->proc, path, 0, STATX_INO | STATX_MNT_ID, &root) < 0)
-		return -1;
-	errno = 0;
-	if (root.stx_ino == emulation->root_ino && root.stx_mnt_id == emulation->root_mount &&
-	    ((uint64_t)root.stx_dev_major << 32 | root.stx_dev_minor) == emulation->root_dev)
-		return -1;
-	return open_of(question, "root", O_DIRECTORY);
-}
-
 static int enter_root(const struct emulation *emulation, int root)
 {
 	int result = fchdir(root) < 0 ? -1 : chroot(".");
@@ -106,11 +89,10 @@ static int enter_root(const struct emulation *emulation, int root)
 static int resolve(const struct question *question, int dir, const char *path, int flags)
 {
 	const struct emulation *emulation = question->emulation;
-	autoclose int root = other_root(question);
+	autoclose int root =
+		view_of(question)->has_own_root ? open_of(question, "root", O_DIRECTORY) : -1;
 
-	if (root < 0 && errno)
-		return -1;
-	if (root >= 0 && enter_root(emulation, root) < 0)
+	if (view_of(question)->has_own_root && (root < 0 || enter_root(emulation, root) < 0))
 		return -1;
 	int fd = sys_openat2(dir, path, (uint64_t)flags | O_PATH | O_CLOEXEC, 0,
 			     RESOLVE_NO_MAGICLINKS);

@@ -58,12 +58,12 @@ class Recorded:
 
     def give_back(self, entry: Member, name: bytes, layer: int) -> bool:
         """To a copy of a lower's file, with the bits of its mode that went with them."""
-        return entry.uid == entry.gid == 0 and _give(
+        return entry.uid == entry.gid == 0 and give(
             entry, self.of_lower[layer].get(os.fsdecode(name))
         )
 
 
-def _give(entry: Member, record: Record | None) -> bool:
+def give(entry: Member, record: Record | None) -> bool:
     if record is None or _KINDS_OF_LETTERS[record[4]] != entry.kind:
         return False
     entry.uid, entry.gid = record[1], record[2]
@@ -86,11 +86,13 @@ def layer(job: Job, say: Say) -> None:
         layer = current[0].layer
         is_copy = layer >= 0 and (job["whole"] or _is_copied_up(pin, entry.kind))
         below = f"{job['lowers'][layer]}/{os.fsdecode(name)}" if layer >= 0 else ""
-        if not (
-            packer.marked
-            or log.give(entry, pin, below)
-            or (is_copy and (recorded.give_back(entry, name, layer) or job.get("single")))
-        ):
+        asked = packer.mark or log.asked(pin, below)
+        if asked:
+            entry.uid = entry.gid = 0
+        is_given = is_copy and recorded.give_back(entry, name, layer)
+        if asked:
+            marks.settle(entry, asked)
+        elif not is_given and not (is_copy and job.get("single")):
             translate(entry, name, pin)
         if newest is not None:
             entry.mtime = min(entry.mtime, newest)
@@ -148,12 +150,13 @@ def export(job: Job, say: Say) -> None:
     translate = translation(job) or _no_translation
 
     def adjust(entry: Member, name: bytes, pin: int) -> None:
-        is_ours = entry.uid == entry.gid == 0
-        if not (
-            packer.marked
-            or log.give(entry, pin, _first_below(job["lowers"], name))
-            or (is_ours and _give(entry, records.get(name)))
-        ):
+        asked = packer.mark or log.asked(pin, _first_below(job["lowers"], name))
+        if asked:
+            entry.uid = entry.gid = 0
+        is_given = entry.uid == entry.gid == 0 and give(entry, records.get(name))
+        if asked:
+            marks.settle(entry, asked)
+        elif not is_given:
             translate(entry, name, pin)
 
     packer = Packer(writer, notes, adjust=adjust, whole_seconds=True)

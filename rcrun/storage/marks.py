@@ -24,22 +24,26 @@ _MOST_NUMBER = 1 << 32
 _PLAIN = (stat.S_IFREG, stat.S_IFDIR)
 
 
-def apply(entry: Member, value: bytes) -> bool:
-    """Whether it was one: `UID:GID` or `UID:GID:KIND:MAJOR:MINOR`, of an empty file."""
+def parse(value: bytes) -> tuple[int, int, str, int, int] | None:
+    """Owner, group (SAME: nothing is said), and the kind of tar and numbers of a device; None for anything else."""
     words = value.split(b":")
     numbers = words[:2] + words[3:]
-    if not all(word.isdigit() and len(word) < 11 for word in numbers):
-        return False
+    if len(words) not in (2, 5) or not all(word.isdigit() and len(word) < 11 for word in numbers):
+        return None
     found = [int(word) for word in numbers]
-    if len(words) not in (2, 5) or max(found[:2]) >= SAME or max(found) >= _MOST_NUMBER:
-        return False
-    if len(words) == 5:
-        if entry.kind != tarheader.FILE or words[2] not in _DEVICES:
-            return False
-        entry.kind = _DEVICES[words[2]]
-        entry.major, entry.minor = found[2:]
-    entry.uid, entry.gid = found[:2]
-    return True
+    if max(found) >= _MOST_NUMBER or (len(words) == 5 and words[2] not in _DEVICES):
+        return None
+    if len(words) == 2:
+        return found[0], found[1], "", 0, 0
+    return found[0], found[1], _DEVICES[words[2]], found[2], found[3]
+
+
+def settle(entry: Member, asked: tuple[int, int]) -> None:
+    """The member has the owner of before; what was asked for takes its place."""
+    entry.uid, entry.gid = (
+        before if said == SAME else said
+        for said, before in zip(asked, (entry.uid, entry.gid), strict=True)
+    )
 
 
 def birth(fd: int) -> int:
@@ -70,12 +74,12 @@ class Log:
         before = self._noted.get(inode)
         if before is not None and before[0] == born:
             uid, gid = (before[1] if uid == SAME else uid), (before[2] if gid == SAME else gid)
-        self._noted[inode] = (born, 0 if uid == SAME else uid, 0 if gid == SAME else gid)
+        self._noted[inode] = (born, uid, gid)
 
-    def give(self, entry: Member, pin: int, lower_path: str) -> bool:
-        """To what `pin` is; a copy of a lower's file may have been known by that one's inode."""
+    def asked(self, pin: int, lower_path: str) -> tuple[int, int] | None:
+        """For what `pin` is; a copy of a lower's file may have been known by that one's inode."""
         if not self._noted:
-            return False
+            return None
         inodes = [os.fstat(pin).st_ino]
         if lower_path:
             try:
@@ -85,9 +89,8 @@ class Log:
         for inode in inodes:
             noted = self._noted.get(inode)
             if noted is not None and noted[0] == birth(pin):
-                entry.uid, entry.gid = noted[1:]
-                return True
-        return False
+                return noted[1], noted[2]
+        return None
 
 
 class Notebook:
@@ -99,8 +102,10 @@ class Notebook:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
 
-    def note(self, fd: int, uid: int, gid: int) -> None:
-        """`fd` may be one that only stands for a place."""
+    def note(self, fd: int, uid: int, gid: int, *, is_new: bool = False) -> None:
+        """`fd` may be one that only stands for a place; of a new thing of root's there is nothing to say."""
+        if is_new and uid == gid == 0:
+            return
         look = os.fstat(fd)
         path = f"/proc/self/fd/{fd}"
         if stat.S_IFMT(look.st_mode) in _PLAIN and (uid or gid):

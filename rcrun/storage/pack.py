@@ -58,7 +58,7 @@ class Packer:
         self.devices = devices
         self.whole_seconds = whole_seconds
         self.xattrs = _KEPT_XATTRS if acls else _KEPT_XATTRS[:2]
-        self.marked = False  # the member that `adjust` is given has its owner from root emulation
+        self.mark: tuple[int, int] | None = None  # of the member that `adjust` is given: noted owners
         self.advanced: Callable[[int], None] | None = None
         self._links: dict[tuple[int, int], bytes] = {}
 
@@ -136,17 +136,23 @@ class Packer:
             entry.link = os.readlink(b"", dir_fd=pin)
         else:
             entry.xattrs = self._xattrs_of(pin)
-        self._take_mark(entry)
         if kind in (tarheader.CHARACTER, tarheader.BLOCK_DEVICE):
             entry.major, entry.minor = os.major(look.st_rdev), os.minor(look.st_rdev)
+        self._take_mark(entry)
         if self.adjust is not None:
             self.adjust(entry, name.rstrip(b"/"), pin)
         return entry
 
     def _take_mark(self, entry: Member) -> None:
-        mark = entry.xattrs.pop(marks.OWNER, None) if entry.xattrs else None
+        """What root emulation noted: it is no attribute of the container's."""
+        text = entry.xattrs.pop(marks.OWNER, None) if entry.xattrs else None
         entry.xattrs = entry.xattrs or None
-        self.marked = mark is not None and marks.apply(entry, mark)
+        mark = marks.parse(text) if text is not None else None
+        self.mark = mark[:2] if mark else None
+        if mark and mark[2] and entry.kind == tarheader.FILE:
+            entry.kind, entry.major, entry.minor = mark[2:]
+        if self.mark:
+            marks.settle(entry, self.mark)
 
     def _file(self, pin: int, look: os.stat_result, entry: Member) -> None:
         if look.st_nlink > 1:

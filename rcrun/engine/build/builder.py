@@ -243,13 +243,13 @@ class Builder:
         """The layers as a worker sees them together, read-only."""
         lowers = lowers_of(self.context, state, self.lease)
         if len(lowers) == 1:
-            return Tree(lowers[0], [["propagation", "rprivate"]])
+            return Tree(lowers[0], [["propagation", "rprivate"]], lowers=lowers)
         from rcrun.engine.launch import overlay_options
 
         # An overlay that nothing is written to takes layers alone, and stands on the topmost.
         words = overlay_options(self.context, {})
         record = ["root-overlay", "", "", words, *lowers]
-        return Tree(lowers[0], [["propagation", "rprivate"], record])
+        return Tree(lowers[0], [["propagation", "rprivate"], record], lowers=lowers)
 
     def fetched(self, url: str, instruction: Instruction, checksum: str) -> tuple[Tree, str]:
         """What ADD takes from an address or a repository: where it is, and its name there."""

@@ -8,6 +8,7 @@ from rcrun.engine.build.root import worker
 from rcrun.errors import RcrunError
 from rcrun.formats import passwd
 from rcrun.formats.containerfile.instructions import without_marks
+from rcrun.storage.marks import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +28,16 @@ CHUNK = 1 << 20
 class Tree:
     """Where sources are: a directory as the caller sees it, or layers that are mounted for the occasion."""
 
-    __slots__ = ("ignore", "path", "steps")
+    __slots__ = ("ignore", "lowers", "path", "steps")
 
     def __init__(
-        self, path: str, steps: list[list[str]] | None = None, ignore: Sequence[str] = ()
+        self,
+        path: str,
+        steps: list[list[str]] | None = None,
+        ignore: Sequence[str] = (),
+        lowers: Sequence[str] = (),
     ) -> None:
+        self.lowers = list(lowers)
         self.path = path
         self.steps = steps
         self.ignore = list(ignore)
@@ -78,6 +84,7 @@ class Copy:
             "mtime": None if tree.steps is not None else self.epoch,
             "owner": owner if owner is not None or tree.steps is not None else (0, 0),
             "mode": self.mode,
+            "lowers": tree.lowers,
         }
 
     def texts_job(self, owner: tuple[int, int] | None) -> Job:
@@ -183,9 +190,10 @@ def placing(copy: Copy, kinds: Sequence[str], root: StepRoot, owner: tuple[int, 
         "path": copy.path,
         "single": single,
         "archive": False,
-        "owner": None if is_single_id else (owner or (0, 0)),
+        "owner": owner or (0, 0),
         "owned": False,
-        "unowned": is_single_id,
+        "unowned": False,
+        "log": root.claim.container.path(LOG) if is_single_id else "",
         "mtime": copy.epoch,
     }
 

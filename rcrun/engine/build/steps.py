@@ -17,6 +17,7 @@ from rcrun.engine.build.running import (
 from rcrun.engine.build.state import key_of
 from rcrun.engine.run import LARGEST_PASSWD
 from rcrun.storage import layered
+from rcrun.storage.marks import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -260,7 +261,8 @@ class Steps:
             with StepRoot(self.context, state, {"network": "none"}, lowers) as root:
                 root.fill(["/"])
                 is_single = self.context.identity.kind == "single"
-                job = {"root": root.path, "path": path, "owner": None if is_single else (0, 0)}
+                log = root.claim.container.path(LOG) if is_single else ""
+                job = {"root": root.path, "path": path, "owner": (0, 0), "log": log}
                 worker(self.context, "workdir", job, steps=root.steps())
                 return root.layer(self.lease, self._newest())
 
