@@ -339,6 +339,8 @@ pid_t emulation_start(const struct plan *plan, int listener, pid_t pid, struct r
 	if (length != (ssize_t)sizeof(said))
 		return supervisor;
 	(void)TEMP_FAILURE_RETRY(waitpid(supervisor, NULL, 0));
+	if (said.error == ESRCH)
+		return 0; /* it ended meanwhile, and has said why: that comes next */
 	*report = said;
 	report->step = record_named(plan, "emulation-log");
 	return -1;

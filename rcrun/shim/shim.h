@@ -323,7 +323,7 @@ _Noreturn void on_failure(const struct plan *plan, const struct report *report);
 
 /* --- emulate.c ---------------------------------------------------------------------------------------- */
 
-/* Who answers the calls that `listener` is asked about, in the namespaces of the process; -1: it cannot be had. */
+/* Who answers the calls that `listener` is asked about, in the namespaces of the process; 0: that is gone already. */
 pid_t emulation_start(const struct plan *plan, int listener, pid_t pid, struct report *report);
 
 /* --- onexit.c ----------------------------------------------------------------------------------------- */
