@@ -64,6 +64,9 @@ static const struct call {
 	{SYS_getresuid, -1, 0, answer_getresuid},
 	{SYS_getresgid, -1, 0, answer_getresgid},
 	{SYS_getgroups, -1, 0, answer_getgroups},
+	{SYS_newfstatat, -1, 0, answer_newfstatat},
+	{SYS_fstat, -1, 0, answer_fstat},
+	{SYS_statx, -1, 0, answer_statx},
 	{SYS_fchown, -1, 0, answer_fchown},
 	{SYS_fchownat, -1, 0, answer_fchownat},
 	{SYS_mknodat, -1, 0, answer_mknodat},
@@ -71,6 +74,8 @@ static const struct call {
 	{SYS_symlinkat, -1, 0, answer_symlinkat},
 	{SYS_openat, 2, O_CREAT, answer_openat},
 #ifdef SYS_open
+	{SYS_stat, -1, 0, answer_stat},
+	{SYS_lstat, -1, 0, answer_lstat},
 	{SYS_chown, -1, 0, answer_chown},
 	{SYS_lchown, -1, 0, answer_lchown},
 	{SYS_mknod, -1, 0, answer_mknod},
@@ -271,22 +276,16 @@ static int know_root(struct emulation *emulation)
 static int settle(struct emulation *emulation, const struct plan *plan, int process,
 		  struct report *report)
 {
-	const int kept[] = {emulation->listener, -1, -1, -1, -1};
-	int fds[sizeof(kept) / sizeof(*kept)];
-
-	memcpy(fds, kept, sizeof(fds));
-	TRY(report, fds[1] = emulation->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
-	TRY(report, fds[2] = emulation->log = open(plan->settings.emulation_log,
-						   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+	TRY(report, emulation->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	TRY(report, emulation->log = open(plan->settings.emulation_log,
+					  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
 	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3 && null >= 0; fd++)
 		(void)dup2(null, fd);
 	TRY(report, prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 	TRY(report, setns(process, CLONE_NEWUSER | CLONE_NEWNS));
 	TRY(report, know_root(emulation));
-	TRY(report, fds[3] = emulation->fds = openat(emulation->proc, "self/fd",
-						     O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	TRY(report, fchdir(emulation->fds));
+	TRY(report, fchdir(emulation->proc));
 	TRY(report, drop_rights(plan));
 	return 0;
 }
@@ -307,8 +306,7 @@ static _Noreturn void supervise(struct emulation *emulation, const struct plan *
 		(void)!write(told, &report, sizeof(report));
 		_exit(125);
 	}
-	const int kept[] = {emulation->listener, emulation->log, emulation->proc, emulation->fds,
-			    emulation->root};
+	const int kept[] = {emulation->listener, emulation->log, emulation->proc, emulation->root};
 	close_all_but(3, kept, sizeof(kept) / sizeof(*kept));
 	answer_all(emulation);
 }

@@ -17,7 +17,7 @@
 #include <linux/seccomp.h>
 #include <sys/stat.h>
 
-enum { MOST_GROUPS = 64, MOST_PEOPLE = 1024 };
+enum { MOST_GROUPS = 64, MOST_PEOPLE = 2048 };
 
 struct ids {
 	uint32_t real, effective, saved, fs;
@@ -48,7 +48,7 @@ struct view {
 enum { VIEW_MS = 10 };
 
 struct emulation {
-	int listener, log, proc, fds, root; /* proc: the host's /proc; fds: its self/fd, our working directory */
+	int listener, log, proc, root; /* proc: the host's /proc, our working directory */
 	uint64_t root_dev, root_ino, root_mount, user_ino;
 	size_t log_left;
 	struct view view;
@@ -111,6 +111,8 @@ struct place {
 int reach(const struct question *question, struct place place, bool follow, bool empty_path);
 int reach_fd(const struct question *question, int fd);
 int reach_parent(const struct question *question, struct place place, char name[256]);
+bool caller_memory(const struct question *question, uint64_t address, void *data, size_t size,
+		   bool write);
 int read_path(const struct question *question, uint64_t address, char *path, size_t size);
 
 /* --- emulate_files.c */
@@ -119,8 +121,15 @@ struct owner {
 	char kind; /* c or b of a device that is recorded, 0: what it is */
 	unsigned major, minor;
 };
+void name_of(int fd, char name[32]); /* a path to what our descriptor is */
 int record_owner(struct emulation *emulation, int fd, const struct owner *owner);
 answer_fn answer_chown, answer_lchown, answer_fchown, answer_fchownat, answer_mknod, answer_mknodat;
+
+/* Of what a path from our working directory leads to; false: nothing is recorded. */
+bool recorded_owner(const char *path, bool follow, struct owner *owner);
+
+/* --- emulate_stat.c */
+answer_fn answer_fstat, answer_newfstatat, answer_statx, answer_stat, answer_lstat;
 
 /* --- emulate_make.c */
 answer_fn answer_open, answer_openat, answer_creat, answer_mkdir, answer_mkdirat, answer_symlink,

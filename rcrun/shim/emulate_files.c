@@ -48,16 +48,33 @@ static void write_log(struct emulation *emulation, const struct statx *look, con
 	(void)!write(emulation->log, line, (size_t)length);
 }
 
-/* Our working directory is our own descriptors: the name of one is a path to its file. */
-static void name_of(int fd, char name[16])
+/* Our working directory is the host's /proc. */
+void name_of(int fd, char name[32])
 {
-	(void)snprintf(name, 16, "%d", fd);
+	(void)snprintf(name, 32, "self/fd/%d", fd);
+}
+
+bool recorded_owner(const char *path, bool follow, struct owner *owner)
+{
+	char value[64];
+	ssize_t length = follow ? getxattr(path, OWNER, value, sizeof(value) - 1)
+				: lgetxattr(path, OWNER, value, sizeof(value) - 1);
+
+	*owner = (struct owner){(uint32_t)SAME, (uint32_t)SAME, '\0', 0, 0};
+	if (length <= 0)
+		return false;
+	value[length] = '\0';
+	int words = sscanf(value, "%u:%u:%c:%u:%u", &owner->uid, &owner->gid, &owner->kind,
+			   &owner->major, &owner->minor);
+	if (words != 5)
+		owner->kind = '\0';
+	return words >= 2;
 }
 
 int record_owner(struct emulation *emulation, int fd, const struct owner *owner)
 {
 	struct statx look;
-	char name[16], value[64];
+	char name[32], value[64];
 
 	if (!look_at(fd, &look))
 		return -1;
@@ -82,22 +99,6 @@ int record_owner(struct emulation *emulation, int fd, const struct owner *owner)
 	return 0;
 }
 
-/* As it was recorded; -1: nothing was, it is as the image has it. */
-static struct owner owner_of(int fd, const struct statx *look)
-{
-	struct owner owner = {(uint32_t)SAME, (uint32_t)SAME, '\0', 0, 0};
-	char name[16], value[64];
-
-	name_of(fd, name);
-	ssize_t length = takes_attribute(look) ? getxattr(name, OWNER, value, sizeof(value) - 1) : -1;
-	if (length <= 0)
-		return owner;
-	value[length] = '\0';
-	(void)sscanf(value, "%u:%u:%c:%u:%u", &owner.uid, &owner.gid, &owner.kind, &owner.major,
-		     &owner.minor);
-	return owner;
-}
-
 static bool is_member(const struct person *person, uint32_t gid)
 {
 	for (int i = 0; i < person->group_count; i++)
@@ -111,7 +112,8 @@ static bool may_give(const struct person *person, const struct owner *now, uint3
 {
 	if (!person || person->user.effective == 0)
 		return true;
-	if ((now->uid == (uint32_t)SAME ? 0 : now->uid) != person->user.fs || (uid != (uint32_t)SAME && uid != now->uid))
+	uint32_t owner = now->uid == (uint32_t)SAME ? 0 : now->uid;
+	if (owner != person->user.fs || (uid != (uint32_t)SAME && uid != owner))
 		return false;
 	return gid == (uint32_t)SAME || gid == now->gid || is_member(person, gid);
 }
@@ -120,13 +122,15 @@ static int give(const struct question *question, int fd, uint32_t uid, uint32_t 
 {
 	const struct person *person = person_of(question);
 	struct statx look;
+	char name[32];
 
 	if (!look_at(fd, &look))
 		return -1;
 	struct owner owner = {uid, gid, '\0', 0, 0};
 	bool has_attribute = takes_attribute(&look);
+	name_of(fd, name);
 	if (person || uid == (uint32_t)SAME || gid == (uint32_t)SAME || look.stx_size == 0)
-		owner = owner_of(fd, &look);
+		(void)recorded_owner(name, true, &owner);
 	if (!may_give(person, &owner, uid, gid)) {
 		errno = EPERM;
 		return -1;

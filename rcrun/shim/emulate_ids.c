@@ -5,10 +5,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 
-enum { MOST_ANCESTORS = 64, SWEEP_MS = 200, SAME = -1 };
+enum { MOST_ANCESTORS = 64, SWEEP_MS = 200, FULL_SWEEP_MS = 20, SAME = -1 };
 
 /* --- processes ---------------------------------------------------------------------------------------------- */
 
@@ -44,7 +43,7 @@ bool read_status(const struct emulation *emulation, pid_t pid, struct status *st
 	return true;
 }
 
-/* 0: gone */
+/* 0: gone, or as good as gone */
 static unsigned long long start_of(const struct emulation *emulation, pid_t pid)
 {
 	char text[1024];
@@ -52,6 +51,8 @@ static unsigned long long start_of(const struct emulation *emulation, pid_t pid)
 	if (read_proc(emulation, pid, "stat", text, sizeof(text)) <= 0)
 		return 0;
 	const char *at = strrchr(text, ')');
+	if (at && strncmp(at, ") Z", 3) == 0)
+		return 0;
 	for (int field = 2; at && field < 22; field++) {
 		at = strchr(at, ' ');
 		at = at ? at + 1 : NULL;
@@ -114,7 +115,9 @@ static void sweep(struct emulation *emulation)
 {
 	long long now = milliseconds();
 
-	if (now - emulation->swept_ms < SWEEP_MS && emulation->people_count < MOST_PEOPLE)
+	int pause = emulation->people_count < MOST_PEOPLE ? SWEEP_MS : FULL_SWEEP_MS;
+
+	if (now - emulation->swept_ms < pause)
 		return;
 	emulation->swept_ms = now;
 	for (size_t i = 0; i < emulation->people_count;) {
@@ -339,17 +342,6 @@ static void set_fs(struct question *question, bool user)
 	if (id != (uint32_t)SAME && (is_root(question, person) || is_any(ids, id) || id == ids->fs))
 		ids->fs = id;
 	changed(person);
-}
-
-static bool caller_memory(const struct question *question, uint64_t address, void *data, size_t size,
-			  bool write)
-{
-	struct iovec here = {data, size}, there = {(void *)(uintptr_t)address, size};
-	pid_t pid = (pid_t)question->notif->pid;
-	ssize_t done = write ? process_vm_writev(pid, &here, 1, &there, 1, 0)
-			     : process_vm_readv(pid, &here, 1, &there, 1, 0);
-
-	return done == (ssize_t)size;
 }
 
 void answer_setgroups(struct question *question)

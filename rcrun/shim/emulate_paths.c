@@ -13,6 +13,17 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+bool caller_memory(const struct question *question, uint64_t address, void *data, size_t size,
+		   bool write)
+{
+	struct iovec here = {data, size}, there = {(void *)(uintptr_t)address, size};
+	pid_t pid = (pid_t)question->notif->pid;
+	ssize_t done = write ? process_vm_writev(pid, &here, 1, &there, 1, 0)
+			     : process_vm_readv(pid, &here, 1, &there, 1, 0);
+
+	return done == (ssize_t)size;
+}
+
 /* The bytes of a page are readable together or not at all, so a path may end with the last page that is. */
 int read_path(const struct question *question, uint64_t address, char *path, size_t size)
 {
@@ -80,7 +91,7 @@ static int enter_root(const struct emulation *emulation, int root)
 	int result = fchdir(root) < 0 ? -1 : chroot(".");
 	int error = errno;
 
-	if (fchdir(emulation->fds) < 0)
+	if (fchdir(emulation->proc) < 0)
 		_exit(125);
 	errno = error;
 	return result;

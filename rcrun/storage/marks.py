@@ -13,6 +13,9 @@ from rcrun.storage import tarheader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rcrun.storage.owners import Record
     from rcrun.storage.tarheader import Member
 
 PREFIX = "user.rcrun."
@@ -51,6 +54,34 @@ def birth(fd: int) -> int:
     from rcrun.kernel.syscalls import birth_of
 
     return birth_of(fd)
+
+
+def mark(root_fd: int, records: Iterable[Record]) -> None:
+    """The records of a layer on its files, too, where programs that are told owners find them, and copies take them along."""
+    from rcrun.kernel.syscalls import open_beneath
+
+    for path, uid, gid, _, letter, _, _ in records:
+        if letter not in "-d":
+            continue
+        try:
+            fd = open_beneath(root_fd, os.fsencode(path), os.O_PATH)
+        except OSError:
+            continue  # a later entry of the layer has taken its place
+        try:
+            os.setxattr(f"/proc/self/fd/{fd}", OWNER, b"%d:%d" % (uid, gid))
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.ENOSPC):
+                raise
+        finally:
+            os.close(fd)
+
+
+def copy_mark(source_fd: int, target_fd: int) -> None:
+    try:
+        os.setxattr(target_fd, OWNER, os.getxattr(source_fd, OWNER))
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.ENODATA):
+            raise
 
 
 class Log:
