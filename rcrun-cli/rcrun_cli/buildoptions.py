@@ -76,6 +76,7 @@ STEPS = (
     option("--cap-drop", multiple=True, metavar="CAPABILITY", help="Drop a capability for RUN"),
     option("--group-add", multiple=True, metavar="GROUP", help="Another group of the processes of RUN"),
     option("--security-opt", multiple=True, metavar="OPTION", help="A security option for RUN"),
+    option("--root-emulation", type=["auto", "on", "off"], default="auto", help="Whether RUN may act as root of all users where there is a single id"),
     option("--ulimit", multiple=True, metavar="NAME=SOFT[:HARD]", help="A resource limit for RUN"),
     option("--shm-size", metavar="SIZE", help="Size of /dev/shm for RUN"),
     option("-m", "--memory", metavar="SIZE", help="Limit the memory of RUN"),

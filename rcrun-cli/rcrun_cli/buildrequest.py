@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 FOR_STEPS = (
     "add_host", "cap_add", "cap_drop", "cgroup_parent", "cgroupns", "cpu_period", "cpu_quota", "cpu_shares",
     "cpuset_cpus", "cpuset_mems", "device", "dns", "dns_option", "dns_search", "group_add", "ipc", "memory",
-    "memory_swap", "no_hostname", "no_hosts", "pid", "security_opt", "shm_size", "ulimit", "uts", "volume",
+    "memory_swap", "no_hostname", "no_hosts", "pid", "root_emulation", "security_opt", "shm_size", "ulimit", "uts",
+    "volume",
 )  # fmt: skip
 _POLICIES = {"ifmissing": "missing", "ifnewer": "newer"}
 _NO_ATTESTATIONS = "rcrun makes no attestations"

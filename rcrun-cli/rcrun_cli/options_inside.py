@@ -85,6 +85,11 @@ FILES = (
     option("--cdi-spec-dir", multiple=True, metavar="DIR", help="Look for CDI specifications here"),
     option("--read-only", is_flag=True, help="Make the root file system read-only"),
     option(
+        "--root-emulation",
+        type=["auto", "on", "off"],
+        help="With a single id: let root act as root of all users (off if nothing is said)",
+    ),
+    option(
         "--read-only-tmpfs",
         is_flag=True,
         help="With --read-only: keep /run, /tmp and /var/tmp writable",

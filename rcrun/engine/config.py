@@ -72,6 +72,7 @@ class Built:
 _BESIDE = (
     "userns", "uidmap", "gidmap", "subuidname", "subgidname", "init_path", "requires", "pidfile", "conmon_pidfile",
     "rmi", "cgroups", "hostuser", "passwd_entry", "group_entry", "sdnotify", "device", "gpus",
+    "root_emulation",
 )  # fmt: skip
 _MODES = ("pid", "ipc", "uts", "cgroupns")
 

@@ -46,6 +46,12 @@ def add(
     if options.get("cgroups") == "disabled":
         _refuse_limits(config)
         record["cgroups"] = "disabled"
+    if options.get("root_emulation"):
+        from rcrun.engine.config_emulation import emulates
+
+        word, joins_users = str(options["root_emulation"]), "user" in record.get("joins", ())
+        if emulates(word, facts.identity, user.uid, joins_users=joins_users):
+            record["root_emulation"] = True
     if options.get("rmi"):
         record["remove_image"] = True
     accounts = _accounts(options, facts, user)

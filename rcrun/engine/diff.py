@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rcrun.engine.rootfs import Layers, container_ids
 from rcrun.files import dump_json
+from rcrun.storage.marks import LOG
 from rcrun.storage.work import Workers
 
 TYPE_CHECKING = False
@@ -50,6 +51,8 @@ def changes_job(context: Context, container: Container) -> Job:
         "whole": layers.whole,
         "driver": layers.driver,
         "hidden": sorted(_hidden(container)),
+        "log": container.path(LOG) if context.identity.kind == "single" else "",
+        "single": context.identity.kind == "single",
         "shifted": bool(container.record.get("shifted")),
         "uids": uids,
         "gids": gids,

@@ -59,6 +59,7 @@ def execute(
         context.host,
         settings=[
             *_settings(context, container, options),
+            *_emulation(context, container, process, options),
             *_cgroup(container, now),
             *exec_records(container, exec_id),
         ],
@@ -80,6 +81,22 @@ def _cgroup(container: Container, now: Status) -> list[list[str]]:
     from rcrun.engine.cgroup import exec_records as group_records
 
     return group_records(container, now)
+
+
+def _emulation(
+    context: Context, container: Container, process: Process, options: Mapping[str, Any]
+) -> list[list[str]]:
+    """As its container has it, unless something else was asked for."""
+    word = options.get("root_emulation") or "auto"
+    if word == "off" or (word == "auto" and not container.record.get("root_emulation")):
+        return []
+    from rcrun.engine.config_emulation import emulates
+
+    uid = (process.get("user") or {}).get("uid", 0)
+    joined = "user" in (container.record.get("joins") or {})
+    if not emulates(word, context.identity, uid, joins_users=joined):
+        return []
+    return [["emulation-log", container.path("owners.log")]]
 
 
 def _settings(

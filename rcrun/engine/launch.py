@@ -232,6 +232,8 @@ def _file_settings(context: Context, container: Container) -> Records:
     ]
     if record.get("pidfile"):
         records.append(["pid-file", record["pidfile"]])
+    if record.get("root_emulation"):
+        records.append(["emulation-log", container.path("owners.log")])
     kept = record.pop("preserve_fds", 0)  # of this start alone
     if kept:
         records.append(["preserve-fds", str(kept)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MOST_LINKS = 40  # path_resolution(7)
 
 _SYS_OPENAT2 = 437  # the same number on every architecture; Linux 5.6
+_AT_EMPTY_PATH, _STATX_BTIME = 0x1000, 0x800
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -70,6 +72,16 @@ def _beneath_by_steps(dir_fd: int, path: bytes, flags: int) -> int:
         return os.open(base, flags, dir_fd=fd)
     finally:
         os.close(fd)
+
+
+def birth_of(fd: int) -> int:
+    """When the inode was made, in nanoseconds since the epoch; 0 where the file system does not know."""
+    look = ctypes.create_string_buffer(256)  # struct statx
+    if _libc.statx(fd, b"", _AT_EMPTY_PATH, _STATX_BTIME, look) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    seconds, nanoseconds = struct.unpack_from("qI", look.raw, 80)
+    return int(seconds * 1_000_000_000 + nanoseconds)
 
 
 def syncfs(fd: int) -> None:

@@ -95,6 +95,7 @@ def container_plan(
             host,
             seccomp_fd,
             plan_process.agent_text(spec, plan_process.id_of(given), bundle_dir),
+            emulates=plan_process.emulates_root(given),
         ),
         *plan_process.command_records(process, init=init),
         *_after_exit(on_exit),

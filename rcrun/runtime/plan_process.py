@@ -61,13 +61,20 @@ def exec_plan(
         *([["console"], ["ready"]] if process.get("terminal") else []),
         *affinity_records(process),
         *limit_records(process, spec, host),
-        *privilege_records(process, spec, namespaces, host, seccomp_fd, agent),
+        *privilege_records(
+            process, spec, namespaces, host, seccomp_fd, agent, emulates=emulates_root(given)
+        ),
         *command_records(process),
     ]
 
 
 def id_of(settings: Iterable[Sequence[str]]) -> str:
     return next((record[1] for record in settings if record[0] == "id"), "")
+
+
+def emulates_root(settings: Iterable[Sequence[str]]) -> bool:
+    """Whether somebody asked for it by the setting that says where owners are written."""
+    return any(record[0] == "emulation-log" for record in settings)
 
 
 def terminal_records(process: Process) -> list[list[str]]:
@@ -227,8 +234,10 @@ def privilege_records(
     host: Host,
     seccomp_fd: int | None,
     agent: str,
+    *,
+    emulates: bool = False,
 ) -> list[list[str]]:
-    """What the process may no longer do.
+    """What the process may no longer do; `emulates`: its calls of identity are answered by our parent.
 
     The labels are of the next exec, so no hook may come after them. A filter needs no_new_privs or CAP_SYS_ADMIN. So it comes as late as it can, after the capabilities
     went, when no_new_privs is set, and just before they go when it is not.
@@ -239,6 +248,7 @@ def privilege_records(
     records = _labels(process, host)
     records += [["no-new-privs"]] if no_new_privs else []
     records.append(_user(process, namespaces, keep_groups=_keeps_groups(spec)))
+    records += [["emulate-root"]] if emulates else []
     records += [capabilities, *seccomp] if no_new_privs else [*seccomp, capabilities]
     return records
 

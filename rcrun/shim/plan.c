@@ -112,6 +112,7 @@ const struct step steps[] = {
 	{"start-wait", "", step_start_wait},
 	{"no-new-privs", "", step_no_new_privs},
 	{"user", "uu?d*", step_user},
+	{"emulate-root", "", step_emulate_root},
 	{"capabilities", "xxxxx", step_capabilities},
 	{"seccomp", "fw?w", step_seccomp},
 	{"cwd", "p?w", step_cwd},

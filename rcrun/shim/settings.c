@@ -81,6 +81,10 @@ static void set_state_json(struct settings *s, const struct record *r)
 {
 	s->state_json = r->words[1];
 }
+static void set_emulation_log(struct settings *s, const struct record *r)
+{
+	s->emulation_log = r->words[1];
+}
 static void set_cgroup(struct settings *s, const struct record *r)
 {
 	s->cgroup_path = r->words[1];
@@ -245,6 +249,7 @@ const struct setting settings_table[] = {
 	{"start-socket", "p", set_start_socket},
 	{"preserve-fds", "n", set_preserve},
 	{"state-json", "p", set_state_json},
+	{"emulation-log", "p", set_emulation_log},
 	{"hook", "pnnpnw*", set_nothing},
 	{"hook-output", "ww", set_hook_output},
 	{"helper", "ppw*", set_nothing},

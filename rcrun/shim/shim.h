@@ -95,6 +95,7 @@ struct settings {
 	unsigned short rows, columns;
 	const char *console_socket, *log_path, *attach_path, *state_path, *exit_path, *pid_path;
 	const char *start_socket, *state_json, *cgroup_path, *seccomp_agent;
+	const char *emulation_log;
 	const char *hook_stdout, *hook_stderr; /* files of the host, "": none */
 	const char *log_json; /* docker's format, with these attributes; NULL: ours */
 	char **log_rotated;
@@ -210,6 +211,7 @@ int step_apparmor(struct context *, const struct record *, struct report *);
 int step_start_wait(struct context *, const struct record *, struct report *);
 int step_no_new_privs(struct context *, const struct record *, struct report *);
 int step_user(struct context *, const struct record *, struct report *);
+int step_emulate_root(struct context *, const struct record *, struct report *);
 int step_capabilities(struct context *, const struct record *, struct report *);
 int step_seccomp(struct context *, const struct record *, struct report *);
 int step_cwd(struct context *, const struct record *, struct report *);
@@ -287,6 +289,7 @@ enum sync_kind {
 	SYNC_GO = 'g',
 	SYNC_CREATED = 'd',
 	SYNC_CONSOLE = 't',
+	SYNC_LISTENER = 'l',
 	SYNC_REPORT = 'R',
 };
 const char *sync_name(int kind);
@@ -317,6 +320,11 @@ int map_ids(const struct plan *plan, pid_t pid,
 void report_send(const struct plan *plan, const struct report *report); /* to `report FD` */
 void report_hex(const struct report *report, char text[2 * sizeof(*report) + 1]);
 _Noreturn void on_failure(const struct plan *plan, const struct report *report);
+
+/* --- emulate.c ---------------------------------------------------------------------------------------- */
+
+/* Who answers the calls that `listener` is asked about, in the namespaces of the process; 0: that is gone already. */
+pid_t emulation_start(const struct plan *plan, int listener, pid_t pid, struct report *report);
 
 /* --- onexit.c ----------------------------------------------------------------------------------------- */
 

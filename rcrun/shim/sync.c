@@ -19,6 +19,8 @@ const char *sync_name(int kind)
 		return "created";
 	case SYNC_CONSOLE:
 		return "console";
+	case SYNC_LISTENER:
+		return "listener";
 	case SYNC_REPORT:
 		return "report";
 	}

@@ -9,6 +9,7 @@ import stat
 from rcrun.errors import InvalidInput, RcrunError
 from rcrun.kernel.syscalls import open_beneath
 from rcrun.storage import tarheader
+from rcrun.storage.marks import PREFIX
 from rcrun.storage.membername import clean, failed
 from rcrun.storage.trees import remove_tree
 
@@ -16,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rcrun.storage.marks import Notebook
     from rcrun.storage.tarheader import Member, TarReader
 
     Owner = Callable[[int, int], tuple[int, int] | None]
@@ -33,7 +35,7 @@ class Filler:
 
     `owner` tells whom a member shall belong to (None: whom it happens to); `overwrite` lets a directory replace
     a file and the other way round; `exact` gives directories that are there the looks of the archive's;
-    `set_id` keeps set-ID bits.
+    `set_id` keeps set-ID bits. With a notebook owners are noted, where the ids do not exist.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Filler:
         overwrite: bool = False,
         exact: bool = False,
         set_id: bool = False,
+        notebook: Notebook | None = None,
     ) -> None:
         self.top_fd = top_fd
         self.note = note
@@ -52,6 +55,7 @@ class Filler:
         self.overwrite = overwrite
         self.exact = exact
         self.mode_bits = 0o7777 if set_id else 0o777
+        self.notebook = notebook
         self._looks: dict[bytes, Member] = {}
         self._parent_name: bytes | None = None
         self._parent_fd = -1
@@ -118,7 +122,7 @@ class Filler:
             try:
                 os.mkdir(parts[count - 1], 0o755, dir_fd=above_fd)
                 owner = self.owner(0, 0)
-                if owner:
+                if owner and self.notebook is None:
                     os.chown(parts[count - 1], *owner, dir_fd=above_fd, follow_symlinks=False)
             except FileExistsError:
                 pass
@@ -227,7 +231,9 @@ class Filler:
         try:
             path = f"/proc/self/fd/{pin}"
             owner = self.owner(member.uid, member.gid)
-            if owner:
+            if owner and self.notebook is not None:
+                self.notebook.note(pin, *owner, is_new=True)
+            elif owner:
                 os.chown(path, *owner)
             if not stat.S_ISLNK(os.fstat(pin).st_mode):
                 os.chmod(path, member.mode & 0o777)
@@ -237,9 +243,13 @@ class Filler:
 
     def _set_looks(self, fd: int, member: Member) -> None:
         owner = self.owner(member.uid, member.gid)
-        if owner:
+        if owner and self.notebook is not None:
+            self.notebook.note(fd, *owner, is_new=member.kind == tarheader.FILE)
+        elif owner:
             os.fchown(fd, *owner)
         for key, value in (member.xattrs or {}).items():
+            if key.startswith(PREFIX):
+                continue
             try:
                 os.setxattr(fd, key, value)
             except OSError as error:

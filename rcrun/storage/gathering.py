@@ -2,7 +2,8 @@
 the instruction gives them, so that the same files give the same bytes. A job of worker.py.
 
 A job: `root` (a path; the caller's own view of the host when `direct`), `sources` (paths or patterns), `ignore` (patterns
-of paths beneath the root), `exclude` (patterns of paths beneath a source), `parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (or null).
+of paths beneath the root), `exclude` (patterns of paths beneath a source), `parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (or null),
+`lowers` (the layers that the root shows, for the owners that their files could not be given).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from rcrun.storage.owners import Record
     from rcrun.storage.tarheader import Member
 
     Job = dict[str, Any]
@@ -63,12 +65,27 @@ class Gathering:
             self.packer = Packer(
                 writer, note, adjust=self._adjust, devices=False, whole_seconds=True
             )
+        self.records = self._records() if job["owner"] is None else {}
         self._parents_made: set[bytes] = set()
+
+    def _records(self) -> dict[bytes, Record]:
+        from rcrun.storage.layerwrite import visible_records
+
+        return visible_records([], self.job.get("lowers") or [])
+
+    def _give_owner(self, entry: Member, pin: int) -> None:
+        """By where it is in the root, whatever it is called in the tar."""
+        from rcrun.storage.layerwrite import give
+
+        top, path = (os.readlink(b"/proc/self/fd/%d" % fd) for fd in (self.root_fd, pin))
+        give(entry, self.records.get(path[len(top) :].lstrip(b"/")))
 
     def _adjust(self, entry: Member, name: bytes, pin: int) -> None:
         job = self.job
         if job["mtime"] is not None:
             entry.mtime = job["mtime"] * 1_000_000_000
+        if self.records and entry.uid == entry.gid == 0:
+            self._give_owner(entry, pin)
         if job["owner"] is not None:
             entry.uid, entry.gid = job["owner"]
         if job["mode"] is not None and entry.kind != tarheader.SYMLINK:

@@ -9,7 +9,7 @@ import os
 import stat
 
 from rcrun.files import write_all
-from rcrun.storage import owners, tarheader, tarwrite
+from rcrun.storage import marks, owners, tarheader, tarwrite
 from rcrun.storage.changes import ADDED, DELETED, Changes
 from rcrun.storage.copying import STREAM, Notes, translation
 from rcrun.storage.pack import KINDS, OPEN_DIR, Packer
@@ -58,17 +58,17 @@ class Recorded:
 
     def give_back(self, entry: Member, name: bytes, layer: int) -> bool:
         """To a copy of a lower's file, with the bits of its mode that went with them."""
-        return entry.uid == entry.gid == 0 and _give(
+        return entry.uid == entry.gid == 0 and give(
             entry, self.of_lower[layer].get(os.fsdecode(name))
         )
 
 
-def _give(entry: Member, record: Record | None) -> bool:
+def give(entry: Member, record: Record | None) -> bool:
     if record is None or _KINDS_OF_LETTERS[record[4]] != entry.kind:
         return False
     entry.uid, entry.gid = record[1], record[2]
     if entry.mode & 0o777 == record[3] & 0o777:
-        entry.mode = record[3]
+        entry.mode |= record[3] & 0o7000
     return True
 
 
@@ -77,15 +77,22 @@ def layer(job: Job, say: Say) -> None:
     notes = Notes(say)
     write = Buffered(lambda data: write_all(STREAM, data))
     writer = TarWriter(write)
-    recorded = Recorded(job["lowers"])
+    recorded, log = Recorded(job["lowers"]), marks.Log(job.get("log") or "")
     current: list[Change] = []
-    translate = translation(job)
+    translate = translation(job) or _no_translation
     newest = job.get("newest")  # nanoseconds: what was changed later gets this time
 
     def adjust(entry: Member, name: bytes, pin: int) -> None:
         layer = current[0].layer
         is_copy = layer >= 0 and (job["whole"] or _is_copied_up(pin, entry.kind))
-        if not (is_copy and recorded.give_back(entry, name, layer)) and translate:
+        below = f"{job['lowers'][layer]}/{os.fsdecode(name)}" if layer >= 0 else ""
+        asked = packer.mark or log.asked(pin, below)
+        if asked:
+            entry.uid = entry.gid = 0
+        is_given = is_copy and recorded.give_back(entry, name, layer)
+        if asked:
+            marks.settle(entry, asked)
+        elif not is_given and not (is_copy and job.get("single")):
             translate(entry, name, pin)
         if newest is not None:
             entry.mtime = min(entry.mtime, newest)
@@ -97,6 +104,10 @@ def layer(job: Job, say: Say) -> None:
     writer.end()
     write.flush()
     notes.finish()
+
+
+def _no_translation(entry: Member, name: bytes, pin: int) -> None:
+    """The worker's numbers are the container's."""
 
 
 def _is_copied_up(pin: int, kind: str) -> bool:
@@ -135,11 +146,17 @@ def export(job: Job, say: Say) -> None:
     write = Buffered(lambda data: write_all(STREAM, data))
     writer = TarWriter(write)
     records = visible_records([] if job["whole"] else [job["upper"]], job["lowers"])
-    translate = translation(job)
+    log = marks.Log(job.get("log") or "")
+    translate = translation(job) or _no_translation
 
     def adjust(entry: Member, name: bytes, pin: int) -> None:
-        is_ours = entry.uid == entry.gid == 0
-        if not (is_ours and _give(entry, records.get(name))) and translate:
+        asked = packer.mark or log.asked(pin, _first_below(job["lowers"], name))
+        if asked:
+            entry.uid = entry.gid = 0
+        is_given = entry.uid == entry.gid == 0 and give(entry, records.get(name))
+        if asked:
+            marks.settle(entry, asked)
+        elif not is_given:
             translate(entry, name, pin)
 
     packer = Packer(writer, notes, adjust=adjust, whole_seconds=True)
@@ -149,6 +166,11 @@ def export(job: Job, say: Say) -> None:
     writer.end()
     write.flush()
     notes.finish()
+
+
+def _first_below(lowers: Iterable[str], name: bytes) -> str:
+    paths = (f"{lower}/{os.fsdecode(name)}" for lower in lowers)
+    return next((path for path in paths if os.path.lexists(path)), "")
 
 
 def _devices(records: dict[bytes, Record]) -> dict[bytes, list[Member]]:

@@ -72,6 +72,9 @@ class Owners:
             if known != name and not known.startswith(below)
         }
 
+    def records(self) -> list[Record]:
+        return list(self._records.values())
+
     def lines(self) -> list[str]:
         return [dump(record) for record in self._records.values()]
 

@@ -7,7 +7,7 @@ import os
 import stat
 
 from rcrun.errors import RcrunError
-from rcrun.storage import tarheader, tarwrite
+from rcrun.storage import marks, tarheader, tarwrite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ class Packer:
         self.devices = devices
         self.whole_seconds = whole_seconds
         self.xattrs = _KEPT_XATTRS if acls else _KEPT_XATTRS[:2]
+        self.mark: tuple[int, int] | None = (
+            None  # of the member that `adjust` is given: noted owners
+        )
         self.advanced: Callable[[int], None] | None = None
         self._links: dict[tuple[int, int], bytes] = {}
 
@@ -112,7 +115,10 @@ class Packer:
             self.note(f'left out "{tarheader.shown(name)}": it is {what}')
             return None
         entry = self._member(pin, look, kind, name)
-        if kind == tarheader.FILE:
+        if entry.kind != kind and not self.devices:
+            self.note(f'left out "{tarheader.shown(name)}": it is a device')
+            return None
+        if entry.kind == tarheader.FILE:
             self._file(pin, look, entry)
             return None
         self.writer.add(entry)
@@ -134,9 +140,21 @@ class Packer:
             entry.xattrs = self._xattrs_of(pin)
         if kind in (tarheader.CHARACTER, tarheader.BLOCK_DEVICE):
             entry.major, entry.minor = os.major(look.st_rdev), os.minor(look.st_rdev)
+        self._take_mark(entry)
         if self.adjust is not None:
             self.adjust(entry, name.rstrip(b"/"), pin)
         return entry
+
+    def _take_mark(self, entry: Member) -> None:
+        """What root emulation noted: it is no attribute of the container's."""
+        text = entry.xattrs.pop(marks.OWNER, None) if entry.xattrs else None
+        entry.xattrs = entry.xattrs or None
+        mark = marks.parse(text) if text is not None else None
+        self.mark = mark[:2] if mark else None
+        if mark and mark[2] and entry.kind == tarheader.FILE:
+            entry.kind, entry.major, entry.minor = mark[2:]
+        if self.mark:
+            marks.settle(entry, self.mark)
 
     def _file(self, pin: int, look: os.stat_result, entry: Member) -> None:
         if look.st_nlink > 1:

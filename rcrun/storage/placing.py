@@ -2,7 +2,7 @@
 
 A job: `root` (a path), `path` (of the destination there), `single` (the tar has one file: the path may be the name of it),
 `archive` (somebody else's tar, perhaps compressed), `owner` (of directories that are made), `unowned` (of everything the owner is who
-does it), `set_id` (whether files keep those bits of their modes).
+does it), `set_id` (whether files keep those bits of their modes), `log` (owners are noted there, and not given).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.compression import decompressed
 from rcrun.storage.copyin import Filler
 from rcrun.storage.copying import STREAM, Notes
+from rcrun.storage.marks import Notebook
 from rcrun.storage.tarheader import TarReader, shown
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 def place(job: Job, say: Say) -> None:
     notes = Notes(say)
+    job["notebook"] = Notebook(job["log"]) if job.get("log") else None
     stream = ByteStream(_pieces(packed=job["archive"]))
     root_fd = os.open(job["root"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     path, name = _destination(root_fd, os.fsencode(job["path"]), single=job["single"])
@@ -49,6 +51,7 @@ def workdir(job: Job, say: Say) -> None:
     """The directory of WORKDIR, if it is not there."""
     root_fd = os.open(job["root"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     path = os.fsencode(job["path"])
+    job["notebook"] = Notebook(job["log"]) if job.get("log") else None
     try:
         os.close(_made(root_fd, path, job))
     except OSError as error:
@@ -106,7 +109,9 @@ def _made(root_fd: int, path: bytes, job: Job, links: int = 0) -> int:
         fd = os.open(base, _DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above_fd)
     finally:
         os.close(above_fd)
-    if job["owner"] is not None:
+    if job.get("notebook") is not None:
+        job["notebook"].note(fd, *job["owner"], is_new=True)
+    elif job["owner"] is not None:
         os.fchown(fd, *job["owner"])
     return fd
 
@@ -118,6 +123,7 @@ def _fill(top_fd: int, name: bytes, reader: TarReader, job: Job, notes: Notes) -
         lambda uid, gid: None if job["unowned"] else (uid, gid),
         exact=True,
         set_id=job["set_id"],
+        notebook=job["notebook"],
     )
     while (member := reader.next()) is not None:
         if name and member.kind != tarheader.DIRECTORY:

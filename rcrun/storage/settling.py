@@ -10,7 +10,7 @@ import os
 from rcrun.files import read_json
 from rcrun.kernel.syscalls import open_in_root
 from rcrun.paths import Store
-from rcrun.storage import layerfiles, owners
+from rcrun.storage import layerfiles, marks, owners
 from rcrun.storage.layers import shared_dir
 from rcrun.storage.scratch import NamedLock
 
@@ -82,6 +82,7 @@ def _copy_look(fd: int, layer_dir: str, name: bytes) -> None:
         look = os.fstat(fd)
         os.fchown(target, look.st_uid, look.st_gid)
         os.fchmod(target, look.st_mode & 0o7777)
+        marks.copy_mark(fd, target)
         os.utime(target, ns=(look.st_mtime_ns, look.st_mtime_ns))
     finally:
         os.close(target)

@@ -35,6 +35,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # Attributes that steer overlayfs itself, or that belong to the host's policy.
 _FOREIGN_XATTRS = (
     "user.overlay.",
+    "user.rcrun.",
     "trusted.overlay.",
     "security.selinux",
     "security.ima",

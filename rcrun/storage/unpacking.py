@@ -7,7 +7,7 @@ import os
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import idmap
 from rcrun.paths import Store, make_private_dir
-from rcrun.storage import layerfiles
+from rcrun.storage import layerfiles, marks
 from rcrun.storage.ahead import Ahead
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.compression import decompressed
@@ -124,6 +124,8 @@ class Unpacking:
             )
             Verified(fd, job).into(unpacker)
             layerfiles.write_owners(layer_dir, unpacker.owners.lines())
+            if self.kind == "single":
+                marks.mark(root_fd, unpacker.owners.records())
             layerfiles.write_record(
                 layer_dir, job.chain, f"sha256:{job.diff}", unpacker.size, job.parent or None
             )

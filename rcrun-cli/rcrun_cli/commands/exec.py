@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 @option(
     "--privileged", is_flag=True, help="Give the command all capabilities of the container's root"
 )
+@option(
+    "--root-emulation",
+    type=["auto", "on", "off"],
+    help="With a single id: let root act as root of all users (auto: as its container)",
+)
 @option("-t", "--tty", is_flag=True, help="Give the command a terminal")
 @option("-u", "--user", metavar="USER[:GROUP]", help="Run as this user, by name or number")
 @option("-w", "--workdir", metavar="DIR", help="Working directory")

@@ -267,13 +267,13 @@ class Builder:
         own = self._stage_of(instruction)
         stage = graph.earlier(self.file, own, name) if own is not None else None
         if stage is not None:
-            return merged_tree(self.context, self.states[stage.index].result(), self.lease)[0]
+            return merged_tree(self.context, self.states[stage.index].result(), self.lease)
         named = self.request.contexts.get(name)
         if named is not None and not named.startswith("docker-image://"):
             return self._context_tree(name, named, instruction)
         text = named.removeprefix("docker-image://") if named else name
         state = self._from_image(self.image(text, self.request.platform))
-        return merged_tree(self.context, state, self.lease)[0]
+        return merged_tree(self.context, state, self.lease)
 
     def _context_tree(self, name: str, place: str, instruction: Instruction) -> Tree:
         """A directory, a repository, or an archive at an address; brought once, however many steps take from it."""

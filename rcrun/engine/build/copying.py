@@ -8,6 +8,7 @@ from rcrun.engine.build.root import lowers_of, worker
 from rcrun.errors import RcrunError
 from rcrun.formats import passwd
 from rcrun.formats.containerfile.instructions import without_marks
+from rcrun.storage.marks import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,18 +29,23 @@ CHUNK = 1 << 20
 class Tree:
     """Where sources are: a directory as the caller sees it, or layers that are mounted for the occasion."""
 
-    __slots__ = ("ignore", "path", "steps")
+    __slots__ = ("ignore", "lowers", "path", "steps")
 
     def __init__(
-        self, path: str, steps: list[list[str]] | None = None, ignore: Sequence[str] = ()
+        self,
+        path: str,
+        steps: list[list[str]] | None = None,
+        ignore: Sequence[str] = (),
+        lowers: Sequence[str] = (),
     ) -> None:
+        self.lowers = list(lowers)
         self.path = path
         self.steps = steps
         self.ignore = list(ignore)
 
 
-def merged_tree(context: Context, state: State, lease: Lease) -> tuple[Tree, list[str]]:
-    """The layers as a worker sees them together, read-only; and their directories, top first."""
+def merged_tree(context: Context, state: State, lease: Lease) -> Tree:
+    """The layers as a worker sees them together, read-only."""
     from rcrun.engine.launch import overlay_options
 
     lowers = lowers_of(context, state, lease)
@@ -47,7 +53,7 @@ def merged_tree(context: Context, state: State, lease: Lease) -> tuple[Tree, lis
     if len(lowers) > 1:
         # An overlay that nothing is written to takes layers alone, and stands on the topmost.
         steps.append(["root-overlay", "", "", overlay_options(context, {}), *lowers])
-    return Tree(lowers[0], steps), lowers
+    return Tree(lowers[0], steps, lowers=lowers)
 
 
 class Copy:
@@ -91,6 +97,7 @@ class Copy:
             "mtime": None if tree.steps is not None else self.epoch,
             "owner": owner if owner is not None or tree.steps is not None else (0, 0),
             "mode": self.mode,
+            "lowers": tree.lowers,
         }
 
     def texts_job(self, owner: tuple[int, int] | None) -> Job:
@@ -204,6 +211,7 @@ def place_job(
     single: bool = False,
     archive: bool = False,
     set_id: bool = True,
+    log: str = "",
 ) -> Job:
     """What storage/placing.py does with a tar; not `owned`: everything belongs to who does it."""
     return {
@@ -214,6 +222,7 @@ def place_job(
         "owner": owner,
         "unowned": not owned,
         "set_id": set_id,
+        "log": log,
     }
 
 
@@ -225,15 +234,15 @@ def copy_job(
     *,
     archive: bool,
 ) -> Job:
-    """Into a step's root; in the single-id mode all files there are of one owner."""
-    owned = root.context.identity.kind != "single"
+    """Into a step's root; in the single-id mode all files there are of one owner, and the true ones are noted."""
+    is_single_id = root.context.identity.kind == "single"
     return place_job(
         root.path,
         copy.path,
-        owner=(owner or (0, 0)) if owned else None,
-        owned=owned,
+        owner=owner or (0, 0),
         single=_is_named(copy, kinds) and not archive,
         archive=archive,
+        log=root.claim.container.path(LOG) if is_single_id else "",
     )
 
 

@@ -60,8 +60,8 @@ def merged_root(
     context: Context, state: State, lease: Lease
 ) -> tuple[list[list[str]], dict[str, Any]]:
     """Steps that show it, and the job of a worker that writes it as a tar."""
-    tree, lowers = merged_tree(context, state, lease)
-    job = {"root": tree.path, "whole": True, "lowers": lowers, "upper": ""}
+    tree = merged_tree(context, state, lease)
+    job = {"root": tree.path, "whole": True, "lowers": tree.lowers, "upper": ""}
     return tree.steps or [], job
 
 
@@ -80,10 +80,10 @@ def _directories(context: Context, output: Words, made: Sequence[Made], lease: L
         except OSError as error:
             reason = (error.strerror or "").lower()
             raise RcrunError(f'cannot make the directory "{path}": {reason}') from error
-        tree, _ = merged_tree(context, each.state, lease)
+        tree = merged_tree(context, each.state, lease)
         job = {
             "root": tree.path, "sources": ["."], "ignore": [], "exclude": [], "parents": False,
-            "mtime": None, "owner": None, "mode": None,
+            "mtime": None, "owner": None, "mode": None, "lowers": tree.lowers,
         }  # fmt: skip
         stream = Stream(context, "gather", job, tree)
         stream.into(place_job(os.path.abspath(path), owned=False, set_id=False), direct=True)
@@ -143,21 +143,25 @@ def _images(
     sink: Any,
     lease: Lease,
 ) -> None:
-    from rcrun.engine.build.platforms import compressed, save_index
+    from rcrun.engine.build.platforms import compressed, member, write_index
+    from rcrun.storage.images import manifest_of
     from rcrun.storage.saving import Saved, save_layout
+    from rcrun.storage.wholes import whole
 
-    wishes = wishes_of(output)
-    images = [compressed(context.store, each, wishes, lease) for each in made]
-    named = [grammar.parse(name) for name in _names(output, names)]
-    if len(images) == 1:
-        saved = [Saved(images[0], named)]
-        save_layout(context.store, saved, sink, docker=output.kind == "docker")
-    elif output.kind == "docker":
+    store, is_docker = context.store, output.kind == "docker"
+    if is_docker and len(made) > 1:
         raise InvalidInput(
             "--output: type docker has room for one platform", "write type=oci,dest=FILE"
         )
+    wishes = wishes_of(output)
+    images = [compressed(store, each, wishes, lease) for each in made]
+    if len(images) == 1:
+        top = manifest_of(store, images[0])
     else:
-        save_index(context.store, images, made, named, sink, lease)
+        top = write_index(store, [member(image, store) for image in images], "oci", lease)
+    named = [grammar.parse(name) for name in _names(output, names)]
+    image = images[0] if len(images) == 1 else None
+    save_layout(store, [Saved(image, named, whole(store, top))], sink, docker=is_docker)
 
 
 def _names(output: Words, names: Sequence[str]) -> list[str]:

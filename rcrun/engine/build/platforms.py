@@ -52,19 +52,9 @@ def member(image: Image, store: Store) -> Descriptor:
     platform |= {
         key: config[key] for key in ("variant", "os.version", "os.features") if config.get(key)
     }
-    described: Any = {**_manifest(image, store), "platform": platform}
+    described: Any = {**images.manifest_of(store, image), "platform": platform}
     made: Descriptor = described
     return made
-
-
-def _manifest(image: Image, store: Store) -> Descriptor:
-    import os
-
-    return {
-        "mediaType": image.manifest.get("mediaType") or documents.MANIFEST,
-        "digest": image.digest,
-        "size": os.stat(store.blob_path(image.digest)).st_size,
-    }
 
 
 def compressed(store: Store, made: Made, wishes: Wishes | None, lease: Lease) -> Image:
@@ -73,38 +63,7 @@ def compressed(store: Store, made: Made, wishes: Wishes | None, lease: Lease) ->
         return made.image
     from rcrun.engine.push import prepared
 
-    return images.load(store, prepared(store, made.image, wishes, lease))
-
-
-def save_index(
-    store: Store,
-    outgoing: Sequence[Image],
-    made: Sequence[Made],
-    names: Sequence[Reference],
-    sink: Any,
-    lease: Lease,
-) -> None:
-    """An OCI image layout with one index."""
-    from rcrun.files import dump_json
-    from rcrun.storage.saving import verified
-
-    index = write_index(store, [member(image, store) for image in outgoing], "oci", lease)
-    found: dict[str, Descriptor] = {index["digest"]: index}
-    for image in outgoing:
-        for each in (_manifest(image, store), image.manifest["config"], *image.manifest["layers"]):
-            found[each["digest"]] = each
-    for digest, each in found.items():
-        sink.file(f"blobs/sha256/{digest[7:]}", each["size"], verified(store, each))
-    entries: list[dict[str, Any]] = []
-    for name in names:
-        full = str(name)
-        entries.append(
-            {**index, "annotations": {documents.REF_NAME: full, documents.CONTAINERD_NAME: full}}
-        )
-    top = {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": entries or [{**index}]}
-    for path, value in (("index.json", top), ("oci-layout", {"imageLayoutVersion": "1.0.0"})):
-        data = dump_json(value).encode()
-        sink.file(path, len(data), iter([data]))
+    return images.load(store, prepared(store, images.manifest_of(store, made.image), wishes, lease))
 
 
 def add_to_list(

@@ -19,6 +19,7 @@ from rcrun.engine.run import LARGEST_PASSWD
 from rcrun.errors import RcrunError
 from rcrun.formats import passwd
 from rcrun.storage import layered
+from rcrun.storage.marks import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ class Steps:
         key = key_of(
             "run", self._base_key(state), argv, scripts, sorted(variables.items()),
             state.config.get("Env"), state.config.get("User"), state.workdir,
-            options.get("network"), options.get("privileged"), options.get("device"), [mount.key for mount in mounts], contents,
+            options.get("network"), options.get("privileged"), options.get("device"), options.get("root_emulation"),
+            [mount.key for mount in mounts], contents,
         )  # fmt: skip
         options["env"] = [f"{name}={value}" for name, value in variables.items()]
 
@@ -293,7 +295,8 @@ class Steps:
             with StepRoot(self.context, state, FOR_FILES, lowers) as root:
                 root.fill(["/"])
                 is_single = self.context.identity.kind == "single"
-                job = {"root": root.path, "path": path, "owner": None if is_single else owner}
+                log = root.claim.container.path(LOG) if is_single else ""
+                job = {"root": root.path, "path": path, "owner": owner, "log": log}
                 worker(self.context, "workdir", job, steps=root.steps())
                 return root.layer(self.lease, self._newest())
 
