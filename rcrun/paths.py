@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def default_store_dir(environ: dict[str, str], home: str) -> str:
     explicit = environ.get("RCRUN_ROOT")
@@ -50,11 +54,21 @@ def is_private_dir(path: str, uid: int) -> bool:
 class Store:
     """The paths of one store and its live state; makes nothing."""
 
-    __slots__ = ("live_dir", "root_dir")
+    __slots__ = ("_meanings", "live_dir", "root_dir")
 
-    def __init__(self, root_dir: str, live_dir: str) -> None:
+    def __init__(
+        self,
+        root_dir: str,
+        live_dir: str,
+        meanings: Callable[[str], list[str]] | None = None,
+    ) -> None:
         self.root_dir = root_dir
         self.live_dir = live_dir
+        self._meanings = meanings
+
+    def meanings(self, text: str) -> list[str]:
+        """The images that a name may mean, in order: docker's meaning alone, unless we were told of others."""
+        return self._meanings(text) if self._meanings is not None else [text]
 
     def path(self, *parts: str) -> str:
         return "/".join((self.root_dir, *parts))

@@ -8,6 +8,7 @@ from rcrun import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from rcrun.engine.context import Context
@@ -76,7 +77,20 @@ def store() -> Store:
     variables = environ()
     root = settings.root or paths.default_store_dir(variables, home_dir(variables))
     live = settings.runroot or paths.default_live_dir(variables, os.geteuid())
-    return paths.Store(os.path.abspath(root), os.path.abspath(live))
+    return paths.Store(os.path.abspath(root), os.path.abspath(live), _meanings())
+
+
+def _meanings() -> Callable[[str], list[str]] | None:
+    """Short names by registries.conf; docker knows no other registry than its own."""
+    if settings.personality == "docker":
+        return None
+
+    def meanings(text: str) -> list[str]:
+        from rcrun.engine.access import meanings
+
+        return meanings(environ(), text)
+
+    return meanings
 
 
 def home_dir(variables: dict[str, str]) -> str:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Protocol
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
-    from rcrun.engine.pull import Access
     from rcrun.formats.image import Descriptor, Manifest
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store
@@ -80,9 +80,10 @@ class Pushed:
 
 def tags_of(store: Store, text: str) -> list[Reference]:
     """The names of a repository in the store, for --all-tags."""
+    from rcrun.engine.pull import check_repository
+
+    check_repository(text)
     wanted = grammar.parse(text)
-    if wanted.digest or ":" in text.rpartition("/")[2]:
-        raise InvalidInput("tag can't be used with --all-tags/-a", "name the repository alone")
     found = []
     for entry in layout.references(store):
         name = layout.name_of(entry)
@@ -119,7 +120,7 @@ def push(
     with transport, Lease(context.store) as lease:
         image = images.find(context.store, text, platform=platform)
         progress.begin(destination)
-        keep(context.store, image, lease)
+        saving.keep(context.store, image, lease, handed_on=True)
         try:
             manifest = prepared(context.store, image, wishes or Wishes(), lease)
             pushed = _Push(context.store, Uploader(client), destination, progress, stop).run(
@@ -134,23 +135,6 @@ def push(
     if pushed.digest != image.digest:
         finish(context)  # what was compressed has served
     return pushed
-
-
-def keep(store: Store, image: Image, lease: Lease) -> None:
-    """From the collector; an image that is not whole is refused before anything is sent."""
-    members = [image.manifest["config"], *image.manifest["layers"]]
-    lease.add([image.digest, *(member["digest"] for member in members)])
-    for member in members:
-        if not blobs.has_blob(store, member) and not is_foreign(member):
-            raise NotFound(
-                f'blob "{member["digest"]}" is not in the store', "pull or load its image again"
-            )
-
-
-def is_foreign(layer: Descriptor) -> bool:
-    """One that may not be handed on; clients fetch it from its URLs."""
-    media_type = layer.get("mediaType", "")
-    return bool(layer.get("urls")) and ("nondistributable" in media_type or "foreign" in media_type)
 
 
 # What is pushed.
@@ -170,7 +154,7 @@ def prepared(store: Store, image: Image, wishes: Wishes, lease: Lease) -> Descri
 
 
 def _is_to_compress(layer: Descriptor, wishes: Wishes) -> bool:
-    if is_foreign(layer):
+    if documents.is_foreign(layer):
         return False
     if layer.get("mediaType", "") in _PLAIN:
         return True
@@ -235,7 +219,11 @@ class _Push:
         from rcrun.engine.download import at_once
 
         manifest: Manifest = blobs.read_document(self.store, descriptor)
-        unique = {layer["digest"]: layer for layer in manifest["layers"] if not is_foreign(layer)}
+        unique = {
+            layer["digest"]: layer
+            for layer in manifest["layers"]
+            if not documents.is_foreign(layer)
+        }
         self.progress.layers(list(unique.values()))
         at_once(list(unique.values()), self._send, self.stop)
         config = manifest["config"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.eventlog import emit
-from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.errors import InvalidInput, RcrunError
 from rcrun.files import write_all
 from rcrun.formats import reference as grammar
-from rcrun.storage import blobs, images, saving
+from rcrun.storage import images, saving
 from rcrun.storage.lease import Lease
 from rcrun.storage.saving import DirectorySink, Saved, TarSink
 from rcrun.storage.tarwrite import Buffered, TarWriter
@@ -54,7 +54,8 @@ def _tell(store: Store, saved: Sequence[Saved]) -> None:
 
 def save_archive(context: Context, saved: Sequence[Saved], form: str, out_fd: int) -> None:
     with Lease(context.store) as lease:
-        _keep(context.store, saved, lease)
+        for each in saved:
+            saving.keep(context.store, each.image, lease)
         write = Buffered(lambda data: write_all(out_fd, data))
         writer = TarWriter(write)
         saving.save_layout(context.store, saved, TarSink(writer), docker=form == "docker-archive")
@@ -67,7 +68,8 @@ def save_directory(context: Context, saved: Sequence[Saved], form: str, path: st
     if form == "docker-dir" and len(saved) > 1:
         raise InvalidInput("docker-dir has room for one image", "save as oci-dir, or one by one")
     with Lease(context.store) as lease:
-        _keep(context.store, saved, lease)
+        for each in saved:
+            saving.keep(context.store, each.image, lease)
         sink = DirectorySink(path)
         try:
             os.makedirs(path, exist_ok=True)
@@ -81,15 +83,3 @@ def save_directory(context: Context, saved: Sequence[Saved], form: str, path: st
             reason = (error.strerror or "").lower()
             raise RcrunError(f'cannot write "{error.filename or path}": {reason}') from error
     _tell(context.store, saved)
-
-
-def _keep(store: Store, saved: Sequence[Saved], lease: Lease) -> None:
-    """From the collector; whoever removed an image before that is told now, not in the middle of an archive."""
-    for each in saved:
-        members = [each.image.manifest["config"], *each.image.manifest["layers"]]
-        lease.add([each.image.digest, *(member["digest"] for member in members)])
-        for member in members:
-            if not blobs.has_blob(store, member):
-                raise NotFound(
-                    f'blob "{member["digest"]}" is not in the store', "pull or load its image again"
-                )

@@ -181,6 +181,12 @@ def chain_ids(diff_ids: Sequence[str]) -> list[str]:
     return chain
 
 
+def is_foreign(layer: Descriptor) -> bool:
+    """One that may not be handed on; clients fetch it from its URLs."""
+    media_type = layer.get("mediaType", "")
+    return bool(layer.get("urls")) and ("nondistributable" in media_type or "foreign" in media_type)
+
+
 def manifest_fault(manifest: Any) -> str:
     """What keeps a manifest from being used; empty when nothing does."""
     if not isinstance(manifest, dict):

@@ -11,6 +11,7 @@ from rcrun.errors import NotFound, RcrunError
 from rcrun.files import dump_json, write_all
 from rcrun.formats import image as documents
 from rcrun.storage import tarheader, tarwrite
+from rcrun.storage.blobs import has_blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store
     from rcrun.storage.images import Image
+    from rcrun.storage.lease import Lease
     from rcrun.storage.tarwrite import TarWriter
 
     class Sink(Protocol):
@@ -50,6 +52,20 @@ class Saved:
         media_type = self.image.manifest.get("mediaType") or documents.MANIFEST
         size = os.stat(store.blob_path(digest)).st_size
         return {"mediaType": media_type, "digest": digest, "size": size}
+
+
+def keep(store: Store, image: Image, lease: Lease, *, handed_on: bool = False) -> None:
+    """From the collector; an image that is not whole is refused before anything is written or sent.
+
+    `handed_on`: to a registry, which gets no foreign layers.
+    """
+    members = [image.manifest["config"], *image.manifest["layers"]]
+    lease.add([image.digest, *(member["digest"] for member in members)])
+    for member in members:
+        if not has_blob(store, member) and not (handed_on and documents.is_foreign(member)):
+            raise NotFound(
+                f'blob "{member["digest"]}" is not in the store', "pull or load its image again"
+            )
 
 
 class TarSink:

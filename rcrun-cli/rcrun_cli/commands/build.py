@@ -137,7 +137,7 @@ def _write(path: str, text: str) -> None:
 
 
 def _push(names: Sequence[str]) -> None:
-    from rcrun.engine.pull import Access
+    from rcrun.engine.access import Access
     from rcrun.engine.push import push
     from rcrun.formats.reference import parse
     from rcrun_cli.pushing import push_progress

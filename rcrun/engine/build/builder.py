@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from rcrun.engine.access import Access
 from rcrun.engine.build import graph
 from rcrun.engine.build.copying import Tree
 from rcrun.engine.build.request import Built, Request
@@ -12,7 +13,7 @@ from rcrun.engine.build.root import lowers_of
 from rcrun.engine.build.state import Layer, State, apply
 from rcrun.engine.build.steps import Steps
 from rcrun.engine.eventlog import emit
-from rcrun.engine.pull import Access, Silent, pull, unpack
+from rcrun.engine.pull import Silent, pull, unpack
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar

@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Protocol
 
+    from rcrun.engine.access import Access
     from rcrun.engine.build.state import State
-    from rcrun.engine.pull import Access
 
     class Progress(Protocol):
         """Told about steps, from several threads; `step` is a number, of which there are `count` in its stage."""
