@@ -189,8 +189,10 @@ def _from_places(
     import threading
 
     from rcrun.engine.download import Stopped, sleeper
+    from rcrun.engine.trust import check_allowed
     from rcrun.formats.registriesconf import Blocked
 
+    check_allowed(context, reference, access.policy_file)
     progress.begin(reference, typed)
     stop = threading.Event()
     places = access.registries(context.environ).pull_places(reference)

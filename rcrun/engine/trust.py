@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rcrun.storage.images import Image
 
 NAME = "policy.json"
+REJECTED = "every image from there is rejected"
 
 
 class Untrusted(RcrunError):
@@ -66,7 +67,7 @@ class Subject:
         if requirement.kind == "insecureAcceptAnything":
             return ""
         if requirement.kind == "reject":
-            return "it rejects every image from there"
+            return REJECTED
         if requirement.beyond:
             return f"it asks for {requirement.beyond}, which cannot be verified"
         if self._found is None:
@@ -193,13 +194,27 @@ def _check(policy: Policy, transport: str, scopes: Sequence[str], subject: Subje
     for requirement in requirements:
         fault = subject.fault(requirement)
         if fault:
-            raise Untrusted(
-                f'{subject.name} is refused by "{policy.source}", {where}: {fault}',
-                subject.hint or None,
-            )
+            raise _refusal(policy, subject.name, where, fault, subject.hint)
+
+
+def _refusal(policy: Policy, name: str, where: str, fault: str, hint: str = "") -> Untrusted:
+    return Untrusted(f'{name} is refused by "{policy.source}", {where}: {fault}', hint or None)
 
 
 # Where images come from.
+
+
+def check_allowed(context: Context, reference: Reference, policy_file: str) -> None:
+    """Before anything is asked: what is rejected whatever it is."""
+    from rcrun.formats.policy import docker_scopes
+    from rcrun.formats.reference import familiar
+
+    policy = read_policy(context.environ, policy_file)
+    if policy is None:
+        return
+    requirements, where = policy.requirements("docker", docker_scopes(reference))
+    if any(each.kind == "reject" for each in requirements):
+        raise _refusal(policy, f'image "{familiar(reference)}"', where, REJECTED)
 
 
 def check_pull(

@@ -56,19 +56,18 @@ def signed_content(data: bytes, keyrings: Sequence[bytes], environ: Mapping[str,
     finally:
         for fd in (*files, status):
             os.close(fd)
-    _judge(done.returncode, said, done.stderr.decode(errors="replace"))
+    _judge(done.returncode, said)
     return done.stdout
 
 
-def _judge(status: int, said: str, errors: str) -> None:
+def _judge(status: int, said: str) -> None:
     """Exactly one signature, and a good one."""
     words = [line.split()[1] for line in said.splitlines() if line.startswith("[GNUPG:] ")]
     for word, reason in _NEVER.items():
         if word in words:
             raise Refused(reason)
     if status != 0 or any(words.count(word) != 1 for word in _ONCE):
-        last = errors.strip().splitlines()[-1:] or ["it is no signed message"]
-        raise Refused(last[0].removeprefix(f"{PROGRAM}: "))
+        raise Refused("it is no message of OpenPGP with one signature, or a damaged one")
 
 
 def _memory(name: str, data: bytes) -> int:

@@ -72,7 +72,7 @@ def find(store: Store, text: str, *, platform: str = "") -> Image:
             return found
     if reference is None:
         grammar.parse(text)  # says what is wrong with it
-    other = _otherwise_named(store, entries, text)
+    other = meant(store, text)
     if other is not None:
         return load(store, other, platform)
     raise NotFound(f"no such image: {text}", f"rcrun pull {text}")
@@ -139,12 +139,13 @@ def _named(
     return None
 
 
-def _otherwise_named(store: Store, entries: list[Descriptor], text: str) -> Descriptor | None:
-    """What a short name means by the host's configuration; a faulty one matters when something is pulled."""
+def meant(store: Store, text: str) -> Descriptor | None:
+    """The entry that a short name means by the host's configuration; a faulty one matters when something is pulled."""
     try:
         names = store.meanings(text)
     except InvalidInput:
         return None
+    entries = layout.references(store)
     for name in names:
         reference = _parse(name) if name != text else None
         found = _named(store, entries, reference) if reference is not None else None
