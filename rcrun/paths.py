@@ -7,7 +7,7 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def default_store_dir(environ: dict[str, str], home: str) -> str:
@@ -55,16 +55,23 @@ class Store:
     """The paths of one store and its live state; makes nothing.
 
     `others` are the directories of stores whose images and layers are used where they are, and never changed: those
-    that were given, and the lines of the file `additional-stores`.
+    that were given, and the lines of the file `additional-stores`. `meanings` tells what a short name may mean.
     """
 
-    __slots__ = ("_given", "_others", "live_dir", "root_dir")
+    __slots__ = ("_given", "_meanings", "_others", "live_dir", "root_dir")
 
-    def __init__(self, root_dir: str, live_dir: str, others: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        root_dir: str,
+        live_dir: str,
+        others: Sequence[str] = (),
+        meanings: Callable[[str], list[str]] | None = None,
+    ) -> None:
         self.root_dir = root_dir
         self.live_dir = live_dir
         self._given = others
         self._others: list[str] | None = None
+        self._meanings = meanings
 
     @property
     def others(self) -> list[str]:
@@ -98,6 +105,10 @@ class Store:
         if path.startswith(f"{self.root_dir}/"):
             return path[len(self.root_dir) + 1 :]
         return os.path.relpath(os.path.realpath(path), os.path.realpath(self.root_dir))
+
+    def meanings(self, text: str) -> list[str]:
+        """The images that a name may mean, in order: docker's meaning alone, unless we were told of others."""
+        return self._meanings(text) if self._meanings is not None else [text]
 
     def path(self, *parts: str) -> str:
         return "/".join((self.root_dir, *parts))

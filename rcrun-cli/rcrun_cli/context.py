@@ -8,6 +8,7 @@ from rcrun import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from rcrun.engine.context import Context
@@ -80,7 +81,20 @@ def store() -> Store:
     live = settings.runroot or paths.default_live_dir(variables, os.geteuid())
     others = [*settings.additional, *variables.get("RCRUN_ADDITIONAL_STORES", "").split(":")]
     named = [os.path.abspath(path) for path in others if path]
-    return paths.Store(os.path.abspath(root), os.path.abspath(live), named)
+    return paths.Store(os.path.abspath(root), os.path.abspath(live), named, _meanings())
+
+
+def _meanings() -> Callable[[str], list[str]] | None:
+    """Short names by registries.conf; docker knows no other registry than its own."""
+    if settings.personality == "docker":
+        return None
+
+    def meanings(text: str) -> list[str]:
+        from rcrun.engine.access import meanings
+
+        return meanings(environ(), text)
+
+    return meanings
 
 
 def home_dir(variables: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rcrun.engine.pull import Access
+    from rcrun.engine.access import Access
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference
 

@@ -13,10 +13,10 @@ from rcrun.storage.lease import Lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
     from rcrun.engine.imagecopy import Progress
     from rcrun.engine.places import Place
-    from rcrun.engine.pull import Access
     from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
 

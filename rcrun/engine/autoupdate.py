@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine.pull import Access, pull
+from rcrun.engine.access import Access
+from rcrun.engine.pull import pull
 from rcrun.engine.tag import tag
 from rcrun.errors import InvalidInput, RcrunError
 from rcrun.formats import reference as grammar

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Protocol
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
     from rcrun.engine.places import Place
-    from rcrun.engine.pull import Access
     from rcrun.engine.push import Progress as PushProgress
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rcrun.engine.eventlog import emit
 from rcrun.engine.pull import Silent, unpack
+from rcrun.engine.trust import check_import, check_local
 from rcrun.errors import InvalidInput, RcrunError
 from rcrun.formats import reference as grammar
 from rcrun.storage import archive, images, wholes
@@ -25,15 +26,24 @@ def load(
     *,
     platform: str = "",
     progress: Progress | None = None,
+    policy_file: str = "",
 ) -> list[Loaded]:
     """Every image of an archive (a path, or a descriptor to read from) or of a directory."""
     told = progress or Silent()
+
+    def prepare(image: Image) -> None:
+        """An archive may be of either kind, and often is of both: the policy must allow both."""
+        location = "-" if isinstance(source, int) else source
+        for transport in _transports_of(location):
+            check_local(context, transport, location, image, policy_file)
+        unpack(context, image, told)
+
     try:
         loaded = archive.load(
             context.store,
             source,
             platform=platform,
-            prepare=lambda image: unpack(context, image, told),
+            prepare=prepare,
         )
     except InvalidInput as error:
         if isinstance(source, int) or source in error.message:
@@ -47,17 +57,36 @@ def load(
     return loaded
 
 
+def _transports_of(location: str) -> tuple[str, ...]:
+    """containers-transports(5)."""
+    import os
+
+    if not os.path.isdir(location):
+        return ("docker-archive", "oci-archive")
+    return ("oci",) if os.path.exists(f"{location}/index.json") else ("dir",)
+
+
 def bring(
-    context: Context, transport: str, location: str, platform: str, progress: Progress
+    context: Context,
+    transport: str,
+    location: str,
+    platform: str,
+    progress: Progress,
+    policy_file: str = "",
 ) -> Image:
     """One image, for `pull oci:DIR:TAG` and its like."""
+
+    def prepare(image: Image) -> None:
+        check_local(context, transport, location, image, policy_file)
+        unpack(context, image, progress)
+
     try:
         loaded = archive.pull_local(
             context.store,
             transport,
             location,
             platform=platform,
-            prepare=lambda image: unpack(context, image, progress),
+            prepare=prepare,
         )
         if not loaded.names:
             loaded = _named_by_location(context, transport, location, platform, loaded)
@@ -106,6 +135,7 @@ def import_image(
         "platform": platform,
     }
     reference = _name_for_import(name)
+    check_import(context, source if isinstance(source, str) else "standard input")
     try:
         if isinstance(source, str) and source.startswith(("http://", "https://")):
             with _fetched(context, source) as file:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from typing import Any
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
     from rcrun.engine.imagecopy import Options, Progress
     from rcrun.engine.places import Place
-    from rcrun.engine.pull import Access
     from rcrun.engine.remote import Remote
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference

@@ -14,15 +14,14 @@ from rcrun.storage import images, layout
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Protocol
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference
     from rcrun.registry.client import Client, Document
-    from rcrun.registry.credentials import Credentials
-    from rcrun.registry.transport import Transport
     from rcrun.storage.images import Image
     from rcrun.storage.lease import Lease
 
@@ -71,46 +70,6 @@ class Silent:
         pass
 
 
-class Access:
-    """How to reach a registry; empty values mean what the environment says."""
-
-    __slots__ = ("authfile", "cert_dir", "credentials", "verify")
-
-    def __init__(
-        self,
-        *,
-        verify: bool = True,
-        credentials: Credentials | None = None,
-        authfile: str = "",
-        cert_dir: str = "",
-    ) -> None:
-        self.verify = verify
-        self.credentials = credentials
-        self.authfile = authfile
-        self.cert_dir = cert_dir
-
-    def connect(
-        self,
-        context: Context,
-        reference: Reference,
-        sleep: Callable[[float], object] | None = None,
-    ) -> tuple[Client, Transport]:
-        """The caller closes the transport; `sleep` makes the pauses between tries."""
-        import time
-
-        from rcrun.registry.client import connect
-
-        return connect(
-            reference,
-            context.environ,
-            verify=self.verify,
-            credentials=self.credentials,
-            authfile=self.authfile,
-            cert_dir=self.cert_dir,
-            sleep=sleep or time.sleep,
-        )
-
-
 def pull(
     context: Context,
     text: str,
@@ -133,6 +92,8 @@ def pull(
         return local
     if policy == "never":
         raise NotFound(f'image "{text}" is not in the store, and it may not be pulled')
+    from rcrun.engine.access import Access
+
     try:
         return _fetch(context, text, platform, every, progress or Silent(), access or Access())
     except RegistryError:
@@ -143,12 +104,18 @@ def pull(
 
 def tags(context: Context, text: str, access: Access) -> list[Reference]:
     """All that the registry has of a repository."""
-    reference = grammar.parse(split_transport(text)[1])
-    if reference.digest or ":" in text.rpartition("/")[2]:
-        raise InvalidInput("tag can't be used with --all-tags/-a", "name the repository alone")
+    name = split_transport(text)[1]
+    check_repository(name)
+    reference = grammar.parse(context.store.meanings(name)[0])
     client, transport = access.connect(context, reference)
     with transport:
         return [grammar.parse(f"{reference.repository}:{tag}") for tag in client.tags()]
+
+
+def check_repository(text: str) -> None:
+    """For --all-tags, of pull and of push: neither tag nor digest."""
+    if "@" in text or ":" in text.rpartition("/")[2]:
+        raise InvalidInput("tag can't be used with --all-tags/-a", "name the repository alone")
 
 
 def _local(context: Context, text: str, platform: str) -> Image | None:
@@ -170,7 +137,7 @@ def _fetch(
         return _from_registry(context, rest, platform, every, progress, access)
     from rcrun.engine.load import bring
 
-    return bring(context, scheme, rest, platform, progress)
+    return bring(context, scheme, rest, platform, progress, access.policy_file)
 
 
 def split_transport(text: str) -> tuple[str, str]:
@@ -202,19 +169,65 @@ def _is_path(text: str) -> bool:
 def _from_registry(
     context: Context, typed: str, platform: str, every: bool, progress: Progress, access: Access
 ) -> Image:
+    """From the first registry that has it, where a short name may mean several."""
+    names = context.store.meanings(typed)
+    failures: list[RcrunError] = []
+    for name in names:
+        try:
+            reference = grammar.parse(name)
+            return _from_places(context, reference, typed, platform, every, progress, access)
+        except (NotFound, RegistryError) as error:
+            if len(names) == 1:
+                raise
+            failures.append(error)
+    reasons = "; ".join(each.message for each in failures)
+    raise NotFound(
+        f'cannot pull "{typed}" from any registry that it may mean: {reasons}',
+        f"type the registry too, as in: rcrun pull {names[0]}",
+    )
+
+
+def _from_places(
+    context: Context,
+    reference: Reference,
+    typed: str,
+    platform: str,
+    every: bool,
+    progress: Progress,
+    access: Access,
+) -> Image:
+    """From the first place that has the manifest: the mirrors in order, then the registry."""
     import threading
 
     from rcrun.engine.download import Stopped, sleeper
+    from rcrun.engine.trust import check_allowed
+    from rcrun.formats.registriesconf import Blocked
 
-    reference = grammar.parse(typed)
+    check_allowed(context, reference, access.policy_file)
     progress.begin(reference, typed)
     stop = threading.Event()
-    client, transport = access.connect(context, reference, sleeper(stop))
-    with transport:
+    places = access.registries(context.environ).pull_places(reference)
+    failures: list[str] = []
+    for place in places:
         try:
-            return _RegistryPull(context, client, reference, progress, stop).run(platform, every)
+            client, transport = access.connect_to(context, place, reference, sleeper(stop))
+            with transport:
+                top = client.manifest(reference.digest or reference.tag)
+                one = _RegistryPull(context, client, reference, progress, stop, access.policy_file)
+                return one.run(platform, top, every)
         except Stopped:
             raise RcrunError(f'the pull of "{typed}" was stopped') from None
+        except (NotFound, RegistryError, Blocked) as error:
+            if place is places[-1]:
+                _add_mirrors(error, failures)
+                raise
+            failures.append(error.message)
+    raise AssertionError("there is always a place")
+
+
+def _add_mirrors(error: RcrunError, failures: Sequence[str]) -> None:
+    if failures:
+        error.message += f"; its mirrors failed before: {'; '.join(failures)}"
 
 
 class _RegistryPull:
@@ -227,19 +240,21 @@ class _RegistryPull:
         reference: Reference,
         progress: Progress,
         stop: threading.Event,
+        policy_file: str,
     ) -> None:
         self.context = context
         self.store = context.store
+        self.policy_file = policy_file
         self.client = client
         self.reference = reference
         self.progress = progress
         self.stop = stop
         self.replaced: set[str] = set()  # images that are now known as parts of an index
 
-    def run(self, platform: str, every: bool) -> Image:
+    def run(self, platform: str, top: Document, every: bool) -> Image:
+        """`top` is what the tag or digest names."""
         from rcrun.storage.lease import Lease
 
-        top = self.client.manifest(self.reference.digest or self.reference.tag)
         self.progress.found(self.reference)
         with Lease(self.store) as lease:
             every = top.is_index and (every or self._is_kept_whole())
@@ -271,6 +286,7 @@ class _RegistryPull:
 
     def _bring_one(self, top: Document, platform: str, lease: Lease) -> Descriptor:
         manifest = self._manifest_for(top, platform)
+        self._check(manifest, top)
         fault = documents.manifest_fault(manifest.value)
         if fault:
             raise self._unusable(fault)
@@ -283,11 +299,18 @@ class _RegistryPull:
         unpack(self.context, image, self.progress)
         return descriptor
 
+    def _check(self, *documents: Document) -> None:
+        """By the policy, before anything is unpacked: one of them must be signed where it wants signatures."""
+        from rcrun.engine.trust import check_pull
+
+        check_pull(self.context, self.client, self.reference, documents, self.policy_file)
+
     def _bring_all(self, top: Document, platform: str, lease: Lease) -> Descriptor:
         """The index as it is, and all its images; the one for this host is unpacked, if there is one."""
         from rcrun.engine.remote import Remote, missing
         from rcrun.storage import wholes
 
+        self._check(top)
         remote = Remote.of_client(self.store, self.client, lease, self.stop)
         found = remote.bring(top, every=True)
         self.progress.layers(*missing(self.store, found))

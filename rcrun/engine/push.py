@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Protocol
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
-    from rcrun.engine.pull import Access
     from rcrun.formats.image import Descriptor, Index, Manifest
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store
@@ -82,9 +82,10 @@ class Pushed:
 
 def tags_of(store: Store, text: str) -> list[Reference]:
     """The names of a repository in the store, for --all-tags."""
+    from rcrun.engine.pull import check_repository
+
+    check_repository(text)
     wanted = grammar.parse(text)
-    if wanted.digest or ":" in text.rpartition("/")[2]:
-        raise InvalidInput("tag can't be used with --all-tags/-a", "name the repository alone")
     found = []
     for entry in layout.references(store):
         name = layout.name_of(entry)

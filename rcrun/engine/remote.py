@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Sequence
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
-    from rcrun.engine.pull import Access
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store

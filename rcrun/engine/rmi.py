@@ -5,6 +5,7 @@ from __future__ import annotations
 from rcrun.engine.eventlog import emit
 from rcrun.engine.images import Listed, of_image
 from rcrun.errors import InUse, InvalidInput, NotFound, RcrunError, StepFailed
+from rcrun.formats import digest as digests
 from rcrun.formats import reference as grammar
 from rcrun.storage import containers, images, layout
 
@@ -76,7 +77,10 @@ def _known_name(store: Store, text: str) -> Descriptor | None:
         wanted = str(grammar.parse(text))
     except InvalidInput:
         return None
-    return next((e for e in layout.references(store) if layout.name_of(e) == wanted), None)
+    for entry in layout.references(store):
+        if layout.name_of(entry) == wanted:
+            return entry
+    return None if digests.is_hex(text) else images.meant(store, text)
 
 
 def _index_by_id(store: Store, text: str) -> Descriptor | None:

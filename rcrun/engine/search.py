@@ -8,32 +8,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
-    from rcrun.engine.pull import Access
     from rcrun.registry.search import Found
 
 
 def find(context: Context, text: str, limit: int, access: Access) -> list[Found]:
     """`text` is a term, of Docker Hub or, with `HOST/` before it, of that registry."""
-    from rcrun.registry.certificates import certificate_dirs
-    from rcrun.registry.credentials import Lookup
-    from rcrun.registry.credentials import find as find_credentials
+    from rcrun.formats.reference import Reference
     from rcrun.registry.search import search
-    from rcrun.registry.transport import Transport
 
     domain, term = split(text)
-    lookup = (
-        Lookup(access.credentials)
-        if access.credentials
-        else find_credentials(context.environ, domain, term, authfile=access.authfile)
-    )
-    with Transport(
-        context.environ,
-        verify=access.verify,
-        cert_dirs=certificate_dirs(context.environ),
-        cert_dir=access.cert_dir,
-    ) as transport:
-        return search(transport, domain, lookup, term, limit)
+    place = access.registries(context.environ).itself(Reference(domain, term))
+    lookup, transport = access.reach(context, place)
+    with transport:
+        return search(transport, domain, lookup, term, limit, access.patience())
 
 
 def split(text: str) -> tuple[str, str]:

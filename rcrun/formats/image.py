@@ -182,6 +182,12 @@ def chain_ids(diff_ids: Sequence[str]) -> list[str]:
     return chain
 
 
+def is_foreign(layer: Descriptor) -> bool:
+    """One that may not be handed on; clients fetch it from its URLs."""
+    media_type = layer.get("mediaType", "")
+    return bool(layer.get("urls")) and ("nondistributable" in media_type or "foreign" in media_type)
+
+
 def manifest_fault(manifest: Any) -> str:
     """What keeps a manifest from being used; empty when nothing does."""
     if not isinstance(manifest, dict):
@@ -223,12 +229,6 @@ def config_fault(config: Any, layers: int) -> str:
     return _member_fault(config, _TOP, "") or _member_fault(
         config.get("config") or {}, _CONFIG, "config."
     )
-
-
-def is_foreign(layer: Descriptor) -> bool:
-    """One that may not be handed on; clients fetch it from its URLs."""
-    media_type = layer.get("mediaType", "")
-    return bool(layer.get("urls")) and ("nondistributable" in media_type or "foreign" in media_type)
 
 
 def _is_text(value: object) -> bool:

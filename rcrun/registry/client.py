@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import time
 from urllib.parse import urlsplit
 
 from rcrun.errors import InvalidInput, RegistryError
@@ -25,11 +24,12 @@ from rcrun.registry.transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from rcrun.errors import RcrunError
     from rcrun.formats.reference import Reference
+    from rcrun.registry.session import Patience
     from rcrun.registry.transport import Answer
 
 ACCEPT = ", ".join((INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST))
@@ -55,7 +55,7 @@ class Document:
 
 
 class Client:
-    """May be shared by threads; `sleep` is how the pauses between tries are made."""
+    """May be shared by threads; `patience` is how often is tried, and how the pauses between are made."""
 
     def __init__(
         self,
@@ -63,10 +63,10 @@ class Client:
         reference: Reference,
         lookup: Lookup,
         *,
-        sleep: Callable[[float], object] = time.sleep,
+        patience: Patience | None = None,
     ) -> None:
         self.reference = reference
-        self.session = Session(transport, reference.domain, lookup, sleep=sleep)
+        self.session = Session(transport, reference.domain, lookup, patience=patience)
         self.lookup = lookup
 
     def manifest(self, target: str) -> Document:
@@ -195,7 +195,7 @@ class Client:
         return digest
 
 
-def connect(
+def reach(
     reference: Reference,
     environ: Mapping[str, str],
     *,
@@ -203,20 +203,19 @@ def connect(
     credentials: Credentials | None = None,
     authfile: str = "",
     cert_dir: str = "",
-    sleep: Callable[[float], object] = time.sleep,
-) -> tuple[Client, Transport]:
-    """A client with what the environment knows; the caller closes the transport."""
+    helpers: Sequence[str] = (),
+) -> tuple[Lookup, Transport]:
+    """Who we are there by what the environment knows, and connections; the caller closes them."""
     from rcrun.registry.certificates import certificate_dirs
 
     lookup = (
         Lookup(credentials)
         if credentials
-        else find(environ, reference.domain, reference.path, authfile=authfile)
+        else find(environ, reference.domain, reference.path, authfile=authfile, helpers=helpers)
     )
-    transport = Transport(
+    return lookup, Transport(
         environ, verify=verify, cert_dirs=certificate_dirs(environ), cert_dir=cert_dir
     )
-    return Client(transport, reference, lookup, sleep=sleep), transport
 
 
 def _shown(reference: Reference, target: str) -> str:

@@ -6,10 +6,11 @@ import os
 
 from rcrun.errors import InvalidInput
 from rcrun.files import parse_json
+from rcrun.formats.registriesconf import AUTH_FILES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
 HUB_DOMAIN = "docker.io"
@@ -73,8 +74,29 @@ def auth_paths(environ: Mapping[str, str], explicit: str = "") -> list[str]:
     ]
 
 
-def find(environ: Mapping[str, str], domain: str, path: str, *, authfile: str = "") -> Lookup:
-    """The credentials for a repository; the longest key that covers it wins within a file."""
+def find(
+    environ: Mapping[str, str],
+    domain: str,
+    path: str,
+    *,
+    authfile: str = "",
+    helpers: Sequence[str] = (),
+) -> Lookup:
+    """The credentials for a repository: from the helpers that registries.conf names, or from the files."""
+    trouble = ""
+    for helper in helpers or (AUTH_FILES,):
+        if helper == AUTH_FILES:
+            found = _in_files(environ, domain, path, authfile)
+        else:
+            found = _ask_helper(helper, server_name(domain), "registries.conf", environ)
+        if found.credentials:
+            return found
+        trouble = trouble or found.trouble
+    return Lookup(None, trouble)
+
+
+def _in_files(environ: Mapping[str, str], domain: str, path: str, authfile: str) -> Lookup:
+    """The longest key that covers the repository wins within a file."""
     trouble = ""
     for source, document in _documents(environ, authfile):
         found = _in_document(document, source, domain, path, environ)

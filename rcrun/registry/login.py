@@ -6,6 +6,7 @@ import os
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.files import Lock, write_file
+from rcrun.formats.reference import Reference
 from rcrun.registry import faults
 from rcrun.registry.certificates import certificate_dirs
 from rcrun.registry.credentials import (
@@ -20,6 +21,7 @@ from rcrun.registry.credentials import (
     run_helper,
 )
 from rcrun.registry.session import Session
+from rcrun.registry.settings import registries
 from rcrun.registry.transport import Transport
 
 TYPE_CHECKING = False
@@ -57,8 +59,11 @@ def verify(
     cert_dir: str = "",
 ) -> None:
     """RegistryError when the registry does not take them."""
+    place = registries(environ).itself(Reference(domain, "x"))
+    place.check()
     lookup = Lookup(credentials)
     dirs = certificate_dirs(environ)
+    tls = tls and not place.insecure
     with Transport(environ, verify=tls, cert_dirs=dirs, cert_dir=cert_dir) as transport:
         session = Session(transport, domain, lookup)
         with session.request("GET", "/v2/") as answer:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rcrun.registry.credentials import Lookup
+    from rcrun.registry.session import Patience
     from rcrun.registry.transport import Answer, Transport
 
 HUB = "docker.io"
@@ -38,9 +39,17 @@ class Found:
         self.automated = bool(entry.get("is_automated"))
 
 
-def search(transport: Transport, domain: str, lookup: Lookup, term: str, limit: int) -> list[Found]:
+def search(
+    transport: Transport,
+    domain: str,
+    lookup: Lookup,
+    term: str,
+    limit: int,
+    patience: Patience | None = None,
+) -> list[Found]:
     """At most `limit`, in the registry's order."""
-    session = Session(transport, HUB_INDEX if domain == HUB else domain, lookup)
+    host = HUB_INDEX if domain == HUB else domain
+    session = Session(transport, host, lookup, patience=patience)
     query = urlencode({"q": term, "n": min(limit, MOST)}, quote_via=quote)
     answer = session.request("GET", f"/v1/search?{query}")
     if answer.status == 200:

@@ -37,21 +37,46 @@ _BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class Patience:
-    """How often and how long: shared rules for requests and for a blob that breaks off."""
+    """How often and how long: shared rules for requests and for a blob that breaks off.
 
-    __slots__ = ("sleep", "tries")
+    Who says how often wants it even where nobody listens yet; `delay` are always the same seconds.
+    """
 
-    def __init__(self, sleep: Callable[[float], object], tries: int = TRIES) -> None:
+    __slots__ = ("delay", "is_told", "sleep", "tries")
+
+    def __init__(
+        self,
+        sleep: Callable[[float], object],
+        retries: int | None = None,
+        delay: float | None = None,
+    ) -> None:
         self.sleep = sleep
-        self.tries = tries
+        self.is_told = retries is not None
+        self.tries = TRIES if retries is None else retries + 1
+        self.delay = delay
 
     def wait(self, failures: int) -> bool:
         """False when it was enough; otherwise after a growing delay with jitter."""
         if failures >= self.tries:
             return False
+        if self.delay is not None:
+            self.sleep(self.delay)
+            return True
         delay = min(FIRST_DELAY * 2 ** (failures - 1), LONGEST_DELAY)
         self.sleep(delay * random.uniform(0.5, 1.0))
         return True
+
+    def is_hopeless(self, error: Exception, failures: int) -> bool:
+        """Another try would end the same, or take longer than anybody waits for a host that is not there."""
+        if isinstance(error, ConnectionRefusedError) and self.is_told:
+            return False
+        if isinstance(error, socket.gaierror):
+            return error.errno != socket.EAI_AGAIN or failures >= TRIES_TO_CONNECT
+        if isinstance(error, TimeoutError):
+            return failures >= TRIES_TO_CONNECT
+        if isinstance(error, ssl.SSLError):
+            return not isinstance(error, _BROKEN_TLS)
+        return isinstance(error, _HOPELESS)
 
     def wait_as_told(self, failures: int, retry_after: str | None, now: float) -> bool:
         """As `wait`, but the server may say how long; False too when that is longer than anybody would wait."""
@@ -76,17 +101,6 @@ def retry_after_seconds(text: str | None, now: float) -> float | None:
         return None
 
 
-def is_hopeless(error: Exception, failures: int) -> bool:
-    """Another try would end the same, or take longer than anybody waits for a host that is not there."""
-    if isinstance(error, socket.gaierror):
-        return error.errno != socket.EAI_AGAIN or failures >= TRIES_TO_CONNECT
-    if isinstance(error, TimeoutError):
-        return failures >= TRIES_TO_CONNECT
-    if isinstance(error, ssl.SSLError):
-        return not isinstance(error, _BROKEN_TLS)
-    return isinstance(error, _HOPELESS)
-
-
 class Session:
     """`domain` is as in a reference; Docker Hub's API lives at another host than its name."""
 
@@ -96,11 +110,11 @@ class Session:
         domain: str,
         lookup: Lookup,
         *,
-        sleep: Callable[[float], object] = time.sleep,
+        patience: Patience | None = None,
     ) -> None:
         self.domain = domain
         self.host = HUB_HOST if domain == "docker.io" else domain
-        self.patience = Patience(sleep)
+        self.patience = patience or Patience(time.sleep)
         self.lookup = lookup
         self._transport = transport
         self._authorizer = Authorizer(transport, lookup, domain)
@@ -133,7 +147,7 @@ class Session:
             try:
                 answer = self.request_once(method, path, scope=scope, headers=headers, body=body)
             except (OSError, http.client.HTTPException) as error:
-                if is_hopeless(error, failures) or not self.patience.wait(failures):
+                if self.patience.is_hopeless(error, failures) or not self.patience.wait(failures):
                     raise unreachable(self.host, error) from error
                 continue
             if answer.status not in _TEMPORARY:
@@ -200,11 +214,8 @@ class Session:
             self._transport.send("GET", f"{secure}/v2/", {}).close()
             return secure
         except (OSError, http.client.HTTPException) as error:
-            plain = f"http://{self.host}"
             if isinstance(error, socket.gaierror):
-                raise unreachable(self.host, error) from error
-        try:
-            self._transport.send("GET", f"{plain}/v2/", {}).close()
-        except (OSError, http.client.HTTPException) as error:
-            raise unreachable(self.host, error) from error
+                raise
+        plain = f"http://{self.host}"
+        self._transport.send("GET", f"{plain}/v2/", {}).close()
         return plain

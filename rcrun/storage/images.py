@@ -93,6 +93,9 @@ def _find(store: Store, entries: list[Descriptor], text: str, platform: str) -> 
             return found
     if reference is None:
         grammar.parse(text)  # says what is wrong with it
+    other = meant(store, text)
+    if other is not None:
+        return load(store, other, platform)
     raise NotFound(f"no such image: {text}", f"rcrun pull {text}")
 
 
@@ -162,6 +165,21 @@ def _named(
             return entry
     if reference.digest:
         return _by_digest(store, entries, reference)
+    return None
+
+
+def meant(store: Store, text: str) -> Descriptor | None:
+    """The entry that a short name means by the host's configuration; a faulty one matters when something is pulled."""
+    try:
+        names = store.meanings(text)
+    except InvalidInput:
+        return None
+    entries = layout.references(store)
+    for name in names:
+        reference = _parse(name) if name != text else None
+        found = _named(store, entries, reference) if reference is not None else None
+        if found is not None:
+            return found
     return None
 
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from tiny_registry import TinyRegistry
 
 from rcrun.formats.reference import Reference, parse
-from rcrun.registry.client import Client, connect
+from rcrun.registry.client import Client, reach
+from rcrun.registry.session import Patience
 from tiny_image import TinyImage, tiny_image
 
 if TYPE_CHECKING:
@@ -64,15 +65,14 @@ def client_of(pauses: list[float]) -> Iterator[Callable[..., Client]]:
         credentials: Credentials | None = None,
         verify: bool = True,
         authfile: str = "",
+        retries: int | None = None,
+        delay: float | None = None,
     ) -> Client:
-        client, transport = connect(
-            parse(reference) if isinstance(reference, str) else reference,
-            environ or {},
-            verify=verify,
-            credentials=credentials,
-            authfile=authfile,
-            sleep=pauses.append,
+        where = parse(reference) if isinstance(reference, str) else reference
+        lookup, transport = reach(
+            where, environ or {}, verify=verify, credentials=credentials, authfile=authfile
         )
+        client = Client(transport, where, lookup, patience=Patience(pauses.append, retries, delay))
         transport.timeout = 5.0
         transports.append(transport)
         return client

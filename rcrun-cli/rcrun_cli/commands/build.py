@@ -167,9 +167,9 @@ def _push(built: Built, request: Request, options: dict[str, Any]) -> str:
 def _push_one(
     built: Built, request: Request, wanted: Any, name: str, access: Any, quiet: bool
 ) -> str:
+    from rcrun.engine.access import Access
     from rcrun.engine.build.outputs import wishes_of
     from rcrun.engine.build.platforms import push_built
-    from rcrun.engine.pull import Access
     from rcrun.formats.reference import parse
     from rcrun_cli.pushing import push_progress
 

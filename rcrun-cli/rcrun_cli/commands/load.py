@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 )
 @option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
 @option("--platform", metavar="OS/ARCH[/VARIANT]", help="Take the image for this platform")
-def load(path: str | None, quiet: bool, platform: str | None) -> None:
+@option("--signature-policy", metavar="FILE", help="Take this file in the place of policy.json")
+def load(path: str | None, quiet: bool, platform: str | None, signature_policy: str | None) -> None:
     """Load images that `save` wrote, or another tool as an OCI or docker archive; from standard input without -i."""
     from rcrun.engine.load import load as load_images
 
@@ -25,7 +26,10 @@ def load(path: str | None, quiet: bool, platform: str | None) -> None:
         from rcrun.errors import InvalidInput
 
         raise InvalidInput("no archive on standard input", "rcrun load -i FILE")
-    for loaded in load_images(context.engine(), source, platform=platform or ""):
+    loading = load_images(
+        context.engine(), source, platform=platform or "", policy_file=signature_policy or ""
+    )
+    for loaded in loading:
         for line in lines(loaded):
             output.put(line)
 

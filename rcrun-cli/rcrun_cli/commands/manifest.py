@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rcrun.engine.access import Access
     from rcrun.engine.manifests import Details
-    from rcrun.engine.pull import Access
     from rcrun.formats.image import Descriptor
 
 FAILED = 125  # as podman: 1 is an answer
@@ -177,8 +177,8 @@ def annotate_manifest(
 
 
 def _subject(text: str) -> Descriptor:
+    from rcrun.engine.access import Access
     from rcrun.engine.manifestpush import document
-    from rcrun.engine.pull import Access
 
     return document(context.engine(), text, Access())[0]
 

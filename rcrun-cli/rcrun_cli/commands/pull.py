@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
-    from rcrun.engine.pull import Access
     from rcrun.storage.images import Image
 
 
@@ -38,14 +38,9 @@ if TYPE_CHECKING:
 @option("--authfile", metavar="FILE", help="Look for credentials in this file only")
 @option("--cert-dir", metavar="DIR", help="Take certificates from here too")
 @option("-a", "--all-tags", is_flag=True, help="Every tag of the repository")
-@option(
-    "--retry",
-    type=int,
-    hidden=True,
-    metavar="COUNT",
-    help="For scripts: a pull tries again by itself",
-)
-@option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: see --retry")
+@option("--retry", type=int, metavar="COUNT", help="Try so many times more; 4 if nothing is said")
+@option("--retry-delay", metavar="TIME", help="Always wait so long in between, as in 5s")
+@option("--signature-policy", metavar="FILE", help="Take this file in the place of policy.json")
 @option(
     "--disable-content-trust",
     is_flag=True,
@@ -65,8 +60,6 @@ def pull(
     policy: str,
     all_tags: bool,
     disable_content_trust: bool,
-    retry: int | None,
-    retry_delay: str | None,
     **access: Any,
 ) -> int:
     """Fetch an image from a registry, or out of `oci:DIR[:TAG]`, `docker-archive:FILE`, `oci-archive:FILE`, `dir:DIR`."""
@@ -128,10 +121,17 @@ def final_line(text: str, image: Image) -> str:
 
 
 def access_from(
-    *, tls_verify: bool, creds: str | None, authfile: str | None, cert_dir: str | None
+    *,
+    tls_verify: bool,
+    creds: str | None,
+    authfile: str | None,
+    cert_dir: str | None,
+    retry: int | None = None,
+    retry_delay: str | None = None,
+    signature_policy: str | None = None,
 ) -> Access:
     """`--config DIR` before the command means DIR/config.json, as docker has it."""
-    from rcrun.engine.pull import Access
+    from rcrun.engine.access import Access
 
     config = context.settings.config_dir
     if config and not authfile:
@@ -146,7 +146,21 @@ def access_from(
         credentials=credentials,
         authfile=authfile or "",
         cert_dir=cert_dir or "",
+        policy_file=signature_policy or "",
+        retries=retry,
+        delay=_seconds(retry_delay),
     )
+
+
+def _seconds(text: str | None) -> float | None:
+    """Seconds, or a time as Go writes it."""
+    if not text:
+        return None
+    if text.isdecimal():
+        return float(text)
+    from rcrun.formats import duration
+
+    return duration.parse(text) / 1e9
 
 
 def wanted_platform(system: str | None, arch: str | None, variant: str | None) -> str:

@@ -41,6 +41,8 @@ _FORMS = {
 @option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this push")
 @option("--authfile", metavar="FILE", help="Look for credentials in this file only")
 @option("--cert-dir", metavar="DIR", help="Take certificates from here too")
+@option("--retry", type=int, metavar="COUNT", help="Try so many times more; 4 if nothing is said")
+@option("--retry-delay", metavar="TIME", help="Always wait so long in between, as in 5s")
 @option(
     "--disable-content-trust",
     is_flag=True,

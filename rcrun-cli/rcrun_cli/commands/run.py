@@ -82,6 +82,9 @@ def create(image: str | None, args: tuple[str, ...], **options: Any) -> None:
     output.put(engine.create(context.engine(), image, args, options, _progress(options)))
 
 
+_WAYS = ("tls_verify", "creds", "authfile", "cert_dir", "retry", "retry_delay")
+
+
 def _with_access(options: dict[str, Any]) -> dict[str, Any]:
     """How the image is fetched, as with `pull`; podman's three options for a platform, and its IPC namespaces."""
     if context.settings.personality == "podman" and not options["ipc"]:
@@ -89,14 +92,14 @@ def _with_access(options: dict[str, Any]) -> dict[str, Any]:
     if not options["creds"]:  # a password is not for container.json
         options["create_command"] = [context.settings.personality, *sys.argv[1:]]
     wanted = [options.pop(key) for key in ("system", "arch", "variant")]
-    ways = {key: options.pop(key) for key in ("tls_verify", "creds", "authfile", "cert_dir")}
+    ways = {key: options.pop(key) for key in _WAYS}
     if any(wanted):
         from rcrun_cli.commands.pull import wanted_platform
 
         if options["platform"]:
             raise InvalidInput("conflicting options: --platform and --arch, --os or --variant")
         options["platform"] = wanted_platform(*wanted)
-    if not ways["tls_verify"] or any(ways[key] for key in ("creds", "authfile", "cert_dir")):
+    if any(value is not None and value is not True for value in ways.values()):
         from rcrun_cli.commands.pull import access_from
 
         options["access"] = access_from(**ways)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 
+from rcrun.engine.access import Access
 from rcrun.engine.build import graph
 from rcrun.engine.build.copying import Tree, merged_tree
 from rcrun.engine.build.ending import finish
 from rcrun.engine.build.request import Built, Made, Request
 from rcrun.engine.build.state import Layer, State, apply
 from rcrun.engine.build.steps import Steps
-from rcrun.engine.pull import Access, Silent, pull
+from rcrun.engine.pull import Silent, pull
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar

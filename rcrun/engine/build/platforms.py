@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rcrun.engine.access import Access
     from rcrun.engine.build.request import Built, Made
     from rcrun.engine.context import Context
-    from rcrun.engine.pull import Access
     from rcrun.engine.push import Progress, Pushed, Wishes
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference

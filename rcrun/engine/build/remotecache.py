@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from typing import Any
 
+    from rcrun.engine.access import Access
     from rcrun.engine.build.request import Request
     from rcrun.engine.build.state import State
     from rcrun.engine.context import Context
-    from rcrun.engine.pull import Access
     from rcrun.formats.buildwords import Words
     from rcrun.formats.image import Descriptor
     from rcrun.registry.client import Client
@@ -272,7 +272,7 @@ def _has_tag(text: str) -> bool:
 
 
 def _access(request: Request, words: Words) -> Access:
-    from rcrun.engine.pull import Access
+    from rcrun.engine.access import Access
 
     given = request.access or Access()
     if not words.has("registry.insecure"):

@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Protocol
 
+    from rcrun.engine.access import Access
     from rcrun.engine.build.state import State
-    from rcrun.engine.pull import Access
     from rcrun.formats.buildwords import Words
     from rcrun.formats.image import Descriptor
     from rcrun.storage.images import Image
