@@ -43,9 +43,10 @@ def add(
     for key in ("pidfile", "conmon_pidfile"):
         if options.get(key):
             record[key] = absolute(str(options[key]), facts.cwd)
-    if options.get("cgroups") == "disabled":
-        _refuse_limits(config)
-        record["cgroups"] = "disabled"
+    if options.get("cgroups") not in (None, "", "enabled"):
+        record["cgroups"] = options["cgroups"]
+        if options["cgroups"] == "disabled":
+            _refuse_limits(config)
     if options.get("rmi"):
         record["remove_image"] = True
     accounts = _accounts(options, facts, user)

@@ -162,8 +162,8 @@ def plan_of(
 
         trees.update(open_trees(context, container, spec, trees))
     seccomp_fd = filter_fd_of(spec)
-    cgroup = _cgroup(context, container, spec)
-    settings = [*settings, *([["cgroup", cgroup]] if cgroup else [])]
+    group, group_fds = _cgroup(context, container, spec)
+    fds, settings = [*fds, *group_fds], [*settings, *group]
     bridges = bridges_of(context, container)
     if bridges is not None:
         settings += bridges.join()
@@ -181,7 +181,7 @@ def plan_of(
                 *plan_records(container),
                 *helper_settings(context, container),
             ],
-            on_exit=_on_exit(context, container, cgroup),
+            on_exit=_on_exit(context, container),
             seccomp_fd=seccomp_fd,
             init=bool(record.get("init")),
             trees=trees,
@@ -268,15 +268,16 @@ def _restart(context: Context, container: Container) -> Records:
     return [["restart", container.live_path("restart"), container.path("stopped"), *again]]
 
 
-def _cgroup(context: Context, container: Container, spec: Spec) -> str:
-    """Its own, or nothing; noted in the record."""
+def _cgroup(context: Context, container: Container, spec: Spec) -> tuple[Records, list[int]]:
+    """Its own, or nothing; noted in the record. And the descriptors that the settings name."""
     remove_cgroup(container)  # where the last run's monitor was killed: it may even be frozen
     container.record["cgroup"] = ""
-    if context.host.unified and container.record.get("cgroups") != "disabled":
-        from rcrun.engine.cgroup import make
+    container.record.pop("scope", None)
+    if not context.host.unified or container.record.get("cgroups") == "disabled":
+        return [], []
+    from rcrun.engine.cgroup import make
 
-        container.record["cgroup"] = make(context, container, spec)
-    return str(container.record["cgroup"])
+    return make(context, container, spec)
 
 
 def remove_cgroup(container: Container) -> None:
@@ -287,8 +288,9 @@ def remove_cgroup(container: Container) -> None:
         remove(container)
 
 
-def _on_exit(context: Context, container: Container, cgroup: str) -> Records:
-    records = [["remove-cgroup", cgroup]] if cgroup else []
+def _on_exit(context: Context, container: Container) -> Records:
+    cgroup = container.record.get("cgroup")
+    records = [["remove-cgroup", str(cgroup)]] if cgroup else []
     if not container.record["auto_remove"]:
         return records
     return [*records, *_removal_records(context, container)]
