@@ -21,7 +21,11 @@ LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
 @option("--root", metavar="DIR", help="Keep images and containers here")
 @option("--runroot", metavar="DIR", help="Keep the live state of containers here")
 @option("--config", metavar="DIR", help="Look for credentials here")
-@option("--cgroup-manager", type=["systemd", "cgroupfs", "none"], help="Who makes the cgroups of containers")
+@option(
+    "--cgroup-manager",
+    type=["systemd", "cgroupfs", "none"],
+    help="Who makes the cgroups of containers",
+)
 @option(
     "-D",
     "--debug",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rcrun.engine.cgroup import limit_pids, note
 from rcrun.errors import HostLacks, RcrunError
+from rcrun.kernel.dbus import DBusError
 from rcrun.runtime import plan_resources, scopes
 from rcrun.runtime.groups import Devices
 
@@ -22,7 +23,9 @@ def make(
     """Settings for the plan; None: nobody answers, and nobody asked for systemd."""
     plan_resources.check((spec.get("linux") or {}).get("resources") or {})
     try:
-        scope = scopes.connected(spec, container.id, context.host, context.environ, Devices({}, root=False))
+        scope = scopes.connected(
+            spec, container.id, context.host, context.environ, Devices({}, root=False)
+        )
     except HostLacks:
         place = str((spec.get("linux") or {}).get("cgroupsPath") or "")
         if container.record.get("cgroup_manager") or context.cgroup_manager or place:
@@ -40,7 +43,7 @@ def make(
 
 def _moves_monitor(container: Container) -> bool:
     """Out of the session or the service that starts it, as podman does; not where a service is to know it as its own."""
-    return not container.record.get("cgroups") and not container.record.get("notify")
+    return not container.record.get("cgroups") and not container.record.get("notify_records")
 
 
 def _monitor_mover(scope: scopes.Scope) -> Callable[[int], None]:
@@ -49,7 +52,7 @@ def _monitor_mover(scope: scopes.Scope) -> Callable[[int], None]:
     def move(monitor: int) -> None:
         try:
             scope.start_beside(scope.place.unit.replace("rcrun-", "rcrun-monitor-", 1), monitor)
-        except (OSError, ValueError, RcrunError, scopes.DBusError):
+        except (OSError, ValueError, RcrunError, DBusError):
             pass  # it stays where it is, as of one that was started again by its monitor
 
     return move
