@@ -8,7 +8,7 @@ from rcrun import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from rcrun.engine.context import Context
@@ -20,11 +20,13 @@ class Settings:
     """Filled once, by main, before the command runs."""
 
     __slots__ = (
-        "additional", "config_dir", "debug", "entered", "log_level", "personality", "phases", "root", "runroot",
+        "additional", "cgroup_manager", "config_dir", "debug", "entered", "log_level", "personality", "phases", "root",
+        "runroot",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.additional: tuple[str, ...] = ()
+        self.cgroup_manager = ""
         self.config_dir: str | None = None
         self.debug = False
         self.entered = (0.0, 0.0)  # the clock and our processor time when our first line ran
@@ -45,12 +47,24 @@ def configure(options: dict[str, Any]) -> None:
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
     settings.additional = options["additional_store"]
+    settings.cgroup_manager = options["cgroup_manager"] or _manager_of(os.environ)
     settings.log_level = options["log_level"]
     settings.debug = bool(options["debug"]) or settings.log_level in ("debug", "trace")
     if settings.debug:
         from rcrun_cli.phases import Phases
 
         settings.phases = Phases(*settings.entered)
+
+
+def _manager_of(variables: Mapping[str, str]) -> str:
+    word = variables.get("RCRUN_CGROUP_MANAGER", "")
+    if word not in ("", "systemd", "cgroupfs", "none"):
+        from rcrun.errors import InvalidInput
+
+        raise InvalidInput(
+            f'invalid RCRUN_CGROUP_MANAGER "{word}"', "use systemd, cgroupfs or none"
+        )
+    return word
 
 
 def finished() -> None:
@@ -114,9 +128,11 @@ def engine() -> Context:
     from rcrun.engine.context import Context
     from rcrun_cli.output import warn
 
-    if settings.phases is None:
-        return Context(store(), environ(), self_command(), warn)
-    return Context(store(), environ(), self_command(), warn, settings.phases.mark)
+    made = Context(store(), environ(), self_command(), warn)
+    made.cgroup_manager = settings.cgroup_manager
+    if settings.phases is not None:
+        made.mark = settings.phases.mark
+    return made
 
 
 def self_command() -> list[str]:

@@ -44,8 +44,8 @@ PROCESS = (
     option("--preserve-fd", multiple=True, metavar="FD,…", help="Pass these descriptors on"),
     option("--init-path", metavar="FILE", help="With --init: use this program of the host"),
     option("--personality", metavar="DOMAIN", help="Execution domain: LINUX or LINUX32"),
-    option("--systemd", metavar="MODE", help="Only `false`: there is no systemd mode yet"),
-    option("--sdnotify", metavar="MODE", help="container: pass $NOTIFY_SOCKET on; ignore"),
+    option("--systemd", metavar="MODE", help="Prepare for a systemd inside: true (if the command is one), always or false"),
+    option("--sdnotify", metavar="MODE", help="Who tells systemd that it is ready: container, conmon, healthy or ignore"),
 )  # fmt: skip
 FILES = (
     option(
@@ -151,7 +151,7 @@ LIMITS = (
     option("--oom-kill-disable", is_flag=True, hidden=True, help="Accepted: cgroup v2 has no such thing"),
     option("--cpu-rt-period", type=int, metavar="MICROSECONDS", hidden=True, help="Refused: cgroup v2 has no such thing"),
     option("--cpu-rt-runtime", type=int, metavar="MICROSECONDS", hidden=True, help="Refused: cgroup v2 has no such thing"),
-    option("--cgroup-parent", metavar="PATH", help="Make its cgroup below this one"),
+    option("--cgroup-parent", metavar="PATH", help="Make its cgroup below this one, or in this slice of systemd"),
     option("--cgroup-conf", multiple=True, metavar="KEY=VALUE", help="Write a file of its cgroup"),
     option("--cgroups", type=["enabled", "disabled", "no-conmon", "split"], help="Whether it gets a cgroup of its own"),
     option("--rdt-class", metavar="CLASS", hidden=True, help="Refused: rcrun-oci has it"),

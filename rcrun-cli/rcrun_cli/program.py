@@ -28,6 +28,11 @@ LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
     help="Use the images of this store too, without changing it",
 )
 @option(
+    "--cgroup-manager",
+    type=["systemd", "cgroupfs", "none"],
+    help="Who makes the cgroups of containers",
+)
+@option(
     "-D",
     "--debug",
     is_flag=True,

@@ -64,6 +64,16 @@ def remove(path: str) -> None:
         pass  # the monitor removes it with what is in it
 
 
+def write(path: str, text: str) -> bool:
+    """One file of a group; False: the kernel has no such file, or does not want it."""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError:
+        return False
+    return True
+
+
 _USUAL = ("cpu", "cpuset", "io", "memory", "pids")
 
 

@@ -10,6 +10,7 @@ import os
 from rcrun.cgroup import properties
 from rcrun.cgroup.delegated import MOUNT
 from rcrun.errors import AlreadyExists, HostLacks, RcrunError
+from rcrun.files import read_text
 from rcrun.kernel import dbus
 
 TYPE_CHECKING = False
@@ -73,7 +74,7 @@ class Manager:
     def start(
         self, place: Place, pid: int, rows: Sequence[Property], asked: Iterable[Property]
     ) -> None:
-        """A scope with this process in it. A failed one that was left over gives way.
+        """A scope with this process in it. One that has failed, or whose processes have ended just now, gives way.
 
         `rows` are limits, which an older systemd may not know; `asked` are properties by name, which it must.
         """
@@ -94,12 +95,15 @@ class Manager:
             except dbus.DBusError as error:
                 if not error.name.endswith(".UnitExists"):
                     raise
-                if last:
+                if last or self._is_used(place):
                     raise AlreadyExists(
                         f'the systemd unit "{place.unit}" already exists',
                         f"systemctl {'--user ' if self.user else ''}stop {place.unit}",
                     ) from None
-                self.reset(place.unit)
+                self.stop(place.unit)
+
+    def _is_used(self, place: Place) -> bool:
+        return "populated 1" in read_text(f"{self.directory(place)}/cgroup.events")
 
     def _start(self, unit: str, fixed: Sequence[Property], rows: Sequence[Property]) -> None:
         def call(known: Sequence[Property]) -> None:

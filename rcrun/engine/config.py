@@ -77,6 +77,11 @@ _BESIDE = (
 _MODES = ("pid", "ipc", "uts", "cgroupns")
 
 
+def _may_be_init(words: tuple[list[str], list[str]]) -> bool:
+    """Worth a closer look (config_systemd.py)."""
+    return any(word.endswith(("/init", "systemd")) for word in [*words[0], *words[1]][:3])
+
+
 def _joined(options: Options, facts: Facts) -> Joined | None:
     from_others = [str(options.get(key) or "") for key in (*_MODES, "network", "userns")]
     if not any(word.startswith(("container:", "ns:")) for word in from_others):
@@ -114,6 +119,11 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
         from rcrun.engine import config_beside
 
         config_beside.add(options, image.config, facts, user, config, container)
+    if options.get("systemd") or _may_be_init(words):
+        from rcrun.engine import config_systemd
+
+        if config_systemd.is_asked(options, [*words[0], *words[1]]):
+            config_systemd.add(options, image.config, facts, config, container)
     if options.get("log_opt"):
         from rcrun.engine.config_log import add_attributes
 

@@ -36,16 +36,17 @@ def add(
     if options.get("init_path"):
         _add_init(options, facts, config, record)
     if options.get("sdnotify"):
-        _add_notify_socket(str(options["sdnotify"]), facts, config)
+        record["notify"] = _notify_mode(str(options["sdnotify"]), record)
     if options.get("requires"):
         names = [name for text in options["requires"] for name in text.split(",") if name]
         record["requires"] = [facts.donor(name).id for name in names]
     for key in ("pidfile", "conmon_pidfile"):
         if options.get(key):
             record[key] = absolute(str(options[key]), facts.cwd)
-    if options.get("cgroups") == "disabled":
-        _refuse_limits(config)
-        record["cgroups"] = "disabled"
+    if options.get("cgroups") not in (None, "", "enabled"):
+        record["cgroups"] = options["cgroups"]
+        if options["cgroups"] == "disabled":
+            _refuse_limits(config)
     if options.get("root_emulation"):
         from rcrun.engine.config_emulation import emulates
 
@@ -96,20 +97,18 @@ def _add_init(options: Options, facts: Facts, config: Spec, record: dict[str, An
     record["init"] = False
 
 
-def _add_notify_socket(mode: str, facts: Facts, config: Spec) -> None:
-    if mode in ("ignore", "none"):
-        return
-    if mode != "container":
+def _notify_mode(word: str, record: dict[str, Any]) -> str:
+    mode = "ignore" if word == "none" else word
+    if mode not in ("container", "conmon", "healthy", "ignore"):
         raise InvalidInput(
-            f"--sdnotify {mode} is not supported: no process of rcrun stays to tell systemd",
-            "use container, where the command tells it itself, or ignore",
+            f'invalid --sdnotify "{word}"', "use container, conmon, healthy or ignore"
         )
-    path = facts.environ.get("NOTIFY_SOCKET", "")
-    if not path:
-        return
-    if not path.startswith("/"):
-        raise InvalidInput(f'--sdnotify container: the socket "{path}" of NOTIFY_SOCKET is no file')
-    config["mounts"].append(_mount(path, path, "noexec", "nodev"))
+    if mode == "healthy" and not record.get("healthcheck"):
+        raise InvalidInput(
+            "--sdnotify healthy needs a health check, and the image has none",
+            "--health-cmd COMMAND",
+        )
+    return mode
 
 
 def _refuse_limits(config: Spec) -> None:

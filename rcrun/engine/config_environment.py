@@ -35,8 +35,6 @@ def environment(
     words += _proxies(facts.environ) if options.get("http_proxy") else []
     merged = envfile.merge(merged, envfile.resolve([*words, *image_environment(image)], {}))
     merged = envfile.merge(merged, _expanded(options.get("env_merge") or (), merged))
-    if options.get("sdnotify") == "container" and facts.environ.get("NOTIFY_SOCKET"):
-        merged = envfile.merge(merged, {"NOTIFY_SOCKET": facts.environ["NOTIFY_SOCKET"]})
     merged = envfile.merge(merged, changes)
     own_home = any(word.startswith("HOME=") for word in image_environment(image))
     if "HOME" not in changes and not own_home:

@@ -42,7 +42,7 @@ def limits(options: Options, stat: Stat, before: Mapping[str, Any] | None = None
         if values:
             resources[name] = values
     pids = options.get("pids_limit")
-    if pids is not None and (pids > 0 or before is not None):
+    if pids is not None:  # 0 and -1: not even the default
         resources["pids"] = {"limit": pids if pids > 0 else -1}
     if options.get("cgroup_conf"):
         words = [word for text in options["cgroup_conf"] for word in text.split(",")]

@@ -115,10 +115,11 @@ def _cgroup_place(document: spec.Linux, options: Options, facts: Facts) -> None:
     if not parent:
         return
     if str(parent).endswith(".slice") and "/" not in str(parent):
-        raise InvalidInput(
-            f'invalid --cgroup-parent "{parent}": rcrun makes groups itself, in no slice of systemd',
-            "write a path below /sys/fs/cgroup, as in --cgroup-parent /my/group",
-        )
+        from rcrun.cgroup.properties import expand_slice
+
+        expand_slice(str(parent))
+        document["cgroupsPath"] = f"{parent}:rcrun:{facts.container_id}"
+        return
     document["cgroupsPath"] = f"{str(parent).rstrip('/')}/rcrun-{facts.container_id}.scope"
 
 

@@ -100,7 +100,7 @@ def _entrypoint(text: str) -> list[str]:
 
 
 # What changes where the environment begins, or what it begins with.
-_ENVIRONMENT = ("env_host", "env_merge", "unsetenv_all", "http_proxy", "sdnotify")
+_ENVIRONMENT = ("env_host", "env_merge", "unsetenv_all", "http_proxy")
 
 
 def environment(

@@ -17,9 +17,10 @@ class Context:
     """`launcher` are the words that start rcrun again with the same store: hidden commands come behind them.
 
     `warn` takes a message for people and a hint; `mark` is told the name of each phase that is over (--debug).
+    `cgroup_manager` is systemd, cgroupfs or none, if one was asked for.
     """
 
-    __slots__ = ("_host", "environ", "launcher", "mark", "store", "warn")
+    __slots__ = ("_host", "cgroup_manager", "environ", "launcher", "mark", "store", "warn")
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Context:
         self.launcher = list(launcher)
         self.warn = warn
         self.mark = mark
+        self.cgroup_manager = ""
         self._host: Host | None = None
 
     @property

@@ -50,6 +50,7 @@ def execute(
     if options.get("privileged"):
         spec = _unfiltered(spec)
     fd = filter_fd_of(spec)
+    group, fds = _cgroup(container, now)
     exec_id = os.urandom(32).hex()
     plan = exec_plan(
         process,
@@ -60,12 +61,12 @@ def execute(
         settings=[
             *_settings(context, container, options),
             *_emulation(context, container, process, options),
-            *_cgroup(container, now),
+            *group,
             *exec_records(container, exec_id),
         ],
         seccomp_fd=fd,
     )
-    fds = [] if fd is None else [fd]
+    fds += [] if fd is None else [fd]
     command = " ".join(args)
     events = [f"{verb}: {command}" for verb in ("exec_create", "exec_start")]
     container_event(container, *events, execID=exec_id)
@@ -75,9 +76,9 @@ def execute(
         become_client(plan, fds)
 
 
-def _cgroup(container: Container, now: Status) -> list[list[str]]:
+def _cgroup(container: Container, now: Status) -> tuple[list[list[str]], list[int]]:
     if not container.record.get("cgroup"):
-        return []
+        return [], []
     from rcrun.engine.cgroup import exec_records as group_records
 
     return group_records(container, now)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.eventlog import plan_records
-from rcrun.errors import WrongState
-from rcrun.files import unlink_if_there
 from rcrun.kernel import shim
 from rcrun.paths import make_private_dir
-from rcrun.storage.containers import anonymous_volumes, boot_id, note_failure, prepare_launch
+from rcrun.storage.containers import anonymous_volumes, note_failure, prepare_launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +65,10 @@ def launch(
         from rcrun.engine.secrets import with_environment
 
         spec = with_environment(container, spec)
+    if "NOTIFY_SOCKET" in context.environ or "LISTEN_FDS" in context.environ:
+        from rcrun.engine.service import of_service
+
+        spec = of_service(context, container, spec)
     if container.record.get("requires"):
         from rcrun.engine.beside import start_required
 
@@ -162,8 +164,8 @@ def plan_of(
 
         trees.update(open_trees(context, container, spec, trees))
     seccomp_fd = filter_fd_of(spec)
-    cgroup = _cgroup(context, container, spec)
-    settings = [*settings, *([["cgroup", cgroup]] if cgroup else [])]
+    group, group_fds = _cgroup(context, container, spec)
+    fds, settings = [*fds, *group_fds], [*settings, *group]
     bridges = bridges_of(context, container)
     if bridges is not None:
         settings += bridges.join()
@@ -181,7 +183,7 @@ def plan_of(
                 *plan_records(container),
                 *helper_settings(context, container),
             ],
-            on_exit=_on_exit(context, container, cgroup),
+            on_exit=_on_exit(context, container),
             seccomp_fd=seccomp_fd,
             init=bool(record.get("init")),
             trees=trees,
@@ -229,6 +231,7 @@ def _file_settings(context: Context, container: Container) -> Records:
         ["attach", container.live_path("attach.sock")],
         ["state", container.live_path("state.json")],
         ["exit", container.path("exit.json")],
+        *record.pop("notify_records", ()),
     ]
     if record.get("pidfile"):
         records.append(["pid-file", record["pidfile"]])
@@ -270,15 +273,16 @@ def _restart(context: Context, container: Container) -> Records:
     return [["restart", container.live_path("restart"), container.path("stopped"), *again]]
 
 
-def _cgroup(context: Context, container: Container, spec: Spec) -> str:
-    """Its own, or nothing; noted in the record."""
+def _cgroup(context: Context, container: Container, spec: Spec) -> tuple[Records, list[int]]:
+    """Its own, or nothing; noted in the record. And the descriptors that the settings name."""
     remove_cgroup(container)  # where the last run's monitor was killed: it may even be frozen
     container.record["cgroup"] = ""
-    if context.host.unified and container.record.get("cgroups") != "disabled":
-        from rcrun.engine.cgroup import make
+    container.record.pop("scope", None)
+    if not context.host.unified or container.record.get("cgroups") == "disabled":
+        return [], []
+    from rcrun.engine.cgroup import make
 
-        container.record["cgroup"] = make(context, container, spec)
-    return str(container.record["cgroup"])
+    return make(context, container, spec)
 
 
 def remove_cgroup(container: Container) -> None:
@@ -289,8 +293,9 @@ def remove_cgroup(container: Container) -> None:
         remove(container)
 
 
-def _on_exit(context: Context, container: Container, cgroup: str) -> Records:
-    records = [["remove-cgroup", cgroup]] if cgroup else []
+def _on_exit(context: Context, container: Container) -> Records:
+    cgroup = container.record.get("cgroup")
+    records = [["remove-cgroup", str(cgroup)]] if cgroup else []
     if not container.record["auto_remove"]:
         return records
     return [*records, *_removal_records(context, container)]
@@ -328,31 +333,15 @@ def root_records(context: Context, container: Container) -> Records:
         return [["root-bind", container.path("rootfs")]]
     upper, work = container.path("upper"), container.path("work")
     if rootfs.get("volatile") and container.record.get("boot"):
-        _allow_again(container, work)
+        from rcrun.engine.volatile import allow_again
+
+        allow_again(container, work)
     if rootfs["driver"] == "fuse-overlayfs":
         from rcrun.engine.rootdriver import find_fuse_overlayfs
 
         program = find_fuse_overlayfs(context) or "fuse-overlayfs"
         return [fuse_record(container.path("rootfs"), upper, work, lowers, program)]
     return [["root-overlay", upper, work, overlay_options(context, rootfs), *lowers]]
-
-
-def _allow_again(container: Container, work: str) -> None:
-    """A volatile overlay is mounted once (overlayfs.rst): what it had written is whole as long as the host was not down."""
-    if container.record.get("boot") != boot_id():
-        raise WrongState(
-            f'cannot use the files of container "{container.name}": the host went down while it ran, and they were to go '
-            "at its end"
-        )
-    try:
-        folder = work
-        for name in ("work", "incompat", "volatile"):
-            folder += f"/{name}"
-            os.chmod(folder, 0o700)  # the kernel makes them without any right
-        unlink_if_there(f"{folder}/dirty")
-        os.rmdir(folder)
-    except FileNotFoundError:
-        pass
 
 
 def overlay_options(context: Context, rootfs: dict[str, Any]) -> str:

@@ -79,11 +79,6 @@ def _check_words(options: Options) -> None:
             "--seccomp-policy image is not supported: an image could switch its own filter off",
             "--security-opt seccomp=FILE",
         )
-    if options.get("systemd") not in (None, "", "false"):
-        raise InvalidInput(
-            f"--systemd {options['systemd']} is not supported yet",
-            "try: --tmpfs /run --tmpfs /tmp --stop-signal RTMIN+3 --cgroupns private",
-        )
     runtime = options.get("runtime") or ""
     if runtime not in _OWN_NAMES + _OTHER_RUNTIMES:
         hint = "--gpus all" if "nvidia" in runtime else "rcrun is its own runtime: leave it out"

@@ -146,6 +146,8 @@ class Making:
             facts.lowers = []
         built = self._built(root, args, facts)
         built.container["image_typed"] = text
+        if self.context.cgroup_manager:
+            self._keep_manager(built)
         if self.options.get("kept_fds"):
             built.container["preserve_fds"] = self.options["kept_fds"]
         self.context.mark("config")
@@ -155,6 +157,13 @@ class Making:
             self.context.warn(warning, None)
         self._write_cidfile()
         return built.config
+
+    def _keep_manager(self, built: Built) -> None:
+        from rcrun.engine.cgroup import check_parent
+
+        asked = self.context.cgroup_manager
+        check_parent(asked, str(built.config["linux"].get("cgroupsPath") or ""))
+        built.container["cgroup_manager"] = asked
 
     def _taken_ids(self, which: str) -> list[tuple[int, int]]:
         from rcrun.engine.beside import taken_ids

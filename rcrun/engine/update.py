@@ -7,7 +7,7 @@ from rcrun.engine.facts import hard_limit
 from rcrun.errors import HostLacks, InvalidInput
 from rcrun.files import write_json
 from rcrun.formats import envfile
-from rcrun.runtime import groups, plan_resources
+from rcrun.runtime import plan_resources
 from rcrun.runtime.update import merged
 from rcrun.storage.claims import ContainerLock
 from rcrun.storage.containers import status
@@ -103,7 +103,9 @@ def _limit(container: Container, resources: Mapping[str, Any]) -> None:
             f'cannot limit container "{container.name}": it runs without a cgroup of its own',
             _DELEGATE,
         )
-    groups.limit(path, resources)
+    from rcrun.engine.cgroup import limit
+
+    limit(container, path, resources)
 
 
 def _set_policy(container: Container, word: str) -> None:

@@ -152,15 +152,18 @@ def make(
     *,
     root: bool,
     note: Callable[[str], None] = lambda path: None,
+    parent: str | None = None,
 ) -> str:
     """A group with its limits set; "" where there is none to be had and no limit was asked for.
 
-    `note` is told of it before it is there, for who may be killed and has to find it again.
+    `note` is told of it before it is there, for who may be killed and has to find it again. `parent`: not where
+    `delegated` finds one.
     """
     linux = spec.get("linux") or {}
     resources = linux.get("resources") or {}
     plan_resources.check(resources)
-    parent = None if manager == "disabled" else delegated.find_parent()
+    if parent is None and manager != "disabled":
+        parent = delegated.find_parent()
     if parent is None:
         return ""
     path = place(linux.get("cgroupsPath") or "", container_id, parent, root=root)
@@ -242,7 +245,7 @@ def members(path: str) -> list[int]:
 
 def kill(path: str) -> bool:
     """Kill every process of the group at once; False where the kernel has no cgroup.kill (before 5.14)."""
-    return _write(f"{path}/cgroup.kill", "1")
+    return delegated.write(f"{path}/cgroup.kill", "1")
 
 
 def remove(path: str) -> None:
@@ -268,7 +271,7 @@ def is_frozen(path: str) -> bool:
 
 
 def freeze(path: str, frozen: bool) -> None:
-    if not _write(f"{path}/cgroup.freeze", "1" if frozen else "0"):
+    if not delegated.write(f"{path}/cgroup.freeze", "1" if frozen else "0"):
         if not os.path.isdir(path):
             raise WrongState("container not running: it has ended meanwhile")
         raise HostLacks(
@@ -282,18 +285,9 @@ def freeze(path: str, frozen: bool) -> None:
         if word != ("1" if frozen else "0"):
             return  # somebody asked for the contrary after us
         if time.monotonic() > deadline:
-            _write(f"{path}/cgroup.freeze", "0")
+            delegated.write(f"{path}/cgroup.freeze", "0")
             raise RcrunError("the container's processes cannot be frozen: one does not answer")
         time.sleep(0.005)
-
-
-def _write(path: str, text: str) -> bool:
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(text)
-    except OSError:
-        return False
-    return True
 
 
 def for_exec(path: str, init: int, below: str) -> str:

@@ -31,9 +31,15 @@ SUBGROUP = "run.oci.systemd.subgroup"  # crun's annotation; empty: the scope its
 
 
 class Scope:
-    """One that is to be made. `dir` is its own group, `path` the container's, in it."""
+    """One that is to be made. `dir` is its own group, `path` the container's, in it.
 
-    __slots__ = ("_manager", "asked", "devices", "dir", "owner", "path", "place", "rows", "spec")
+    `made` is told the path once the limits are set; `served` the pid of the process that launches the container, once
+    that has its answer.
+    """
+
+    __slots__ = (
+        "_manager", "asked", "devices", "dir", "made", "owner", "path", "place", "rows", "served", "spec",
+    )  # fmt: skip
 
     def __init__(self, manager: Manager, spec: Spec, container_id: str, devices: Devices) -> None:
         linux = spec.get("linux") or {}
@@ -51,6 +57,8 @@ class Scope:
         self.asked = properties.of_annotations(annotations)
         self.dir = manager.directory(self.place)
         groups.refuse_used(self.dir)
+        self.made: Callable[[str], None] | None = None
+        self.served: Callable[[int], None] | None = None
         self.path = f"{self.dir}/{_subgroup(annotations)}".rstrip("/")
 
     def record(self) -> dict[str, Any]:
@@ -59,7 +67,11 @@ class Scope:
 
     def serve(self) -> int:
         """The descriptor for the shim's `scope`. Whoever has it can have one process put into the scope."""
-        return _serve(self._make, [self._manager.fileno(), *self.devices.fds()])
+        return _serve(self._make, [self._manager.fileno(), *self.devices.fds()], self.served)
+
+    def start_beside(self, unit: str, pid: int) -> None:
+        """Another scope in the same slice, without limits, for one of our own processes."""
+        self._manager.start(properties.Place(self.place.slice, unit), pid, [], [])
 
     def _make(self, pid: int) -> None:
         resources = (self.spec.get("linux") or {}).get("resources") or {}
@@ -75,6 +87,8 @@ class Scope:
             _enter(self.path, pid)
             delegated.let_down_all(self.dir)
         _limit(self.dir, self.path, resources)
+        if self.made:
+            self.made(self.path)
         groups.give(self.path, self.owner)
         self.devices.attach(self.path)
 
@@ -86,12 +100,20 @@ def prepare(
     resources = (spec.get("linux") or {}).get("resources") or {}
     plan_resources.check(resources)
     try:
-        manager = systemd.connect(environ, user=host.rootless)
-        return Scope(manager, spec, container_id, devices)
+        return connected(spec, container_id, host, environ, devices)
     except HostLacks:
         if not host.rootless or plan_resources.controllers(resources):
             raise
         return None
+
+
+def connected(
+    spec: Spec, container_id: str, host: Host, environ: Mapping[str, str], devices: Devices
+) -> Scope:
+    """HostLacks where no systemd answers."""
+    manager = systemd.connect(environ, user=host.rootless)
+    try:
+        return Scope(manager, spec, container_id, devices)
     except DBusError as error:
         raise _worded(error) from error
 
@@ -166,7 +188,7 @@ def _worded(error: DBusError) -> RcrunError:
 # ---- the process that serves the shim
 
 
-def _serve(work: Work, fds: list[int]) -> int:
+def _serve(work: Work, fds: list[int], served: Work | None = None) -> int:
     """Fork it, away from us: we become the shim, or the parent of one, which knows of no other child."""
     import _socket
 
@@ -176,14 +198,14 @@ def _serve(work: Work, fds: list[int]) -> int:
     between = os.fork()
     if between == 0:
         if os.fork() == 0:
-            _attend(ours, work, [ours.fileno(), *fds])
+            _attend(ours, work, [ours.fileno(), *fds], served)
         os._exit(0)
     os.waitpid(between, 0)
     ours.close()
     return theirs.detach()
 
 
-def _attend(ours: _socket.socket, work: Work, fds: list[int]) -> None:
+def _attend(ours: _socket.socket, work: Work, fds: list[int], served: Work | None) -> None:
     """One request. Nothing of ours but these stays open: a lock would be held, a pipe kept from its end."""
     start = 3
     for fd in [*sorted(fds), 1 << 16]:
@@ -192,9 +214,22 @@ def _attend(ours: _socket.socket, work: Work, fds: list[int]) -> None:
     try:
         asked = ours.recv(16)
         if asked:
-            ours.send(_answer(work, int(asked)))
+            launcher = _parent_of(int(asked))
+            answer = _answer(work, int(asked))
+            ours.send(answer)
+            if served and launcher and answer == b"+":
+                served(launcher)
     finally:
         os._exit(0)
+
+
+def _parent_of(pid: int) -> int:
+    """Of one that waits for our answer; 0: it does not any more."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _answer(work: Work, pid: int) -> bytes:

@@ -1,6 +1,6 @@
 /* What a container's cgroup needs of the shim: to be in a scope before the clone; its end, and why it came. */
 
-#include "shim.h"
+#include "relay.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -33,21 +33,55 @@ int join_scope(const struct plan *plan, struct report *report)
 	return 0;
 }
 
-/* memory.events counts who was ended since the group was made. */
-bool oom_killed(const struct plan *plan)
+/* The group of a scope is systemd's to remove, and gone soon after the last of its processes: then this is all we know. */
+static bool oom_seen;
+
+static int open_memory_events(const struct plan *plan)
 {
-	char text[1024], file[4096];
+	char file[4096];
 	const char *path = plan->settings.cgroup_path;
 
 	if (!path || snprintf(file, sizeof(file), "%s/memory.events", path) >= (int)sizeof(file))
-		return false;
-	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : TEMP_FAILURE_RETRY(read(fd, text, sizeof(text) - 1));
+		return -1;
+	return open(file, O_RDONLY | O_CLOEXEC);
+}
+
+/* memory.events counts who was ended since the group was made. False: it cannot be read any more. */
+static bool look_for_oom(int fd)
+{
+	char text[1024];
+	ssize_t got = TEMP_FAILURE_RETRY(pread(fd, text, sizeof(text) - 1, 0));
+
 	if (got <= 0)
 		return false;
 	text[got] = '\0';
 	const char *count = strstr(text, "\noom_kill ");
-	return count && count[strlen("\noom_kill ")] != '0';
+	oom_seen |= count && count[strlen("\noom_kill ")] != '0';
+	return true;
+}
+
+static void on_memory_events(struct relay *relay)
+{
+	struct relay_watch *watch = &relay->watches[WATCH_MEMORY];
+
+	if (!look_for_oom(watch->fd))
+		close_cleaner(&watch->fd);
+}
+
+void oom_watch(const struct plan *plan, struct relay *relay)
+{
+	if (record_named(plan, "scope") >= 0)
+		relay->watches[WATCH_MEMORY] = (struct relay_watch){open_memory_events(plan),
+								    POLLPRI, on_memory_events};
+}
+
+bool oom_killed(const struct plan *plan)
+{
+	autoclose int fd = open_memory_events(plan);
+
+	if (fd >= 0)
+		(void)look_for_oom(fd);
+	return oom_seen;
 }
 
 enum { TRIES = 50, DEEPEST_GROUP = 32 };

@@ -200,7 +200,7 @@ static int unix_address(const char *path, struct sockaddr_un *address, int *dire
 	return 0;
 }
 
-int listen_unix(const char *path)
+static int bind_kind(const char *path, int kind, mode_t mode)
 {
 	struct sockaddr_un address;
 	autoclose int directory = -1;
@@ -208,12 +208,26 @@ int listen_unix(const char *path)
 
 	if (unix_address(path, &address, &directory) < 0)
 		return -1;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	(void)unlink(address.sun_path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    chmod(address.sun_path, 0600) < 0 || listen(fd, 128) < 0)
+	    chmod(address.sun_path, mode) < 0)
 		return -1;
 	return steal_fd(&fd);
+}
+
+int listen_unix(const char *path)
+{
+	autoclose int fd = bind_kind(path, SOCK_SEQPACKET, 0600);
+
+	if (fd < 0 || listen(fd, 128) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+int bind_datagram(const char *path)
+{
+	return bind_kind(path, SOCK_DGRAM, 0666);
 }
 
 static int connect_kind(const char *path, int kind)

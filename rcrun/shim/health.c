@@ -270,6 +270,8 @@ static void judge(const struct health_entry *entry)
 	char action[32];
 	(void)snprintf(action, sizeof(action), "health_status: %s", health_name(health.status));
 	event(health.plan, action, "%s", "");
+	if (health.status == HEALTH_HEALTHY)
+		notify_healthy(health.plan);
 	if (health.status == HEALTH_UNHEALTHY)
 		run_action();
 }
@@ -375,8 +377,7 @@ void health_begin(const struct plan *plan, struct relay *relay)
 	if (health.events < 0 || health.timer < 0 ||
 	    epoll_ctl(health.events, EPOLL_CTL_ADD, health.timer, &tick) < 0)
 		return; /* the container runs, and stays `starting` */
-	relay->watch = health.events;
-	relay->watched = on_events;
+	relay->watches[WATCH_HEALTH] = (struct relay_watch){health.events, POLLIN, on_events};
 	relay->reaped = on_reaped;
 	relay->asked = on_asked;
 	(void)health_write(&health, word_of(RESULT));

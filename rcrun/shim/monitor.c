@@ -42,7 +42,9 @@ static void set_stream(struct relay_stream *stream, const char *name, char kind,
 void relay_init(struct relay *relay)
 {
 	relay->terminal = relay->in = relay->out = relay->err = -1;
-	relay->listener = relay->first_client = relay->watch = relay->log.fd = -1;
+	relay->listener = relay->first_client = relay->log.fd = -1;
+	for (int i = 0; i < WATCHES; i++)
+		relay->watches[i].fd = -1;
 	relay->journal.fd = -1;
 	relay->signal_fd = relay->peer = relay->input_from = -1;
 	relay->accepting = true;
@@ -222,15 +224,10 @@ static void on_listener(struct relay *relay, short events)
 	}
 }
 
-static void on_watch(struct relay *relay, short events)
-{
-	(void)events;
-	relay->watched(relay);
-}
-
-static void (*const handlers[SLOT_CLIENT])(struct relay *, short) = {
-	[SLOT_SIGNALS] = on_signals, [SLOT_LISTENER] = on_listener, [SLOT_WATCH] = on_watch,
-	[SLOT_OUT] = on_out,         [SLOT_ERR] = on_err,           [SLOT_IN] = on_in,
+static void (*const handlers[SLOT_WATCH])(struct relay *, short) = {
+	[SLOT_SIGNALS] = on_signals, [SLOT_LISTENER] = on_listener,
+	[SLOT_OUT] = on_out,         [SLOT_ERR] = on_err,
+	[SLOT_IN] = on_in,
 };
 
 /* The foreground client begins at its own pace, and must miss nothing. */
@@ -253,7 +250,9 @@ static void arm(struct relay *relay)
 
 	polls[SLOT_SIGNALS] = (struct pollfd){relay->signal_fd, POLLIN, 0};
 	polls[SLOT_LISTENER] = (struct pollfd){accepts ? relay->listener : -1, POLLIN, 0};
-	polls[SLOT_WATCH] = (struct pollfd){relay->watch, POLLIN, 0};
+	for (int i = 0; i < WATCHES; i++)
+		polls[SLOT_WATCH + i] = (struct pollfd){relay->watches[i].fd,
+							relay->watches[i].events, 0};
 	for (int i = 0; i < 2; i++) {
 		const struct relay_stream *stream = &relay->streams[i];
 		int fd = is_read(relay, stream) ? stream->fd : -1;
@@ -272,8 +271,10 @@ static void dispatch(struct relay *relay)
 {
 	for (int slot = 0; slot < SLOT_COUNT; slot++) {
 		short events = relay->polls[slot].revents;
-		if (events && slot < SLOT_CLIENT)
+		if (events && slot < SLOT_WATCH)
 			handlers[slot](relay, events);
+		else if (events && slot < SLOT_CLIENT)
+			relay->watches[slot - SLOT_WATCH].ready(relay);
 		else if (events)
 			on_client(relay, &relay->clients[slot - SLOT_CLIENT], events);
 	}

@@ -78,9 +78,15 @@ static int make_streams(struct report *report)
 	return 0;
 }
 
+static void on_notify(struct relay *relay)
+{
+	notify_pass(parent.plan, relay->watches[WATCH_NOTIFY].fd);
+}
+
 static int open_log(struct report *report)
 {
 	const struct settings *settings = &parent.plan->settings;
+	struct relay_watch *notify = &parent.relay.watches[WATCH_NOTIFY];
 
 	parent.relay.log.path = settings->log_path;
 	parent.relay.log.max_bytes = settings->log_max;
@@ -96,6 +102,9 @@ static int open_log(struct report *report)
 		if (journal_open(&parent.relay.journal) < 0)
 			return fail_setting(report, "journal", "connect");
 	}
+	*notify = (struct relay_watch){-1, POLLIN, on_notify};
+	if (notify_listen(parent.plan, &notify->fd) < 0)
+		return fail_setting(report, "notify", "bind");
 	if (settings->attach_path) {
 		parent.relay.listener = listen_unix(settings->attach_path);
 		if (parent.relay.listener < 0)
@@ -442,9 +451,18 @@ static void let_go_of_caller(void)
 static void close_others(void)
 {
 	const struct relay *relay = &parent.relay;
-	const int kept[] = {relay->terminal, relay->in,           relay->out,           relay->err,
-			    relay->listener, relay->first_client, relay->signal_fd,     relay->peer,
-			    relay->log.fd,   relay->journal.fd,   parent.user_namespace};
+	const int kept[] = {relay->terminal,
+			    relay->in,
+			    relay->out,
+			    relay->err,
+			    relay->listener,
+			    relay->first_client,
+			    relay->signal_fd,
+			    relay->peer,
+			    relay->log.fd,
+			    relay->journal.fd,
+			    parent.user_namespace,
+			    relay->watches[WATCH_NOTIFY].fd};
 
 	close_all_but(3, kept, sizeof(kept) / sizeof(*kept));
 }
@@ -499,8 +517,11 @@ int parent_main(struct plan *plan, int client, int done)
 		let_go_of_caller();
 		close_others();
 	}
-	if (settings->session == SESSION_CONTAINER)
+	if (settings->session == SESSION_CONTAINER) {
+		oom_watch(plan, &parent.relay);
 		health_begin(plan, &parent.relay);
+		notify_started(plan);
+	}
 	relay_launched(&parent.relay, parent.init);
 	return finish(relay_run(&parent.relay));
 }

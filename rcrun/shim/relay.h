@@ -83,7 +83,18 @@ void journal_close(struct journal *journal);
 
 /* --- monitor.c ----------------------------------------------------------------------------------- */
 
-enum { SLOT_SIGNALS, SLOT_LISTENER, SLOT_WATCH, SLOT_OUT, SLOT_ERR, SLOT_IN, SLOT_CLIENT };
+/* What others want to be polled: an epoll set of checks, memory.events, the socket of a service's readiness. */
+enum watch { WATCH_HEALTH, WATCH_MEMORY, WATCH_NOTIFY, WATCHES };
+
+struct relay;
+struct relay_watch {
+	int fd; /* -1: none */
+	short events;
+	void (*ready)(struct relay *relay);
+};
+
+enum { SLOT_SIGNALS, SLOT_LISTENER, SLOT_OUT, SLOT_ERR, SLOT_IN, SLOT_WATCH };
+enum { SLOT_CLIENT = SLOT_WATCH + WATCHES };
 enum { SLOT_COUNT = SLOT_CLIENT + RELAY_CLIENTS };
 
 /* What a client did not take yet. */
@@ -120,9 +131,8 @@ struct relay {
 	int listener;     /* listening attach socket, -1: none */
 	int first_client; /* our end of the foreground client's pair, -1: none */
 	pid_t child;      /* the init, a child of ours */
-	int watch;        /* one more descriptor to poll, -1: none … */
-	void (*watched)(struct relay *relay); /* … and who reads it; sets watch to -1 when done */
-	void *owner;                          /* for `watched` */
+	struct relay_watch watches[WATCHES];
+	void *owner; /* for those who are told */
 	void (*reaped)(struct relay *relay, pid_t pid,
 		       int status);         /* of every child but the init */
 	void (*asked)(struct relay *relay); /* by SIGUSR1 */
@@ -157,9 +167,11 @@ void relay_init(struct relay *relay);
  */
 int relay_signals(struct relay *relay, sigset_t *before);
 
+void oom_watch(const struct plan *plan, struct relay *relay); /* cgroup.c */
+
 /*
  * Poll until the init ended and what it wrote is delivered; close its streams and the log. Returns
- * its wait status. May run before the launch is complete (state `created`): `watch` tells of the rest.
+ * its wait status. May run before the launch is complete (state `created`): a watch tells of the rest.
  */
 int relay_run(struct relay *relay);
 

@@ -121,6 +121,10 @@ static void set_health(struct settings *s, const struct record *r)
 {
 	s->health = r;
 }
+static void set_notify(struct settings *s, const struct record *r)
+{
+	s->notify = r;
+}
 static void set_on_unhealthy(struct settings *s, const struct record *r)
 {
 	s->on_unhealthy = r;
@@ -233,6 +237,7 @@ const struct setting settings_table[] = {
 	{"events", "pppp?w", set_events},
 	{"health", "pppnnnnn", set_health},
 	{"on-unhealthy", "w*", set_on_unhealthy},
+	{"notify", "pp?p", set_notify},
 	{"terminal", "nn", set_terminal},
 	{"console-socket", "p", set_console_socket},
 	{"plain-newlines", "", set_plain_newlines},

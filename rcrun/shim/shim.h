@@ -103,7 +103,7 @@ struct settings {
 	unsigned log_files, preserve_fds, timeout_seconds;
 	uint64_t unshare; /* CLONE_NEW… */
 	const struct record *uid_map, *gid_map, *join_pid, *on_failure, *journal, *room;
-	const struct record *restart, *events, *health, *on_unhealthy;
+	const struct record *restart, *events, *health, *on_unhealthy, *notify;
 };
 
 struct plan {
@@ -351,6 +351,14 @@ void restart_after(const struct plan *plan, unsigned delay_ms, const sigset_t *m
 int join_scope(const struct plan *plan, struct report *report);
 bool oom_killed(const struct plan *plan); /* anybody of the container */
 
+/* --- notify.c ----------------------------------------------------------------------------------------- */
+
+int notify_listen(const struct plan *plan,
+		  int *fd); /* the socket that the container gets, if it gets one */
+void notify_started(const struct plan *plan);
+void notify_healthy(const struct plan *plan);
+void notify_pass(const struct plan *plan, int fd); /* one message of the container */
+
 /* --- link.c, holder.c ---------------------------------------------------------------------------------- */
 
 /* Into the room's user namespace; its network namespace is what it returns. */
@@ -369,7 +377,8 @@ int exit_code(int status);                   /* of a wait status: the one place 
 unsigned long long process_start(pid_t pid); /* clock ticks since boot, 0: gone */
 bool process_lives(pid_t pid, unsigned long long start); /* and is no zombie */
 int listen_unix(const char *path);
-int connect_unix(const char *path); /* seqpacket */
+int bind_datagram(const char *path); /* for everybody to write to */
+int connect_unix(const char *path);  /* seqpacket */
 int connect_stream(const char *path);
 int send_fd(int socket, const char *data, size_t length, int fd); /* fd -1: only the data */
 int remove_tree(const char *path);

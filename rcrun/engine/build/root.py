@@ -66,6 +66,9 @@ class StepRoot(Making):
 
     def fill(self, argv: Sequence[str]) -> None:
         self.spec = self.make("", argv, None)
+        # A scope of systemd would take a fork of ours, and steps are run by threads.
+        none = self.context.cgroup_manager == "none"
+        self.claim.container.record["cgroup_manager"] = "none" if none else "cgroupfs"
 
     def steps(self) -> list[list[str]]:
         """Before a worker: the root mounted, with the upper directory."""
