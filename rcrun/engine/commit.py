@@ -6,6 +6,7 @@ import os
 
 from rcrun.engine.diff import changes_job, worker_events
 from rcrun.engine.eventlog import container_event
+from rcrun.engine.newlayer import new_layer
 from rcrun.engine.pull import Silent, unpack
 from rcrun.engine.rootfs import Layers
 from rcrun.errors import HostLacks, InvalidInput, NotFound, WrongState
@@ -74,7 +75,8 @@ def commit(context: Context, container: Container, name: str, options: Options) 
         base = _base(context, container, options, lease)
         with StillThere(container):
             config = apply_all(_container_config(container, base, options), options.changes)
-            layer = _paused_layer(context, container, options, lease)
+            diff_ids = [] if base is None else base.config["rootfs"]["diff_ids"]
+            layer = _paused_layer(context, container, options, lease, diff_ids)
         draft = Draft(_document(context, container, base, config, options))
         if base is not None and not options.squash:
             draft.take_layers(base)
@@ -112,7 +114,11 @@ def _base(context: Context, container: Container, options: Options, lease: Lease
 
 
 def _paused_layer(
-    context: Context, container: Container, options: Options, lease: Lease
+    context: Context,
+    container: Container,
+    options: Options,
+    lease: Lease,
+    diff_ids: Sequence[str],
 ) -> Descriptor:
     from rcrun.engine.cgroup import freeze
 
@@ -124,7 +130,7 @@ def _paused_layer(
         except (HostLacks, WrongState):
             pass  # it is as if nobody had asked: no command of ours needs it; or it has just ended
     try:
-        return _layer(context, container, options, lease)
+        return _layer(context, container, options, lease, diff_ids)
     finally:
         if (
             paused and (now := status(container)).word == "paused"
@@ -132,12 +138,18 @@ def _paused_layer(
             freeze(container, now, False)
 
 
-def _layer(context: Context, container: Container, options: Options, lease: Lease) -> Descriptor:
+def _layer(
+    context: Context,
+    container: Container,
+    options: Options,
+    lease: Lease,
+    diff_ids: Sequence[str],
+) -> Descriptor:
     job = changes_job(context, container)
     if options.squash or not job["lowers"]:
         steps, job["root"] = Layers(container).merged(context, container)
         return packed(context, "export", job, lease, steps)
-    return packed(context, "layer", job, lease)
+    return new_layer(context, job, lease, diff_ids)
 
 
 def packed(

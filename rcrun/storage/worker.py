@@ -153,6 +153,13 @@ def tar_split(words: Sequence[str]) -> None:
     tarsplit.tell(words, say)
 
 
+def new_layer(words: Sequence[str]) -> None:
+    """JOB: what a container changed, as a layer of the store; its tar to the file 0."""
+    from rcrun.storage import newlayer
+
+    newlayer.make(parse_json(words[0]), say)
+
+
 def job(name: str) -> Callable[[Sequence[str]], None]:
     """JOB: what layerwrite.py has under this name."""
 
@@ -183,6 +190,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "workdir": workdir,
     "changes": job("tell"),
     "layer": job("layer"),
+    "new-layer": new_layer,
     "export": job("export"),
 }
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.build.state import Layer
-from rcrun.engine.commit import packed
 from rcrun.engine.config import ImageFacts
 from rcrun.engine.diff import OWN_PLACES, changes_job, worker_events
 from rcrun.engine.launch import root_records
+from rcrun.engine.newlayer import new_layer
 from rcrun.engine.rootfs import mounted_path
 from rcrun.engine.run import Making, Root
 from rcrun.files import dump_json
 from rcrun.formats import image as documents
 from rcrun.storage import layers
 from rcrun.storage.images import Image
+from rcrun.storage.newlayer import NO_CHANGES
 from rcrun.storage.trees import remove_tree
 
 TYPE_CHECKING = False
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 # Of an image's configuration, what a step must not inherit: it has its own command, and no volumes.
 _NOT_FOR_STEPS = ("Cmd", "Entrypoint", "Healthcheck", "Volumes", "ExposedPorts", "StopSignal")
-NO_CHANGES = 1024  # a tar with nothing but its end
 
 
 class StepRoot(Making):
@@ -93,10 +93,17 @@ class StepRoot(Making):
             "hidden": sorted({*OWN_PLACES, *(mount["destination"].strip("/") for mount in mounts)}),
             "newest": newest,
         }
-        descriptor = packed(self.context, "layer", job, lease)
+        diff_ids = [layer.diff_id for layer in self.state.layers]
+        descriptor = new_layer(self.context, job, lease, diff_ids, gives_up=self._is_given_up(job))
         if descriptor["size"] <= NO_CHANGES:
             return None
         return Layer(descriptor, descriptor["digest"])
+
+    def _is_given_up(self, job: dict[str, Any]) -> bool:
+        """Whether the upper directory has what an unpacked layer would have: overlayfs's own marks, the usual ids."""
+        is_single = self.context.identity.kind == "single"
+        plain = job["driver"] == "overlay" and not (job["whole"] or job["shifted"])
+        return plain and not is_single and _is_identity(job["uids"]) and _is_identity(job["gids"])
 
     def __exit__(self, *error: object) -> None:
         """Files of other ids than ours are for a worker to remove."""
@@ -104,10 +111,16 @@ class StepRoot(Making):
         super().__exit__(*error)
         remove_tree(container.live_dir)
         trashed = f"{container.store.trash_dir()}/{container.id}"
-        if os.path.lexists(trashed):
+        try:
+            remove_tree(trashed)  # a layer has taken over what was of other ids, in the usual case
+        except OSError:
             from rcrun.storage.work import run
 
             run(self.context.identity, ["remove", trashed])
+
+
+def _is_identity(rows: Sequence[Sequence[int]]) -> bool:
+    return all(row[0] == row[1] for row in rows)
 
 
 def lowers_of(context: Context, state: State, lease: Lease) -> list[str]:
