@@ -1,6 +1,7 @@
 """Owners and devices that root emulation noted (docs/store.md): attributes of files, and a log for what takes none.
 
-The container itself may write such an attribute. It says no more than chown(2) there could.
+The container itself may write such an attribute. Where all its processes are one user of the host, it says no more than
+chown(2) there could; anywhere else any of its users could claim root's files so, and nobody asks.
 """
 
 from __future__ import annotations
@@ -39,6 +40,13 @@ def parse(value: bytes) -> tuple[int, int, str, int, int] | None:
     if len(words) == 2:
         return found[0], found[1], "", 0, 0
     return found[0], found[1], _DEVICES[words[2]], found[2], found[3]
+
+
+def are_told() -> bool:
+    """Whether we are where they count: in a user namespace of a single id."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        rows = file.read().split()
+    return rows[2:] == ["1"]
 
 
 def settle(entry: Member, asked: tuple[int, int]) -> None:

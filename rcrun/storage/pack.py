@@ -62,6 +62,7 @@ class Packer:
             None  # of the member that `adjust` is given: noted owners
         )
         self.advanced: Callable[[int], None] | None = None
+        self._believes_marks = marks.are_told()
         self._links: dict[tuple[int, int], bytes] = {}
 
     def tree(self, dir_fd: int, base: bytes, name: bytes) -> None:
@@ -149,7 +150,7 @@ class Packer:
         """What root emulation noted: it is no attribute of the container's."""
         text = entry.xattrs.pop(marks.OWNER, None) if entry.xattrs else None
         entry.xattrs = entry.xattrs or None
-        mark = marks.parse(text) if text is not None else None
+        mark = marks.parse(text) if text is not None and self._believes_marks else None
         self.mark = mark[:2] if mark else None
         if mark and mark[2] and entry.kind == tarheader.FILE:
             entry.kind, entry.major, entry.minor = mark[2:]
