@@ -29,7 +29,8 @@ from skips import unmet
 def pytest_configure(config: pytest.Config) -> None:
     # A shell that starts us in the background has these ignored, and so would have every command of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     for plugin in (skips, parallel, *plugins(config)):
         config.pluginmanager.register(plugin)
 
@@ -148,44 +149,68 @@ def fresh_rcrun(account: Account) -> Callable[..., Rcrun]:
     return make
 
 
-@pytest.fixture(scope="session")
-def shared_stores(accounts: Accounts) -> Callable[[Account], Rcrun]:
-    """One store an account for the whole run, which has the image `busybox`."""
-    stores: dict[str, Rcrun] = {}
+class SharedRcrun(Rcrun):
+    """With one store for the whole run. Each test finds it as the first one did: the image `busybox`, and nothing else."""
 
-    def get(account: Account) -> Rcrun:
+    # What tests leave, by the directory of the store that it is in; most leave nothing, and need no command for that.
+    LEFT = (
+        ("containers", ("rm", "-fa")),
+        ("volumes", ("volume", "prune", "-fa")),
+        ("networks", ("network", "prune", "-f")),
+        ("secrets", ("secret", "rm", "-a")),
+    )
+
+    def __init__(self, account: Account, archive: Path) -> None:
+        super().__init__(account, account.new_dir("store"))
+        self.archive = archive
+        self.load()
+
+    def load(self) -> None:
+        self("load", "-i", self.archive).check()
+        self.index = self.index_path.read_bytes()
+
+    @property
+    def index_path(self) -> Path:
+        return self.store_dir / "index.json"
+
+    def restore(self) -> None:
+        for name, words in self.LEFT:
+            folder = self.store_dir / name
+            if folder.exists() and any(folder.iterdir()):
+                self(*words).check()
+        if not self.index_path.exists() or self.index_path.read_bytes() != self.index:
+            self("rmi", "-fa").check()
+            self.load()
+
+
+@pytest.fixture(scope="session")
+def shared_stores(accounts: Accounts) -> Callable[[Account], SharedRcrun]:
+    stores: dict[str, SharedRcrun] = {}
+
+    def get(account: Account) -> SharedRcrun:
         if account.kind not in stores:
-            rcrun = Rcrun(account, account.new_dir("store"))
-            rcrun("load", "-i", busybox_archive(accounts)).check()
-            stores[account.kind] = rcrun
+            stores[account.kind] = SharedRcrun(account, busybox_archive(accounts))
         return stores[account.kind]
 
     return get
 
 
 @pytest.fixture
-def rcrun(account: Account, shared_stores: Callable[[Account], Rcrun]) -> Iterator[Rcrun]:
-    """The launchers with a store that has the image `busybox`; its containers go with the test."""
+def rcrun(account: Account, shared_stores: Callable[[Account], SharedRcrun]) -> Iterator[Rcrun]:
+    """The launchers with a store that has the image `busybox`; what a test makes in it goes with the test."""
     shared = shared_stores(account)
     yield shared
-    remove_containers(shared)
+    shared.restore()
 
 
 @pytest.fixture
 def single_rcrun(
-    single_id_account: Account, shared_stores: Callable[[Account], Rcrun]
+    single_id_account: Account, shared_stores: Callable[[Account], SharedRcrun]
 ) -> Iterator[Rcrun]:
     """As `rcrun`, of the user without subordinate ids."""
     shared = shared_stores(single_id_account)
     yield shared
-    remove_containers(shared)
-
-
-def remove_containers(rcrun: Rcrun) -> None:
-    """Most tests leave none, and need no command for that."""
-    folder = rcrun.store_dir / "containers"
-    if folder.exists() and any(folder.iterdir()):
-        rcrun("rm", "-fa").check()
+    shared.restore()
 
 
 # ---- what the host must allow

@@ -84,13 +84,11 @@ class Here:
         self.guest: Guest | None = None
         self.ids: set[str] = set()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
         """For `-m guest`, and for one worker."""
-        for item in items:
-            if names_for(item):
-                item.add_marker(pytest.mark.guest)
-                item.add_marker(pytest.mark.xdist_group(GUEST))
+        if names_for(item):
+            item.add_marker(pytest.mark.guest)
+            item.add_marker(pytest.mark.xdist_group(GUEST))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -63,6 +63,7 @@ def run(
             launch(context, container, making.claim.lock, foreground, config)
         except RcrunError as error:
             if making.claim.is_saved():  # else the start was not tried, and nothing is to be kept
+                making.release_volumes()  # which go with a --rm container
                 launch_failed(context, container, error)
             raise
         return container.id
@@ -347,17 +348,17 @@ class Making:
                     unlink_if_there(self.cidfile)
                 self._remove_volumes()
             self.claim.__exit__(None, None, None)
-        self._release_volumes()
+        self.release_volumes()
         if self.ids_lock is not None:
             self.ids_lock.release()
 
-    def _release_volumes(self) -> None:
+    def release_volumes(self) -> None:
         for lock in self.volume_locks.values():
             lock.release()
 
     def _remove_volumes(self) -> None:
         """Those that were made for the container that was not."""
-        self._release_volumes()
+        self.release_volumes()
         made = anonymous_volumes(self.claim.container)
         if made:
             from rcrun.engine.volumerm import remove_unused

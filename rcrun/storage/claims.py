@@ -172,6 +172,9 @@ def rename(container: Container, name: str) -> None:
         try:
             container.record["name"] = name
             container.save()
+        except FileNotFoundError:
+            unlink_if_there(container.store.name_path(name))
+            raise NotFound(f"no such container: {old}") from None  # its monitor takes no lock
         except OSError as error:
             unlink_if_there(container.store.name_path(name))
             raise RcrunError(f'cannot rename "{old}": {error.strerror}') from error

@@ -60,13 +60,13 @@ def test_healthy(rcrun):
 
 
 def test_unhealthy_after_so_many_failures(rcrun):
-    run(rcrun, "echo broken >&2; exit 3", "--health-retries", "3")
+    run(rcrun, "echo broken >&2; exit 3", "--health-retries", "20")
     assert health(rcrun)["Status"] == "starting"
     assert "(health: starting)" in rcrun("ps").out
     wait_for(has_log(rcrun))
     wait_for(is_(rcrun, "unhealthy"))
     seen = health(rcrun)
-    assert seen["FailingStreak"] >= 3
+    assert seen["FailingStreak"] >= 20
     assert {(entry["ExitCode"], entry["Output"]) for entry in seen["Log"]} == {(3, "broken\n")}
     assert rcrun("ps", "--format", "{{.Status}}").out.endswith(" (unhealthy)\n")
 
@@ -87,8 +87,9 @@ def test_failures_do_not_count_in_the_start_period(rcrun):
 
 
 def test_after_a_success_the_start_period_is_over(rcrun):
-    run(rcrun, "test -e /bad && exit 1; touch /bad", "--health-start-period", "30s")
+    run(rcrun, "test ! -e /bad", "--health-start-period", "30s")
     wait_for(is_(rcrun, "healthy"))
+    rcrun("exec", "web", "touch", "/bad").check()
     wait_for(is_(rcrun, "unhealthy"))
 
 

@@ -32,11 +32,10 @@ def listed(rcrun: Rcrun) -> list[str]:
     return sorted(rcrun("images", "--format", "{{.Repository}}:{{.Tag}}").check().out.split())
 
 
-def readable(path: Path, data: bytes) -> Path:
-    """pytest's directories are root's own."""
+def written(rcrun: Rcrun, name: str, data: bytes) -> Path:
+    path = rcrun.account.new_dir("archives") / name
     path.write_bytes(data)
-    for folder in (path, *path.parents[:3]):
-        folder.chmod(folder.stat().st_mode | (0o555 if folder.is_dir() else 0o444))
+    path.chmod(0o644)
     return path
 
 
@@ -58,10 +57,10 @@ def test_load_of_a_docker_archive(rcrun: Rcrun) -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_load_of_an_oci_archive(rcrun: Rcrun, tmp_path: Path, packed: bool) -> None:
+def test_load_of_an_oci_archive(rcrun: Rcrun, packed: bool) -> None:
     image = tiny_image()
     data = oci_archive(image, ref_name="1", full_name="docker.io/some/thing:1")
-    path = readable(tmp_path / "archive", gzip.compress(data) if packed else data)
+    path = written(rcrun, "archive", gzip.compress(data) if packed else data)
     assert rcrun("load", "-i", path).check().out == "Loaded image: some/thing:1\n"
     told = json.loads(rcrun("inspect", "some/thing:1").check().out)[0]
     assert told["Digest"] == image.digest
@@ -105,8 +104,8 @@ def test_import(rcrun: Rcrun) -> None:
     )
 
 
-def test_import_without_a_name(rcrun: Rcrun, tmp_path: Path) -> None:
-    path = readable(tmp_path / "root.tar.gz", gzip.compress(layer_of({"x": b""})))
+def test_import_without_a_name(rcrun: Rcrun) -> None:
+    path = written(rcrun, "root.tar.gz", gzip.compress(layer_of({"x": b""})))
     identity = rcrun("import", path).check().out.strip()
     assert rcrun("images", "-q", "--no-trunc").out.strip() == identity
 

@@ -83,6 +83,12 @@ def test_detached_prints_the_id_and_runs_on(rcrun):
     nothing_is_left(rcrun)
 
 
+def test_a_detached_start_that_fails_takes_its_volume_along(rcrun):
+    got = rcrun("run", "-d", "--rm", "-v", "/data", *NO_NETWORK, "busybox", "nosuchthing")
+    assert (got.status, got.out) == (127, "")
+    assert rcrun("ps", "-aq").out == rcrun("volume", "ls", "-q").out == ""
+
+
 def test_detached_with_a_command_that_is_not_there(rcrun):
     got = rcrun("run", "-d", *NO_NETWORK, "--name", "web", "busybox", "nosuchthing")
     assert got.status == 127

@@ -238,15 +238,16 @@ def test_all_verbs_at_the_same_time(rcrun, traces, chance):
 @only_user
 def test_many_clients_of_one_container(rcrun):
     """More than there are places; some stop reading, and with them the container, until they are gone."""
-    script = "sleep 1; seq 1 50000"
+    script = "while [ ! -e /go ]; do sleep 0.02; done; seq 1 50000"
     rcrun("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", script).check()
     clients = [
         rcrun.popen("attach", "--no-stdin", "web", stdout=subprocess.PIPE) for _ in range(28)
     ]
-    time.sleep(0.9)
+    time.sleep(2)
     stopped, rest = clients[:6], clients[6:]
     for client in stopped:
         client.send_signal(signal.SIGSTOP)
+    rcrun("exec", "web", "touch", "/go").check()
     said = []
     threads = [threading.Thread(target=lambda c=c: said.append(c.communicate()[0])) for c in rest]
     for thread in threads:

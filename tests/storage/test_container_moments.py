@@ -142,3 +142,16 @@ def test_one_that_goes_away_after_its_record_was_read(container):
     """It ran, so it must not be shown as created."""
     claims.discard(container)
     assert containers.status(container).word == "removing"
+
+
+def test_a_name_is_not_changed_while_the_monitor_takes_the_container_away(container, monkeypatch):
+    real = claims.claim_name
+
+    def claim_and_lose(store, name, container_id):
+        real(store, name, container_id)
+        os.rename(container.dir, f"{store.root_dir}/gone")
+
+    monkeypatch.setattr(claims, "claim_name", claim_and_lose)
+    with pytest.raises(NotFound, match="no such container: web"):
+        claims.rename(container, "other")
+    assert not os.path.lexists(container.store.name_path("other"))
