@@ -61,7 +61,7 @@ class User:
         return Path(mountpoint)
 
     def clean(self):
-        self.systemctl("stop", "job", "data-volume", "t@7", "container-web")
+        self.systemctl("stop", "job", "data-volume", "t@7", "container-web", "web", "app")
         self.systemctl("reset-failed")
         self("rm", "-f", "-a")
         self("volume", "rm", "-f", "systemd-data")
