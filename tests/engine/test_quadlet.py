@@ -61,7 +61,7 @@ class User:
         return Path(mountpoint)
 
     def clean(self):
-        self.systemctl("stop", "job", "data-volume", "t@7", "container-web")
+        self.systemctl("stop", "job", "data-volume", "t@7", "container-web", "web", "app")
         self.systemctl("reset-failed")
         self("rm", "-f", "-a")
         self("volume", "rm", "-f", "systemd-data")
@@ -124,7 +124,7 @@ def test_generators(user):
     text = "[Container]\nRootfs=/\nNetwork=none\nPodmanArgs=--read-only\nGlobalArgs=--root {}\nExec=true\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"  # fmt: skip
     folders = []
     try:
-        root("setup", "quadlet")
+        root("setup", "quadlet", "--force")
         for folder, root_dir in ((theirs, user.rcrun.store_dir), (ours, store)):
             folders.append(folder)
             user.account.prepare("mkdir", "-p", str(folder))

@@ -265,3 +265,18 @@ def test_many_in_one() -> None:
     ):
         with pytest.raises(InvalidInput, match=said):
             split_many(text, "x")
+
+
+def test_generators_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd.generator(7): the first of a name counts, and one that leads to /dev/null is none."""
+    monkeypatch.setattr(output, "_BASES", (f"{tmp_path}/etc", f"{tmp_path}/usr"))
+    for base in ("etc", "usr"):
+        (tmp_path / base / "user-generators").mkdir(parents=True)
+    assert output.generator(output.PODMANS, is_user=True) == ""
+    theirs = tmp_path / "usr/user-generators/podman-user-generator"
+    theirs.write_text("#!/bin/sh\n")
+    theirs.chmod(0o755)
+    assert output.generator(output.PODMANS, is_user=True) == str(theirs)
+    assert output.generator(output.PODMANS, is_user=False) == ""
+    (tmp_path / "etc/user-generators/podman-user-generator").symlink_to("/dev/null")
+    assert output.generator(output.PODMANS, is_user=True) == ""
