@@ -249,40 +249,29 @@ class _RegistryPull:
         self.reference = reference
         self.progress = progress
         self.stop = stop
-        self.replaced: set[str] = set()  # images that are now known as parts of an index
 
     def run(self, platform: str, top: Document, every: bool) -> Image:
         """`top` is what the tag or digest names."""
+        from rcrun.engine import pullwhole
         from rcrun.storage.lease import Lease
 
         self.progress.found(self.reference)
+        found = None
         with Lease(self.store) as lease:
-            every = top.is_index and (every or self._is_kept_whole())
-            if every:
-                descriptor = self._bring_all(top, platform, lease)
-            else:
-                descriptor = self._bring_one(top, platform, lease)
+            if top.is_index and (every or pullwhole.is_kept_whole(self.store, self.reference)):
+                self._check(top)
+                found = pullwhole.bring(
+                    self.context, self.client, top, platform, lease, self.progress, self.stop
+                )
+            descriptor = found.top if found else self._bring_one(top, platform, lease)
             changed = self._name(descriptor, top.digest)
         self.progress.done(self.reference, top.digest, changed=changed)
         name = grammar.familiar(self.reference)
         emit(self.store, "image", "pull", name, {"name": name})
-        return self._found(self._names(top.digest)[0], every, platform)
-
-    def _found(self, name: str, every: bool, platform: str) -> Image:
-        if not every:
-            return images.find(self.store, name)
-        from rcrun.storage import wholes
-
-        return wholes.image_or_index(self.store, images.entry_of(self.store, name), platform)
-
-    def _is_kept_whole(self) -> bool:
-        """A name that means an index does so after the next pull, too."""
-        name = str(self.reference)
-        entries = layout.references(self.store)
-        return any(
-            layout.name_of(entry) == name and entry.get("mediaType") in documents.INDEXES
-            for entry in entries
-        )
+        own_name = self._names(top.digest)[0]
+        if found:
+            return pullwhole.named(self.store, found, own_name, platform)
+        return images.find(self.store, own_name)
 
     def _bring_one(self, top: Document, platform: str, lease: Lease) -> Descriptor:
         manifest = self._manifest_for(top, platform)
@@ -304,23 +293,6 @@ class _RegistryPull:
         from rcrun.engine.trust import check_pull
 
         check_pull(self.context, self.client, self.reference, documents, self.policy_file)
-
-    def _bring_all(self, top: Document, platform: str, lease: Lease) -> Descriptor:
-        """The index as it is, and all its images; the one for this host is unpacked, if there is one."""
-        from rcrun.engine.remote import Remote, missing
-        from rcrun.storage import wholes
-
-        self._check(top)
-        remote = Remote.of_client(self.store, self.client, lease, self.stop)
-        found = remote.bring(top, every=True)
-        self.progress.layers(*missing(self.store, found))
-        remote.fetch(found.blobs(), self.progress)
-        image = wholes.image_or_index(self.store, found.top, platform)
-        if not wholes.stands_for_index(image):
-            lease.add([], image.chain)
-            unpack(self.context, image, self.progress)
-        self.replaced = {manifest["digest"] for manifest, _ in found.manifests}
-        return found.top
 
     def _manifest_for(self, top: Document, platform: str) -> Document:
         """The manifest of the platform; through indexes, of which there is one in practice."""
@@ -393,7 +365,6 @@ class _RegistryPull:
         new = [name for name in names if have.get(name) != descriptor["digest"]]
         for name in new:
             layout.add_reference(self.store, descriptor, name)
-        layout.remove_nameless(self.store, self.replaced)
         return bool(new)
 
     def _names(self, top_digest: str) -> list[str]:

@@ -59,8 +59,8 @@ _KEYS = {
 }
 _REFUSED = {
     "artifact": (
-        "rcrun keeps images, not artifacts",
-        "fetch the files with another tool, and bind them",
+        "artifacts are not mounted",
+        "bind what this writes: rcrun artifact extract NAME DIR",
     ),
     "npipe": ("it is for Windows containers", "leave it out"),
     "cluster": ("there is no swarm, and so no volume of one", "type=volume"),

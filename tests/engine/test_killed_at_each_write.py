@@ -24,10 +24,10 @@ CALLS = (
 MOST = 40
 
 
-def kill_points(rcrun, *words):
+def kill_points(rcrun, *words, calls=CALLS):
     """Run the command again and again, each time killed before another call; how far it got is yielded."""
     launcher = bin_dir() / "rcrun"
-    for call in CALLS:
+    for call in calls:
         for number in range(1, MOST):
             got = rcrun.account.run(
                 "strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
@@ -132,3 +132,32 @@ def test_rename(rcrun):
         clean(rcrun)
         rcrun("create", "--name", "old", *create[1:]).check()
     assert len(points) > 4
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+@pytest.mark.requires("strace")
+def test_artifacts_and_lists(fresh_rcrun):
+    """What was there stays whole until it is replaced, and nothing is left of what was begun."""
+    rcrun = fresh_rcrun()
+    top = rcrun.account.new_dir("files")
+    for name in ("old", "new"):
+        (top / name).write_text(name)
+    rcrun("artifact", "add", "--file-type", "a/b", "a:1", top / "old").check()
+    rcrun("manifest", "create", "list").check()
+    before = rcrun("artifact", "inspect", "a:1").check().out
+    add = ("manifest", "add", "--artifact", "list", str(top / "old"))
+    replace = ("artifact", "add", "--replace", "--file-type", "a/b", "a:1", str(top / "new"))
+    for words in (add, replace):
+        points = set()
+        for point in kill_points(rcrun, *words, calls=("rename",)):
+            points.add(point)
+            assert rcrun("artifact", "extract", "a:1", top / "out").status == 0, point
+            assert (top / "out").read_text() in ("old", "new"), point
+            assert rcrun("manifest", "exists", "list").status == 0, point
+        assert len(points) > 3
+        assert rcrun("system", "check").status == 0
+    assert rcrun("artifact", "inspect", "a:1").check().out != before
+    rcrun("artifact", "rm", "-a").check()
+    rcrun("manifest", "rm", "list").check()
+    left_over = os.listdir(rcrun.store_dir / "blobs/sha256")
+    assert [name for name in left_over if not name.endswith("~")] == []  # those go after an hour

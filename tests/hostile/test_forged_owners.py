@@ -18,7 +18,9 @@ def test_a_user_of_a_container_cannot_make_files_of_its_root(rcrun):
     rcrun("unshare", "python3", "-c", FORGE, su).check()
     rcrun("commit", "forger", "forged").check()
     look = ("stat", "-c", "%u:%g %a", "/tmp/su")
-    assert rcrun("run", "--rm", "--network", "none", "forged", *look).check().out == "1000:1000 4755\n"
+    assert (
+        rcrun("run", "--rm", "--network", "none", "forged", *look).check().out == "1000:1000 4755\n"
+    )
     rcrun("rmi", "forged").check()
     listed = rcrun.account.run(
         "sh", "-c", "rcrun export forger | tar -tvf - tmp/su --numeric-owner", env=rcrun.env

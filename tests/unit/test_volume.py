@@ -118,7 +118,7 @@ def test_mount_labels_and_subpath() -> None:
         ("type=bind,dst=/d", "source is missing"),
         ("type=bind,src=/a", "target is missing"),
         ("type=what,dst=/d", 'unknown type "what"'),
-        ("type=artifact,src=x,dst=/d", "rcrun keeps images, not artifacts"),
+        ("type=artifact,src=x,dst=/d", "artifacts are not mounted"),
         ("type=image,dst=/d", "source is missing"),
         ("type=devpts,dst=/d,max=x", '"max" is a number'),
         ("type=ramfs,dst=/d,size=1m,mode=9", "the mode is an octal number"),
