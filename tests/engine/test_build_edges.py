@@ -286,9 +286,9 @@ def test_patterns_and_owners_as_buildkit_has_them(work: Work) -> None:
         work.file(f"g/f{number}", f"{number}\n")
     image = work.image(
         "FROM busybox\nCOPY g/f* /one\nCOPY nomatch* g/f1 /many/\nUSER nobody\nWORKDIR /wd\nUSER stranger\nWORKDIR /other\n"
-        "COPY g/f1 .\nUSER 0\nENV\tWITH\ta tab\n"
+        "COPY g/f1 .\nUSER 0\nENV\tWITH\ta tab\nRUN echo $HOSTNAME $(hostname) >/host\n"
     )
-    script = "cat /one /many/* /other/f1; stat -c %U /wd /other; echo $WITH"
-    assert work.says(image, "sh", "-c", script) == "2\n1\n1\nnobody\nroot\na tab\n"
+    script = "cat /one /many/* /other/f1; stat -c %U /wd /other; echo $WITH; cat /host"
+    assert work.says(image, "sh", "-c", script) == "2\n1\n1\nnobody\nroot\na tab\nbuild build\n"
     assert "nothing fits the pattern" in work("FROM busybox\nCOPY nomatch* /x/\n").err
     assert work.config(work.image("FROM scratch\nCOPY g /\n"))["WorkingDir"] == "/"
