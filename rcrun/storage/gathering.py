@@ -41,7 +41,7 @@ def gather(job: Job, say: Say) -> None:
     count = 0
     for source in job["sources"]:
         for path in gathering.chosen(os.fsencode(source)):
-            say({"kind": gathering.add(path)})
+            say({"kind": gathering.add(path, _pivot_of(source))})
             count += 1
     if not count:
         raise _not_found(os.fsencode(job["sources"][0]), "nothing fits the pattern")
@@ -64,6 +64,7 @@ class Gathering:
                 writer, note, adjust=self._adjust, devices=False, whole_seconds=True
             )
         self._parents_made: set[bytes] = set()
+        self._pivot = 0  # with parents: how many directories of a path its name in the tar lacks
 
     def _adjust(self, entry: Member, name: bytes, pin: int) -> None:
         job = self.job
@@ -125,7 +126,7 @@ class Gathering:
 
     # ---- into the tar
 
-    def add(self, path: bytes) -> str:
+    def add(self, path: bytes, pivot: int = 0) -> str:
         """A file by its name, of a directory what is in it; a link that is named itself is followed."""
         try:
             spot = self.place.settle(path or b".", follow=not self.job["parents"])
@@ -134,6 +135,7 @@ class Gathering:
             raise _not_found(path, (error.strerror or "").lower()) from error
         if look is None:
             raise _not_found(path, "there is no such file or directory")
+        self._pivot = pivot
         name = self._name(path)
         try:
             if not stat.S_ISDIR(look.st_mode):
@@ -155,17 +157,18 @@ class Gathering:
         """With --parents the whole path, from a `/./` on; its directories come first."""
         if not self.job["parents"]:
             return os.path.basename(path)
-        for end in range(1, path.count(b"/") + 1):
-            above = b"/".join(path.split(b"/")[:end])
-            if above not in self._parents_made:
-                self._parents_made.add(above)
-                self._directory(above)
-        return path
+        parts = path.split(b"/")
+        for end in range(self._pivot + 1, len(parts)):
+            above, name = b"/".join(parts[:end]), b"/".join(parts[self._pivot : end])
+            if name not in self._parents_made:
+                self._parents_made.add(name)
+                self._directory(above, name)
+        return b"/".join(parts[self._pivot :])
 
-    def _directory(self, path: bytes) -> None:
+    def _directory(self, path: bytes, name: bytes) -> None:
         spot = self.place.settle(path, follow=False)
         try:
-            below = self.packer.entry(spot.dir_fd, spot.base, path)
+            below = self.packer.entry(spot.dir_fd, spot.base, name)
             if below is not None:
                 os.close(below)
         finally:
@@ -226,6 +229,12 @@ class Gathering:
             finally:
                 spot.close()
         waiting.clear()
+
+
+def _pivot_of(source: str) -> int:
+    """How many directories stand before the `/./` of a source."""
+    before, pivot, _ = source.partition("/./")
+    return len([part for part in before.split("/") if part not in ("", ".")]) if pivot else 0
 
 
 def texts(job: Job, say: Say) -> None:

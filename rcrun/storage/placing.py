@@ -7,6 +7,7 @@ does it), `set_id` (whether files keep those bits of their modes).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -40,7 +41,7 @@ def place(job: Job, say: Say) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise RcrunError(f'cannot make the directory "/{shown(path)}": {reason}') from error
-    _fill(top_fd, name, TarReader(stream), job, notes)
+    _fill(root_fd, top_fd, name, TarReader(stream), job, notes)
     stream.drain()
     notes.finish()
 
@@ -111,16 +112,38 @@ def _made(root_fd: int, path: bytes, job: Job, links: int = 0) -> int:
     return fd
 
 
-def _fill(top_fd: int, name: bytes, reader: TarReader, job: Job, notes: Notes) -> None:
-    filler = Filler(
+def _fill(
+    root_fd: int, top_fd: int, name: bytes, reader: TarReader, job: Job, notes: Notes
+) -> None:
+    filler = RootFiller(
         top_fd,
         notes,
         lambda uid, gid: None if job["unowned"] else (uid, gid),
         exact=True,
         set_id=job["set_id"],
     )
+    filler.root = (root_fd, os.fsencode(job["path"])) if job["archive"] else None
     while (member := reader.next()) is not None:
         if name and member.kind != tarheader.DIRECTORY:
             member.name = name
         filler.place(member, reader)
     filler.finish()
+
+
+class RootFiller(Filler):
+    """With `root` (a descriptor, and the path of the top there) links on the way of a member are followed within the root, as docker does
+    it with what ADD unpacks: an archive of a root has such links, lib to usr/lib."""
+
+    root: tuple[int, bytes] | None = None
+
+    def _enter(self, name: bytes) -> None:
+        try:
+            super()._enter(name)
+        except OSError as error:
+            if self.root is None or error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            root_fd, path = self.root
+            self._parent_fd = open_in_root(
+                root_fd, os.path.join(path, name), os.O_PATH | os.O_DIRECTORY
+            )
+            self._parent_name = name
