@@ -2,7 +2,7 @@
 the instruction gives them, so that the same files give the same bytes. A job of worker.py.
 
 A job: `root` (a path; the caller's own view of the host when `direct`), `sources` (paths or patterns), `ignore` (patterns
-of paths beneath the root), `exclude` (patterns of paths beneath a source), `parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (or null).
+of paths beneath the root), `exclude` (patterns of paths beneath a source), `parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (as chmod writes it, or null).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import stat
 
 from rcrun.errors import InvalidInput, NotFound
 from rcrun.files import write_all
+from rcrun.formats.chmod import changed
 from rcrun.formats.containerfile.ignore import Ignored
 from rcrun.storage import tarheader
 from rcrun.storage.copying import STREAM, Notes
@@ -73,7 +74,7 @@ class Gathering:
         if job["owner"] is not None:
             entry.uid, entry.gid = job["owner"]
         if job["mode"] is not None and entry.kind != tarheader.SYMLINK:
-            entry.mode = job["mode"]
+            entry.mode = changed(job["mode"], entry.mode, is_dir=entry.kind == tarheader.DIRECTORY)
 
     # ---- which
 
@@ -88,13 +89,18 @@ class Gathering:
                 raise _not_found(source, "it is ignored")
             yield path
             return
-        yield from sorted(self._fitting(b"", parts))
+        yield from sorted(set(self._fitting(b"", parts)))
 
     def _fitting(self, above: bytes, parts: list[bytes]) -> Iterator[bytes]:
         """As Go's filepath.Glob: a pattern of one part does not reach beyond a slash."""
         if not parts:
             yield above
             return
+        if parts[0] == b"**" and self.job["parents"]:
+            yield from self._fitting(above, parts[1:])
+            if len(parts) == 1:
+                return
+            parts = [b"*", *parts]
         pattern = Ignored([os.fsdecode(parts[0]).replace("!", "\\!", 1)])
         try:
             fd = self.place.open(above or b".", os.O_RDONLY | os.O_DIRECTORY)
@@ -244,7 +250,7 @@ def texts(job: Job, say: Say) -> None:
     for name, text in job["files"]:
         data = os.fsencode(text)
         entry = member(
-            os.fsencode(name), tarheader.FILE, 0o644 if job["mode"] is None else job["mode"]
+            os.fsencode(name), tarheader.FILE, changed(job["mode"] or "644", 0o644, is_dir=False)
         )
         entry.size = entry.real_size = len(data)
         entry.mtime = (job["mtime"] or 0) * 1_000_000_000

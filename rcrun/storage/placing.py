@@ -119,6 +119,7 @@ def _fill(
         top_fd,
         notes,
         lambda uid, gid: None if job["unowned"] else (uid, gid),
+        overwrite=job["archive"],
         exact=True,
         set_id=job["set_id"],
     )
