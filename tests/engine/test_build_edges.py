@@ -324,6 +324,7 @@ def test_a_pivot_and_an_archive_with_links(work: Work) -> None:
         "/2/top",
         "/2/y/a",
         "/3/x/top",
+        "/4/x/y/a",
         "/o/f",
         "/r/folder",
         "/r/usr/lib/f",
