@@ -42,8 +42,12 @@ def gather(job: Job, say: Say) -> None:
     count = 0
     for source in job["sources"]:
         for path in gathering.chosen(os.fsencode(source)):
-            say({"kind": gathering.add(path, _pivot_of(source))})
-            count += 1
+            kind = gathering.add(path, _pivot_of(source))
+            if kind:
+                say({"kind": kind})
+                count += 1
+            elif not _WILD.intersection(source):
+                raise _not_found(path, "it is ignored")
     if not count:
         raise _not_found(os.fsencode(job["sources"][0]), "nothing fits the pattern")
     writer.end()
@@ -133,7 +137,7 @@ class Gathering:
     # ---- into the tar
 
     def add(self, path: bytes, pivot: int = 0) -> str:
-        """A file by its name, of a directory what is in it; a link that is named itself is followed."""
+        """Its kind; empty for a directory that is ignored with all that is in it. A file by its name, of a directory what is in it; a link that is named itself is followed."""
         try:
             spot = self.place.settle(path or b".", follow=not self.job["parents"])
             look = spot.look()
@@ -154,8 +158,10 @@ class Gathering:
                 below = self.packer.entry(spot.dir_fd, spot.base, name)
                 if below is not None:
                     os.close(below)
+            before = self.packer.writer.size
             self._content(fd, path, name if self.job["parents"] else b"")
-            return "directory"
+            is_left_out = bool(path) and self.ignored(os.fsdecode(path))
+            return "" if is_left_out and before == self.packer.writer.size else "directory"
         finally:
             spot.close()
 

@@ -123,7 +123,7 @@ def _fill(
         exact=True,
         set_id=job["set_id"],
     )
-    filler.root = (root_fd, os.fsencode(job["path"])) if job["archive"] else None
+    filler.root = (root_fd, job) if job["archive"] else None
     while (member := reader.next()) is not None:
         if name and member.kind != tarheader.DIRECTORY:
             member.name = name
@@ -132,10 +132,10 @@ def _fill(
 
 
 class RootFiller(Filler):
-    """With `root` (a descriptor, and the path of the top there) links on the way of a member are followed within the root, as docker does
-    it with what ADD unpacks: an archive of a root has such links, lib to usr/lib."""
+    """With `root` (a descriptor, and the job) links on the way of a member are followed within the root, as docker does it with what
+    ADD unpacks: an archive of a root has such links, lib to usr/lib."""
 
-    root: tuple[int, bytes] | None = None
+    root: tuple[int, Job] | None = None
 
     def _enter(self, name: bytes) -> None:
         try:
@@ -143,8 +143,6 @@ class RootFiller(Filler):
         except OSError as error:
             if self.root is None or error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise
-            root_fd, path = self.root
-            self._parent_fd = open_in_root(
-                root_fd, os.path.join(path, name), os.O_PATH | os.O_DIRECTORY
-            )
+            root_fd, job = self.root
+            self._parent_fd = _made(root_fd, os.path.join(os.fsencode(job["path"]), name), job)
             self._parent_name = name
