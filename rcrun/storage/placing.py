@@ -41,7 +41,7 @@ def place(job: Job, say: Say) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise RcrunError(f'cannot make the directory "/{shown(path)}": {reason}') from error
-    _fill(root_fd, top_fd, name, TarReader(stream), job, notes)
+    _fill(top_fd, name, TarReader(stream), job, notes)
     stream.drain()
     notes.finish()
 
@@ -112,9 +112,7 @@ def _made(root_fd: int, path: bytes, job: Job, links: int = 0) -> int:
     return fd
 
 
-def _fill(
-    root_fd: int, top_fd: int, name: bytes, reader: TarReader, job: Job, notes: Notes
-) -> None:
+def _fill(top_fd: int, name: bytes, reader: TarReader, job: Job, notes: Notes) -> None:
     filler = RootFiller(
         top_fd,
         notes,
@@ -123,7 +121,7 @@ def _fill(
         exact=True,
         set_id=job["set_id"],
     )
-    filler.root = (root_fd, job) if job["archive"] else None
+    filler.archive = job if job["archive"] else None
     while (member := reader.next()) is not None:
         if name and member.kind != tarheader.DIRECTORY:
             member.name = name
@@ -132,17 +130,16 @@ def _fill(
 
 
 class RootFiller(Filler):
-    """With `root` (a descriptor, and the job) links on the way of a member are followed within the root, as docker does it with what
-    ADD unpacks: an archive of a root has such links, lib to usr/lib."""
+    """Of an `archive` (its job) links on the way of a member are followed with the destination as the root, as docker does it with what ADD
+    unpacks: an archive of a root has such links, lib to usr/lib."""
 
-    root: tuple[int, Job] | None = None
+    archive: Job | None = None
 
     def _enter(self, name: bytes) -> None:
         try:
             super()._enter(name)
         except OSError as error:
-            if self.root is None or error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            if self.archive is None or error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise
-            root_fd, job = self.root
-            self._parent_fd = _made(root_fd, os.path.join(os.fsencode(job["path"]), name), job)
+            self._parent_fd = _made(self.top_fd, name, self.archive)
             self._parent_name = name

@@ -315,7 +315,7 @@ def test_a_pivot_and_an_archive_with_links(work: Work) -> None:
             entry.size = 2
             tar.addfile(entry, io.BytesIO(b"f\n"))
     image = work.image(
-        "FROM busybox\nRUN mkdir -p /o /r/folder/full\nCOPY --parents x/./y/* /1/\nCOPY --parents ./x/./ /2/\nCOPY --parents x/top /3/\nADD root.tar /r/\n"
+        "FROM busybox\nRUN mkdir -p /o /r/folder/full /r/o\nCOPY --parents x/./y/* /1/\nCOPY --parents ./x/./ /2/\nCOPY --parents x/top /3/\nADD root.tar /r/\n"
         "COPY --parents --chmod=u=rwX,go=X **/a /4/\nRUN test $(stat -c %a /4/x/y/a /4/x | tr '\\n' -) = 600-711-\n"
     )
     found = work.says(image, "find", "/1", "/2", "/3", "/4", "/r", "/o", "-type", "f").split()
@@ -325,7 +325,7 @@ def test_a_pivot_and_an_archive_with_links(work: Work) -> None:
         "/2/y/a",
         "/3/x/top",
         "/4/x/y/a",
-        "/o/f",
         "/r/folder",
+        "/r/o/f",
         "/r/usr/lib/f",
     ]
