@@ -2,7 +2,7 @@
 the instruction gives them, so that the same files give the same bytes. A job of worker.py.
 
 A job: `root` (a path; the caller's own view of the host when `direct`), `sources` (paths or patterns), `ignore` (patterns
-of paths beneath the root), `exclude` (patterns of paths beneath a source), `parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (or null),
+of paths beneath the root), `exclude` (patterns of paths beneath a source), `parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (as chmod writes it, or null),
 `lowers` (the layers that the root shows, for the owners that their files could not be given).
 """
 
@@ -13,6 +13,7 @@ import stat
 
 from rcrun.errors import InvalidInput, NotFound
 from rcrun.files import write_all
+from rcrun.formats.chmod import changed
 from rcrun.formats.containerfile.ignore import Ignored
 from rcrun.storage import tarheader
 from rcrun.storage.copying import STREAM, Notes
@@ -43,8 +44,12 @@ def gather(job: Job, say: Say) -> None:
     count = 0
     for source in job["sources"]:
         for path in gathering.chosen(os.fsencode(source)):
-            say({"kind": gathering.add(path)})
-            count += 1
+            kind = gathering.add(path, _pivot_of(source))
+            if kind:
+                say({"kind": kind})
+                count += 1
+            elif not _WILD.intersection(source):
+                raise _not_found(path, "it is ignored")
     if not count:
         raise _not_found(os.fsencode(job["sources"][0]), "nothing fits the pattern")
     writer.end()
@@ -67,6 +72,7 @@ class Gathering:
             )
         self.records = self._records() if job["owner"] is None else {}
         self._parents_made: set[bytes] = set()
+        self._pivot = 0  # with parents: how many directories of a path its name in the tar lacks
 
     def _records(self) -> dict[bytes, Record]:
         from rcrun.storage.layerwrite import visible_records
@@ -89,7 +95,7 @@ class Gathering:
         if job["owner"] is not None:
             entry.uid, entry.gid = job["owner"]
         if job["mode"] is not None and entry.kind != tarheader.SYMLINK:
-            entry.mode = job["mode"]
+            entry.mode = changed(job["mode"], entry.mode, is_dir=entry.kind == tarheader.DIRECTORY)
 
     # ---- which
 
@@ -104,13 +110,18 @@ class Gathering:
                 raise _not_found(source, "it is ignored")
             yield path
             return
-        yield from sorted(self._fitting(b"", parts))
+        yield from sorted(set(self._fitting(b"", parts)))
 
     def _fitting(self, above: bytes, parts: list[bytes]) -> Iterator[bytes]:
         """As Go's filepath.Glob: a pattern of one part does not reach beyond a slash."""
         if not parts:
             yield above
             return
+        if parts[0] == b"**" and self.job["parents"]:
+            yield from self._fitting(above, parts[1:])
+            if len(parts) == 1:
+                return
+            parts = [b"*", *parts]
         pattern = Ignored([os.fsdecode(parts[0]).replace("!", "\\!", 1)])
         try:
             fd = self.place.open(above or b".", os.O_RDONLY | os.O_DIRECTORY)
@@ -142,8 +153,8 @@ class Gathering:
 
     # ---- into the tar
 
-    def add(self, path: bytes) -> str:
-        """A file by its name, of a directory what is in it; a link that is named itself is followed."""
+    def add(self, path: bytes, pivot: int = 0) -> str:
+        """Its kind; empty for a directory that is ignored with all that is in it. A file by its name, of a directory what is in it; a link that is named itself is followed."""
         try:
             spot = self.place.settle(path or b".", follow=not self.job["parents"])
             look = spot.look()
@@ -151,6 +162,7 @@ class Gathering:
             raise _not_found(path, (error.strerror or "").lower()) from error
         if look is None:
             raise _not_found(path, "there is no such file or directory")
+        self._pivot = pivot
         name = self._name(path)
         try:
             if not stat.S_ISDIR(look.st_mode):
@@ -163,8 +175,10 @@ class Gathering:
                 below = self.packer.entry(spot.dir_fd, spot.base, name)
                 if below is not None:
                     os.close(below)
+            before = self.packer.writer.size
             self._content(fd, path, name if self.job["parents"] else b"")
-            return "directory"
+            is_left_out = bool(path) and self.ignored(os.fsdecode(path))
+            return "" if is_left_out and before == self.packer.writer.size else "directory"
         finally:
             spot.close()
 
@@ -172,17 +186,18 @@ class Gathering:
         """With --parents the whole path, from a `/./` on; its directories come first."""
         if not self.job["parents"]:
             return os.path.basename(path)
-        for end in range(1, path.count(b"/") + 1):
-            above = b"/".join(path.split(b"/")[:end])
-            if above not in self._parents_made:
-                self._parents_made.add(above)
-                self._directory(above)
-        return path
+        parts = path.split(b"/")
+        for end in range(self._pivot + 1, len(parts)):
+            above, name = b"/".join(parts[:end]), b"/".join(parts[self._pivot : end])
+            if name not in self._parents_made:
+                self._parents_made.add(name)
+                self._directory(above, name)
+        return b"/".join(parts[self._pivot :])
 
-    def _directory(self, path: bytes) -> None:
+    def _directory(self, path: bytes, name: bytes) -> None:
         spot = self.place.settle(path, follow=False)
         try:
-            below = self.packer.entry(spot.dir_fd, spot.base, path)
+            below = self.packer.entry(spot.dir_fd, spot.base, name)
             if below is not None:
                 os.close(below)
         finally:
@@ -245,6 +260,12 @@ class Gathering:
         waiting.clear()
 
 
+def _pivot_of(source: str) -> int:
+    """How many directories stand before the `/./` of a source."""
+    before, pivot, _ = source.partition("/./")
+    return len([part for part in before.split("/") if part not in ("", ".")]) if pivot else 0
+
+
 def texts(job: Job, say: Say) -> None:
     """`files`: pairs of a name and its text, as here-documents have them."""
     write = Buffered(lambda data: write_all(STREAM, data))
@@ -252,7 +273,7 @@ def texts(job: Job, say: Say) -> None:
     for name, text in job["files"]:
         data = os.fsencode(text)
         entry = member(
-            os.fsencode(name), tarheader.FILE, 0o644 if job["mode"] is None else job["mode"]
+            os.fsencode(name), tarheader.FILE, changed(job["mode"] or "644", 0o644, is_dir=False)
         )
         entry.size = entry.real_size = len(data)
         entry.mtime = (job["mtime"] or 0) * 1_000_000_000

@@ -7,6 +7,7 @@ does it), `set_id` (whether files keep those bits of their modes), `log` (owners
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -117,16 +118,34 @@ def _made(root_fd: int, path: bytes, job: Job, links: int = 0) -> int:
 
 
 def _fill(top_fd: int, name: bytes, reader: TarReader, job: Job, notes: Notes) -> None:
-    filler = Filler(
+    filler = RootFiller(
         top_fd,
         notes,
         lambda uid, gid: None if job["unowned"] else (uid, gid),
+        overwrite=job["archive"],
         exact=True,
         set_id=job["set_id"],
         notebook=job["notebook"],
     )
+    filler.archive = job if job["archive"] else None
     while (member := reader.next()) is not None:
         if name and member.kind != tarheader.DIRECTORY:
             member.name = name
         filler.place(member, reader)
     filler.finish()
+
+
+class RootFiller(Filler):
+    """Of an `archive` (its job) links on the way of a member are followed with the destination as the root, as docker does it with what ADD
+    unpacks: an archive of a root has such links, lib to usr/lib."""
+
+    archive: Job | None = None
+
+    def _enter(self, name: bytes) -> None:
+        try:
+            super()._enter(name)
+        except OSError as error:
+            if self.archive is None or error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            self._parent_fd = _made(self.top_fd, name, self.archive)
+            self._parent_name = name

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import io
 import signal
 import socket
+import tarfile
 import threading
 import time
 from pathlib import Path
@@ -286,9 +288,44 @@ def test_patterns_and_owners_as_buildkit_has_them(work: Work) -> None:
         work.file(f"g/f{number}", f"{number}\n")
     image = work.image(
         "FROM busybox\nCOPY g/f* /one\nCOPY nomatch* g/f1 /many/\nUSER nobody\nWORKDIR /wd\nUSER stranger\nWORKDIR /other\n"
-        "COPY g/f1 .\nUSER 0\nENV\tWITH\ta tab\n"
+        "COPY g/f1 .\nUSER 0\nENV\tWITH\ta tab\nRUN echo $HOSTNAME $(hostname) >/host\n"
     )
-    script = "cat /one /many/* /other/f1; stat -c %U /wd /other; echo $WITH"
-    assert work.says(image, "sh", "-c", script) == "2\n1\n1\nnobody\nroot\na tab\n"
+    script = "cat /one /many/* /other/f1; stat -c %U /wd /other; echo $WITH; cat /host"
+    assert work.says(image, "sh", "-c", script) == "2\n1\n1\nnobody\nroot\na tab\nbuild build\n"
     assert "nothing fits the pattern" in work("FROM busybox\nCOPY nomatch* /x/\n").err
     assert work.config(work.image("FROM scratch\nCOPY g /\n"))["WorkingDir"] == "/"
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_a_pivot_and_an_archive_with_links(work: Work) -> None:
+    """Of --parents what stands before `/./` is left out; what an archive has behind its own links goes where they lead."""
+    work.file("x/y/a", "a\n")
+    work.file("x/top", "top\n")
+    with tarfile.open(work.folder / "root.tar", "w") as tar:
+        for name, kind, target in (
+            ("usr/lib", tarfile.DIRTYPE, ""),
+            ("lib", tarfile.SYMTYPE, "usr/lib"),
+            ("out", tarfile.SYMTYPE, "../o"),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname, entry.mode = kind, target, 0o755
+            tar.addfile(entry)
+        for name in ("lib/f", "out/f", "folder"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 2
+            tar.addfile(entry, io.BytesIO(b"f\n"))
+    image = work.image(
+        "FROM busybox\nRUN mkdir -p /o /r/folder/full /r/o\nCOPY --parents x/./y/* /1/\nCOPY --parents ./x/./ /2/\nCOPY --parents x/top /3/\nADD root.tar /r/\n"
+        "COPY --parents --chmod=u=rwX,go=X **/a /4/\nRUN test $(stat -c %a /4/x/y/a /4/x | tr '\\n' -) = 600-711-\n"
+    )
+    found = work.says(image, "find", "/1", "/2", "/3", "/4", "/r", "/o", "-type", "f").split()
+    assert sorted(found) == [
+        "/1/y/a",
+        "/2/top",
+        "/2/y/a",
+        "/3/x/top",
+        "/4/x/y/a",
+        "/r/folder",
+        "/r/o/f",
+        "/r/usr/lib/f",
+    ]

@@ -143,7 +143,7 @@ class Builder:
             for each in self.needed:
                 self.states[each.stage.index] = pool.submit(self._stage, each)
             try:
-                return self.states[self.needed[-1].stage.index].result()
+                return [self.states[each.stage.index].result() for each in self.needed][-1]
             except BaseException:
                 self._end(pool)
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.build.root import lowers_of, worker
-from rcrun.errors import RcrunError
+from rcrun.errors import InvalidInput, RcrunError
 from rcrun.formats import passwd
 from rcrun.formats.containerfile.instructions import without_marks
 from rcrun.storage.marks import LOG
@@ -104,12 +104,16 @@ class Copy:
         return {"files": self.files, "mode": self.mode, "mtime": self.epoch, "owner": owner}
 
 
-def _mode(instruction: Instruction, text: str) -> int | None:
+def _mode(instruction: Instruction, text: str) -> str | None:
     if not text:
         return None
-    if not text.isdecimal() or any(digit in "89" for digit in text) or int(text, 8) > 0o7777:
-        raise instruction.fault(f'--chmod is an octal mode such as 0644, not "{text}"')
-    return int(text, 8)
+    from rcrun.formats.chmod import check
+
+    try:
+        check(text)
+    except InvalidInput as error:
+        raise instruction.fault(f"--chmod: {error.message}", error.hint) from error
+    return text
 
 
 def owner_of(copy: Copy, passwd_text: str, group_text: str) -> tuple[int, int] | None:

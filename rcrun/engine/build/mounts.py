@@ -140,7 +140,10 @@ class Bringer:
         from rcrun.files import Lock
 
         store = self.root.context.store
-        folder = f"{store.path('build/mounts')}/{key_of('cache', mount.get('id') or mount.get('target'))}"
+        # Who asks for other owners or modes has another cache, as with BuildKit.
+        looks = [mount.number("uid", 0), mount.number("gid", 0), mount.number("mode", 0o755, 8)]
+        key = key_of("cache", mount.get("id") or mount.get("target"), looks)
+        folder = f"{store.path('build/mounts')}/{key}"
         make_private_dir(store.path("build/mounts"))
         if mount.get("sharing") == "private":
             folder = self._private(folder)

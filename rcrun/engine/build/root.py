@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # Of an image's configuration, what a step must not inherit: it has its own command, and no volumes.
 _NOT_FOR_STEPS = ("Cmd", "Entrypoint", "Healthcheck", "Volumes", "ExposedPorts", "StopSignal")
+HOSTNAME = "build"  # of every RUN, for some programs write it into what they make
 
 
 class StepRoot(Making):
@@ -42,7 +43,10 @@ class StepRoot(Making):
         self, context: Context, state: State, options: dict[str, Any], lowers: list[str]
     ) -> None:
         name = f"build-{os.urandom(6).hex()}"
-        super().__init__(context, {"log_driver": "none", "name": name, **options})
+        own = {"log_driver": "none", "name": name}
+        if not options.get("uts") and not options.get("no_hostname"):
+            own["hostname"] = HOSTNAME
+        super().__init__(context, {**own, **options})
         self.state = state
         self.lowers = lowers
         self.spec: Spec = {}

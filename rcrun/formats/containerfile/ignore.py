@@ -6,7 +6,7 @@ from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from re import Pattern
 
 
@@ -57,43 +57,91 @@ def _clean(pattern: str) -> str:
     return "/".join(parts) or ("." if pattern.strip("/") else "")
 
 
-def _compiled(word: str) -> Pattern[str]:
+def _compiled(word: str) -> Pattern[str] | _Slow:
     import re
 
-    pattern = word.removeprefix("!")
     try:
-        return re.compile(_expression(pattern), re.DOTALL)
+        pieces = list(_pieces(word.removeprefix("!")))
+        if pieces.count(STAR) <= MOST_STARS and pieces.count(DEEP) + pieces.count(DEEP_DIR) <= 2:
+            return re.compile("".join(pieces), re.DOTALL)
+        return _Slow(
+            [re.compile(each, re.DOTALL) if each not in _WILD else each for each in pieces]
+        )
     except (re.error, IndexError):
         raise InvalidInput(f'invalid pattern "{word}"') from None
 
 
-def _expression(pattern: str) -> str:
+# What `*`, `**` and `**/` are as regular expressions.
+STAR, DEEP, DEEP_DIR = "[^/]*", ".*", "(?:.*/)?"
+_WILD = (STAR, DEEP, DEEP_DIR)
+MOST_STARS = 3  # with more a regular expression may take longer than anybody lives
+
+
+class _Slow:
+    """A pattern with many stars: all the places in it that a path may have come to, character by character."""
+
+    def __init__(self, pieces: list[Pattern[str] | str]) -> None:
+        self.pieces = pieces
+
+    def fullmatch(self, path: str) -> bool:
+        places = self._onward({0})
+        for character in path:
+            arrived: set[int] = set()
+            inside: set[int] = (
+                set()
+            )  # in the middle of what `**/` stands for, where it does not end
+            for at in places:
+                self._step(at, character, arrived, inside)
+            places = self._onward(arrived) | inside
+        return len(self.pieces) in places
+
+    def _step(self, at: int, character: str, arrived: set[int], inside: set[int]) -> None:
+        piece = self.pieces[at] if at < len(self.pieces) else None
+        if isinstance(piece, str):
+            if piece == DEEP_DIR:
+                inside.add(at)
+                if character == "/":
+                    arrived.add(at + 1)
+            elif piece == DEEP or character != "/":
+                arrived.add(at)
+        elif piece is not None and piece.fullmatch(character):
+            arrived.add(at + 1)
+
+    def _onward(self, places: set[int]) -> set[int]:
+        """With those that a star may end at."""
+        found = set(places)
+        for at in places:
+            while at < len(self.pieces) and isinstance(self.pieces[at], str):
+                at += 1
+                found.add(at)
+        return found
+
+
+def _pieces(pattern: str) -> Iterator[str]:
     import re
 
-    made, at = "", 0
+    at = 0
     while at < len(pattern):
         character = pattern[at]
         if pattern.startswith("**", at):
-            at += 2
-            if pattern[at : at + 1] == "/":
+            while pattern[at : at + 1] == "*":
                 at += 1
-                made += "(?:.*/)?"
-            else:
-                made += ".*"
+            is_folder = pattern[at : at + 1] == "/"
+            at += is_folder
+            yield DEEP_DIR if is_folder else DEEP
             continue
         if character == "\\":
             at += 1
-            made += re.escape(pattern[at])
+            yield re.escape(pattern[at])
         elif character == "[":
             end = pattern.index("]", at + 2) if "]" in pattern[at + 2 :] else -1
             if end < 0:
                 raise IndexError
-            made += _class(pattern[at + 1 : end])
+            yield _class(pattern[at + 1 : end])
             at = end
         else:
-            made += {"*": "[^/]*", "?": "[^/]"}.get(character, re.escape(character))
+            yield {"*": STAR, "?": "[^/]"}.get(character, re.escape(character))
         at += 1
-    return made
 
 
 def _class(inner: str) -> str:

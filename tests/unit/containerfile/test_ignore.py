@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 
 from rcrun.errors import InvalidInput
-from rcrun.formats.containerfile.ignore import Ignored, read
+from rcrun.formats.containerfile.ignore import _WILD, Ignored, _pieces, _Slow, read
 
 
 @pytest.mark.parametrize(
@@ -51,3 +54,24 @@ def test_exceptions_are_known() -> None:
 def test_a_pattern_that_is_none() -> None:
     with pytest.raises(InvalidInput, match=r"invalid pattern"):
         Ignored(["[a"])
+
+
+def test_many_stars_take_no_time() -> None:
+    """Found by the fuzzer: a regular expression would try every way to share the path out among them."""
+    assert not Ignored(["*a" * 30 + "b"])("a" * 60)
+    assert not Ignored(["**a" * 30 + "b"])("a/" * 20)
+    assert not Ignored(["*" * 44 + "x"])("y" * 500)
+
+
+def test_the_slow_way_is_the_same_way() -> None:
+    choose = random.Random(7)
+    for _ in range(3000):
+        pattern = "".join(
+            choose.choice(["a", "b", "/", "*", "**", "**/", "?", "[ab]"])
+            for _ in range(choose.randint(1, 6))
+        )
+        path = "".join(choose.choice("aab//") for _ in range(choose.randint(1, 7)))
+        pieces = list(_pieces(pattern))
+        slow = _Slow([each if each in _WILD else re.compile(each, re.DOTALL) for each in pieces])
+        quick = re.compile("".join(pieces), re.DOTALL)
+        assert slow.fullmatch(path) == bool(quick.fullmatch(path)), (pattern, path)
