@@ -67,7 +67,9 @@ class Gathering:
     def _records(self) -> dict[bytes, Record]:
         from rcrun.storage.layerwrite import visible_records
 
-        return visible_records([], self.job.get("lowers") or [])
+        lowers = self.job.get("lowers") or []
+        root = self.job["root"] if len(lowers) > 1 else ""
+        return visible_records([], lowers, root=root)
 
     def _give_owner(self, entry: Member, pin: int) -> None:
         """By where it is in the root, whatever it is called in the tar."""

@@ -208,7 +208,7 @@ static int files(void)
 	MUST_FAIL(fchownat(dir, "", 1, 1, 0), ENOENT);
 	MUST_FAIL(fchownat(dir, "at", 1, 1, 0x40000), EINVAL);
 	MUST_FAIL(chown("/w/a/b", 1, 1), ENOTDIR);
-	MUST_FAIL(chown("/proc/sys/kernel/hostname", 1, 1), EPERM);
+	MUST_FAIL(chown("/proc/sys/kernel/hostname", 1, 1), EROFS);
 	MUST(chown("/bin", 29, -1) == 0);
 	MUST(mkdir("/w/jail", 0755) == 0);
 	touch("/w/jail/w");
@@ -254,7 +254,7 @@ static int race(void)
 	(void)symlink("/proc/1/root/../../../../../../etc", "/w/out");
 	(void)symlink("..", "/w/up");
 	MUST(pthread_create(&thread, NULL, flip, NULL) == 0);
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 1500; i++) {
 		(void)chown(path, 66, 67);
 		(void)mknod(path, S_IFCHR | 0600, makedev(1, 3));
 	}
@@ -265,7 +265,7 @@ static int race(void)
 
 static int flood(void)
 {
-	for (int i = 0; i < 3000; i++)
+	for (int i = 0; i < 400; i++)
 		if (fork() == 0) {
 			setresuid(1 + i, 1 + i, 1 + i);
 			_exit(getuid() != (uid_t)(1 + i) && geteuid() != 0);

@@ -26,8 +26,8 @@ SCRIPTS = "/dev/pipes"
 class CommandFailed(RcrunError):
     """A RUN ended with another status than 0."""
 
-    def __init__(self, command: str, status: int) -> None:
-        super().__init__(f'the command "{command}" returned a non-zero code: {status}')
+    def __init__(self, command: str, status: int, hint: str | None = None) -> None:
+        super().__init__(f'the command "{command}" returned a non-zero code: {status}', hint)
         self.status_of_command = status
 
 

@@ -15,6 +15,7 @@ from rcrun.engine.build.running import (
     run,
 )
 from rcrun.engine.build.state import key_of
+from rcrun.engine.config_emulation import hint_of
 from rcrun.engine.run import LARGEST_PASSWD
 from rcrun.storage import layered
 from rcrun.storage.marks import LOG
@@ -132,7 +133,7 @@ class Steps:
                 finally:
                     bringer.release()
                 if status != 0:
-                    raise CommandFailed(" ".join(argv), status)
+                    raise CommandFailed(" ".join(argv), status, hint_of(root))
                 return root.layer(self.lease, self._newest())
 
         return self._make(state, key, number, f"RUN {' '.join(argv)}", make)
