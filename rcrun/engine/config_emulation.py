@@ -34,6 +34,4 @@ def hint_of(root: Making) -> str | None:
     """For a command that failed: it may have wanted to be root of all users."""
     if root.context.identity.kind != "single" or root.options.get("root_emulation") != "off":
         return None
-    return (
-        "a single id is mapped: chown and changes of user work with --root-emulation auto or more ids"
-    )
+    return "a single id is mapped: chown and changes of user work with --root-emulation auto or more ids"

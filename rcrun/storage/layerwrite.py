@@ -185,9 +185,7 @@ def _devices(records: dict[bytes, Record]) -> dict[bytes, list[Member]]:
     return found
 
 
-def visible_records(
-    uppers: list[str], lowers: list[str], *, root: str = ""
-) -> dict[bytes, Record]:
+def visible_records(uppers: list[str], lowers: list[str], *, root: str = "") -> dict[bytes, Record]:
     """The records of files that nothing above them hides.
 
     Where the root is mounted over the top lower, that one cannot be seen, and what shows there has to do.

@@ -58,7 +58,9 @@ class Packer:
         self.devices = devices
         self.whole_seconds = whole_seconds
         self.xattrs = _KEPT_XATTRS if acls else _KEPT_XATTRS[:2]
-        self.mark: tuple[int, int] | None = None  # of the member that `adjust` is given: noted owners
+        self.mark: tuple[int, int] | None = (
+            None  # of the member that `adjust` is given: noted owners
+        )
         self.advanced: Callable[[int], None] | None = None
         self._links: dict[tuple[int, int], bytes] = {}
 
