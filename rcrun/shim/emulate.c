@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -213,7 +214,8 @@ static void answer(struct question *question)
 	pass_on(question);
 }
 
-static void take_question(struct emulation *emulation)
+/* 0: none was there to take */
+static int take_question(struct emulation *emulation)
 {
 	static struct seccomp_notif notif;
 	struct seccomp_notif_resp response = {0};
@@ -221,12 +223,24 @@ static void take_question(struct emulation *emulation)
 
 	memset(&notif, 0, sizeof(notif)); /* the kernel wants that */
 	if (ioctl(emulation->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif) < 0)
-		return; /* who asked is gone, or somebody interrupted us */
+		return 0; /* who asked is gone, or everybody is */
 	response.id = notif.id;
 	emulation->answered = false;
 	answer(&question);
 	if (!emulation->answered)
 		(void)ioctl(emulation->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+	return 1;
+}
+
+/* Since 6.11 who waits for a question is woken when there is nobody left to ask one. */
+static bool waits_may_end(void)
+{
+	struct utsname host;
+	int major = 0, minor = 0;
+
+	(void)uname(&host);
+	(void)sscanf(host.release, "%d.%d", &major, &minor);
+	return major > 6 || (major == 6 && minor >= 11);
 }
 
 static _Noreturn void answer_all(struct emulation *emulation)
@@ -235,10 +249,14 @@ static _Noreturn void answer_all(struct emulation *emulation)
 
 	/* 6.6: who answers and who waits take turns on one processor */
 	(void)ioctl(emulation->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
-	for (;;) {
-		if (TEMP_FAILURE_RETRY(poll(&asked, 1, -1)) < 0 || !(asked.revents & POLLIN))
+	for (bool waits = waits_may_end();;) {
+		if (waits && take_question(emulation))
+			continue;
+		if (TEMP_FAILURE_RETRY(poll(&asked, 1, waits ? 0 : -1)) < 0 ||
+		    (asked.revents && !(asked.revents & POLLIN)))
 			_exit(0); /* nobody has the filter any more */
-		take_question(emulation);
+		if (!waits)
+			(void)take_question(emulation);
 	}
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config_facts import SINGLE, USER
+from config_facts import MAPPED, SINGLE
 from rcrun.engine.config_emulation import emulates
 from rcrun.errors import InvalidInput
 from rcrun.runtime.plan_process import emulates_root
@@ -19,7 +19,7 @@ from rcrun.storage.tarwrite import member
     [
         ("auto", SINGLE, 0, False, True), ("on", SINGLE, 0, False, True), ("off", SINGLE, 0, False, False),
         ("auto", SINGLE, 5, False, False), ("auto", SINGLE, 0, True, False),
-        ("on", USER, 0, False, False), ("auto", USER, 7, False, False),
+        ("on", MAPPED, 0, False, False), ("auto", MAPPED, 7, False, False),
         ("on", SINGLE, 5, False, None), ("on", SINGLE, 0, True, None), ("maybe", SINGLE, 0, False, None),
     ],
 )  # fmt: skip
