@@ -14,7 +14,7 @@ PROGRAMS = (
     " chown chgrp chmod cp mv ln ls mkdir mknod mkfifo rm rmdir stat touch true test env install"
 ).split()
 METHODS = "/usr/lib/apt/methods"
-STUBS = ("ldconfig", "start-stop-daemon")  # dpkg asks that they are there
+STUBS = ("ldconfig", "start-stop-daemon", "diff")  # dpkg asks that they are there
 FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n_apt:x:42:65534::/nonexistent:/bin/false\nman:x:6:12::/:/bin/sh\n",
     "etc/group": "root:x:0:\nshadow:x:42:\nman:x:12:\nnogroup:x:65534:\n",
@@ -31,7 +31,8 @@ DIRECTORIES = (
 ).split()
 POSTINST = """#!/bin/sh
 set -e
-useradd -r -u 101 -d /var/lib/tiny tiny
+groupadd -g 101 tiny
+useradd -r -u 101 -g tiny -d /var/lib/tiny tiny
 chown -R tiny:man /var/lib/tiny
 chmod 4750 /usr/bin/tiny
 chown root:tiny /usr/bin/tiny.link
@@ -64,8 +65,10 @@ def image_tar() -> bytes:
             _add(archive, link, target, 0o777)
         for name, path in programs.items():
             _add(archive, name, Path(path).read_bytes(), 0o755)
-        for path in libraries:
-            _add(archive, path.lstrip("/"), Path(path).read_bytes(), 0o755)
+        for library in libraries:
+            _add(archive, library.lstrip("/"), Path(library).read_bytes(), 0o755)
+        for path in Path("/usr/share/dpkg").glob("*table"):
+            _add(archive, str(path).lstrip("/"), path.read_bytes(), 0o644)
         for name in STUBS:
             _add(archive, f"usr/bin/{name}", b"#!/bin/sh\n", 0o755)
         for name, text in FILES.items():

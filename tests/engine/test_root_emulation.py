@@ -195,8 +195,8 @@ def test_apt_installs_packages(work: Work) -> None:
     } == {
         "etc/shadow": (0, 42, "-640"),
         "etc/shadow-": (0, 42, "-640"),
-        "usr/bin/tiny": (0, 101, "-755"),
-        "usr/bin/tiny.link": (0, 101, "h755"),
+        "usr/bin/tiny": (0, 101, "-750"),
+        "usr/bin/tiny.link": (0, 101, "h750"),
         "usr/share/base": (0, 0, "d755"),
         "usr/share/base/file": (0, 0, "-644"),
         "var/lib/tiny": (101, 12, "d755"),
