@@ -98,6 +98,7 @@ def test_calls_and_what_they_leave(
     rcrun("commit", "one", "made").check()
     made = layers(rcrun, "made")[-1]
     assert made.pop("bin/.wh.vi")[2] == "-0"
+    assert made.pop("identity")[2] == "-644"  # where it was mounted
     assert made == MADE_BY_FILES
     exported = looks(rcrun("export", "one").check().stdout)
     assert {name: exported[name] for name in MADE_BY_FILES} == MADE_BY_FILES
@@ -127,7 +128,7 @@ def test_run_and_exec_on_request(single_rcrun: Rcrun) -> None:
     assert refused.status == 125
     assert "the container runs as user 5" in refused.err
     missing = rcrun("run", "--rm", *ON, "busybox", "/nothing")
-    assert (missing.status, "not found" in missing.err) == (127, True)
+    assert (missing.status, "/nothing" in missing.err) == (127, True), missing.err
     rcrun("rm", "-f", "-t", "0", "plain", "told").check()
 
 
