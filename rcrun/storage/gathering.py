@@ -61,7 +61,7 @@ class Gathering:
             self.packer = Packer(
                 writer, note, adjust=self._adjust, devices=False, whole_seconds=True
             )
-        self.records = self._records() if job["owner"] is None else {}
+        self.records = self._records() if writer is not None and job["owner"] is None else {}
         self._parents_made: set[bytes] = set()
 
     def _records(self) -> dict[bytes, Record]:
