@@ -6,6 +6,7 @@ from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rcrun.engine.run import Making
     from rcrun.kernel.identity import Identity
 
 WORDS = ("auto", "on", "off")
@@ -27,3 +28,10 @@ def emulates(word: str, identity: Identity, uid: int, *, joins_users: bool = Fal
             "--root-emulation on does not go with the user namespace of another container"
         )
     return uid == 0 and not joins_users
+
+
+def hint_of(root: Making) -> str | None:
+    """For a command that failed: it may have wanted to be root of all users."""
+    if root.context.identity.kind != "single" or root.options.get("root_emulation") != "off":
+        return None
+    return "a single id is mapped: chown and changes of user work with --root-emulation auto or more ids"

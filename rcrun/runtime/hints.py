@@ -348,6 +348,8 @@ _HINTS = {
     ("memory-policy", errno.ENOSYS): "this kernel was built without memory policies (CONFIG_NUMA)",
     ("seccomp", errno.EINVAL): "this kernel does not know one of the filter's flags or actions",
     ("seccomp", errno.EACCES): "set process.noNewPrivileges, or keep CAP_SYS_ADMIN until the filter is loaded",
+    ("emulate-root", errno.EINVAL): "it takes Linux 5.5 or newer: --root-emulation off",
+    ("emulate-root", errno.ENOSYS): "this kernel has no seccomp filters, or the processor is not known to rcrun: --root-emulation off",
     ("seccomp", errno.ENOSYS): "this kernel was built without seccomp filters",
     ("apparmor", errno.ENOENT): "load the profile first; see: sudo aa-status",
     ("room", errno.ESRCH): "its holder was killed: try again",

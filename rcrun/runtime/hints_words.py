@@ -59,6 +59,8 @@ WORDS = {
     "label": 'cannot set the SELinux label "{2}"',
     "apparmor": 'cannot use the AppArmor profile "{1}"',
     "user": "cannot become user {1}, group {2}",
+    "emulation-log": 'cannot emulate root, and note owners in "{1}"',
+    "emulate-root": "cannot load the filter that emulates root",
     "capabilities": "cannot set the capabilities",
     "seccomp": "cannot load the seccomp filter",
     "cwd": 'cannot change to the working directory "{1}"',

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -92,8 +93,11 @@ static const struct call {
  * that set ids, with 16-bit ids and with 32-bit ones. Both architectures number them alike but for fchownat.
  */
 static const unsigned other_calls[] = {
-	16,  23,  46,  70,  71,  81,  95,  138, 139, 164, 170, 182, 198, 203,
-	204, 206, 207, 208, 210, 212, 213, 214, 215, 216, OTHER == AUDIT_ARCH_I386 ? 298 : 325,
+	16,  23,  46,  70,  71,
+	81,  95,  138, 139, 164,
+	170, 182, 198, 203, 204,
+	206, 207, 208, 210, 212,
+	213, 214, 215, 216, OTHER == AUDIT_ARCH_I386 ? 298 : 325,
 };
 #endif
 
@@ -210,7 +214,8 @@ static void answer(struct question *question)
 	pass_on(question);
 }
 
-static void take_question(struct emulation *emulation)
+/* 0: none was there to take */
+static int take_question(struct emulation *emulation)
 {
 	static struct seccomp_notif notif;
 	struct seccomp_notif_resp response = {0};
@@ -218,12 +223,24 @@ static void take_question(struct emulation *emulation)
 
 	memset(&notif, 0, sizeof(notif)); /* the kernel wants that */
 	if (ioctl(emulation->listener, SECCOMP_IOCTL_NOTIF_RECV, &notif) < 0)
-		return; /* who asked is gone, or somebody interrupted us */
+		return 0; /* who asked is gone, or everybody is */
 	response.id = notif.id;
 	emulation->answered = false;
 	answer(&question);
 	if (!emulation->answered)
 		(void)ioctl(emulation->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+	return 1;
+}
+
+/* Since 6.11 who waits for a question is woken when there is nobody left to ask one. */
+static bool waits_may_end(void)
+{
+	struct utsname host;
+	int major = 0, minor = 0;
+
+	(void)uname(&host);
+	(void)sscanf(host.release, "%d.%d", &major, &minor);
+	return major > 6 || (major == 6 && minor >= 11);
 }
 
 static _Noreturn void answer_all(struct emulation *emulation)
@@ -232,10 +249,14 @@ static _Noreturn void answer_all(struct emulation *emulation)
 
 	/* 6.6: who answers and who waits take turns on one processor */
 	(void)ioctl(emulation->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
-	for (;;) {
-		if (TEMP_FAILURE_RETRY(poll(&asked, 1, -1)) < 0 || !(asked.revents & POLLIN))
+	for (bool waits = waits_may_end();;) {
+		if (waits && take_question(emulation))
+			continue;
+		if (TEMP_FAILURE_RETRY(poll(&asked, 1, waits ? 0 : -1)) < 0 ||
+		    (asked.revents && !(asked.revents & POLLIN)))
 			_exit(0); /* nobody has the filter any more */
-		take_question(emulation);
+		if (!waits)
+			(void)take_question(emulation);
 	}
 }
 
@@ -263,7 +284,8 @@ static int know_root(struct emulation *emulation)
 
 	emulation->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (emulation->root < 0 ||
-	    statx(emulation->root, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &root) < 0 ||
+	    statx(emulation->root, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &root) <
+		    0 ||
 	    fstatat(emulation->proc, "self/ns/user", &space, 0) < 0)
 		return -1;
 	emulation->root_dev = (uint64_t)root.stx_dev_major << 32 | root.stx_dev_minor;
@@ -311,15 +333,18 @@ static _Noreturn void supervise(struct emulation *emulation, const struct plan *
 	answer_all(emulation);
 }
 
-pid_t emulation_start(const struct plan *plan, int listener, pid_t pid, struct report *report)
+/* The namespaces are those of the container's init: an exec's own process may be closed to us. */
+pid_t emulation_start(const struct plan *plan, int received, pid_t init, struct report *report)
 {
+	const struct record *joined = plan->settings.join_pid;
+	autoclose int listener = received;
 	static struct emulation emulation;
 	struct report said;
 	int told[2];
 
 	if (listener < 0 || !plan->settings.emulation_log)
 		return fail_with(report, "recvmsg", EPROTO);
-	autoclose int process = sys_pidfd_open(pid);
+	autoclose int process = sys_pidfd_open(joined ? (pid_t)number(joined->words[1]) : init);
 	if (process < 0)
 		return fail(report, "pidfd_open");
 	TRY(report, pipe2(told, O_CLOEXEC));
@@ -342,4 +367,15 @@ pid_t emulation_start(const struct plan *plan, int listener, pid_t pid, struct r
 	*report = said;
 	report->step = record_named(plan, "emulation-log");
 	return -1;
+}
+
+/* With the pid namespace everybody is gone who could ask; else the supervisor ends with the last of them. */
+void emulation_end(const struct plan *plan, pid_t supervisor)
+{
+	if (supervisor <= 0 || !(plan->settings.unshare & CLONE_NEWPID))
+		return;
+	if (waitpid(supervisor, NULL, WNOHANG) != 0)
+		return; /* gone, and nobody's number now */
+	(void)kill(supervisor, SIGKILL);
+	(void)TEMP_FAILURE_RETRY(waitpid(supervisor, NULL, 0));
 }

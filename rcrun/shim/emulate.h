@@ -26,7 +26,8 @@ struct ids {
 /* A process that is not simply root; who is not in the table is root, with the groups that the kernel says. */
 struct person {
 	pid_t pid;
-	unsigned long long start; /* clock ticks since boot; tells a process from a later one with its pid */
+	unsigned long long
+		start; /* clock ticks since boot; tells a process from a later one with its pid */
 	unsigned long long since; /* when it became this: children born before are not like it */
 	bool changed;             /* false: known to be root */
 	bool has_groups;          /* it has set them */

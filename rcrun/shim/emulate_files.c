@@ -35,7 +35,8 @@ static bool takes_attribute(const struct statx *look)
 	return S_ISREG(look->stx_mode) || S_ISDIR(look->stx_mode);
 }
 
-static void write_log(struct emulation *emulation, const struct statx *look, const struct owner *owner)
+static void write_log(struct emulation *emulation, const struct statx *look,
+		      const struct owner *owner)
 {
 	char line[128];
 	int length = snprintf(line, sizeof(line), "%llu %lld%09u %u %u\n",
@@ -90,10 +91,9 @@ int record_owner(struct emulation *emulation, int fd, const struct owner *owner)
 		write_log(emulation, &look, owner);
 		return 0;
 	}
-	int length = owner->kind
-			     ? snprintf(value, sizeof(value), "%u:%u:%c:%u:%u", owner->uid,
-					owner->gid, owner->kind, owner->major, owner->minor)
-			     : snprintf(value, sizeof(value), "%u:%u", owner->uid, owner->gid);
+	int length = owner->kind ? snprintf(value, sizeof(value), "%u:%u:%c:%u:%u", owner->uid,
+					    owner->gid, owner->kind, owner->major, owner->minor)
+				 : snprintf(value, sizeof(value), "%u:%u", owner->uid, owner->gid);
 	if (setxattr(name, OWNER, value, (size_t)length, 0) < 0 && errno != EOPNOTSUPP)
 		return -1;
 	return 0;
@@ -108,7 +108,8 @@ static bool is_member(const struct person *person, uint32_t gid)
 }
 
 /* chown(2): who is not root may give a file of his to a group of his. */
-static bool may_give(const struct person *person, const struct owner *now, uint32_t uid, uint32_t gid)
+static bool may_give(const struct person *person, const struct owner *now, uint32_t uid,
+		     uint32_t gid)
 {
 	if (!person || person->user.effective == 0)
 		return true;
@@ -207,7 +208,8 @@ void answer_fchown(struct question *question)
 		fd = -1;
 		errno = ESRCH;
 	}
-	chown_reached(question, fd, (uint32_t)argument(question, 1), (uint32_t)argument(question, 2));
+	chown_reached(question, fd, (uint32_t)argument(question, 1),
+		      (uint32_t)argument(question, 2));
 }
 
 /* --- nodes: an empty file stands for a device, the record says which ------------------------------------------- */
@@ -232,10 +234,11 @@ static int make_node(const struct question *question, struct place place, mode_t
 	mode_t allowed = mode & (mode_t)07777 & ~status.umask;
 	if (!owner->kind && mknodat(parent, name, (mode & S_IFMT) | allowed, device) < 0)
 		return -1;
-	autoclose int fd =
-		owner->kind ? openat(parent, name,
-				     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, allowed)
-			    : openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int fd = owner->kind
+				   ? openat(parent, name,
+					    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+					    allowed)
+				   : openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -1 : record_owner(question->emulation, fd, owner);
 }
 
@@ -247,11 +250,13 @@ static void mknod_place(struct question *question, struct place place, int mode_
 	const struct person *person = person_of(question);
 	bool is_plain = !person || (person->user.fs == 0 && person->group.fs == 0);
 
-	if ((!is_device && (is_plain || S_ISCHR(mode) || S_ISBLK(mode))) || is_elsewhere(question)) {
+	if ((!is_device && (is_plain || S_ISCHR(mode) || S_ISBLK(mode))) ||
+	    is_elsewhere(question)) {
 		pass_on(question);
 		return;
 	}
-	struct owner owner = {person ? person->user.fs : 0, person ? person->group.fs : 0, '\0', 0, 0};
+	struct owner owner = {person ? person->user.fs : 0, person ? person->group.fs : 0, '\0', 0,
+			      0};
 	if (is_device && person && person->user.effective != 0) {
 		fail_call(question, EPERM);
 		return;

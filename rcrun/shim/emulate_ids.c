@@ -94,10 +94,11 @@ const struct view *view_of(const struct question *question)
 	view->is_elsewhere = fstatat(emulation->proc, path, &space, 0) < 0 ||
 			     space.st_ino != emulation->user_ino;
 	(void)snprintf(path, sizeof(path), "%d/root", (int)pid);
-	view->has_own_root =
-		statx(emulation->proc, path, 0, STATX_INO | STATX_MNT_ID, &root) < 0 ||
-		root.stx_ino != emulation->root_ino || root.stx_mnt_id != emulation->root_mount ||
-		((uint64_t)root.stx_dev_major << 32 | root.stx_dev_minor) != emulation->root_dev;
+	view->has_own_root = statx(emulation->proc, path, 0, STATX_INO | STATX_MNT_ID, &root) < 0 ||
+			     root.stx_ino != emulation->root_ino ||
+			     root.stx_mnt_id != emulation->root_mount ||
+			     ((uint64_t)root.stx_dev_major << 32 | root.stx_dev_minor) !=
+				     emulation->root_dev;
 	view->pid = pid;
 	view->looked_ms = now;
 	return view;
@@ -285,15 +286,17 @@ static void set_one(struct question *question, bool user)
 
 static void set_two(struct question *question, bool user)
 {
-	uint32_t real = (uint32_t)argument(question, 0), effective = (uint32_t)argument(question, 1);
+	uint32_t real = (uint32_t)argument(question, 0),
+		 effective = (uint32_t)argument(question, 1);
 	struct person *person = changing(question);
 
 	if (!person)
 		return;
 	struct ids *ids = user ? &person->user : &person->group, now = *ids;
 	bool real_fits = real == now.real || real == now.effective;
-	if (!is_root(question, person) && ((real != (uint32_t)SAME && !real_fits) ||
-				 (effective != (uint32_t)SAME && !is_any(&now, effective)))) {
+	if (!is_root(question, person) &&
+	    ((real != (uint32_t)SAME && !real_fits) ||
+	     (effective != (uint32_t)SAME && !is_any(&now, effective)))) {
 		fail_call(question, EPERM);
 		return;
 	}
@@ -452,9 +455,8 @@ static void get_three(struct question *question, bool user)
 	const struct ids *ids = user ? &person->user : &person->group;
 	uint32_t values[] = {ids->real, ids->effective, ids->saved};
 	for (int i = 0; i < 3; i++)
-		if (!still_asked(question) ||
-		    !caller_memory(question, argument(question, i), &values[i], sizeof(*values),
-				   true)) {
+		if (!still_asked(question) || !caller_memory(question, argument(question, i),
+							     &values[i], sizeof(*values), true)) {
 			fail_call(question, EFAULT);
 			return;
 		}

@@ -73,10 +73,9 @@ static void make_file(struct question *question, struct place place, int flags, 
 	autoclose int parent = prepare(question, place, name, &mode);
 	if (parent < 0)
 		return;
-	autoclose int fd = openat(parent, name,
-				  (flags & ~not_ours) | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY |
-					  O_CLOEXEC,
-				  mode);
+	autoclose int fd = openat(
+		parent, name,
+		(flags & ~not_ours) | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, mode);
 	if (fd < 0) {
 		pass_on(question);
 		return;

@@ -34,8 +34,8 @@ int read_path(const struct question *question, uint64_t address, char *path, siz
 	struct iovec here = {path, size};
 	struct iovec there[2] = {{(void *)(uintptr_t)address, first},
 				 {(void *)(uintptr_t)(address + first), size - first}};
-	ssize_t length =
-		process_vm_readv((pid_t)question->notif->pid, &here, 1, there, size > first ? 2 : 1, 0);
+	ssize_t length = process_vm_readv((pid_t)question->notif->pid, &here, 1, there,
+					  size > first ? 2 : 1, 0);
 
 	if (length < 0)
 		return -1;
@@ -100,8 +100,9 @@ static int enter_root(const struct emulation *emulation, int root)
 static int resolve(const struct question *question, int dir, const char *path, int flags)
 {
 	const struct emulation *emulation = question->emulation;
-	autoclose int root =
-		view_of(question)->has_own_root ? open_of(question, "root", O_DIRECTORY) : -1;
+	autoclose int root = view_of(question)->has_own_root
+				     ? open_of(question, "root", O_DIRECTORY)
+				     : -1;
 
 	if (view_of(question)->has_own_root && (root < 0 || enter_root(emulation, root) < 0))
 		return -1;

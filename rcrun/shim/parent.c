@@ -281,17 +281,6 @@ static int on_ready(struct report *report)
 	return 0;
 }
 
-/* The namespaces are those of the container's init: an exec's own process may be closed to us. */
-static int on_listener(int received, struct report *report)
-{
-	autoclose int listener = received;
-	const struct record *joined = parent.plan->settings.join_pid;
-	pid_t pid = joined ? (pid_t)number(joined->words[1]) : parent.init;
-
-	parent.emulation = emulation_start(parent.plan, listener, pid, report);
-	return parent.emulation < 0 ? -1 : 0;
-}
-
 /* The socket is closed, by exec or by the end of C. A C that was to ask us first has not come so far as to exec. */
 static int on_end_of_talk(struct report *report)
 {
@@ -329,7 +318,8 @@ static int converse(struct report *report)
 			result = on_console(fd, report);
 			break;
 		case SYNC_LISTENER:
-			result = on_listener(fd, report);
+			result = parent.emulation = emulation_start(parent.plan, fd, parent.init,
+								    report);
 			break;
 		case SYNC_READY:
 			result = on_ready(report);
@@ -395,19 +385,6 @@ static void tell_end(int status)
 	      exit_code(status));
 }
 
-/* With the pid namespace everybody is gone who could ask; else the supervisor ends with the last of them. */
-static void end_emulation(void)
-{
-	const struct settings *settings = &parent.plan->settings;
-
-	if (parent.emulation <= 0 || !(settings->unshare & CLONE_NEWPID))
-		return;
-	if (waitpid(parent.emulation, NULL, WNOHANG) != 0)
-		return; /* gone, and nobody's number now */
-	(void)kill(parent.emulation, SIGKILL);
-	(void)TEMP_FAILURE_RETRY(waitpid(parent.emulation, NULL, 0));
-}
-
 static int finish(int status)
 {
 	int code = exit_code(status);
@@ -419,7 +396,7 @@ static int finish(int status)
 				 : restart_delay(parent.plan, code, now_ms() - parent.launched_ms);
 
 	(void)alarm(0); /* which exec would keep */
-	end_emulation();
+	emulation_end(parent.plan, parent.emulation);
 	(void)write_exit(parent.plan, status, delay > 0);
 	health_end();
 	tell_end(status);

@@ -323,8 +323,9 @@ _Noreturn void on_failure(const struct plan *plan, const struct report *report);
 
 /* --- emulate.c ---------------------------------------------------------------------------------------- */
 
-/* Who answers the calls that `listener` is asked about, in the namespaces of the process; 0: that is gone already. */
-pid_t emulation_start(const struct plan *plan, int listener, pid_t pid, struct report *report);
+/* Who answers what the filter asks, in the namespaces of the init; 0: that is gone already. */
+pid_t emulation_start(const struct plan *plan, int listener, pid_t init, struct report *report);
+void emulation_end(const struct plan *plan, pid_t supervisor);
 
 /* --- onexit.c ----------------------------------------------------------------------------------------- */
 

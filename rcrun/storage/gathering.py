@@ -70,14 +70,16 @@ class Gathering:
             self.packer = Packer(
                 writer, note, adjust=self._adjust, devices=False, whole_seconds=True
             )
-        self.records = self._records() if job["owner"] is None else {}
+        self.records = self._records() if writer is not None and job["owner"] is None else {}
         self._parents_made: set[bytes] = set()
         self._pivot = 0  # with parents: how many directories of a path its name in the tar lacks
 
     def _records(self) -> dict[bytes, Record]:
         from rcrun.storage.layerwrite import visible_records
 
-        return visible_records([], self.job.get("lowers") or [])
+        lowers = self.job.get("lowers") or []
+        root = self.job["root"] if len(lowers) > 1 else ""
+        return visible_records([], lowers, root=root)
 
     def _give_owner(self, entry: Member, pin: int) -> None:
         """By where it is in the root, whatever it is called in the tar."""

@@ -145,7 +145,8 @@ def export(job: Job, say: Say) -> None:
     notes = Notes(say)
     write = Buffered(lambda data: write_all(STREAM, data))
     writer = TarWriter(write)
-    records = visible_records([] if job["whole"] else [job["upper"]], job["lowers"])
+    uppers = [] if job["whole"] else [job["upper"]]
+    records = visible_records(uppers, job["lowers"], root=job["root"])
     log = marks.Log(job.get("log") or "")
     translate = translation(job) or _no_translation
 
@@ -184,15 +185,22 @@ def _devices(records: dict[bytes, Record]) -> dict[bytes, list[Member]]:
     return found
 
 
-def visible_records(uppers: list[str], lowers: list[str]) -> dict[bytes, Record]:
-    """The records of files that nothing above them hides."""
+def visible_records(uppers: list[str], lowers: list[str], *, root: str = "") -> dict[bytes, Record]:
+    """The records of files that nothing above them hides.
+
+    Where the root is mounted over the top lower, that one cannot be seen, and what shows there has to do.
+    """
     found: dict[bytes, Record] = {}
+    covered = [lower for lower in lowers[:1] if lower == root]
     for at, lower in enumerate(lowers):
         for path, record in owners.read(f"{os.path.dirname(lower)}/owners.jsonl").items():
             name = os.fsencode(path)
-            if name in found or any(_hides(above, name, record) for above in lowers[:at]):
+            if name in found or any(
+                _hides(above, name, record) for above in lowers[len(covered) : at]
+            ):
                 continue
-            if not any(_hides(upper, name, record, copies=True) for upper in uppers):
+            copying = uppers + covered[:at]
+            if not any(_hides(upper, name, record, copies=True) for upper in copying):
                 found[name] = record
     return found
 

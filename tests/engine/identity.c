@@ -20,13 +20,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MUST(condition)                                                                    \
-	do {                                                                               \
-		errno = 0;                                                                 \
-		if (!(condition)) {                                                        \
+#define MUST(condition)                                                                     \
+	do {                                                                                \
+		errno = 0;                                                                  \
+		if (!(condition)) {                                                         \
 			printf("line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
-			_exit(1);                                                          \
-		}                                                                          \
+			_exit(1);                                                           \
+		}                                                                           \
 	} while (0)
 #define MUST_FAIL(call, error) MUST((call) < 0 && errno == (error))
 
@@ -199,7 +199,8 @@ static int files(void)
 	int gone = open("/w/gone", O_RDWR);
 	MUST(unlink("/w/gone") == 0 && fchown(gone, 3, 3) == 0);
 	MUST(mknod("/w/null", S_IFCHR | 0666, makedev(1, 3)) == 0);
-	MUST(mknod("/w/disk", S_IFBLK | 0640, makedev(259, 70000)) == 0 && chown("/w/disk", 0, 6) == 0);
+	MUST(mknod("/w/disk", S_IFBLK | 0640, makedev(259, 70000)) == 0 &&
+	     chown("/w/disk", 0, 6) == 0);
 	MUST(mknod("/w/fifo", S_IFIFO | 0600, 0) == 0 && chown("/w/fifo", 27, 28) == 0);
 	MUST_FAIL(mknod("/w/null", S_IFCHR | 0666, makedev(1, 3)), EEXIST);
 	MUST_FAIL(chown("/w/none", 1, 1), ENOENT);
@@ -208,7 +209,7 @@ static int files(void)
 	MUST_FAIL(fchownat(dir, "", 1, 1, 0), ENOENT);
 	MUST_FAIL(fchownat(dir, "at", 1, 1, 0x40000), EINVAL);
 	MUST_FAIL(chown("/w/a/b", 1, 1), ENOTDIR);
-	MUST_FAIL(chown("/proc/sys/kernel/hostname", 1, 1), EPERM);
+	MUST_FAIL(chown("/proc/sys/kernel/hostname", 1, 1), EROFS);
 	MUST(chown("/bin", 29, -1) == 0);
 	MUST(mkdir("/w/jail", 0755) == 0);
 	touch("/w/jail/w");
@@ -224,7 +225,7 @@ static void jailed(void)
 static void nested(void)
 {
 	if (unshare(CLONE_NEWUSER) < 0)
-		return; /* not allowed here */
+		return;                    /* not allowed here */
 	MUST(chown("/w/roots", 5, 5) < 0); /* the kernel's own answer: it has no such ids */
 	MUST(getuid() == 65534);
 }
@@ -236,8 +237,8 @@ static volatile int stop;
 
 static void *flip(void *unused)
 {
-	static const char *const paths[] = {"/w/roots", "/w/out", "../../../../w/roots", "/vol/mine",
-					    "/w/up/../..", ""};
+	static const char *const paths[] = {"/w/roots",  "/w/out",      "../../../../w/roots",
+					    "/vol/mine", "/w/up/../..", ""};
 
 	for (unsigned i = 0; !stop; i++)
 		strcpy(path, paths[i % 6]);
@@ -254,7 +255,7 @@ static int race(void)
 	(void)symlink("/proc/1/root/../../../../../../etc", "/w/out");
 	(void)symlink("..", "/w/up");
 	MUST(pthread_create(&thread, NULL, flip, NULL) == 0);
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 1500; i++) {
 		(void)chown(path, 66, 67);
 		(void)mknod(path, S_IFCHR | 0600, makedev(1, 3));
 	}
@@ -265,7 +266,7 @@ static int race(void)
 
 static int flood(void)
 {
-	for (int i = 0; i < 3000; i++)
+	for (int i = 0; i < 400; i++)
 		if (fork() == 0) {
 			setresuid(1 + i, 1 + i, 1 + i);
 			_exit(getuid() != (uid_t)(1 + i) && geteuid() != 0);

@@ -27,8 +27,10 @@ SCRIPTS = "/dev/pipes"
 class CommandFailed(RcrunError):
     """A RUN ended with another status than 0; `layer` is what it had changed, if that was to be kept."""
 
-    def __init__(self, command: str, status: int, layer: Layer | None = None) -> None:
-        super().__init__(f'the command "{command}" returned a non-zero code: {status}')
+    def __init__(
+        self, command: str, status: int, hint: str | None = None, layer: Layer | None = None
+    ) -> None:
+        super().__init__(f'the command "{command}" returned a non-zero code: {status}', hint)
         self.status_of_command = status
         self.layer = layer
 

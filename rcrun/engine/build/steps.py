@@ -15,6 +15,7 @@ from rcrun.engine.build.running import (
     run,
 )
 from rcrun.engine.build.state import key_of
+from rcrun.engine.config_emulation import hint_of
 from rcrun.engine.run import LARGEST_PASSWD
 from rcrun.errors import RcrunError
 from rcrun.formats import passwd
@@ -170,7 +171,7 @@ class Steps:
                     kept = (
                         root.layer(self.lease, self._newest()) if self.request.keep_failed else None
                     )
-                    raise CommandFailed(" ".join(argv), status, kept)
+                    raise CommandFailed(" ".join(argv), status, hint_of(root), kept)
                 return root.layer(self.lease, self._newest())
 
         return self._make(state, key, number, f"RUN {' '.join(argv)}", make)

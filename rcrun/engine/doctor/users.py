@@ -54,7 +54,7 @@ def judge_ids(
     if identity.kind == "single":
         return limited(
             "one id is mapped",
-            means=one,
+            means=f"{one}, but in builds and with `run --root-emulation on`",
             why=identity.why,
             hint=single_id_hint(identity.why, facts),
         )
