@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from rcrun.registry.client import Client
     from tiny_image import TinyImage
 
+pytestmark = pytest.mark.requires("gpg", "skopeo")
+
 # Made by skopeo 1.22 (`generate-sigstore-key`, `copy --sign-by-sigstore-private-key`).
 SKOPEO_KEY = b"""-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEpi+Pk4VUMFT/vrli7QOkZPGG0KAx
@@ -318,6 +320,38 @@ def test_attached_to_the_image(host: Host, image: TinyImage, words: tuple[str, .
 
 
 # ---- as it is typed
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_trust_shown_and_set(rcrun: Rcrun, keys: Keys) -> None:
+    home = rcrun.account.new_dir("home")
+    env = {"HOME": str(home)}
+    own = home / ".config/containers/policy.json"
+    for file in (keys.path("me"), keys.path("you")):
+        (home / Path(file).name).write_bytes(Path(file).read_bytes())
+
+    def trust(*words: str, status: int = 0) -> str:
+        done = rcrun("image", "trust", *words, env=env)
+        assert done.status == status, done.err
+        return done.err if status else done.out
+
+    trust("set", "--type", "reject", "default")
+    trust("set", "-f", f"{home}/me.asc", "-f", f"{home}/you.asc", "r.example/team")
+    written = json.loads(own.read_text())
+    assert written["default"] == [{"type": "reject"}]
+    rules = written["transports"]["docker"]["r.example/team"]
+    assert rules[1] == {"type": "signedBy", "keyType": "GPGKeys", "keyPath": f"{home}/you.asc"}
+    lines = trust("show").splitlines()
+    assert lines[0].split() == ["TRANSPORT", "NAME", "TYPE", "ID", "STORE"]
+    assert lines[1].split() == ["all", "default", "reject"]
+    assert lines[2].split()[:4] == ["repository", "r.example/team", "signed", "me.asc"]
+    assert json.loads(trust("show", "--json", "r.example/team").splitlines()[1])["Id"] == "you.asc"
+    assert trust("show", "--raw") == own.read_text()
+    assert "needs a public key" in trust("set", "x.example", status=1)
+    assert 'invalid type "maybe"' in trust("set", "-t", "maybe", "x.example", status=1)
+    own.write_text("{")
+    assert "is not proper JSON" in trust("show", status=1)
+    assert "is not proper JSON" in trust("set", "-t", "accept", "x.example", status=1)
 
 
 @pytest.mark.requires("userns")
