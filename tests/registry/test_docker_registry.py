@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +22,7 @@ from tiny_image import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from real_registry import Secure
 
@@ -69,10 +70,17 @@ def test_what_is_not_there(
         list(client.blob({"digest": digest_of(b"nobody"), "size": 6}))
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """podman takes no long name for its live state."""
+    with tempfile.TemporaryDirectory(prefix="pod", dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.requires("userns", "skopeo", "podman")
 @pytest.mark.parametrize("account", ["user"], indirect=True)
 def test_with_tls_and_a_password(
-    fresh_rcrun: Callable[..., Rcrun], secure_docker_registry: Secure, tmp_path: Path
+    fresh_rcrun: Callable[..., Rcrun], secure_docker_registry: Secure, tmp_path: Path, short: Path
 ) -> None:
     """What rcrun pushes skopeo and podman read, and the other way round; nobody else gets in."""
     rcrun, where = fresh_rcrun(), secure_docker_registry
@@ -103,7 +111,7 @@ def test_with_tls_and_a_password(
     other("skopeo", "copy", "-q", *way, f"docker://{name}", f"dir:{tmp_path}/dir")
     manifest = (tmp_path / "dir/manifest.json").read_bytes()
     assert digest_of(manifest) == rcrun("inspect", "-f", "{{.Digest}}", name).check().out.strip()
-    podman = ("podman", "--root", tmp_path / "root", "--runroot", tmp_path / "run")
+    podman = ("podman", "--root", short / "root", "--runroot", short / "run")
     podman = (*podman, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs")
     from_there = ("--creds", "me:secret", "--cert-dir", where.authority)
     for pushed in (name, f"{where.address}/docker:1"):
