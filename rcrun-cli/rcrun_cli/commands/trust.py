@@ -28,7 +28,7 @@ def trust_images(
     raw: bool,
     policypath: str | None,
 ) -> None:
-    """`show` what policy.json asks of images, or `set` it for REGISTRY[/REPOSITORY] or for `default`."""
+    """Print (show) what policy.json asks of images, or set it for REGISTRY[/REPOSITORY] or for `default`."""
     if action == "show":
         _show(registry or "", policypath or "", as_json=as_json, raw=raw)
     elif action == "set" and registry:

@@ -105,13 +105,14 @@ def try_registries(here: Here) -> Finding:
 
 def judge_registries(faults: Sequence[str]) -> Finding:
     if not faults:
-        return fine("registries.conf and policy.json can be used, where they are; neither is needed")
+        return fine(
+            "registries.conf and policy.json can be used, where they are; neither is needed"
+        )
     return limited(
         faults[0],
         means="pull, push and search stop at it, and so do podman, skopeo and buildah",
         hint="correct what is named there, or move the file away",
     )
-
 
 
 VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINER_CONNECTION")
