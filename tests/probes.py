@@ -184,7 +184,7 @@ PROBES: dict[str, Callable[[Account], str | None]] = {
     "uml": lambda account: unusable(),
     "userns": userns,
 }
-TOOLS = "buildah busybox catatonit containerd crun docker-registry gdb mmdebstrap podman runc script skopeo strace tmux umoci".split()
+TOOLS = "buildah busybox catatonit containerd crun docker-registry gdb gpg mmdebstrap podman runc script skopeo strace tmux umoci".split()
 
 
 @functools.cache

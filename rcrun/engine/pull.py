@@ -228,6 +228,7 @@ def _from_places(
 def _add_mirrors(error: RcrunError, failures: Sequence[str]) -> None:
     if failures:
         error.message += f"; its mirrors failed before: {'; '.join(failures)}"
+        error.args = (error.message,)
 
 
 class _RegistryPull:

@@ -15,6 +15,7 @@ from rcrun.formats.image import (
     INDEXES,
     MANIFEST,
     MANIFESTS,
+    is_foreign,
 )
 from rcrun.formats.reference import digest_fault
 from rcrun.registry import faults
@@ -66,6 +67,7 @@ class Client:
         patience: Patience | None = None,
     ) -> None:
         self.reference = reference
+        self._transport = transport
         self.session = Session(transport, reference.domain, lookup, patience=patience)
         self.lookup = lookup
 
@@ -117,24 +119,35 @@ class Client:
         what = f'repository "{self.reference.familiar_repository}"'
         path, found = "tags/list", list[str]()
         for _ in range(MOST_PAGES):
-            with self._get(path, {}, what, (200,)) as answer:
-                value = _object(self._whole(answer, what), what)
-                following = next_page(answer.headers.get("Link", ""))
+            page = self.page(path, what)
+            assert page is not None
+            value, path = page
             names = value.get("tags") or []
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise RegistryError(f"the list of tags of {what} is not one")
             found += names
-            if not following:
+            if not path:
                 break
-            path = following
         return found
+
+    def page(
+        self, path: str, what: str, *, absent: tuple[int, ...] = ()
+    ) -> tuple[dict[str, Any], str] | None:
+        """A document and the path of the next one, empty at the end; None for a status of `absent`."""
+        with self._get(path, {}, what, (200, *absent)) as answer:
+            if answer.status in absent:
+                return None
+            value = _object(self._whole(answer, what), what)
+            return value, next_page(answer.headers.get("Link", ""))
 
     def _open_blob(self, descriptor: Mapping[str, Any], at: int) -> Answer:
         """An answer whose next byte is number `at`."""
         digest = str(descriptor["digest"])
         what = f'blob "{digest}"'
         headers = {"Range": f"bytes={at}-"} if at else {}
-        answer = self._get(f"blobs/{digest}", headers, what, (200, 206))
+        answer = self._foreign(descriptor, headers) if descriptor.get("urls") else None
+        if answer is None:
+            answer = self._get(f"blobs/{digest}", headers, what, (200, 206))
         try:
             if answer.status == 200:
                 _skip(answer, at)
@@ -147,6 +160,13 @@ class Client:
             answer.close()
             raise
         return answer
+
+    def _foreign(self, descriptor: Mapping[str, Any], headers: Mapping[str, str]) -> Answer | None:
+        from rcrun.registry.foreign import open_foreign
+
+        if not is_foreign(descriptor) or not isinstance(descriptor["urls"], list):  # type: ignore[arg-type]
+            return None
+        return open_foreign(self._transport, descriptor["urls"], headers)
 
     def _get(
         self, path: str, headers: Mapping[str, str], what: str, good: tuple[int, ...]

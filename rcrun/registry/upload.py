@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from rcrun.errors import RegistryError
+from rcrun.files import dump_json, parse_json
+from rcrun.formats.image import INDEX
+from rcrun.formats.reference import digest_fault
 from rcrun.registry import faults
 
 TYPE_CHECKING = False
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     # The bytes of a blob from an offset on.
     Bytes = Callable[[int], Iterator[bytes]]
 
+AT_ONCE = 1 << 16  # a blob up to this size goes out in one request
 STREAM = {"Content-Type": "application/octet-stream"}
 
 
@@ -59,8 +64,13 @@ class Uploader:
         while True:
             try:
                 place = place or self._begin(descriptor)
-                place = self._send(descriptor, read, place, self._received(place, failures))
-                self._finish(descriptor, place)
+                data = b""
+                if descriptor["size"] <= AT_ONCE and not failures:
+                    data = b"".join(read(0))
+                else:
+                    received = self._received(place, failures)
+                    place = self._send(descriptor, read, place, received)
+                self._finish(descriptor, place, data)
                 return
             except (OSError, http.client.HTTPException) as error:
                 failures += 1
@@ -79,12 +89,30 @@ class Uploader:
         if answer.status not in (200, 201, 202):
             raise self.client.refusal(answer, what)
         stated = answer.headers.get("Docker-Content-Digest")
+        knows_subjects = "OCI-Subject" in answer.headers
         answer.close()
         if stated and stated != digest:
             raise RegistryError(
                 f'registry "{self._session.host}" stored something else: its digest of the manifest '
                 f'is "{stated}", not "{digest}"'
             )
+        if b'"subject"' in data and not knows_subjects:
+            self._note_referrer(data, digest, media_type)
+
+    def _note_referrer(self, data: bytes, digest: str, media_type: str) -> None:
+        """For a registry that keeps no list of what refers to a manifest: the index that stands for it."""
+        from rcrun.registry.referrers import by_tag, described, fallback_tag, index_with
+
+        value = parse_json(data)
+        subject = (value.get("subject") or {}).get("digest") if isinstance(value, dict) else None
+        if not isinstance(subject, str) or digest_fault(subject):
+            return
+        one = described(value, digest, len(data), media_type)
+        index = index_with(by_tag(self.client, subject), one)
+        if index is not None:
+            text = dump_json(index).encode()
+            own = f"sha256:{hashlib.sha256(text).hexdigest()}"
+            self.put_manifest(fallback_tag(subject), text, INDEX, own)
 
     def _begin(self, descriptor: Descriptor) -> str:
         return self._place(self._request("POST", "blobs/uploads/"), descriptor)
@@ -133,16 +161,20 @@ class Uploader:
             raise _Lost
         return self._place(answer, descriptor)
 
-    def _finish(self, descriptor: Descriptor, place: str) -> None:
+    def _finish(self, descriptor: Descriptor, place: str, data: bytes) -> None:
+        """With all of it, or behind what was sent before."""
         digest = descriptor["digest"]
         joint = "&" if urlsplit(place).query else "?"
-        answer = self._session.request(
+        # A second try of what has arrived in part would come behind that part.
+        send = self._session.request_once if data else self._session.request
+        answer = send(
             "PUT",
             f"{place}{joint}digest={quote(digest)}",
             scope=self.client.scope("pull,push"),
-            headers={**STREAM, "Content-Length": "0"},
+            headers={**STREAM, "Content-Length": str(len(data))},
+            body=(lambda: iter((data,))) if data else None,
         )
-        if answer.status == 404:
+        if answer.status == 404 or (data and answer.status >= 500):
             answer.close()
             raise _Lost
         if answer.status not in (201, 202, 204):

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from typing import TYPE_CHECKING
 
+from real_registry import HTPASSWD, Secure, serve
 from tiny_registry import TinyRegistry
 
 from rcrun.formats.reference import Reference, parse
@@ -85,39 +82,25 @@ def client_of(pauses: list[float]) -> Iterator[Callable[..., Client]]:
 @pytest.fixture(scope="session")
 def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """HOST:PORT of a docker-registry with an empty store; the test says requires("docker-registry")."""
-    folder = tmp_path_factory.mktemp("docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = folder / "config.yml"
-    config.write_text(
-        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n",
-        encoding="utf-8",
-    )
-    with open(folder / "log", "wb") as log:
-        server = subprocess.Popen(
-            ["docker-registry", "serve", str(config)],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
-        )
-    try:
-        wait_for(port, server, folder / "log")
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(10)
+    yield from serve(tmp_path_factory.mktemp("docker-registry"))
 
 
-def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    raise AssertionError("docker-registry does not listen: " + log.read_text(encoding="utf-8"))
+@pytest.fixture(scope="session")
+def secure_docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    folder = tmp_path_factory.mktemp("secure-docker-registry")
+    authority = folder / "authority"
+    authority.mkdir(mode=0o755)
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-days", "2", "-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", str(folder / "key"), "-out", str(authority / "ca.crt"),
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    (folder / "htpasswd").write_text(HTPASSWD, encoding="utf-8")
+    tls = f"tls: {{certificate: '{authority}/ca.crt', key: '{folder}/key'}}"
+    auth = f"auth: {{htpasswd: {{realm: test, path: '{folder}/htpasswd'}}}}\n"
+    for address in serve(folder, tls, auth):
+        yield Secure(address, authority)

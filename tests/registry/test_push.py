@@ -194,6 +194,39 @@ def test_an_upload_goes_on_where_it_broke_off(rcrun: Rcrun, registry: TinyRegist
     holds(registry, "1")
 
 
+def test_small_blobs_go_out_in_one_request(pulled: Rcrun, registry: TinyRegistry) -> None:
+    """And as others do when that breaks."""
+
+    def hang_up(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.connection.close()
+
+    registry.rule("uploads/1", hang_up)
+    pulled("push", "-q", "thing", f"{registry.address}/y:1").check()
+    holds(registry, "1")
+    sent = [each.method for each in registry.asked if "/uploads/" in each.path]
+    assert sent == ["POST", "PUT", "GET", "PATCH", "PUT", "POST", "PUT"]
+
+
+def test_a_manifest_with_a_subject(pulled: Rcrun, registry: TinyRegistry, image: TinyImage) -> None:
+    """A registry that keeps no list of referrers gets the index that stands for it."""
+    subject = {"mediaType": image_type(image), "digest": "sha256:" + "e" * 64, "size": 2}
+    manifest = json.dumps({**json.loads(image.manifest), "subject": subject}).encode()
+    registry.put(image)
+    registry.manifests["src"] = (image_type(image), manifest)
+    pulled("pull", "-q", f"{registry.address}/a:src").check()
+    name = f"{registry.address}/a:1"
+    for _ in range(2):
+        pulled("push", "-q", f"{registry.address}/a:src", name).check()
+    entries = json.loads(registry.manifests["sha256-" + "e" * 64][1])["manifests"]
+    assert [each["digest"] for each in entries] == [digest_of(manifest)]
+    listed = pulled("image", "referrers", f"{registry.address}/a@{subject['digest']}").check().out
+    assert listed.splitlines()[1].split()[0] == digest_of(manifest)
+    registry.rule("/referrers/", lambda h: h.answer(200, b'{"manifests": []}'))
+    words = ("--format", "{{.Digest}}", f"{registry.address}/a:1")
+    assert pulled("image", "referrers", *words).check().out == ""
+
+
 def test_an_upload_that_the_registry_forgot_begins_anew(
     pulled: Rcrun, registry: TinyRegistry
 ) -> None:

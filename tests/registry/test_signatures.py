@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from signing_keys import Keys
 
 from rcrun.engine import trust
 from rcrun.engine.context import Context
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from rcrun.registry.client import Client
     from tiny_image import TinyImage
 
+pytestmark = pytest.mark.requires("gpg", "skopeo")
+
 # Made by skopeo 1.22 (`generate-sigstore-key`, `copy --sign-by-sigstore-private-key`).
 SKOPEO_KEY = b"""-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEpi+Pk4VUMFT/vrli7QOkZPGG0KAx
@@ -44,48 +47,6 @@ SKOPEO_PAYLOAD = (
     b'"timestamp":1795897700}}'
 )
 SKOPEO_SIGNATURE = "MEUCIQDJQ2fm44eN2Rky7McDk/pdAF1nLXlYKAB9ShzeW5gbKwIgPqdvqoh2499ZTK7dYAkn/Nm4D/MRbWidkRpGampJHQc="
-
-
-class Keys:
-    """Two keys of GnuPG, and one that has expired; signatures made with them."""
-
-    def __init__(self, home: Path) -> None:
-        self.env = {**os.environ, "GNUPGHOME": str(home)}
-        self.fingerprints = {}
-        then = ("--faked-system-time", "20200101T000000")
-        for name, time, until in (("me", (), "never"), ("you", (), "never"), ("old", then, "1d")):
-            words = ("--passphrase", "", "--quick-gen-key", name, "ed25519", "sign", until)
-            self.gpg(*time, *words)
-            listed = self.gpg("--with-colons", "--list-keys", name).decode()
-            (home / f"{name}.asc").write_bytes(self.gpg("--armor", "--export", name))
-            line = next(line for line in listed.splitlines() if line.startswith("fpr:"))
-            self.fingerprints[name] = line.split(":")[9]
-        self.home = home
-
-    def gpg(self, *words: str, data: bytes = b"") -> bytes:
-        command = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", *words]
-        return subprocess.run(
-            command, check=True, capture_output=True, env=self.env, input=data
-        ).stdout
-
-    def path(self, name: str) -> str:
-        return str(self.home / f"{name}.asc")
-
-    def public(self, name: str) -> bytes:
-        return Path(self.path(name)).read_bytes()
-
-    def sign(self, name: str, manifest: bytes, reference: str) -> bytes:
-        """By skopeo, in the way of the containers tools."""
-        file = self.home / "manifest"
-        file.write_bytes(manifest)
-        out = self.home / "signature"
-        out.unlink(missing_ok=True)
-        words = [str(file), reference, self.fingerprints[name], "--output", str(out)]
-        subprocess.run(["skopeo", "standalone-sign", *words], check=True, env=self.env)
-        return out.read_bytes()
-
-    def sign_text(self, name: str, text: bytes, *words: str) -> bytes:
-        return self.gpg(*words, "--local-user", name, "--sign", data=text)
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +279,38 @@ def test_attached_to_the_image(host: Host, image: TinyImage, words: tuple[str, .
 
 
 # ---- as it is typed
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_trust_shown_and_set(rcrun: Rcrun, keys: Keys) -> None:
+    home = rcrun.account.new_dir("home")
+    env = {"HOME": str(home)}
+    own = home / ".config/containers/policy.json"
+    for file in (keys.path("me"), keys.path("you")):
+        (home / Path(file).name).write_bytes(Path(file).read_bytes())
+
+    def trust(*words: str, status: int = 0) -> str:
+        done = rcrun("image", "trust", *words, env=env)
+        assert done.status == status, done.err
+        return done.err if status else done.out
+
+    trust("set", "--type", "reject", "default")
+    trust("set", "-f", f"{home}/me.asc", "-f", f"{home}/you.asc", "r.example/team")
+    written = json.loads(own.read_text())
+    assert written["default"] == [{"type": "reject"}]
+    rules = written["transports"]["docker"]["r.example/team"]
+    assert rules[1] == {"type": "signedBy", "keyType": "GPGKeys", "keyPath": f"{home}/you.asc"}
+    lines = trust("show").splitlines()
+    assert lines[0].split() == ["TRANSPORT", "NAME", "TYPE", "ID", "STORE"]
+    assert lines[1].split() == ["all", "default", "reject"]
+    assert lines[2].split()[:4] == ["repository", "r.example/team", "signed", "me.asc"]
+    assert json.loads(trust("show", "--json", "r.example/team").splitlines()[1])["Id"] == "you.asc"
+    assert trust("show", "--raw") == own.read_text()
+    assert "needs a public key" in trust("set", "x.example", status=1)
+    assert 'invalid type "maybe"' in trust("set", "-t", "maybe", "x.example", status=1)
+    own.write_text("{")
+    assert "is not proper JSON" in trust("show", status=1)
+    assert "is not proper JSON" in trust("set", "-t", "accept", "x.example", status=1)
 
 
 @pytest.mark.requires("userns")

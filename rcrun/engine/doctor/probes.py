@@ -62,7 +62,7 @@ TABLE: dict[str, tuple[str, Callable[[Here], Finding] | None]] = {
     "clock": ("the clock", settings.try_clock),
     "auth": ("credentials", settings.try_auth),
     "credential-helpers": ("credential helpers", settings.try_credential_helpers),
-    "registries": ("other tools' files", settings.try_registries),
+    "registries": ("registries and trust", settings.try_registries),
     "other-engine": ("other engines", settings.try_other_engine),
     "container": ("a container", None),
 }

@@ -88,53 +88,30 @@ def judge_credential_helpers(named: Sequence[str], missing: Mapping[str, str]) -
 
 
 def try_registries(here: Here) -> Finding:
-    """Everything that podman, skopeo and buildah would read."""
-    config = here.environ.get("XDG_CONFIG_HOME") or f"{here.home}/.config"
-    names = ["registries.conf", "policy.json"]
-    paths = [
-        f"{folder}/{name}"
-        for name in names
-        for folder in (f"{config}/containers", "/etc/containers")
-    ]
+    """As a pull would read them."""
+    from rcrun.engine.trust import read_policy
+    from rcrun.errors import InvalidInput
+    from rcrun.registry.settings import registries
+
+    environ = {"HOME": here.home, **here.environ}
     faults = []
-    for path in paths:
-        fault = parse_fault(path)
-        if fault:
-            faults.append((path, fault, ""))
+    for read in (registries, read_policy):
+        try:
+            read(environ)
+        except InvalidInput as error:
+            faults.append(error.message)
     return judge_registries(faults)
 
 
-def parse_fault(path: str) -> str:
-    """Empty for one that parses or is not there; TOML only where this Python reads it (3.11)."""
-    from rcrun.files import parse_json
-
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-        if path.endswith(".json"):
-            parse_json(data)
-        else:
-            from importlib import import_module
-
-            import_module("tomllib").loads(data.decode())
-    except (FileNotFoundError, NotADirectoryError, ImportError):
-        return ""
-    except OSError as error:
-        return (error.strerror or str(error)).lower()
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def judge_registries(faults: Sequence[Fault]) -> Finding:
+def judge_registries(faults: Sequence[str]) -> Finding:
     if not faults:
-        return fine("registries.conf and policy.json parse, where they are; rcrun needs neither")
-    path, why, _ = faults[0]
+        return fine(
+            "registries.conf and policy.json can be used, where they are; neither is needed"
+        )
     return limited(
-        f'"{path}" is not valid',
-        means="podman, skopeo and buildah stop at it; rcrun goes on without it",
-        why=why,
-        hint=f"correct it, or move it away: mv {path} {path}.old",
+        faults[0],
+        means="pull, push and search stop at it, and so do podman, skopeo and buildah",
+        hint="correct what is named there, or move the file away",
     )
 
 

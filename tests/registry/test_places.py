@@ -1,0 +1,149 @@
+"""registries.conf at work: mirrors, remaps, blocked registries and short names, as pulls and pushes meet them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rcrun.engine.access import Access, meanings
+from rcrun.engine.context import Context
+from rcrun.engine.pull import pull, tags
+from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.paths import Store
+from rcrun.registry.credentials import Credentials
+from rcrun.storage import images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tiny_registry import TinyRegistry
+
+    from tiny_image import TinyImage
+
+pytestmark = pytest.mark.requires("userns")
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    folder = tempfile.mkdtemp(prefix="rcrun-places-", dir="/dev/shm")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": folder,
+        "CONTAINERS_REGISTRIES_CONF": f"{folder}/registries.conf",
+    }
+    store = Store(f"{folder}/store", f"{folder}/live", lambda text: meanings(environ, text))
+    yield Context(store, environ, ["rcrun"], lambda *_: None)
+    shutil.rmtree(folder)
+
+
+def configure(context: Context, text: str) -> None:
+    Path(context.environ["CONTAINERS_REGISTRIES_CONF"]).write_text(text, encoding="utf-8")
+
+
+def one_try() -> Access:
+    return Access(retries=0)
+
+
+def test_mirrors_in_order(
+    registry: TinyRegistry, elsewhere: TinyRegistry, context: Context, image: TinyImage
+) -> None:
+    """The first that has it gives all of it; the image keeps the name that was asked for."""
+    configure(
+        context,
+        f'[[registry]]\nprefix = "far.example"\nlocation = "{registry.address}/real"\n'
+        f'[[registry.mirror]]\nlocation = "{elsewhere.address}/copy"\n',
+    )
+    registry.put(image, "1")
+    pulled = pull(context, "far.example/a/b:1", access=one_try())
+    assert pulled.reference == "far.example/a/b:1"
+    assert elsewhere.paths() == ["/v2/", "/v2/copy/a/b/manifests/1"]
+    assert registry.paths("/real/")[0] == "/v2/real/a/b/manifests/1"
+    registry.asked.clear()
+    elsewhere.put(image, "1")
+    pull(context, "far.example/a/b:1", access=one_try())
+    assert registry.asked == []
+    with pytest.raises(
+        NotFound, match=r'manifest unknown; its mirrors failed before: image ".*:2"'
+    ):
+        pull(context, "far.example/a/b:2", access=one_try())
+
+
+def test_credentials_that_were_typed_are_for_what_was_typed(
+    registry: TinyRegistry, elsewhere: TinyRegistry, context: Context, image: TinyImage
+) -> None:
+    elsewhere.auth = registry.auth = "basic"
+    registry.users["me"] = elsewhere.users["me"] = "secret"
+    registry.put(image, "1")
+    elsewhere.put(image, "1")
+    configure(
+        context,
+        f'[[registry]]\nlocation = "{registry.address}"\n'
+        f'[[registry.mirror]]\nlocation = "{elsewhere.address}"\n',
+    )
+    access = Access(credentials=Credentials("me", "secret", "--creds"), retries=0)
+    pull(context, f"{registry.address}/x:1", access=access)
+    assert {each.headers.get("Authorization") for each in elsewhere.asked} == {None}
+
+
+def test_short_names(
+    registry: TinyRegistry, elsewhere: TinyRegistry, context: Context, image: TinyImage
+) -> None:
+    configure(
+        context,
+        f'unqualified-search-registries = ["{elsewhere.address}", "{registry.address}"]\n'
+        f'[aliases]\nmine = "{registry.address}/some/thing"\n',
+    )
+    registry.put(image, "1")
+    assert pull(context, "mine:1").reference == f"{registry.address}/some/thing:1"
+    assert elsewhere.asked == []
+    assert images.find(context.store, "mine:1").digest == image.digest
+    assert pull(context, "x:1").reference == f"{registry.address}/x:1"
+    assert elsewhere.paths("/manifests/") == ["/v2/x/manifests/1"]
+    registry.asked.clear()
+    assert pull(context, "x:1", policy="missing").reference == f"{registry.address}/x:1"
+    assert registry.asked == []
+    assert [str(each) for each in tags(context, "mine", Access())] == [
+        f"{registry.address}/some/thing:1"
+    ]
+    with pytest.raises(NotFound, match='cannot pull "x:2" from any registry that it may mean: '):
+        pull(context, "x:2")
+    configure(context, "[aliases]\nmine = 1")
+    assert images.find(context.store, f"{registry.address}/x:1").digest == image.digest
+    with pytest.raises(NotFound):
+        images.find(context.store, "mine:1")
+    with pytest.raises(InvalidInput, match="aliases: mine is not a text"):
+        pull(context, "mine:1")
+
+
+def test_blocked(registry: TinyRegistry, context: Context, image: TinyImage) -> None:
+    registry.put(image, "1")
+    configure(context, f'[[registry]]\nlocation = "{registry.address}/closed"\nblocked = true')
+    for way in (
+        lambda: pull(context, f"{registry.address}/closed/x:1"),
+        lambda: tags(context, f"{registry.address}/closed/x", Access()),
+    ):
+        with pytest.raises(RcrunError, match="is blocked by "):
+            way()
+    assert registry.asked == []
+    pull(context, f"{registry.address}/open/x:1")
+
+
+def test_helpers_of_credentials(registry: TinyRegistry, context: Context, image: TinyImage) -> None:
+    """A helper that registries.conf names is asked before, or without, the files."""
+    folder = Path(context.environ["HOME"])
+    program = folder / "docker-credential-ours"
+    program.write_text('#!/bin/sh\necho \'{"Username": "me", "Secret": "secret"}\'\n')
+    program.chmod(0o755)
+    context.environ["PATH"] = f"{folder}:{context.environ['PATH']}"  # type: ignore[index]
+    registry.auth, registry.users = "basic", {"me": "secret"}
+    registry.put(image, "1")
+    configure(context, 'credential-helpers = ["containers-auth.json"]')
+    with pytest.raises(RcrunError, match="denies access"):
+        pull(context, f"{registry.address}/x:1")
+    configure(context, 'credential-helpers = ["containers-auth.json", "ours"]')
+    pull(context, f"{registry.address}/x:1")
