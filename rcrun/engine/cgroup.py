@@ -79,6 +79,13 @@ def limit_pids(path: str, spec: Spec) -> None:
         delegated.write(f"{path}/pids.max", str(DEFAULT_PIDS))
 
 
+def no_systemd_without(container: Container) -> HostLacks:
+    return HostLacks(
+        f'cannot start container "{container.name}": a systemd needs a cgroup of its own (version 2)',
+        DELEGATION_HINT.format(name=container.name),
+    )
+
+
 def _without(spec: Spec) -> tuple[Records, list[int]]:
     from rcrun.runtime.plan_resources import controllers
 
