@@ -123,7 +123,8 @@ def test_places_and_domains() -> None:
     ).container
     assert (record["pidfile"], record["conmon_pidfile"]) == ("/home/me/p", "/m")
     assert (record["cgroups"], record["remove_image"]) == ("disabled", True)
-    assert "cgroups" not in built({"cgroups": "no-conmon"}).container
+    assert built({"cgroups": "no-conmon"}).container["cgroups"] == "no-conmon"
+    assert "cgroups" not in built({"cgroups": "enabled"}).container
 
 
 def test_rules_for_devices_are_roots() -> None:
