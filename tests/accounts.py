@@ -12,6 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,10 @@ class DelegatedAccount(Account):
         options.setdefault("cwd", self.home)
         return subprocess.Popen([*words, *map(os.fspath, argv)], env=environ, **options)  # type: ignore[call-overload]
 
+    def container_group(self, container_id: str) -> str:
+        """Where the engine puts a container, in the hierarchy."""
+        return f"/{self.group}/rcrun-{container_id}.scope"
+
     def groups_left(self) -> list[str]:
         """The groups that containers left in the subtree."""
         script = 'cd "/sys/fs/cgroup/$0" && find . -mindepth 1 -type d ! -name leaf'
@@ -236,7 +241,8 @@ class DelegatedAccount(Account):
 
 
 class SystemdAccount(DelegatedAccount):
-    """The same, in a unit that the user's own systemd delegates; its commands can talk to that systemd.
+    """The same, in a unit that the user's own systemd delegates; its commands can talk to that systemd, which makes
+    scopes of its own for the engine's containers.
 
     The unit only holds the subtree: root puts each command into it, so that streams, descriptors, signals and exit
     status are the command's own.
@@ -257,6 +263,8 @@ class SystemdAccount(DelegatedAccount):
         self.manager("systemd-run", "--user", "--quiet", "--collect", "--unit", self.unit, *hold)
         show = ("show", "--property", "ControlGroup", "--value", self.unit)
         self.group = self.manager("systemctl", "--user", *show).strip().lstrip("/")
+        top = self.manager("systemctl", "--user", "show", "-P", "ControlGroup").strip()
+        self.slice = f"{top}/user.slice"
         self.prepare("sh", "-eu", "-c", self.PREPARE, self.group, str(self.uid), str(self.gid))
 
     def manager(self, *argv: str) -> str:
@@ -269,9 +277,29 @@ class SystemdAccount(DelegatedAccount):
     def entering(self) -> list[str]:
         return ["sh", "-eu", "-c", self.ENTER]
 
+    def container_group(self, container_id: str) -> str:
+        return f"{self.slice}/rcrun-{container_id}.scope/container"
+
+    def groups_left(self) -> list[str]:
+        """Of containers; a scope that is empty is on its way out."""
+        until = time.monotonic() + 5
+        while True:
+            scopes = list(Path(f"/sys/fs/cgroup{self.slice}").glob("rcrun-*.scope"))
+            kept = [one for one in scopes if "monitor" not in one.name]
+            if time.monotonic() > until or all(map(is_populated, kept)):
+                return [f"./{one.name}" for one in kept]
+            time.sleep(0.05)
+
     def remove(self) -> None:
         self.manager("systemctl", "--user", "stop", self.unit)
         Account.remove(self)
+
+
+def is_populated(group: Path) -> bool:
+    try:
+        return "populated 1" in (group / "cgroup.events").read_text(encoding="ascii")
+    except OSError:
+        return False
 
 
 def user_bus(uid: int) -> Path:

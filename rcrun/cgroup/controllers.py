@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from rcrun.cgroup.limits import Setting
 
 
-def limit(path: str, resources: Mapping[str, Any], mount: str = MOUNT) -> None:
+def limit(
+    path: str, resources: Mapping[str, Any], mount: str = MOUNT, *, by_systemd: bool = False
+) -> None:
     """Write the limits; HostLacks names the controller that is missing and how to get it."""
     settings = limits.settings_for(resources, current(path))
     if not settings:
@@ -29,7 +31,7 @@ def limit(path: str, resources: Mapping[str, Any], mount: str = MOUNT) -> None:
     given = read_text(f"{path}/cgroup.controllers").split()
     missing = [name for name in wanted if name not in given]
     if missing:
-        raise lacks(missing, root=os.geteuid() == 0)
+        raise lacks(missing, root=os.geteuid() == 0, by_systemd=by_systemd)
     check(path, resources)
     for setting in settings:
         write(path, setting)
@@ -107,7 +109,8 @@ def _number(path: str, name: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def lacks(controllers: Sequence[str], *, root: bool = False) -> HostLacks:
+def lacks(controllers: Sequence[str], *, root: bool = False, by_systemd: bool = False) -> HostLacks:
+    """`by_systemd`: who has logged in needs no group of his own."""
     names = " and ".join(f'"{name}"' for name in controllers)
     many = "s" if len(controllers) > 1 else ""
     if root:
@@ -117,10 +120,15 @@ def lacks(controllers: Sequence[str], *, root: bool = False) -> HostLacks:
             ' "linux.cgroupsPath" elsewhere',
         )
     delegate = " ".join(sorted({"cpu", "cpuset", "io", "memory", "pids", *controllers}))
+    own = (
+        ""
+        if by_systemd
+        else " and start it with: systemd-run --user --scope -p Delegate=yes rcrun …"
+    )
     return HostLacks(
         f"cannot set the limits asked for: no delegation of the cgroup controller{many} {names} to this user",
         "sudo mkdir -p /etc/systemd/system/user@.service.d && printf "
         f"'[Service]\\nDelegate={delegate}\\n'"
         " | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload; then log in again"
-        " and start it with: systemd-run --user --scope -p Delegate=yes rcrun …",
+        f"{own}",
     )

@@ -13,6 +13,7 @@ from rcrun.engine.eventlog import container_event
 from rcrun.errors import HostLacks, InvalidInput, WrongState
 from rcrun.files import write_file
 from rcrun.runtime import groups
+from rcrun.runtime.plan_resources import controllers
 from rcrun.storage.containers import no_such
 
 TYPE_CHECKING = False
@@ -46,7 +47,18 @@ def make(context: Context, container: Container, spec: Spec) -> tuple[Records, l
         return _without(spec)
     path = _make(context, container, spec)
     container.record["cgroup"] = path
-    return ([["cgroup", path]], []) if path else ([], [])
+    if path:
+        return [["cgroup", path]], []
+    asked = controllers((spec.get("linux") or {}).get("resources") or {})
+    if asked:
+        from rcrun.cgroup.controllers import lacks
+
+        raise lacks(
+            asked,
+            root=not context.host.rootless,
+            by_systemd=who == "systemd" or not _asked(context, container),
+        )
+    return [], []
 
 
 def _make(context: Context, container: Container, spec: Spec) -> str:
@@ -79,9 +91,14 @@ def limit_pids(path: str, spec: Spec) -> None:
         delegated.write(f"{path}/pids.max", str(DEFAULT_PIDS))
 
 
-def _without(spec: Spec) -> tuple[Records, list[int]]:
-    from rcrun.runtime.plan_resources import controllers
+def no_systemd_without(container: Container) -> HostLacks:
+    return HostLacks(
+        f'cannot start container "{container.name}": a systemd needs a cgroup of its own (version 2)',
+        DELEGATION_HINT.format(name=container.name),
+    )
 
+
+def _without(spec: Spec) -> tuple[Records, list[int]]:
     asked = controllers((spec.get("linux") or {}).get("resources") or {})
     if asked:
         raise InvalidInput(
@@ -95,7 +112,7 @@ def _without(spec: Spec) -> tuple[Records, list[int]]:
 
 def manager(context: Context, container: Container, spec: Spec) -> str:
     """`systemd`, `cgroupfs` or `none`; that of a container is the one that it was made with."""
-    asked = str(container.record.get("cgroup_manager") or context.cgroup_manager)
+    asked = _asked(context, container)
     place = str((spec.get("linux") or {}).get("cgroupsPath") or "")
     check_parent(asked, place)
     if container.record.get("cgroups") == "split":
@@ -105,6 +122,10 @@ def manager(context: Context, container: Container, spec: Spec) -> str:
     if place and not is_slice(place):
         return "cgroupfs"
     return "systemd" if systemd_is_there(context) else "cgroupfs"
+
+
+def _asked(context: Context, container: Container) -> str:
+    return str(container.record.get("cgroup_manager") or context.cgroup_manager)
 
 
 def is_slice(cgroups_path: str) -> bool:

@@ -112,8 +112,9 @@ def _notify_mode(word: str, record: dict[str, Any]) -> str:
 
 
 def _refuse_limits(config: Spec) -> None:
-    resources = config["linux"].get("resources") or {}
-    asked = [key for key in resources if key != "devices"]
+    from rcrun.runtime.plan_resources import controllers
+
+    asked = controllers(config["linux"].get("resources") or {})
     if asked:
         raise InvalidInput(f"conflicting options: --cgroups disabled and a limit of {asked[0]}")
 

@@ -47,7 +47,7 @@ def add(
         env.append(f"container_uuid={facts.container_id[:32]}")
     if not options.get("stop_signal") and not image.get("StopSignal"):
         record["stop_signal"] = parse("RTMIN+3")
-    record["systemd"] = True
+    record["systemd"] = str(options.get("systemd") or "true").lower()
 
 
 def _add_tmpfs(mounts: list[Mount], path: str) -> None:

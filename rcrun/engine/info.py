@@ -109,7 +109,7 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
         "Debug": False,
         "SystemTime": time_text(now),
         "LoggingDriver": "json-file" if personality == "docker" else "k8s-file",
-        "CgroupDriver": "cgroupfs" if controllers(context) else "none",
+        "CgroupDriver": cgroup_driver(context),
         "CgroupVersion": "2" if context.host.unified else "1",
         "KernelVersion": host.release,
         "OperatingSystem": system.get("PRETTY_NAME", "Linux"),
@@ -217,11 +217,28 @@ def _image_count(context: Context) -> int:
 
 
 def controllers(context: Context) -> list[str]:
-    """Those that containers can have, where a cgroup is delegated."""
-    from rcrun.cgroup.delegated import find_parent
+    """Those that containers can have, of systemd or where a cgroup is delegated."""
+    from rcrun.cgroup.delegated import MOUNT, find_parent
 
-    parent = find_parent() if context.host.unified else None
+    driver = cgroup_driver(context)
+    parent = find_parent() if driver == "cgroupfs" else None
+    if driver == "systemd":
+        uid = context.identity.uid
+        own = f"/user.slice/user-{uid}.slice/user@{uid}.service" if context.host.rootless else ""
+        parent = f"{MOUNT}{own}"
     return read_text(f"{parent}/cgroup.controllers").split() if parent else []
+
+
+def cgroup_driver(context: Context) -> str:
+    """Who would make the group of a container that is started now."""
+    from rcrun.cgroup.delegated import find_parent
+    from rcrun.engine.cgroup import systemd_is_there
+
+    if not context.host.unified or context.cgroup_manager:
+        return context.cgroup_manager if context.host.unified else "none"
+    if systemd_is_there(context):
+        return "systemd"
+    return "cgroupfs" if find_parent() else "none"
 
 
 def _limits(context: Context) -> dict[str, bool]:

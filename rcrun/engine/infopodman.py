@@ -8,6 +8,7 @@ import time
 from rcrun.engine.config_process import DEFAULT_CAPABILITIES
 from rcrun.engine.info import (
     API_VERSION,
+    cgroup_driver,
     controllers,
     has_seccomp,
     memory_row,
@@ -33,7 +34,7 @@ def podman_host(context: Context, system: Mapping[str, str], memory: int) -> dic
     return {
         "arch": platform_of(host.machine)[0],
         "cgroupControllers": controllers(context),
-        "cgroupManager": "cgroupfs" if controllers(context) else "disabled",
+        "cgroupManager": cgroup_driver(context).replace("none", "disabled"),
         "cgroupVersion": "v2" if context.host.unified else "v1",
         "conmon": {"package": "", "path": shim_path(), "version": f"rcrun {VERSION}"},
         "cpuUtilization": cpu_utilization(read_text("/proc/stat")),

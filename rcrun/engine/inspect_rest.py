@@ -30,7 +30,7 @@ def completed(found: Object, container: Container, spec: Mapping[str, Any]) -> O
     _fill(found["Config"], _config(record, spec))
     found["HostConfig"].update(_asked(record.get("asked") or {}))
     _fill(found["HostConfig"], _resources(spec))
-    _fill(found["HostConfig"], _PODMAN_HOST)
+    _fill(found["HostConfig"], {**_PODMAN_HOST, **_groups(record)})
     found["HostConfig"].setdefault("Annotations", _annotations(spec))
     _fill(found["HostConfig"]["LogConfig"], _log(container))
     _fill(found["NetworkSettings"], _NETWORK)
@@ -183,12 +183,15 @@ def _log(container: Container) -> Object:
     return {"Path": container.path("log"), "Tag": "", "Size": f"{size}B" if size else "-1B"}
 
 
+def _groups(record: Mapping[str, Any]) -> Object:
+    manager = "systemd" if record.get("scope") else "cgroupfs"
+    return {"CgroupManager": manager, "Cgroups": record.get("cgroups") or "default"}
+
+
 _PODMAN_HOST = {
-    "CgroupManager": "cgroupfs",
     "CgroupMode": "private",
     "AutoRemoveImage": False,
     "HostsFile": "",
-    "Cgroups": "default",
     "CgroupConf": None,
 }
 _NETWORK = {

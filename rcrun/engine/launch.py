@@ -278,11 +278,17 @@ def _cgroup(context: Context, container: Container, spec: Spec) -> tuple[Records
     remove_cgroup(container)  # where the last run's monitor was killed: it may even be frozen
     container.record["cgroup"] = ""
     container.record.pop("scope", None)
-    if not context.host.unified or container.record.get("cgroups") == "disabled":
-        return [], []
-    from rcrun.engine.cgroup import make
+    records: Records = []
+    fds: list[int] = []
+    if context.host.unified and container.record.get("cgroups") != "disabled":
+        from rcrun.engine.cgroup import make
 
-    return make(context, container, spec)
+        records, fds = make(context, container, spec)
+    if not records and container.record.get("systemd") == "always":
+        from rcrun.engine.cgroup import no_systemd_without
+
+        raise no_systemd_without(container)
+    return records, fds
 
 
 def remove_cgroup(container: Container) -> None:

@@ -128,8 +128,8 @@ def _subgroup(annotations: Mapping[str, str]) -> str:
 def _limit(top: str, path: str, resources: Mapping[str, Any]) -> None:
     """In the container's group, which it sees, and in the scope: systemd knows no burst, and rounds quotas."""
     if top != path:
-        controllers.limit(top, properties.for_scope(resources))
-    controllers.limit(path, resources)
+        controllers.limit(top, properties.for_scope(resources), by_systemd=True)
+    controllers.limit(path, resources, by_systemd=True)
 
 
 def _enter(path: str, pid: int) -> None:

@@ -56,18 +56,22 @@ def state(services: Services, name: str, field: str) -> str:
     return services.rcrun("inspect", "-f", "{{.State." + field + "}}", name).check().out.strip()
 
 
+SAYS_IT = f"sleep 0.5; /usr/bin/systemd-notify --ready --status='it is fine' --pid=1; {STAYS}"
+CHECKED = ("--health-cmd", "test -e /good", "--health-interval", "100ms")
+
+
 @pytest.mark.parametrize(
-    ("mode", "words", "script"),
+    ("account", "mode", "words", "script"),
     [
-        ("conmon", (), STAYS),
-        ("healthy", ("--health-cmd", "test -e /good", "--health-interval", "100ms"),
-         f"sleep 0.5; touch /good; {STAYS}"),
-        ("container", HOSTS_PROGRAMS,
-         f"sleep 0.5; /usr/bin/systemd-notify --ready --status='it is fine' --pid=1; {STAYS}"),
+        ("root", "conmon", (), STAYS),
+        ("user", "healthy", CHECKED, f"sleep 0.5; touch /good; {STAYS}"),
+        ("user", "container", HOSTS_PROGRAMS, SAYS_IT),
+        ("root", "container", HOSTS_PROGRAMS, SAYS_IT),
     ],
-)  # fmt: skip
+    indirect=["account"],
+)
 def test_who_tells_that_it_is_ready(services: Services, mode, words, script) -> None:
-    """systemd-run waits until then; the monitor is the service's main process, also for NotifyAccess=main."""
+    """systemd-run waits until then; the monitor is the service's main process."""
     unit = f"rcrun-test-{mode}"
     begun = time.monotonic()
     run = ("run", "--name", "web", "--sdnotify", mode, *words, "--network", "none", "busybox")

@@ -160,7 +160,7 @@ static void make_streams(const struct arguments *arguments, int streams[3])
 
 static void launch_now(struct relay *waiting)
 {
-	waiting->watch = -1;
+	waiting->watches[WATCH_HEALTH].fd = -1;
 	relay_launched(waiting, waiting->child);
 }
 
@@ -184,9 +184,9 @@ static int monitor(const struct arguments *arguments, int first_client)
 		be_command(arguments->command, streams, arguments->client.terminal);
 	for (int fd = 0; fd < 3; fd++)
 		(void)close(streams[fd]);
-	relay.watched = launch_now;
 	if (arguments->created)
-		relay.watch = STDIN_FILENO;
+		relay.watches[WATCH_HEALTH] = (struct relay_watch){STDIN_FILENO, POLLIN,
+								   launch_now};
 	else
 		relay_launched(&relay, relay.child);
 	int status = relay_run(&relay);

@@ -56,17 +56,18 @@ def test_an_init_of_ones_own() -> None:
         built({"init": True, "init_path": "/none"})
 
 
-def test_the_socket_of_the_manager() -> None:
+def test_who_tells_the_manager() -> None:
+    """The socket itself is a matter of each start (engine/service.py)."""
     known = facts(environ={"NOTIFY_SOCKET": "/run/n"})
-    made = built({"sdnotify": "container"}, known=known)
-    assert "NOTIFY_SOCKET=/run/n" in made.config["process"]["env"]
-    assert made.config["mounts"][-1]["destination"] == "/run/n"
-    for mode in ("ignore", "none"):
-        made = built({"sdnotify": mode}, known=known)
+    for word, mode in (("container", "container"), ("conmon", "conmon"), ("none", "ignore")):
+        made = built({"sdnotify": word}, known=known)
+        assert made.container["notify"] == mode
         assert not [row for row in made.config["mounts"] if row["destination"] == "/run/n"]
-    abstract = facts(environ={"NOTIFY_SOCKET": "@abstract"})
-    with pytest.raises(InvalidInput, match="is no file"):
-        built({"sdnotify": "container"}, known=abstract)
+    assert built({"sdnotify": "healthy", "health_cmd": "true"}).container["notify"] == "healthy"
+    with pytest.raises(InvalidInput, match="needs a health check"):
+        built({"sdnotify": "healthy"})
+    with pytest.raises(InvalidInput, match="invalid --sdnotify"):
+        built({"sdnotify": "always"})
 
 
 def test_lines_of_accounts() -> None:
@@ -122,7 +123,8 @@ def test_places_and_domains() -> None:
     ).container
     assert (record["pidfile"], record["conmon_pidfile"]) == ("/home/me/p", "/m")
     assert (record["cgroups"], record["remove_image"]) == ("disabled", True)
-    assert "cgroups" not in built({"cgroups": "no-conmon"}).container
+    assert built({"cgroups": "no-conmon"}).container["cgroups"] == "no-conmon"
+    assert "cgroups" not in built({"cgroups": "enabled"}).container
 
 
 def test_rules_for_devices_are_roots() -> None:

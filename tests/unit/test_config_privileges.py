@@ -133,8 +133,8 @@ def test_ulimits() -> None:
         ({"cpus": "1.5"}, {"cpu": {"quota": 150000, "period": 100000}}),
         ({"cpu_shares": 512, "cpuset_cpus": "0-1,3"}, {"cpu": {"shares": 512, "cpus": "0-1,3"}}),
         ({"pids_limit": 10}, {"pids": {"limit": 10}}),
-        ({"pids_limit": -1}, None),
-        ({"pids_limit": 0}, None),
+        ({"pids_limit": -1}, {"pids": {"limit": -1}}),
+        ({"pids_limit": 0}, {"pids": {"limit": -1}}),
     ],
 )
 def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> None:

@@ -179,7 +179,8 @@ def test_a_failed_scope_of_that_name_gives_way(manager, played) -> None:
     answers: list[Answer] = [exists, ("", [])]
     played.answers["StartTransientUnit"] = lambda _: answers.pop(0)
     manager.start(PLACE, 42, [], [])
-    assert [name for name, _ in played.calls][1] == "ResetFailedUnit"
+    names = [name for name, _ in played.calls]
+    assert names[1:4] == ["Get", "StopUnit", "ResetFailedUnit"]  # it may also be on its way out
     played.answers["StartTransientUnit"] = lambda _: exists
     with pytest.raises(AlreadyExists, match="already exists"):
         manager.start(PLACE, 42, [], [])
