@@ -157,6 +157,7 @@ def local(context: Context, source: Place, lease: Lease) -> Whole:
 
         found = wholes.whole(store, bring(context, source.name, lease))
     else:
+        from rcrun.engine.trust import check_local
         from rcrun.storage import archive
 
         archive.check_kind(source.kind, source.path)
@@ -169,6 +170,9 @@ def local(context: Context, source: Place, lease: Lease) -> Whole:
             ) from error
         archive.check_one(source.kind, source.path, brought)
         found = wholes.whole(store, brought[0].descriptor)
+        location = f"{source.path}:{source.name}" if source.name else source.path
+        for manifest, _ in found.manifests:
+            check_local(context, source.kind, location, manifest["digest"])
     lease.add(found.digests())
     wholes.check_blobs(store, found, foreign_too=False)
     return found

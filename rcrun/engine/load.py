@@ -35,7 +35,7 @@ def load(
         """An archive may be of either kind, and often is of both: the policy must allow both."""
         location = "-" if isinstance(source, int) else source
         for transport in _transports_of(location):
-            check_local(context, transport, location, image, policy_file)
+            check_local(context, transport, location, image.digest, policy_file)
         unpack(context, image, told)
 
     try:
@@ -77,7 +77,7 @@ def bring(
     """One image, for `pull oci:DIR:TAG` and its like."""
 
     def prepare(image: Image) -> None:
-        check_local(context, transport, location, image, policy_file)
+        check_local(context, transport, location, image.digest, policy_file)
         unpack(context, image, progress)
 
     try:

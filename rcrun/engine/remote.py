@@ -13,7 +13,7 @@ from rcrun.storage import blobs, images, wholes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rcrun.engine.access import Access
     from rcrun.engine.context import Context
@@ -35,7 +35,7 @@ class Remote:
     `progress` is told of the blobs that come: `advanced(digest, done)`, `downloaded(digest)`.
     """
 
-    __slots__ = ("_client", "_transport", "lease", "reference", "stop", "store")
+    __slots__ = ("_client", "_judge", "_transport", "lease", "reference", "stop", "store")
 
     def __init__(
         self, context: Context, reference: Reference, access: Access, lease: Lease
@@ -43,7 +43,12 @@ class Remote:
         import threading
 
         from rcrun.engine.download import sleeper
+        from rcrun.engine.trust import check_allowed, check_pull
 
+        check_allowed(context, reference, access.policy_file)
+        self._judge: Callable[[Sequence[Document]], None] = lambda found: check_pull(
+            context, self._client, reference, found, access.policy_file
+        )
         self.store = context.store
         self.reference = reference
         self.lease = lease
@@ -54,11 +59,12 @@ class Remote:
 
     @classmethod
     def of_client(cls, store: Store, client: Client, lease: Lease, stop: threading.Event) -> Remote:
-        """With a connection that somebody else keeps."""
+        """With a connection that somebody else keeps, who has judged it by the policy."""
         made = cls.__new__(cls)
         made.store, made.lease, made.stop = store, lease, stop
         made.reference = client.reference
         made._client = client
+        made._judge = lambda found: None
         return made
 
     def __enter__(self) -> Remote:
@@ -74,11 +80,15 @@ class Remote:
     def bring(
         self, top: Document, *, platform: str = "", every: bool = False, index_only: bool = False
     ) -> Whole:
-        """Its documents: of an index the image for the platform (empty: this host), with `every` all of them."""
-        descriptor = self._keep(top)
+        """Its documents: of an index the image for the platform (empty: this host), with `every` all of them.
+
+        The policy is asked before anything is kept.
+        """
+        chosen = top if every or index_only else self._chosen(top, platform)
+        self._judge([chosen, top])
+        self._keep(top)
+        descriptor = self._keep(chosen)
         if not index_only:
-            if not every:
-                descriptor = self._chosen(top, descriptor, platform)
             self._bring_members(descriptor, images.DEEPEST_INDEX)
         found = wholes.whole(self.store, descriptor)
         for _, manifest in found.manifests:
@@ -98,14 +108,13 @@ class Remote:
     def _keep(self, document: Document) -> Descriptor:
         return blobs.write_blob(self.store, document.data, document.media_type, lease=self.lease)
 
-    def _chosen(self, top: Document, descriptor: Descriptor, platform: str) -> Descriptor:
+    def _chosen(self, top: Document, platform: str) -> Document:
         document = top
         for _ in range(images.DEEPEST_INDEX):
             if not document.is_index:
-                return descriptor
+                return document
             member = images.choose(document.value, platform)  # type: ignore[arg-type]
             document = self._client.manifest(member["digest"])
-            descriptor = self._keep(document)
         raise self._unusable("its image indexes are nested too deeply")
 
     def _bring_members(self, descriptor: Descriptor, depth: int) -> None:

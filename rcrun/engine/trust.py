@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rcrun.formats.reference import Reference
     from rcrun.registry.client import Client, Document
     from rcrun.registry.sigstore import Sigstore
-    from rcrun.storage.images import Image
 
 NAME = "policy.json"
 REJECTED = "every image from there is rejected"
@@ -297,10 +296,10 @@ def check_local(
     context: Context,
     transport: str,
     location: str,
-    image: Image,
+    digest: str,
     policy_file: str = "",
 ) -> None:
-    """An image out of a file or directory, whose documents are in the store; `location` is `PATH[:NAME]`."""
+    """An image out of a file or directory, whose manifest is in the store; `location` is `PATH[:NAME]`."""
     from rcrun.storage.archive import split_location
 
     policy = read_policy(context.environ, policy_file)
@@ -312,7 +311,7 @@ def check_local(
     def gather() -> list[Signatures]:
         from rcrun.files import read_bytes
 
-        manifest = read_bytes(context.store.blob_path(image.digest))
+        manifest = read_bytes(context.store.blob_path(digest))
         return [_sorted(manifest, _beside(path) if transport == "dir" else [])]
 
     subject = Subject(f'image "{location}"', None, context.environ, gather)

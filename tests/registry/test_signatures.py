@@ -337,7 +337,8 @@ def test_every_way_in(
         "transports": {"docker": {registry.address: [signed]}},
     }
     (config / "policy.json").write_text(json.dumps(document))
-    for words in (("pull", name), ("run", name)):
+    copy = ("image", "copy", f"docker://{name}", f"oci:{home}/out")
+    for words in (("pull", name), ("run", name), copy, ("manifest", "add", "--all", "l", name)):
         done = rcrun(*words)
         assert done.status != 0
         assert "it must be signed, and no signature was found" in done.err
@@ -358,6 +359,7 @@ def test_every_way_in(
         ("load", "-i", home / "a.tar"),
         ("pull", f"dir:{home}/dir"),
         ("import", home / "a.tar"),
+        ("image", "copy", f"dir:{home}/dir", f"oci:{home}/out"),
     ):
         assert "default: every image from there is rejected" in rcrun(*words).err
     rcrun("load", "-i", home / "a.tar", "--signature-policy", anything).check()
