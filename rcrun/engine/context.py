@@ -17,9 +17,10 @@ class Context:
     """`launcher` are the words that start rcrun again with the same store: hidden commands come behind them.
 
     `warn` takes a message for people and a hint; `mark` is told the name of each phase that is over (--debug).
+    `max_size`: bytes that a layer may unpack to, 0 for any.
     """
 
-    __slots__ = ("_host", "environ", "launcher", "mark", "store", "warn")
+    __slots__ = ("_host", "environ", "launcher", "mark", "max_size", "store", "warn")
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Context:
         self.launcher = list(launcher)
         self.warn = warn
         self.mark = mark
+        self.max_size = 0
         self._host: Host | None = None
 
     @property

@@ -28,16 +28,22 @@ SMALL = 1 << 20  # a layer that is not worth a second thread
 
 
 class Job:
-    """A layer to unpack; as a word: `CHAIN,PARENT,DIFF,BLOB,SIZE` (hex digits, and a number)."""
+    """A layer to unpack; as a word: `CHAIN,PARENT,DIFF,BLOB,SIZE,MOST` (hex digits, and numbers).
 
-    __slots__ = ("blob", "chain", "diff", "parent", "size")
+    `most`: bytes that it may unpack to, 0 for any.
+    """
 
-    def __init__(self, chain: str, parent: str, diff: str, blob: str, size: int) -> None:
+    __slots__ = ("blob", "chain", "diff", "most", "parent", "size")
+
+    def __init__(
+        self, chain: str, parent: str, diff: str, blob: str, size: int, most: int = 0
+    ) -> None:
         self.chain = chain
         self.parent = parent
         self.diff = diff
         self.blob = blob
         self.size = size
+        self.most = most
 
     @staticmethod
     def read_all(fd: int) -> Iterator[Job]:
@@ -47,8 +53,8 @@ class Job:
 
     @staticmethod
     def parse(word: str) -> Job:
-        chain, parent, diff, blob, size = word.split(",")
-        return Job(chain, parent, diff, blob, int(size))
+        chain, parent, diff, blob, size, most = word.split(",")
+        return Job(chain, parent, diff, blob, int(size), int(most))
 
 
 class Unpacking:
@@ -138,7 +144,8 @@ class Verified:
         self.fd = fd
         self.job = job
         self.stored: hashlib._Hash = hashlib.sha256()
-        self.content: hashlib._Hash = hashlib.sha256()
+        # What is not compressed is unpacked as it is stored.
+        self.content = self.stored if job.blob == job.diff else hashlib.sha256()
 
     def into(self, unpacker: Unpacker) -> None:
         try:
@@ -167,8 +174,13 @@ class Verified:
         return data
 
     def _pieces(self) -> Iterator[bytes]:
+        count = 0
         for piece in decompressed(self._read):
-            self.content.update(piece)
+            count += len(piece)
+            if 0 < self.job.most < count:
+                raise _too_large(self.job.most)
+            if self.content is not self.stored:
+                self.content.update(piece)
             yield piece
 
     def _read_rest(self) -> None:
@@ -181,6 +193,15 @@ class Verified:
                 f'blob "sha256:{self.job.blob}" does not match its digest: its content was changed or damaged',
                 "pull or load its image again",
             )
+
+
+def _too_large(most: int) -> InvalidInput:
+    from rcrun.formats.size import decimal
+
+    return InvalidInput(
+        f"it unpacks to more than {decimal(most)}, which --max-size allows",
+        "allow more with --max-size, if you trust who made it",
+    )
 
 
 def own_ids(which: str) -> Ids:

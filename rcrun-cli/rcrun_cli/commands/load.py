@@ -7,6 +7,7 @@ from rcrun_cli.declare import command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rcrun.engine.context import Context
     from rcrun.storage.archive import Loaded
 
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 )
 @option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
 @option("--platform", metavar="OS/ARCH[/VARIANT]", help="Take the image for this platform")
-def load(path: str | None, quiet: bool, platform: str | None) -> None:
+@option("--max-size", metavar="SIZE", help="Refuse a layer that unpacks to more than this: 2g")
+def load(path: str | None, quiet: bool, platform: str | None, max_size: str | None) -> None:
     """Load images that `save` wrote, or another tool as an OCI or docker archive; from standard input without -i."""
     from rcrun.engine.load import load as load_images
 
@@ -25,9 +27,19 @@ def load(path: str | None, quiet: bool, platform: str | None) -> None:
         from rcrun.errors import InvalidInput
 
         raise InvalidInput("no archive on standard input", "rcrun load -i FILE")
-    for loaded in load_images(context.engine(), source, platform=platform or ""):
+    for loaded in load_images(limited_engine(max_size), source, platform=platform or ""):
         for line in lines(loaded):
             output.put(line)
+
+
+def limited_engine(max_size: str | None) -> Context:
+    """Of --max-size."""
+    engine = context.engine()
+    if max_size:
+        from rcrun.formats import size
+
+        engine.max_size = size.parse(max_size)
+    return engine
 
 
 def lines(loaded: Loaded) -> list[str]:
