@@ -21,7 +21,7 @@ from rcrun.storage.tarwrite import Buffered, TarWriter, member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from rcrun.storage.tarheader import Member
@@ -39,38 +39,20 @@ def gather(job: Job, say: Say) -> None:
     writer = TarWriter(write)
     gathering = Gathering(job, writer, notes)
     for source in job["sources"]:
-        for path in gathering.chosen(os.fsencode(source)):
+        for path in gathering.choice.chosen(os.fsencode(source)):
             say({"kind": gathering.add(path)})
     writer.end()
     write.flush()
     notes.finish()
 
 
-class Gathering:
-    """Without a writer only for `chosen`."""
+class Choice:
+    """What the words of COPY and ADD name beneath a root, less what is ignored; its `root_fd` is the caller's to close."""
 
-    def __init__(self, job: Job, writer: TarWriter | None, note: Notes | None) -> None:
-        self.root_fd = os.open(job["root"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    def __init__(self, root: str, ignore: Sequence[str]) -> None:
+        self.root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.place = Place(self.root_fd)
-        self.job = job
-        self.ignored = Ignored(job["ignore"])
-        self.excluded = Ignored(job["exclude"])
-        if writer is not None and note is not None:
-            self.packer = Packer(
-                writer, note, adjust=self._adjust, devices=False, whole_seconds=True
-            )
-        self._parents_made: set[bytes] = set()
-
-    def _adjust(self, entry: Member, name: bytes, pin: int) -> None:
-        job = self.job
-        if job["mtime"] is not None:
-            entry.mtime = job["mtime"] * 1_000_000_000
-        if job["owner"] is not None:
-            entry.uid, entry.gid = job["owner"]
-        if job["mode"] is not None and entry.kind != tarheader.SYMLINK:
-            entry.mode = job["mode"]
-
-    # ---- which
+        self.ignored = Ignored(ignore)
 
     def chosen(self, source: bytes) -> Iterator[bytes]:
         """Paths without a slash in front; a pattern may fit nothing, a plain path must be there."""
@@ -121,6 +103,26 @@ class Gathering:
             return not stat.S_ISDIR(os.fstat(fd).st_mode)
         finally:
             os.close(fd)
+
+
+class Gathering:
+    def __init__(self, job: Job, writer: TarWriter, note: Notes) -> None:
+        self.job = job
+        self.choice = Choice(job["root"], job["ignore"])
+        self.place = self.choice.place
+        self.ignored = self.choice.ignored
+        self.excluded = Ignored(job["exclude"])
+        self.packer = Packer(writer, note, adjust=self._adjust, devices=False, whole_seconds=True)
+        self._parents_made: set[bytes] = set()
+
+    def _adjust(self, entry: Member, name: bytes, pin: int) -> None:
+        job = self.job
+        if job["mtime"] is not None:
+            entry.mtime = job["mtime"] * 1_000_000_000
+        if job["owner"] is not None:
+            entry.uid, entry.gid = job["owner"]
+        if job["mode"] is not None and entry.kind != tarheader.SYMLINK:
+            entry.mode = job["mode"]
 
     # ---- into the tar
 
@@ -177,13 +179,13 @@ class Gathering:
 
     def _walk(self, fd: int, path: bytes, name: bytes, waiting: list[tuple[bytes, bytes]]) -> None:
         try:
-            for base in sorted(map(os.fsencode, os.listdir(fd))):
-                here, called = os.path.join(path, base), os.path.join(name, base)
-                look = os.stat(base, dir_fd=fd, follow_symlinks=False)
+            for base, is_directory in _entries(fd):
+                here = path + b"/" + base if path else base
+                called = name + b"/" + base if name else base
                 if self.excluded and self.excluded(os.fsdecode(called)):
                     continue
                 left_out = self.ignored(os.fsdecode(here)) if self.ignored else False
-                if stat.S_ISDIR(look.st_mode):
+                if is_directory:
                     self._descend(fd, base, here, called, waiting, left_out=left_out)
                 elif not left_out:
                     self._bring(waiting)
@@ -225,6 +227,13 @@ class Gathering:
             finally:
                 spot.close()
         waiting.clear()
+
+
+def _entries(fd: int) -> list[tuple[bytes, bool]]:
+    """In one order; the kind comes with the name."""
+    with os.scandir(fd) as entries:
+        found = [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in entries]
+    return sorted(found)
 
 
 def texts(job: Job, say: Say) -> None:
