@@ -118,7 +118,7 @@ def _paused_layer(
     container: Container,
     options: Options,
     lease: Lease,
-    diff_ids: Sequence[str],
+    diff_ids: Sequence[str] = (),
 ) -> Descriptor:
     from rcrun.engine.cgroup import freeze
 

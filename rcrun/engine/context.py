@@ -17,10 +17,13 @@ class Context:
     """`launcher` are the words that start rcrun again with the same store: hidden commands come behind them.
 
     `warn` takes a message for people and a hint; `mark` is told the name of each phase that is over (--debug).
-    `cgroup_manager` is systemd, cgroupfs or none, if one was asked for.
+    `cgroup_manager` is systemd, cgroupfs or none, if one was asked for. `max_size`: bytes that a layer may unpack to, 0
+    for any.
     """
 
-    __slots__ = ("_host", "cgroup_manager", "environ", "launcher", "mark", "store", "warn")
+    __slots__ = (
+        "_host", "cgroup_manager", "environ", "launcher", "mark", "max_size", "store", "warn",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Context:
         self.warn = warn
         self.mark = mark
         self.cgroup_manager = ""
+        self.max_size = 0
         self._host: Host | None = None
 
     @property

@@ -133,6 +133,7 @@ def import_image(
         "config": apply_all({}, changes),
         "comment": comment,
         "platform": platform,
+        "prepare": lambda image: unpack(context, image, Silent()),
     }
     reference = _name_for_import(name)
     check_import(context, source if isinstance(source, str) else "standard input")
@@ -144,9 +145,7 @@ def import_image(
             loaded = import_rootfs(context.store, source, reference, **details)
     except OSError as error:
         raise _unreadable(source, error) from error
-    image = images.load(context.store, loaded.descriptor, platform)
-    unpack(context, image, Silent())
-    emit(context.store, "image", "import", image.config_digest, {"name": reference})
+    emit(context.store, "image", "import", loaded.config_digest, {"name": reference})
     return loaded
 
 

@@ -381,7 +381,7 @@ def unpack(context: Context, image: Image, progress: Progress) -> None:
     from rcrun.storage import layers
 
     try:
-        layers.ensure(context.store, context.identity, image, progress)
+        layers.ensure(context.store, context.identity, image, progress, most=context.max_size)
     except StepFailed as error:
         from rcrun.engine.work import worded
 

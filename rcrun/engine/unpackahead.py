@@ -32,7 +32,9 @@ class UnpackAhead:
         self._progress = progress
         self._stop = stop
         self._error: BaseException | None = None
-        self._queue = LayerQueue(context.store, context.identity, image, progress)
+        self._queue = LayerQueue(
+            context.store, context.identity, image, progress, most=context.max_size
+        )
         self._thread = threading.Thread(target=self._wait, daemon=True)
 
     def advanced(self, digest: str, done: int) -> None:

@@ -23,7 +23,7 @@ from rcrun.storage.tarwrite import Buffered, TarWriter, member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from rcrun.storage.owners import Record
@@ -43,7 +43,7 @@ def gather(job: Job, say: Say) -> None:
     gathering = Gathering(job, writer, notes)
     count = 0
     for source in job["sources"]:
-        for path in gathering.chosen(os.fsencode(source)):
+        for path in gathering.choice.chosen(os.fsencode(source)):
             kind = gathering.add(path, _pivot_of(source))
             if kind:
                 say({"kind": kind})
@@ -57,49 +57,17 @@ def gather(job: Job, say: Say) -> None:
     notes.finish()
 
 
-class Gathering:
-    """Without a writer only for `chosen`."""
+class Choice:
+    """What the words of COPY and ADD name beneath a root, less what is ignored; its `root_fd` is the caller's to close.
 
-    def __init__(self, job: Job, writer: TarWriter | None, note: Notes | None) -> None:
-        self.root_fd = os.open(job["root"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    `deep`: `**` reaches beyond slashes, as with --parents.
+    """
+
+    def __init__(self, root: str, ignore: Sequence[str], *, deep: bool = False) -> None:
+        self.root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.place = Place(self.root_fd)
-        self.job = job
-        self.ignored = Ignored(job["ignore"])
-        self.excluded = Ignored(job["exclude"])
-        if writer is not None and note is not None:
-            self.packer = Packer(
-                writer, note, adjust=self._adjust, devices=False, whole_seconds=True
-            )
-        self.records = self._records() if writer is not None and job["owner"] is None else {}
-        self._parents_made: set[bytes] = set()
-        self._pivot = 0  # with parents: how many directories of a path its name in the tar lacks
-
-    def _records(self) -> dict[bytes, Record]:
-        from rcrun.storage.layerwrite import visible_records
-
-        lowers = self.job.get("lowers") or []
-        root = self.job["root"] if len(lowers) > 1 else ""
-        return visible_records([], lowers, root=root)
-
-    def _give_owner(self, entry: Member, pin: int) -> None:
-        """By where it is in the root, whatever it is called in the tar."""
-        from rcrun.storage.layerwrite import give
-
-        top, path = (os.readlink(b"/proc/self/fd/%d" % fd) for fd in (self.root_fd, pin))
-        give(entry, self.records.get(path[len(top) :].lstrip(b"/")))
-
-    def _adjust(self, entry: Member, name: bytes, pin: int) -> None:
-        job = self.job
-        if job["mtime"] is not None:
-            entry.mtime = job["mtime"] * 1_000_000_000
-        if self.records and entry.uid == entry.gid == 0:
-            self._give_owner(entry, pin)
-        if job["owner"] is not None:
-            entry.uid, entry.gid = job["owner"]
-        if job["mode"] is not None and entry.kind != tarheader.SYMLINK:
-            entry.mode = changed(job["mode"], entry.mode, is_dir=entry.kind == tarheader.DIRECTORY)
-
-    # ---- which
+        self.ignored = Ignored(ignore)
+        self.deep = deep
 
     def chosen(self, source: bytes) -> Iterator[bytes]:
         """Paths without a slash in front; a pattern may fit nothing beside others that fit, a plain path must be there."""
@@ -119,7 +87,7 @@ class Gathering:
         if not parts:
             yield above
             return
-        if parts[0] == b"**" and self.job["parents"]:
+        if parts[0] == b"**" and self.deep:
             yield from self._fitting(above, parts[1:])
             if len(parts) == 1:
                 return
@@ -152,6 +120,44 @@ class Gathering:
             return not stat.S_ISDIR(os.fstat(fd).st_mode)
         finally:
             os.close(fd)
+
+
+class Gathering:
+    def __init__(self, job: Job, writer: TarWriter, note: Notes) -> None:
+        self.job = job
+        self.choice = Choice(job["root"], job["ignore"], deep=job["parents"])
+        self.place = self.choice.place
+        self.ignored = self.choice.ignored
+        self.excluded = Ignored(job["exclude"])
+        self.packer = Packer(writer, note, adjust=self._adjust, devices=False, whole_seconds=True)
+        self.records = self._records() if job["owner"] is None else {}
+        self._parents_made: set[bytes] = set()
+        self._pivot = 0  # with parents: how many directories of a path its name in the tar lacks
+
+    def _records(self) -> dict[bytes, Record]:
+        from rcrun.storage.layerwrite import visible_records
+
+        lowers = self.job.get("lowers") or []
+        root = self.job["root"] if len(lowers) > 1 else ""
+        return visible_records([], lowers, root=root)
+
+    def _give_owner(self, entry: Member, pin: int) -> None:
+        """By where it is in the root, whatever it is called in the tar."""
+        from rcrun.storage.layerwrite import give
+
+        top, path = (os.readlink(b"/proc/self/fd/%d" % fd) for fd in (self.choice.root_fd, pin))
+        give(entry, self.records.get(path[len(top) :].lstrip(b"/")))
+
+    def _adjust(self, entry: Member, name: bytes, pin: int) -> None:
+        job = self.job
+        if job["mtime"] is not None:
+            entry.mtime = job["mtime"] * 1_000_000_000
+        if self.records and entry.uid == entry.gid == 0:
+            self._give_owner(entry, pin)
+        if job["owner"] is not None:
+            entry.uid, entry.gid = job["owner"]
+        if job["mode"] is not None and entry.kind != tarheader.SYMLINK:
+            entry.mode = changed(job["mode"], entry.mode, is_dir=entry.kind == tarheader.DIRECTORY)
 
     # ---- into the tar
 
@@ -212,13 +218,13 @@ class Gathering:
 
     def _walk(self, fd: int, path: bytes, name: bytes, waiting: list[tuple[bytes, bytes]]) -> None:
         try:
-            for base in sorted(map(os.fsencode, os.listdir(fd))):
-                here, called = os.path.join(path, base), os.path.join(name, base)
-                look = os.stat(base, dir_fd=fd, follow_symlinks=False)
+            for base, is_directory in _entries(fd):
+                here = path + b"/" + base if path else base
+                called = name + b"/" + base if name else base
                 if self.excluded and self.excluded(os.fsdecode(called)):
                     continue
                 left_out = self.ignored(os.fsdecode(here)) if self.ignored else False
-                if stat.S_ISDIR(look.st_mode):
+                if is_directory:
                     self._descend(fd, base, here, called, waiting, left_out=left_out)
                 elif not left_out:
                     self._bring(waiting)
@@ -266,6 +272,13 @@ def _pivot_of(source: str) -> int:
     """How many directories stand before the `/./` of a source."""
     before, pivot, _ = source.partition("/./")
     return len([part for part in before.split("/") if part not in ("", ".")]) if pivot else 0
+
+
+def _entries(fd: int) -> list[tuple[bytes, bool]]:
+    """In one order; the kind comes with the name."""
+    with os.scandir(fd) as entries:
+        found = [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in entries]
+    return sorted(found)
 
 
 def texts(job: Job, say: Say) -> None:

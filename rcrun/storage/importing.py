@@ -13,12 +13,13 @@ from rcrun.storage.tarheader import TarReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
     from rcrun.storage.compression import Read
+    from rcrun.storage.images import Image
 
 _KEPT = {
     "gzip": documents.LAYER_GZIP,
@@ -35,8 +36,12 @@ def import_rootfs(
     config: Mapping[str, Any] | None = None,
     comment: str = "",
     platform: str = "",
+    prepare: Callable[[Image], object] | None = None,
 ) -> Loaded:
-    """The new image; `config` is the `config` of its configuration, `name` a normalised reference."""
+    """The new image; `config` is the `config` of its configuration, `name` a normalised reference.
+
+    `prepare` sees it before it is named.
+    """
     layout.init(store)
     with Lease(store) as lease:
         with opened(source) as file:
@@ -60,6 +65,9 @@ def import_rootfs(
         }
         descriptor = blobs.write_document(store, manifest, documents.MANIFEST, lease=lease)
         image = images.load(store, descriptor)
+        lease.add([], image.chain)
+        if prepare is not None:
+            prepare(image)
         layout.add_reference(store, descriptor, name)
     return Loaded(descriptor, image.config_digest, [name] if name else [])
 

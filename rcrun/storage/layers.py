@@ -30,15 +30,23 @@ JOB_SIZE = 512  # pipe(7): small writes and reads of one size are never mixed
 
 
 def ensure(
-    store: Store, identity: Identity, image: Image, progress: Progress | None = None
+    store: Store,
+    identity: Identity,
+    image: Image,
+    progress: Progress | None = None,
+    *,
+    most: int = 0,
 ) -> list[str]:
-    """The absolute `diff` directories, top first. Whoever names them in a file holds the gate."""
+    """The absolute `diff` directories, top first. Whoever names them in a file holds the gate.
+
+    `most`: bytes that a layer may unpack to, 0 for any.
+    """
     kind = identity.layer_kind()
     unfinished = [chain for chain in image.chain if not _is_finished(store, kind, chain)]
     shared = {chain: place for chain in unfinished if (place := shared_dir(store, kind, chain))}
     unfinished = [chain for chain in unfinished if chain not in shared]
     if unfinished:
-        _finish(store, identity, image, unfinished, progress)
+        _finish(store, identity, image, unfinished, progress, most)
     return [
         f"{shared.get(chain) or store.layer_dir(kind, chain)}/diff"
         for chain in reversed(image.chain)
@@ -101,12 +109,13 @@ def _finish(
     image: Image,
     unfinished: Sequence[str],
     progress: Progress | None,
+    most: int,
 ) -> None:
     kind = identity.layer_kind()
     doubtful = _discard_doubtful(store, kind, unfinished)
     absent = missing(store, identity, image)
     if absent:
-        with LayerQueue(store, identity, image, progress, sync=doubtful) as queue:
+        with LayerQueue(store, identity, image, progress, sync=doubtful, most=most) as queue:
             queue.ready_all()
             queue.close()
             queue.wait()
@@ -158,6 +167,7 @@ class LayerQueue:
         progress: Progress | None = None,
         *,
         sync: bool = False,
+        most: int = 0,
     ) -> None:
         from rcrun.storage.collect import leftovers
         from rcrun.storage.layout import init
@@ -165,7 +175,7 @@ class LayerQueue:
 
         init(store)
         self._progress = progress
-        self._jobs = jobs_of(image, set(missing(store, identity, image)))
+        self._jobs = jobs_of(image, set(missing(store, identity, image)), most)
         self._workers = Workers(identity)
         words = ["unpack", store.root_dir, identity.layer_kind(), "sync" if sync else ""]
         words += store.others  # where blobs may be
@@ -220,7 +230,7 @@ class LayerQueue:
         self._workers.__exit__()
 
 
-def jobs_of(image: Image, chains: set[str]) -> dict[str, list[str]]:
+def jobs_of(image: Image, chains: set[str], most: int = 0) -> dict[str, list[str]]:
     """What worker.py is told of the layers, by their blobs' digests, the largest first."""
     rows = zip(
         image.chain,
@@ -233,7 +243,7 @@ def jobs_of(image: Image, chains: set[str]) -> dict[str, list[str]]:
     for chain, parent, diff_id, layer in sorted(rows, key=lambda row: -row[3]["size"]):
         if chain in chains:
             digest, size = layer["digest"], layer["size"]
-            word = f"{chain},{parent},{diff_id[7:]},{digest[7:]},{size}"
+            word = f"{chain},{parent},{diff_id[7:]},{digest[7:]},{size},{most}"
             found.setdefault(digest, []).append(word)
     return found
 

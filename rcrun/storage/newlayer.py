@@ -110,45 +110,58 @@ class Fitting:
         self.told = told
         self.size = 0
         self._counted: set[int] = set()
+        self._levels: list[tuple[int, bytes, list[bytes]]] = []  # descriptor, path, names to come
 
     def fit(self, upper: str) -> int:
         """Bytes of the files."""
-        fd = os.open(upper, _DIRECTORY)
         try:
-            os.fchmod(fd, 0o755)
-            self._directory(fd, b"")
+            os.chmod(upper, 0o755)
+            self._enter(os.open(upper, _DIRECTORY), b"")
+            while self._levels:
+                fd, path, names = self._levels[-1]
+                if names:
+                    base = names.pop()
+                    self._entry(fd, base, path + b"/" + base if path else base)
+                else:
+                    self._leave()
         finally:
-            os.close(fd)
+            for level in self._levels:
+                os.close(level[0])
         return self.size
 
-    def _directory(self, fd: int, name: bytes) -> None:
-        for base in map(os.fsencode, os.listdir(fd)):
-            path = name + b"/" + base if name else base
-            look = os.stat(base, dir_fd=fd, follow_symlinks=False)
-            if is_whiteout(look):
-                if path not in self.told.whiteouts:
-                    os.unlink(base, dir_fd=fd)
-            elif path not in self.told.times:
-                remove_tree(base, fd)
-            else:
-                self._entry(fd, base, path, look)
+    def _enter(self, fd: int, path: bytes) -> None:
+        self._levels.append((fd, path, []))
+        self._levels[-1][2].extend(map(os.fsencode, os.listdir(fd)))
 
-    def _entry(self, fd: int, base: bytes, path: bytes, look: os.stat_result) -> None:
-        if stat.S_ISDIR(look.st_mode):
-            below = os.open(base, _DIRECTORY, dir_fd=fd)
-            try:
-                self._directory(below, path)
-                if path not in self.told.opaque:
-                    _show_below(below)
-            finally:
-                os.close(below)
-        elif stat.S_ISREG(look.st_mode) and look.st_ino not in self._counted:
+    def _leave(self) -> None:
+        fd, path, _ = self._levels[-1]
+        if path:
+            if path not in self.told.opaque:
+                _show_below(fd)
+            os.utime(fd, ns=(self.told.times[path], self.told.times[path]))
+        self._levels.pop()
+        os.close(fd)
+
+    def _entry(self, fd: int, base: bytes, path: bytes) -> None:
+        look = os.stat(base, dir_fd=fd, follow_symlinks=False)
+        if is_whiteout(look):
+            if path not in self.told.whiteouts:
+                os.unlink(base, dir_fd=fd)
+        elif path not in self.told.times:
+            remove_tree(base, fd)
+        elif stat.S_ISDIR(look.st_mode):
+            self._enter(os.open(base, _DIRECTORY, dir_fd=fd), path)
+        else:
+            self._count(look)
+            time = self.told.times[path]
+            if look.st_mtime_ns != time:
+                os.utime(base, ns=(time, time), dir_fd=fd, follow_symlinks=False)
+
+    def _count(self, look: os.stat_result) -> None:
+        if stat.S_ISREG(look.st_mode) and look.st_ino not in self._counted:
             self.size += look.st_size
             if look.st_nlink > 1:
                 self._counted.add(look.st_ino)
-        time = self.told.times[path]
-        if look.st_mtime_ns != time or stat.S_ISDIR(look.st_mode):
-            os.utime(base, ns=(time, time), dir_fd=fd, follow_symlinks=False)
 
 
 def _show_below(fd: int) -> None:

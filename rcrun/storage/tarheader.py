@@ -22,6 +22,7 @@ BLOCK = 512
 MOST_EXTENSION = 1 << 20  # a pax header or a GNU long name
 MOST_EXTENSIONS = 16  # before one member
 LARGEST_FILE = 1 << 43
+LARGEST_DEVICE = (1 << 20) - 1
 LARGEST_ID = (1 << 32) - 2  # the last one means "no change" to chown(2)
 
 FILE, HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = "0123456"
@@ -165,11 +166,13 @@ class TarReader:
         member.uid = number(uid, "uid", text)
         member.gid = number(gid, "gid", text)
         member.size = number(size, "size", text)
-        member.mtime = number(mtime, "time", text, signed=True) * 1_000_000_000
+        member.mtime = tarpax.clamped(number(mtime, "time", text, signed=True)) * 1_000_000_000
         member.kind = _kind(kind, member, text)
         if member.kind in (CHARACTER, BLOCK_DEVICE):
             member.major = number(major, "device", text)
             member.minor = number(minor, "device", text)
+            if max(member.major, member.minor) > LARGEST_DEVICE:
+                raise InvalidInput(f'"{text}" claims to be device {member.major}:{member.minor}')
         if records is not None:
             tarpax.apply(member, records)
         self._begin_data(member, kind, block, records or {})

@@ -26,7 +26,7 @@ def parse(data: bytes) -> Records:
         digits = data[at:space] if space > 0 else b""
         length = int(digits) if digits.isdigit() else 0
         end = at + length
-        if end <= space or end > len(data) or data[end - 1 : end] != b"\n":
+        if end <= max(space, at) or end > len(data) or data[end - 1 : end] != b"\n":
             if not data[at:].strip(b"\0"):
                 break
             raise _invalid("a record has no valid length")
@@ -93,8 +93,13 @@ def nanoseconds(value: bytes) -> int:
     whole, _, fraction = value.lstrip(b"+-").partition(b".")
     if not (whole + fraction).isdigit() or len(whole) > 20:
         raise _invalid('"mtime" is not a number')
-    seconds = min(int(whole or b"0"), FURTHEST_SECOND)
+    seconds = clamped(int(whole or b"0"))
     return sign * (seconds * 1_000_000_000 + int(fraction[:9].ljust(9, b"0")))
+
+
+def clamped(seconds: int) -> int:
+    """What the kernel can take; file systems have limits of their own."""
+    return max(-FURTHEST_SECOND, min(seconds, FURTHEST_SECOND))
 
 
 def _invalid(fault: str) -> InvalidInput:

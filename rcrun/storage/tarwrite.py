@@ -158,6 +158,10 @@ class Buffered:
         self._have = 0
 
     def __call__(self, data: bytes) -> None:
+        if len(data) >= self.MOST:
+            self.flush()
+            self._write(data)
+            return
         self._parts.append(data)
         self._have += len(data)
         if self._have >= self.MOST:

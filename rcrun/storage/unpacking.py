@@ -28,16 +28,22 @@ SMALL = 1 << 20  # a layer that is not worth a second thread
 
 
 class Job:
-    """A layer to unpack; as a word: `CHAIN,PARENT,DIFF,BLOB,SIZE` (hex digits, and a number)."""
+    """A layer to unpack; as a word: `CHAIN,PARENT,DIFF,BLOB,SIZE,MOST` (hex digits, and numbers).
 
-    __slots__ = ("blob", "chain", "diff", "parent", "size")
+    `most`: bytes that it may unpack to, 0 for any.
+    """
 
-    def __init__(self, chain: str, parent: str, diff: str, blob: str, size: int) -> None:
+    __slots__ = ("blob", "chain", "diff", "most", "parent", "size")
+
+    def __init__(
+        self, chain: str, parent: str, diff: str, blob: str, size: int, most: int = 0
+    ) -> None:
         self.chain = chain
         self.parent = parent
         self.diff = diff
         self.blob = blob
         self.size = size
+        self.most = most
 
     @staticmethod
     def read_all(fd: int) -> Iterator[Job]:
@@ -47,8 +53,8 @@ class Job:
 
     @staticmethod
     def parse(word: str) -> Job:
-        chain, parent, diff, blob, size = word.split(",")
-        return Job(chain, parent, diff, blob, int(size))
+        chain, parent, diff, blob, size, most = word.split(",")
+        return Job(chain, parent, diff, blob, int(size), int(most))
 
 
 class Unpacking:
@@ -140,14 +146,16 @@ class Unpacking:
 
 
 class Verified:
-    """A layer's bytes on their way to the unpacker, hashed as they are stored and as they are unpacked."""
+    """A layer's bytes on their way to the unpacker, hashed as they are unpacked.
+
+    The diffID says that all is well; only where it does not is the blob read again, to tell what is wrong.
+    """
 
     def __init__(self, fd: int, job: Job) -> None:
         import hashlib
 
         self.fd = fd
         self.job = job
-        self.stored: hashlib._Hash = hashlib.sha256()
         self.content: hashlib._Hash = hashlib.sha256()
 
     def into(self, unpacker: Unpacker) -> None:
@@ -159,38 +167,49 @@ class Verified:
                     unpacker.unpack(ByteStream(iter(ahead)))
         except RcrunError as error:
             if isinstance(error, InvalidInput):
-                self._read_rest()
                 self._check_stored()  # which is the reason, if it fails
             error.message = f'layer "sha256:{self.job.blob}": {error.message}'
             raise
-        self._read_rest()
-        self._check_stored()
         if self.content.hexdigest() != self.job.diff:
+            self._check_stored()
             raise RcrunError(
                 f'layer "sha256:{self.job.blob}" does not hold what its image says: its diffID is '
                 f'"sha256:{self.content.hexdigest()}", not "sha256:{self.job.diff}"'
             )
 
     def _read(self, size: int) -> bytes:
-        data = os.read(self.fd, size)
-        self.stored.update(data)
-        return data
+        return os.read(self.fd, size)
 
     def _pieces(self) -> Iterator[bytes]:
+        count = 0
         for piece in decompressed(self._read):
+            count += len(piece)
+            if 0 < self.job.most < count:
+                raise _too_large(self.job.most)
             self.content.update(piece)
             yield piece
 
-    def _read_rest(self) -> None:
-        while self._read(SMALL):
-            pass
-
     def _check_stored(self) -> None:
-        if self.stored.hexdigest() != self.job.blob:
+        import hashlib
+
+        stored = hashlib.sha256()
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        while data := self._read(SMALL):
+            stored.update(data)
+        if stored.hexdigest() != self.job.blob:
             raise RcrunError(
                 f'blob "sha256:{self.job.blob}" does not match its digest: its content was changed or damaged',
                 "pull or load its image again",
             )
+
+
+def _too_large(most: int) -> InvalidInput:
+    from rcrun.formats.size import decimal
+
+    return InvalidInput(
+        f"it unpacks to more than {decimal(most)}, which --max-size allows",
+        "allow more with --max-size, if you trust who made it",
+    )
 
 
 def own_ids(which: str) -> Ids:

@@ -146,12 +146,20 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         archive(header("a", uid=b"\x80\0\0\1\xff\xff\xff\xff")),
         '"a" claims to belong to',
     ),
+    "absurd-device": (
+        archive(header("a", b"3", major=b"\x80\0\0\1\0\0\0\0")),  # type: ignore[arg-type]
+        '"a" claims to be device',
+    ),
     "unknown-type": (archive(header("a", b"Z")), "\"a\" has the type b'Z', which is unknown"),
     "multi-volume": (archive(header("a", b"M")), "\"a\" has the type b'M'"),
     "large-pax": (archive(header("p", b"x", size=2 << 20)), "extended header of 2097152 bytes"),
     "many-pax": (archive(*[pax(("a", "b"))] * 20, file("a")), "too many extended headers"),
     "pax-length": (archive(raw_pax(b"99 path=a\n"), file("a")), "a record has no valid length"),
     "pax-length-zero": (archive(raw_pax(b"0 path=a\n"), file("a")), "a record has no valid length"),
+    "pax-rest": (
+        archive(raw_pax(record("path", "a") + b"rest"), file("a")),
+        "a record has no valid length",
+    ),
     "pax-without-value": (archive(raw_pax(b"7 path\n"), file("a")), 'a record has no "="'),
     "pax-size": (archive(pax(("size", "-1")), file("a")), '"size" is not a number'),
     "pax-time": (archive(pax(("mtime", "now")), file("a")), '"mtime" is not a number'),

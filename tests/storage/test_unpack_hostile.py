@@ -116,3 +116,12 @@ def test_deep_trees(fast_dir: Path) -> None:
 
     remove_tree(str(root))
     assert not root.exists()
+
+
+def test_times_beyond_all_clocks(fast_dir: Path) -> None:
+    """A header can tell of times that no C type has; a file system keeps the nearest that it can."""
+    ages = {"past": b"\xff" + b"\0" * 11, "future": b"\x80" + b"\xff" * 11}
+    unpack(archive(*(file(name, mtime=age) for name, age in ages.items())), fast_dir / "root")
+    times = {name: os.stat(fast_dir / "root" / name).st_mtime for name in ages}
+    assert times["past"] < 0
+    assert times["future"] > 1 << 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun_cli import context, output
+from rcrun_cli import output
 from rcrun_cli.declare import argument, command, option
 
 
@@ -21,6 +21,7 @@ from rcrun_cli.declare import argument, command, option
 @option("--os", "system", metavar="OS", help="The system that it is made for", hidden=True)
 @option("--variant", metavar="VARIANT", help="The variant that it is made for", hidden=True)
 @option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
+@option("--max-size", metavar="SIZE", help="Refuse a layer that unpacks to more than this: 2g")
 @argument("source", metavar="FILE|URL|-")
 @argument("name", required=False)
 def import_(
@@ -33,9 +34,11 @@ def import_(
     system: str | None,
     variant: str | None,
     quiet: bool,
+    max_size: str | None,
 ) -> None:
     """Make an image of a root file system: a tar, compressed or not, in a file, at a URL, or on standard input."""
     from rcrun.engine.load import import_image
+    from rcrun_cli.commands.load import limited_engine
     from rcrun_cli.commands.pull import wanted_platform
 
     if source == "-" and output.is_terminal(0):
@@ -43,7 +46,7 @@ def import_(
 
         raise InvalidInput("no archive on standard input", "rcrun import FILE NAME")
     loaded = import_image(
-        context.engine(),
+        limited_engine(max_size),
         0 if source == "-" else source,
         name or "",
         changes=changes,

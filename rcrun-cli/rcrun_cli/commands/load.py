@@ -7,6 +7,7 @@ from rcrun_cli.declare import command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rcrun.engine.context import Context
     from rcrun.storage.archive import Loaded
 
 
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 @option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
 @option("--platform", metavar="OS/ARCH[/VARIANT]", help="Take the image for this platform")
 @option("--signature-policy", metavar="FILE", help="Take this file in the place of policy.json")
-def load(path: str | None, quiet: bool, platform: str | None, signature_policy: str | None) -> None:
+@option("--max-size", metavar="SIZE", help="Refuse a layer that unpacks to more than this: 2g")
+def load(
+    path: str | None,
+    quiet: bool,
+    platform: str | None,
+    signature_policy: str | None,
+    max_size: str | None,
+) -> None:
     """Load images that `save` wrote, or another tool as an OCI or docker archive; from standard input without -i."""
     from rcrun.engine.load import load as load_images
 
@@ -26,12 +34,20 @@ def load(path: str | None, quiet: bool, platform: str | None, signature_policy: 
         from rcrun.errors import InvalidInput
 
         raise InvalidInput("no archive on standard input", "rcrun load -i FILE")
-    loading = load_images(
-        context.engine(), source, platform=platform or "", policy_file=signature_policy or ""
-    )
-    for loaded in loading:
+    engine, policy = limited_engine(max_size), signature_policy or ""
+    for loaded in load_images(engine, source, platform=platform or "", policy_file=policy):
         for line in lines(loaded):
             output.put(line)
+
+
+def limited_engine(max_size: str | None) -> Context:
+    """Of --max-size."""
+    engine = context.engine()
+    if max_size:
+        from rcrun.formats import size
+
+        engine.max_size = size.parse(max_size)
+    return engine
 
 
 def lines(loaded: Loaded) -> list[str]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     help="For scripts; has no effect",
     hidden=True,
 )
+@option("--max-size", metavar="SIZE", help="Refuse a layer that unpacks to more than this: 2g")
 @argument("images", nargs=-1, required=True)
 def pull(
     images: Sequence[str],
@@ -60,11 +61,14 @@ def pull(
     policy: str,
     all_tags: bool,
     disable_content_trust: bool,
+    max_size: str | None,
     **access: Any,
 ) -> int:
     """Fetch an image from a registry, or out of `oci:DIR[:TAG]`, `docker-archive:FILE`, `oci-archive:FILE`, `dir:DIR`."""
     wanted = platform or wanted_platform(system, arch, variant)
-    engine = context.engine()
+    from rcrun_cli.commands.load import limited_engine
+
+    engine = limited_engine(max_size)
     way = access_from(**access)
     status = 0
     if all_tags:

@@ -37,18 +37,17 @@ def archive_streams(context: Context, copy: Copy, tree: Tree) -> Iterator[Stream
 
 def _chosen(tree: Tree, source: str) -> Iterator[str]:
     """The files that a source means, patterns and all; nothing that a link shows outside of the context."""
-    from rcrun.storage.gathering import Gathering
+    from rcrun.storage.gathering import Choice
 
     root = os.path.realpath(tree.path)
-    job = {"root": root, "ignore": tree.ignore, "exclude": [], "parents": False}
-    gathering = Gathering(job, None, None)
+    choice = Choice(root, tree.ignore)
     try:
-        for path in gathering.chosen(os.fsencode(source)):
+        for path in choice.chosen(os.fsencode(source)):
             real = os.path.realpath(os.path.join(root, os.fsdecode(path)))
             if real.startswith(f"{root}/"):
                 yield real
     finally:
-        os.close(gathering.root_fd)
+        os.close(choice.root_fd)
 
 
 def is_archive(path: str) -> bool:

@@ -15,7 +15,6 @@ from rcrun.files import dump_json
 from rcrun.formats import image as documents
 from rcrun.storage import layers
 from rcrun.storage.images import Image
-from rcrun.storage.newlayer import NO_CHANGES
 from rcrun.storage.trees import remove_tree
 
 TYPE_CHECKING = False
@@ -91,6 +90,8 @@ class StepRoot(Making):
 
     def layer(self, lease: Lease, newest: int) -> Layer | None:
         """What was changed, as a layer; None for nothing. `newest` (nanoseconds): later times become this."""
+        from rcrun.storage.newlayer import NO_CHANGES
+
         mounts = self.spec.get("mounts") or []
         job = {
             **changes_job(self.context, self.claim.container),
