@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from network.servers import (
     wait_for,
 )
 from network.test_bridges import address_of, assert_room_ends, get, network, room_dir, web
+from rcrun.paths import find_program
 
 __all__ = ["network"]
 pytestmark = pytest.mark.requires("userns", "overlay", "network")
@@ -42,6 +44,35 @@ def test_it_is_a_bridge(rcrun, network):
     name = network()
     rcrun("network", "connect", name, "one").check()
     assert get(rcrun, "one", "--network", name).check().out == "hello\n"
+
+
+def test_what_connects_it_and_how_much_goes_through_at_once(rcrun):
+    """pasta also of 2023, which ends when it finds SIGPIPE ignored, as what Python starts does."""
+    web(rcrun, "one")
+    pid = int((room_dir(rcrun) / "outside").read_text().split()[0])
+    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    assert (b"pasta" in command) == bool(find_program("pasta", rcrun.account.environ["PATH"]))
+    assert "mtu 65520" in rcrun("exec", "one", "ip", "link", "show", "dev", "eth0").check().out
+    look = ("busybox", "cat", "/proc/sys/net/ipv4/tcp_wmem")
+    assert rcrun("run", "--rm", *look).check().out.split()[2] == "262144"
+    asked = ("--sysctl", "net.ipv4.tcp_wmem=4096 16384 1000000")
+    assert rcrun("run", "--rm", *asked, *look).check().out.split()[2] == "1000000"
+
+
+@pytest.mark.requires("pasta", "slirp4netns")
+def test_where_pasta_fails_slirp4netns_connects_it(rcrun, account):
+    folder = account.new_dir("bin")
+    (folder / "pasta").write_text("#!/bin/sh\n# --no-copy-routes\necho no luck today >&2\nexit 1\n")
+    (folder / "pasta").chmod(0o755)
+    path = {"PATH": f"{folder}:{account.environ['PATH']}"}
+    got = rcrun("run", "-d", "--name", "one", "busybox", "sleep", "60", env=path).check()
+    assert got.err == (
+        "rcrun: warning: pasta could not connect the bridges: no luck today; slirp4netns does it instead\n"
+    )
+    pid = int((room_dir(rcrun) / "outside").read_text().split()[0])
+    assert b"slirp4netns" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    rcrun("rm", "-f", "one").check()
+    assert_room_ends(rcrun)
 
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)
