@@ -114,15 +114,15 @@ def published(network: str, *options: str) -> object:
 
 WORK = {
     "a pasta of its own, to the host": to_host("pasta"),
-    "from the host": to_host("pasta", "-R"),
+    "a pasta of its own, from the host": to_host("pasta", "-R"),
     "a bridge, to the host": to_host("through"),
-    "from the host ": to_host("through", "-R"),
+    "a bridge, from the host": to_host("through", "-R"),
     "to a sibling": sibling(),
     "from a sibling": sibling("-R"),
     "a published port of a bridge, in": published("through"),
-    "out": published("through", "-R"),
+    "a published port of a bridge, out": published("through", "-R"),
     "a published port of a pasta, in": published("pasta"),
-    "out ": published("pasta", "-R"),
+    "a published port of a pasta, out": published("pasta", "-R"),
 }
 
 

@@ -17,6 +17,7 @@ NETWORKS = ("none", "host", "pasta", "slirp4netns")
 _DEFAULT_NETWORKS = ("", "default", "private")
 BRIDGE = "bridge"
 VARIABLE = "RCRUN_NETWORK"
+_OF_BRIDGES = ("ip", "ip6", "mac_address")
 
 
 def network_record(
@@ -32,8 +33,9 @@ def network_record(
         from rcrun.engine.config_bridge import bridge_record
 
         asked = options if is_chosen else {**options, "network": mode}
+        is_chosen = is_chosen or any(options.get(key) for key in _OF_BRIDGES)
         return bridge_record(asked, facts, ports(options, image), is_chosen=is_chosen)
-    for key in ("ip", "ip6", "mac_address"):
+    for key in _OF_BRIDGES:
         if options.get(key):
             raise InvalidInput(
                 f"conflicting options: --{key.replace('_', '-')} and --network {mode}",

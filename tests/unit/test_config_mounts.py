@@ -216,6 +216,7 @@ def test_the_default_network() -> None:
 
     assert found({}) == ("bridge", False)
     assert found({"network": "default"}) == ("bridge", False)
+    assert found({"ip": "10.88.0.9"}) == ("bridge", True)
     assert found({"network": "bridge"}) == ("bridge", True)
     assert found({"network": "private"}) == ("pasta", False)
     assert found({"userns": "ns:/proc/7/ns/user"}) == ("pasta", False)
