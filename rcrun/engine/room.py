@@ -150,14 +150,19 @@ class Room:
         self._making.acquire()
         found = self.record()
         is_new = not found
-        if is_new:
-            self._forget()
-            found = self._start_holder(networks)
-            self._started = [found["pid"]]
-        self._begin_to_connect(found, networks)
-        found = self._load_rules(found) if is_new else self._add(found, networks)
-        self._write_served(found["networks"])
-        write_json(f"{self.dir}/room.json", found, durable=False)
+        try:
+            if is_new:
+                self._forget()
+                found = self._start_holder(networks)
+                self._started = [found["pid"]]
+            self._begin_to_connect(found, networks)
+            found = self._load_rules(found) if is_new else self._add(found, networks)
+            self._write_served(found["networks"])
+            write_json(f"{self.dir}/room.json", found, durable=False)
+        except BaseException:
+            if is_new:
+                remove_tree(f"{self.dir}/names")
+            raise
 
     def _forget(self) -> None:
         """What an earlier room had: nobody is about to use it, since that one would have made it."""
@@ -190,10 +195,7 @@ class Room:
         return {"pid": pid, "start": start_time(pid) or 0, "networks": names}
 
     def _load_rules(self, found: dict[str, Any]) -> dict[str, Any]:
-        """A kernel without the module that sees transparent sockets hides the clients' addresses of UDP.
-
-        They take about as long as the program that connects the room to the host, which starts meanwhile.
-        """
+        """While pasta starts. A kernel that does not see transparent sockets hides the clients' addresses of UDP."""
         try:
             try:
                 self._load(found, transparent=True)
