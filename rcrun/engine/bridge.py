@@ -58,13 +58,13 @@ class Joining:
         return list(self.container.record["network"]["networks"])
 
     def join(self) -> Records:
-        """The settings of its plan; the room's lock is held from then on."""
-        self.room.enter(self.definitions)
+        """The settings of its plan; the room's lock is held from then on, and its way out may still be made."""
+        self.room.enter(self.definitions, settle=False)
         try:
             return self._records()
         except BaseException:
             self.release()
-            self.room.lock.release()
+            self.room.abandon()
             raise
 
     def _records(self) -> Records:
@@ -106,7 +106,8 @@ class Joining:
         return [["await-helpers"], ["helper", self.container.live_path("pasta.pid"), *words]]
 
     def with_room(self, plan: Records) -> Records:
-        """The plan as the shim can run it from within the room's user namespace."""
+        """The plan as the shim can run it from within the room's user namespace, once the room has a way out."""
+        self.room.settle()
         identity = self.context.identity
         if identity.kind == "root":
             return plan

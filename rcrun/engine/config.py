@@ -95,6 +95,7 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     """InvalidInput names the option that is wrong."""
     options = run_options.plain(options)
     run_options.check(options)
+    options = config_network.with_default(options, facts)
     warnings = run_options.warnings_of(options)
     joined = _joined(options, facts)
     if joined is not None:

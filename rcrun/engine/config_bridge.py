@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def bridge_record(
-    options: Options, facts: Facts, ports: list[dict[str, str | int]]
+    options: Options, facts: Facts, ports: list[dict[str, str | int]], *, is_chosen: bool = True
 ) -> dict[str, Any]:
     given = options["network"]
     asked = [networkflag.parse(text) for text in ([given] if isinstance(given, str) else given)]
@@ -25,7 +25,7 @@ def bridge_record(
         facts.network(each["name"])  # NotFound
     return {
         "mode": "bridge",
-        "chosen": True,
+        "chosen": is_chosen,
         "options": [],
         "ports": ports,
         "aliases": asked[0]["aliases"],

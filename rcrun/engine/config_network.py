@@ -6,6 +6,7 @@ from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from rcrun.engine.facts import Facts
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 NETWORKS = ("none", "host", "pasta", "slirp4netns")
 _DEFAULT_NETWORKS = ("", "default", "private")
 BRIDGE = "bridge"
+VARIABLE = "RCRUN_NETWORK"
+_OF_BRIDGES = ("ip", "ip6", "mac_address")
 
 
 def network_record(
@@ -25,12 +28,14 @@ def network_record(
         return _joined_record(mode, rest, facts)
     is_chosen = mode not in _DEFAULT_NETWORKS
     if not is_chosen:
-        mode = default_network(facts)
+        mode = default_network(mode, options, facts)
     if mode not in NETWORKS:
         from rcrun.engine.config_bridge import bridge_record
 
-        return bridge_record(options, facts, ports(options, image))
-    for key in ("ip", "ip6", "mac_address"):
+        asked = options if is_chosen else {**options, "network": mode}
+        is_chosen = is_chosen or any(options.get(key) for key in _OF_BRIDGES)
+        return bridge_record(asked, facts, ports(options, image), is_chosen=is_chosen)
+    for key in _OF_BRIDGES:
         if options.get(key):
             raise InvalidInput(
                 f"conflicting options: --{key.replace('_', '-')} and --network {mode}",
@@ -69,11 +74,27 @@ def _joined_record(mode: str, rest: str, facts: Facts) -> dict[str, Any]:
     return {"mode": mode, "chosen": True, "options": [], "ports": [], "aliases": [], **where}
 
 
-def default_network(facts: Facts) -> str:
-    """pasta, and slirp4netns where there is no pasta; the start says what to install where there is neither."""
-    if not facts.find_program("pasta") and facts.find_program("slirp4netns"):
-        return "slirp4netns"
-    return "pasta"
+def with_default(options: Options, facts: Facts) -> Options:
+    """The network of the environment, where the options name none."""
+    word = facts.environ.get(VARIABLE) or ""
+    asked = options.get("network") or ""
+    is_open = asked in ("", "default") or list(asked) in ([""], ["default"])
+    return {**options, "network": word} if word and is_open else options
+
+
+def default_network(word: str, options: Options, facts: Facts) -> str:
+    """The default bridge; one of its own for who asks for a private one, or cannot be on a bridge.
+
+    That is pasta, and slirp4netns where there is no pasta; the start says what to install where there is neither.
+    """
+    joins_user = str(options.get("userns") or "").startswith(("container:", "ns:"))
+    if word != "private" and not joins_user and facts.has_bridges():
+        return BRIDGE
+    return own_network(facts.find_program)
+
+
+def own_network(find_program: Callable[[str], str]) -> str:
+    return "slirp4netns" if not find_program("pasta") and find_program("slirp4netns") else "pasta"
 
 
 def ports(options: Options, image: ContainerConfig) -> list[dict[str, str | int]]:

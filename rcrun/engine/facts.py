@@ -38,12 +38,12 @@ class Facts:
     image's files. `held` are our own capabilities. Of the store: `volume` gives the record of one that is
     there, `mounts_of` the records of a container's mounts, `secret` the record of a secret, `network` the definition of a network, `donor` another
     container, `image_layers` the id and the layers of an image; the last five raise NotFound. `subordinate` are the ranges that /etc/subuid (`uid`)
-    or /etc/subgid has for a name, `taken_ids` those that containers have to themselves: whoever asks has a claim on them until his record is written.
+    or /etc/subgid has for a name, `has_bridges` tells whether the default network can be one, `taken_ids` those that containers have to themselves: whoever asks has a claim on them until his record is written.
     """
 
     __slots__ = (
         "container_dir", "container_id", "created", "cwd", "donor", "environ", "find_program",
-        "group", "hard_limit", "held", "host_address", "hostname", "identity", "image_file",
+        "group", "hard_limit", "has_bridges", "held", "host_address", "hostname", "identity", "image_file",
         "image_layers", "kernel", "list_dir", "lowers", "machine", "mounts_of", "name", "network",
         "new_id", "passwd", "read", "secret", "stat", "store_dir", "subordinate", "taken_ids", "volume",
     )  # fmt: skip
@@ -82,6 +82,7 @@ class Facts:
         list_dir: Callable[[str], list[str]] = lambda path: [],
         image_layers: Callable[[str], tuple[str, list[str]]] | None = None,
         network: Callable[[str], dict[str, Any]] = lambda name: {},
+        has_bridges: Callable[[], bool] = lambda: False,
     ) -> None:
         self.identity = identity
         self.container_id = container_id
@@ -114,6 +115,7 @@ class Facts:
         self.list_dir = list_dir
         self.image_layers = image_layers or _no_image
         self.network = network
+        self.has_bridges = has_bridges
 
     @property
     def rootless(self) -> bool:
@@ -167,7 +169,13 @@ def gather(
         list_dir=_list_dir,
         image_layers=lambda name: _image_layers(store, identity, name),
         network=lambda name: _network(store, name),
+        has_bridges=lambda: not os.path.exists(no_bridges(store)),
     )
+
+
+def no_bridges(store: Store) -> str:
+    """The file that says, until the next boot, that this kernel makes no bridges for us."""
+    return f"{store.live_dir}/no-bridges"
 
 
 def _volume(store: Store, name: str) -> dict[str, Any] | None:

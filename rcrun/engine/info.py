@@ -97,7 +97,7 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
         "DriverStatus": [["Layers", context.identity.layer_kind()]],
         "Plugins": {
             "Volume": ["local"],
-            "Network": ["none", "host", "pasta", "slirp4netns"],
+            "Network": ["bridge", "none", "host", "pasta", "slirp4netns"],
             "Authorization": None,
             "Log": list(DRIVERS),
         },
@@ -157,7 +157,7 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
         "plugins": {
             "authorization": None,
             "log": list(DRIVERS),
-            "network": ["none", "host", "pasta", "slirp4netns"],
+            "network": ["bridge", "none", "host", "pasta", "slirp4netns"],
             "volume": ["local"],
         },
         "registries": {"search": ["docker.io"]},

@@ -147,6 +147,14 @@ def plan_of(
     context: Context, container: Container, spec: Spec, settings: Records
 ) -> tuple[Records, list[int]]:
     """And the descriptors that it names."""
+    from rcrun.engine.launch_network import on_bridge_or_not
+
+    return on_bridge_or_not(_plan_of, context, container, spec, settings)
+
+
+def _plan_of(
+    context: Context, container: Container, spec: Spec, settings: Records
+) -> tuple[Records, list[int]]:
     from rcrun.engine.launch_network import bridges_of, helper_settings, with_open_network
     from rcrun.kernel.seccomp import filter_fd_of
     from rcrun.runtime.plan import container_plan
@@ -174,7 +182,9 @@ def plan_of(
             spec,
             record.get("bundle") or container.dir,  # what hooks are told
             context.host,
-            root=_root(context, container, trees),
+            root=[["root-fd", str(trees["/"]), "/tmp"]]
+            if "/" in trees
+            else root_records(context, container),
             settings=[
                 *settings,
                 *_file_settings(context, container),
@@ -197,12 +207,6 @@ def plan_of(
     if bridges is None:
         return plan, fds
     return bridges.with_room(plan), [*fds, bridges.room.lock.fd]
-
-
-def _root(context: Context, container: Container, trees: dict[str, int]) -> Records:
-    if "/" in trees:
-        return [["root-fd", str(trees["/"]), "/tmp"]]
-    return root_records(context, container)
 
 
 def _made_anew(context: Context, container: Container) -> dict[str, int]:

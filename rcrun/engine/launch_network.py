@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 
+from rcrun.errors import HostLacks, StepFailed
 from rcrun.paths import find_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from rcrun.engine.bridge import Joining
     from rcrun.engine.context import Context
+    from rcrun.formats.spec import Spec
     from rcrun.storage.containers import Container
 
     Records = list[list[str]]
+    Planned = tuple[Records, list[int]]
+
+
+SENDING = "4096 16384 262144"  # bytes: at least, at first, at most
 
 
 def bridges_of(context: Context, container: Container) -> Joining | None:
@@ -23,6 +30,26 @@ def bridges_of(context: Context, container: Container) -> Joining | None:
     from rcrun.engine.bridge import Joining
 
     return Joining(context, container)
+
+
+def on_bridge_or_not(
+    plan_of: Callable[[Context, Container, Spec, Records], Planned],
+    context: Context,
+    container: Container,
+    spec: Spec,
+    settings: Records,
+) -> Planned:
+    """Who is on a bridge without having asked for one has a network of its own where none can be made."""
+    try:
+        return plan_of(context, container, spec, settings)
+    except (HostLacks, StepFailed) as error:
+        network = container.record.get("network") or {}
+        if network.get("mode") != "bridge" or network.get("chosen", True):
+            raise
+        from rcrun.engine.ownnetwork import leave_bridge
+
+        leave_bridge(context, container, error)
+        return plan_of(context, container, spec, settings)
 
 
 def helper_settings(context: Context, container: Container) -> Records:
@@ -75,7 +102,8 @@ def _say_no_pasta(context: Context) -> None:
 def with_open_network(plan: Records) -> Records:
     """In a network of its own anybody may use any port and `ping`, as docker has it; --sysctl can say otherwise.
 
-    The kernel compares groups by their numbers outside.
+    The kernel compares groups by their numbers outside. What waits to be sent is limited: pasta drops what the host's
+    socket has no room for, and a sender with megabytes on the way then waits for its timer again and again.
     """
     if ["loopback"] not in plan or ["pivot"] not in plan:
         return plan
@@ -89,7 +117,8 @@ def with_open_network(plan: Records) -> Records:
     at = plan.index(["pivot"]) + 1
     ports = ["sysctl", "net/ipv4/ip_unprivileged_port_start", "0", "optional"]
     ping = ["sysctl", "net/ipv4/ping_group_range", groups, "optional"]
-    return [*plan[:at], ports, ping, *plan[at:]]
+    sending = ["sysctl", "net/ipv4/tcp_wmem", SENDING, "optional"]
+    return [*plan[:at], ports, ping, sending, *plan[at:]]
 
 
 def _outside(row: tuple[int, ...]) -> int:

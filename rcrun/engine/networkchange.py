@@ -42,6 +42,7 @@ def connect(
         wanted = _wanted(definition, asked, aliases, options)
         record = container.record["network"]
         record["networks"].append(wanted)
+        record["chosen"] = True
         now = status(container)
         if now.is_running:
             _join_live(context, container, now, definition, wanted)

@@ -7,8 +7,8 @@ import os
 import select
 
 from rcrun.errors import HostLacks
-from rcrun.files import read_text, unlink_if_there, write_file
-from rcrun.kernel.process import is_alive, open_pidfd, start_time
+from rcrun.files import read_bytes, read_text, unlink_if_there, write_file
+from rcrun.kernel.process import open_pidfd, start_time
 from rcrun.network import helpers
 from rcrun.network.route import own_addresses
 from rcrun.paths import find_program
@@ -17,14 +17,65 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rcrun.engine.context import Context
 
+_NAMES = ("slirp4netns", "pasta")
+# Python ignores them, and a pasta of 2023 ends when it finds SIGPIPE ignored.
+_DEFAULT = (_signal.SIGPIPE, _signal.SIGXFSZ)
 MILLISECONDS_TO_BE_READY = 20_000
 MILLISECONDS_TO_END = 2000
 
 
-def connect(context: Context, directory: str, pid: int) -> None:
-    """HostLacks when nobody can; `outside` then names the one that does."""
-    helpers.require_tun()
-    end_outside(directory)
+class Connecting:
+    """Starts at once; `finish` waits until it is done, and takes the next program when the first one cannot.
+
+    HostLacks when nobody can, and it is not `optional`. `outside` then names the one that does.
+    """
+
+    __slots__ = ("_context", "_directory", "_optional", "_pid", "_starting", "_words")
+
+    def __init__(self, context: Context, directory: str, pid: int, *, optional: bool) -> None:
+        end_outside(directory)
+        self._context = context
+        self._directory = directory
+        self._pid = pid
+        self._optional = optional
+        self._starting: Starting | None = None
+        try:
+            helpers.require_tun()
+            self._words = _programs(context, directory)
+        except HostLacks:
+            if not optional:
+                raise
+        else:
+            self._starting = self._start()
+
+    def _start(self) -> Starting:
+        return Starting(self._words.pop(0), self._pid, f"{self._directory}/{helpers.PID_FILE}")
+
+    def finish(self) -> None:
+        reasons: list[str] = []
+        while self._starting is not None:
+            starting = self._starting
+            found, reason = starting.finish()
+            if found:
+                self._note(found, reasons, starting.name)
+                return
+            reasons.append(f"{starting.name} could not connect the bridges: {reason}")
+            self._starting = self._start() if self._words else None
+        if not self._optional:
+            raise HostLacks(
+                "; ".join(reasons),
+                "use a network without a way out: rcrun network create --internal NAME",
+            )
+
+    def _note(self, pid: int, reasons: list[str], name: str) -> None:
+        text = f"{pid} {start_time(pid) or 0}\n"
+        write_file(f"{self._directory}/outside", text.encode(), durable=False)
+        for reason in reasons:
+            self._context.warn(f"{reason}; {name} does it instead", None)
+
+
+def _programs(context: Context, directory: str) -> list[list[str]]:
+    """Their command lines, the better one first."""
     search = context.environ.get("PATH", "")
     around = helpers.Surroundings(
         lambda name: find_program(name, search),
@@ -32,74 +83,94 @@ def connect(context: Context, directory: str, pid: int) -> None:
         as_root=context.identity.kind == "root",
     )
     network = {"mode": "pasta", "chosen": False, "bound": [], "options": []}
-    reasons = []
-    for record in helpers.helper_records(network, directory, around):
-        words = record[2:] if record[0] == "helper" else record[3:]
-        found, reason = _start(words, pid, f"{directory}/{helpers.PID_FILE}", directory)
-        if found:
-            start = start_time(found) or 0
-            write_file(f"{directory}/outside", f"{found} {start}\n".encode(), durable=False)
-            return
-        reasons.append(f"{os.path.basename(words[0])}: {reason}")
-    raise HostLacks(
-        f"cannot connect the bridges to the host: {'; '.join(reasons)}",
-        "use a network without a way out: rcrun network create --internal NAME",
-    )
+    records = helpers.helper_records(network, directory, around)
+    return [record[2:] if record[0] == "helper" else record[3:] for record in records]
 
 
-def _start(words: list[str], pid: int, pid_file: str, directory: str) -> tuple[int, str]:
-    """The process that runs then, or 0 and what it said."""
-    errors = os.memfd_create("rcrun-errors")
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    waits = any("@READY@" in word for word in words)
-    command = [word.replace("@PID@", str(pid)).replace("@READY@", str(writer)) for word in words]
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+class Starting:
+    """One of these programs, of which we do not know yet whether it can."""
+
+    __slots__ = ("_child", "_errors", "_pid_file", "_reader", "_reason", "_waits", "name")
+
+    def __init__(self, words: list[str], pid: int, pid_file: str) -> None:
+        self.name = next((name for name in _NAMES if any(name in word for word in words)), words[0])
+        self._pid_file = pid_file
+        self._waits = any("@READY@" in word for word in words)
+        self._errors = os.memfd_create("rcrun-errors")
+        self._reader, writer = os.pipe2(os.O_CLOEXEC)
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        filled = [word.replace("@PID@", str(pid)).replace("@READY@", str(writer)) for word in words]
+        self._reason, self._child = "", 0
+        try:
+            self._child = _spawn(filled, null, self._errors, writer if self._waits else -1)
+        except OSError as error:
+            self._reason = (error.strerror or str(error)).lower()
+        finally:
+            os.close(null)
+            os.close(writer)
+
+    def finish(self) -> tuple[int, str]:
+        """The process that runs then, or 0 and what it said."""
+        try:
+            if not self._child:
+                return 0, self._reason
+            found = self._await_byte() if self._waits else self._await_end()
+            said = os.pread(self._errors, 4096, 0).decode("utf-8", "replace")
+            return found, said.strip().rpartition("\n")[2]
+        finally:
+            os.close(self._errors)
+            os.close(self._reader)
+
+    def _await_byte(self) -> int:
+        poll = select.poll()
+        poll.register(self._reader, select.POLLIN)
+        if poll.poll(MILLISECONDS_TO_BE_READY) and os.read(self._reader, 1):
+            return self._child
+        os.kill(self._child, _signal.SIGKILL)
+        os.waitpid(self._child, 0)
+        return 0
+
+    def _await_end(self) -> int:
+        """pasta goes to the background once its work is done."""
+        status = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
+        text = read_text(self._pid_file).strip()
+        unlink_if_there(self._pid_file)
+        return int(text) if status == 0 and text.isdigit() else 0
+
+
+def _spawn(words: list[str], null: int, errors: int, writer: int) -> int:
     actions = [
         (os.POSIX_SPAWN_DUP2, null, 0),
         (os.POSIX_SPAWN_DUP2, null, 1),
         (os.POSIX_SPAWN_DUP2, errors, 2),
     ]
-    if waits:
+    if writer >= 0:
         actions.append((os.POSIX_SPAWN_DUP2, writer, writer))
-    try:
-        child = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
-        os.close(writer)
-        writer = -1
-        found = _await_byte(reader, child) if waits else _await_end(child, pid_file)
-        said = os.pread(errors, 4096, 0).decode("utf-8", "replace").strip().rpartition("\n")[2]
-        return found, said
-    except OSError as error:
-        return 0, (error.strerror or str(error)).lower()
-    finally:
-        for fd in (errors, reader, writer, null):
-            if fd >= 0:
-                os.close(fd)
-
-
-def _await_byte(reader: int, child: int) -> int:
-    poll = select.poll()
-    poll.register(reader, select.POLLIN)
-    if poll.poll(MILLISECONDS_TO_BE_READY) and os.read(reader, 1):
-        return child
-    os.kill(child, _signal.SIGKILL)
-    os.waitpid(child, 0)
-    return 0
-
-
-def _await_end(child: int, pid_file: str) -> int:
-    """pasta goes to the background once its work is done."""
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    text = read_text(pid_file).strip()
-    unlink_if_there(pid_file)
-    return int(text) if status == 0 and text.isdigit() else 0
+    return os.posix_spawn(
+        words[0], words, os.environ, file_actions=actions, setsid=True, setsigdef=_DEFAULT
+    )
 
 
 def end_outside(directory: str) -> None:
     """One that was left behind by a room that is gone."""
     words = read_text(f"{directory}/outside").split()
-    if len(words) != 2 or not is_alive(int(words[0]), int(words[1])):
-        return
-    fd = open_pidfd(int(words[0]), int(words[1]))
+    if len(words) == 2:
+        end(int(words[0]), int(words[1]))
+    stray = read_text(f"{directory}/{helpers.PID_FILE}").strip()  # whoever started it was killed
+    if stray.isdigit() and directory.encode() in _command_line(stray):
+        end(int(stray), start_time(int(stray)) or 0)
+
+
+def _command_line(pid: str) -> bytes:
+    try:
+        return read_bytes(f"/proc/{pid}/cmdline")
+    except OSError:
+        return b""
+
+
+def end(pid: int, start: int) -> None:
+    """By force, and the wait for its end."""
+    fd = open_pidfd(pid, start)
     if fd is None:
         return
     try:

@@ -19,6 +19,7 @@ from rcrun.kernel.process import is_alive, start_time
 from rcrun.network import definitions
 from rcrun.network.claims import Claims
 from rcrun.paths import make_private_dir
+from rcrun.storage.trees import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rcrun.engine.context import Context
+    from rcrun.engine.outside import Connecting
     from rcrun.network.definitions import Definition
     from rcrun.storage.containers import Container
 
@@ -42,12 +44,17 @@ _SYSCTLS = (
 class Room:
     """Being used: `lock` is shared until a veth of ours is there, so that the holder does not end before."""
 
-    __slots__ = ("context", "dir", "lock", "pid", "start", "transparent")
+    __slots__ = (
+        "_connecting", "_making", "_started", "context", "dir", "lock", "pid", "start", "transparent",
+    )  # fmt: skip
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.dir = definitions.room_dir(context.store)
         self.lock = Lock(f"{self.dir}/room.lock", shared=True)
+        self._making = Lock(f"{self.dir}/make.lock")
+        self._connecting: Connecting | None = None
+        self._started: list[int] = []  # the holder, if it is ours
         self.pid = self.start = 0
         self.transparent = True
 
@@ -70,8 +77,8 @@ class Room:
         make_private_dir(self.dir)
         return self.lock
 
-    def enter(self, networks: Sequence[Definition]) -> None:
-        """With a bridge for each of these, and a way to the host."""
+    def enter(self, networks: Sequence[Definition], *, settle: bool = True) -> None:
+        """With a bridge for each of these, and a way to the host, which otherwise is there after `settle` only."""
         make_private_dir(self.dir)
         self.lock.acquire()
         try:
@@ -81,11 +88,37 @@ class Room:
                 found = self.record()
             if not found:
                 raise RcrunError("the namespace of the bridges has ended as soon as it was made")
+            if settle:
+                self.settle()
             self.pid, self.start = found["pid"], found["start"]
             self.transparent = found["transparent"]
         except BaseException:
-            self.lock.release()
+            self.abandon()
             raise
+
+    def settle(self) -> None:
+        """HostLacks where no program can connect it to the host."""
+        connecting, self._connecting = self._connecting, None
+        try:
+            if connecting is not None:
+                connecting.finish()
+                self._leave_unit()
+        finally:
+            self._making.release()
+
+    def _leave_unit(self) -> None:
+        """Whatever was started just now."""
+        from rcrun.engine.roomscope import leave_unit
+
+        outside = read_text(f"{self.dir}/outside").split()
+        leave_unit(self.context, [*self._started, *map(int, outside[:1])])
+
+    def abandon(self) -> None:
+        try:
+            self.settle()
+        except HostLacks:
+            pass  # something else is in the way already
+        self.lock.release()
 
     def claims(self, definition: Definition) -> Claims:
         directory = f"{self.dir}/names/{definitions.key(definition)}"
@@ -112,39 +145,35 @@ class Room:
     # Making it.
 
     def _make(self, networks: Sequence[Definition]) -> None:
+        """`make.lock` is held until it is settled."""
         make_private_dir(f"{self.dir}/names")
-        with Lock(f"{self.dir}/make.lock"):
-            found = self.record()
-            if not found:
+        self._making.acquire()
+        found = self.record()
+        is_new = not found
+        try:
+            if is_new:
                 self._forget()
-                found = self._start_any_holder(networks)
-            else:
-                found = self._add(found, networks)
+                found = self._start_holder(networks)
+                self._started = [found["pid"]]
+            self._begin_to_connect(found, networks)
+            found = self._load_rules(found) if is_new else self._add(found, networks)
             self._write_served(found["networks"])
             write_json(f"{self.dir}/room.json", found, durable=False)
-            self._connect(found, networks)
+        except BaseException:
+            if is_new:
+                remove_tree(f"{self.dir}/names")
+            raise
 
     def _forget(self) -> None:
         """What an earlier room had: nobody is about to use it, since that one would have made it."""
-        import shutil
-
         from rcrun.engine.outside import end_outside
 
         end_outside(self.dir)
-        shutil.rmtree(f"{self.dir}/names", ignore_errors=True)
+        remove_tree(f"{self.dir}/names")
         make_private_dir(f"{self.dir}/names")
 
-    def _start_any_holder(self, networks: Sequence[Definition]) -> dict[str, Any]:
-        """A kernel without the module that sees transparent sockets hides the clients' addresses of UDP."""
-        try:
-            return self._start_holder(networks, transparent=True)
-        except StepFailed as error:
-            if error.step != "netfilter" or error.errno != ENOENT:
-                raise
-        return self._start_holder(networks, transparent=False)
-
-    def _start_holder(self, networks: Sequence[Definition], *, transparent: bool) -> dict[str, Any]:
-        from rcrun.network import nft
+    def _start_holder(self, networks: Sequence[Definition]) -> dict[str, Any]:
+        from rcrun.network.nft import MARK, MARK_TABLE
 
         pid_file = f"{self.dir}/room.pid"
         names = {definition["name"]: describe(definition) for definition in networks}
@@ -157,15 +186,34 @@ class Room:
             ["loopback"],
             *[["sysctl", key, value] for key, value in self._sysctls()],
             *[bridge_record(definition) for definition in networks],
-            ["local-mark", str(nft.MARK), str(nft.MARK_TABLE)],
-            ["netfilter", rules(names, transparent=transparent).hex()],
+            ["local-mark", str(MARK), str(MARK_TABLE)],
             ["env"],
             ["exec", shim.shim_path(), "room", self.dir],
         ]
         launch_work(plan)
         pid = int(read_text(pid_file))
-        found = {"pid": pid, "start": start_time(pid) or 0, "networks": names}
-        return {**found, "transparent": transparent}
+        return {"pid": pid, "start": start_time(pid) or 0, "networks": names}
+
+    def _load_rules(self, found: dict[str, Any]) -> dict[str, Any]:
+        """While pasta starts. A kernel that does not see transparent sockets hides the clients' addresses of UDP."""
+        try:
+            try:
+                self._load(found, transparent=True)
+                return {**found, "transparent": True}
+            except StepFailed as error:
+                if error.step != "netfilter" or error.errno != ENOENT:
+                    raise
+            self._load(found, transparent=False)
+            return {**found, "transparent": False}
+        except BaseException:
+            from rcrun.engine.outside import end
+
+            end(found["pid"], found["start"])
+            raise
+
+    def _load(self, found: dict[str, Any], *, transparent: bool) -> None:
+        batch = rules(found["networks"], transparent=transparent)
+        launch_work(work_in(found, [["netfilter", batch.hex()]]))
 
     def _namespaces(self) -> Records:
         """A room that was killed has left containers below its user namespace: the new one is in that one."""
@@ -255,16 +303,13 @@ class Room:
         words = read_text(f"{self.dir}/outside").split()
         return len(words) == 2 and is_alive(int(words[0]), int(words[1]))
 
-    def _connect(self, found: dict[str, Any], networks: Sequence[Definition]) -> None:
+    def _begin_to_connect(self, found: dict[str, Any], networks: Sequence[Definition]) -> None:
         if self._is_connected():
             return
-        from rcrun.engine.outside import connect
+        from rcrun.engine.outside import Connecting
 
-        try:
-            connect(self.context, self.dir, found["pid"])
-        except HostLacks:
-            if not all(definition["internal"] for definition in networks):
-                raise
+        optional = all(definition["internal"] for definition in networks)
+        self._connecting = Connecting(self.context, self.dir, found["pid"], optional=optional)
 
 
 def has_lost(container: Container) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # The one that is always there has the same id everywhere; podman's.
 DEFAULT_ID = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9"
 BUILT_IN = ("none", "host")
+DEFAULT_MTU = 65520  # of pasta, and of slirp4netns as we start it
 
 
 def folder(store: Store) -> str:
@@ -98,7 +99,8 @@ def gateways(definition: Definition) -> list[str]:
 
 
 def mtu(definition: Definition) -> int:
-    return int((definition.get("options") or {}).get("mtu") or 0)
+    """That of the way out: with smaller packets, what goes to the host is ten times slower."""
+    return int((definition.get("options") or {}).get("mtu") or DEFAULT_MTU)
 
 
 def is_isolated(definition: Definition) -> bool:

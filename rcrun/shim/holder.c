@@ -255,16 +255,42 @@ static void remove_file(const struct holder *holder, const char *name)
 	(void)unlink(path);
 }
 
+static bool read_file(const char *path, char *text, size_t size)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : TEMP_FAILURE_RETRY(read(fd, text, size - 1));
+
+	text[got > 0 ? got : 0] = '\0';
+	for (ssize_t i = 0; i + 1 < got; i++)
+		if (!text[i])
+			text[i] = ' '; /* between the words of a command line */
+	return got > 0;
+}
+
+/* Whoever started it was killed before he had written `outside`: it has our folder among its words. */
+static void end_stray(const struct holder *holder)
+{
+	char path[PATH_MAX], text[4096];
+	int pid = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/pasta.pid", holder->dir);
+	if (!read_file(path, text, sizeof(text)) || sscanf(text, "%d", &pid) != 1 || pid <= 1)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	if (read_file(path, text, sizeof(text)) && strstr(text, holder->dir))
+		(void)kill(pid, SIGKILL);
+}
+
 /* The program outside: `outside` has its pid and start time. */
 static void end_outside(const struct holder *holder)
 {
-	char path[PATH_MAX], text[64] = "";
+	char path[PATH_MAX], text[64];
 	unsigned long long start = 0;
 	int pid = 0;
 
+	end_stray(holder);
 	(void)snprintf(path, sizeof(path), "%s/outside", holder->dir);
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+	if (!read_file(path, text, sizeof(text)))
 		return;
 	if (sscanf(text, "%d %llu", &pid, &start) == 2 && pid > 1 && process_lives(pid, start))
 		(void)kill(pid, SIGKILL);
@@ -347,7 +373,7 @@ int holder_main(const char *dir)
 			on_signal(&holder);
 	}
 	end_outside(&holder);
-	static const char *const files[] = {"room.json", "outside", "room.pid"};
+	static const char *const files[] = {"room.json", "outside", "room.pid", "pasta.pid"};
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 		remove_file(&holder, files[i]);
 	/* who has the lock alone knows that nobody has anything of it */

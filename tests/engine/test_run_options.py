@@ -167,7 +167,9 @@ def test_keep_id(rcrun: Any) -> None:
 @pytest.mark.parametrize("account", ["user"], indirect=True)
 def test_keep_id_with_a_network(rcrun: Any) -> None:
     """Its root is another user than the caller, whom pasta runs as."""
-    shown = rcrun("run", "--rm", "--userns", "keep-id", "busybox", "ip", "addr").check()
+    shown = rcrun(
+        "run", "--rm", "--userns", "keep-id", "--network", "private", "busybox", "ip", "addr"
+    ).check()
     assert " 10.0.2.100/24 " in shown.out
     assert shown.err == ""
 

@@ -14,10 +14,10 @@ from probes import lacking
 from rcrun.paths import find_program
 
 
-@pytest.fixture(params=["default", "pasta", "slirp4netns"])
+@pytest.fixture(params=["private", "pasta", "slirp4netns"])
 def kind(request: pytest.FixtureRequest, account) -> str:
     """Each test with this runs over what is chosen by itself, and over each one that is there."""
-    reason = None if request.param == "default" else lacking(request.param, account)
+    reason = None if request.param == "private" else lacking(request.param, account)
     if reason:
         pytest.skip(f"{reason}; Ubuntu 22.04 has no package of pasta")
     return str(request.param)

@@ -40,7 +40,7 @@ def test_it_ends_with_a_container_that_ends(rcrun, kind):
 
 def test_a_killed_one_is_noticed_and_a_restart_mends_it(rcrun, serve, helper_pid, kill):
     number = free_port()
-    web = serve("-p", f"127.0.0.1:{number}:80")
+    web = serve("--network", "private", "-p", f"127.0.0.1:{number}:80")
     assert state(rcrun, web, "Error") == ""
     kill(helper_pid(web))
     assert rcrun("ps", "-q").check().out.strip() == web[:12]
@@ -56,7 +56,7 @@ def test_a_killed_one_is_noticed_and_a_restart_mends_it(rcrun, serve, helper_pid
 
 def test_the_monitor_was_killed_and_rm_cleans_up(rcrun, serve, helper_pid, kill):
     number = free_port()
-    web = serve("-p", f"127.0.0.1:{number}:80")
+    web = serve("--network", "private", "-p", f"127.0.0.1:{number}:80")
     pid = helper_pid(web)
     kill(int(state(rcrun, web, "ConmonPid")))
     rcrun("rm", "-f", web).check()
@@ -99,7 +99,7 @@ def broken_pasta(account, tmp_path) -> dict[str, str]:
 @pytest.mark.requires("pasta", "slirp4netns")
 def test_where_pasta_fails_slirp4netns_takes_over(rcrun, broken_pasta, helper_pid):
     number = free_port()
-    words = ("-p", f"127.0.0.1:{number}:80", "busybox")
+    words = ("--network", "private", "-p", f"127.0.0.1:{number}:80", "busybox")
     got = rcrun("run", "-d", *words, "sleep", "60", env=broken_pasta).check()
     assert got.err == (
         "rcrun: warning: pasta could not make the network, slirp4netns does it instead: "

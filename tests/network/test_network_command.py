@@ -159,7 +159,7 @@ def test_refusals_of_run(rcrun):
         (("--network", "bridge", "--network", "host"), "conflicting options: --network host and another --network"),
         (("--network", "bridge", "--network", "podman"), '--network: network "bridge" is given twice'),
         (("--network", "none", "--ip", "10.0.0.1"), "conflicting options: --ip and --network none"),
-        (("--ip", "10.0.0.1"), "conflicting options: --ip and --network "),
+        (("--network", "private", "--ip", "10.0.0.1"), "conflicting options: --ip and --network "),
         (("--network", "bridge", "--mac-address", "x"), 'invalid --mac-address "x"'),
         (("--network", "bridge:what=1"), 'unknown key "what"'),
     ):  # fmt: skip

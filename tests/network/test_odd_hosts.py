@@ -91,11 +91,15 @@ def test_names(odd_host, prepare, address, kind):
 
 def test_without_a_default_route(odd_host):
     look = "ip -4 -o addr show dev eth0; cat /etc/hosts"
-    script = 'rcrun run --rm --add-host gw:host-gateway busybox sh -c "$0"'
-    got = odd_host(script, look)
+    script = 'rcrun run --rm --network "$1" --add-host gw:host-gateway busybox sh -c "$0"'
+    got = odd_host(script, look, "private")
     assert got.stderr == ""
     assert "inet 10.0.2.100/24" in got.stdout
     assert "host.docker.internal" not in got.stdout
+    assert "10.0.2.2\tgw\n" in got.stdout
+    got = odd_host(script, look, "bridge")
+    assert got.stderr == ""
+    assert " eth0 " in got.stdout
     assert "10.0.2.2\tgw\n" in got.stdout
 
 

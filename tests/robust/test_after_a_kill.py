@@ -148,7 +148,7 @@ def test_the_networks_process_was_about_to_begin(rcrun, traces, account, removed
     (folder / "pasta").write_text('#!/bin/sh\nsleep 2\nexec /usr/bin/pasta "$@"\n')
     (folder / "pasta").chmod(0o755)
     path = f"{folder}:{account.environ['PATH']}"
-    words = ("run", "-d", *removed, "--name", "web", *SLEEPS)
+    words = ("run", "-d", *removed, "--name", "web", "--network", "private", *SLEEPS)
     process = rcrun.popen(*words, env={"PATH": path}, stdout=-1, stderr=-1)
     with process:
         monitor = await_process(traces, "pasta")

@@ -206,6 +206,26 @@ def test_network_modes(given: str | None, mode: str, words: list[str]) -> None:
     assert (network["mode"], network["options"]) == (mode, words)
 
 
+def test_the_default_network() -> None:
+    """The bridge, unless one of its own is asked for, or its user namespace is another container's."""
+
+    def found(options: dict[str, Any], **environ: str) -> tuple[str, bool]:
+        known = facts(has_bridges=lambda: True, environ=environ)
+        network = built(options, known=known).container["network"]
+        return network["mode"], network["chosen"]
+
+    assert found({}) == ("bridge", False)
+    assert found({"network": "default"}) == ("bridge", False)
+    assert found({"ip": "10.88.0.9"}) == ("bridge", True)
+    assert found({"network": "bridge"}) == ("bridge", True)
+    assert found({"network": "private"}) == ("pasta", False)
+    assert found({"userns": "ns:/proc/7/ns/user"}) == ("pasta", False)
+    assert found({}, RCRUN_NETWORK="private") == ("pasta", False)
+    assert found({}, RCRUN_NETWORK="pasta:-4") == ("pasta", True)
+    assert found({"network": "none"}, RCRUN_NETWORK="pasta") == ("none", True)
+    assert found({}, RCRUN_NETWORK="web") == ("bridge", True)
+
+
 def test_the_network_without_pasta() -> None:
     known = facts(programs={"slirp4netns": "/usr/bin/slirp4netns"})
     assert built(known=known).container["network"]["mode"] == "slirp4netns"

@@ -153,8 +153,7 @@ def options_of(
     ):
         raise instruction.fault("--network=host is not allowed", "rcrun build --allow network.host")
     options = dict(request_options)
-    if wanted != "default":
-        options["network"] = wanted
+    options["network"] = "private" if wanted == "default" else wanted
     security = instruction.flag("security") or "sandbox"
     if security not in ("sandbox", "insecure"):
         raise instruction.fault(f'--security is sandbox or insecure, not "{security}"')

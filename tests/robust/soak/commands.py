@@ -78,6 +78,7 @@ class Command:
 OTHER_LINES = (
     r"(\S+Z )?sh: .*|\S+: Terminated|Terminated|.*: left out: .*"
     r"|rcrun: warning: slirp4netns could not make the network, pasta does it instead: .*"
+    r"|rcrun: warning: \S+ could not connect the bridges: .*"
     r"|rcrun: warning: controllers of cgroups that we were not given: .*"
     r"|[0-9a-f]{12}: Pull complete"  # a layer of an image of ours that has to be unpacked again
 )

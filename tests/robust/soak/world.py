@@ -91,14 +91,22 @@ class World:
         """`init`, `monitor` or `network`; 0 where it has none now."""
         state = read_json(self.live / container_id / "state.json")
         if kind == "network":
-            try:
-                pid = int((self.live / container_id / "pasta.pid").read_text())
-            except (OSError, ValueError):
-                return 0
-            return pid if name_of(pid).startswith(("pasta", "slirp")) else 0
+            return self._network_process(container_id)
         pid, start = ("pid", "pid_start") if kind == "init" else ("monitor", "monitor_start")
         fields = stat_fields(state.get(pid, 0))
         return state[pid] if fields and fields[19] == str(state.get(start)) else 0
+
+    def _network_process(self, container_id: str) -> int:
+        """Its own, such as pasta or the proxy of its ports, else the one that connects the bridges."""
+        rooms = list(self.live.parent.glob("network-*/outside"))
+        for path in (self.live / container_id / "pasta.pid", *rooms):
+            try:
+                pid = int(path.read_text().split()[0])
+            except (OSError, ValueError, IndexError):
+                continue
+            if name_of(pid).startswith(("pasta", "passt", "slirp", "rcrun")):
+                return pid
+        return 0
 
     # what is left
 

@@ -1,0 +1,153 @@
+"""Throughput of containers beside podman's: to the host, to a sibling, by a published port.
+
+RCRUN_BENCH=network/through.py bench/in-tree TREE [ROUNDS] [only=WORDS]: TREE has iperf3, too; containers use the tree's by bind mounts. Medians and
+ratios of rcrun's Gbit/s by podman's; the rounds take turns.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+NUMBERS = [int(word) for word in sys.argv[1:] if word.isdigit()]
+ROUNDS = (*NUMBERS, 3)[0]
+ONLY = next((word[5:] for word in sys.argv[1:] if word.startswith("only=")), "")
+ARCHIVE = next(word for word in sys.argv[1:] if word.endswith(".tar"))
+BASE = "/dev/shm/rcrun-bench-through"
+DROP = ["setpriv", "--reuid", "rcrun", "--regid", "rcrun", "--init-groups", "--"]
+ENGINES = {
+    "rcrun": ["rcrun", "--root", f"{BASE}/rcrun", "--runroot", f"{BASE}/rcrun-run"],
+    "podman": ["podman", "--root", f"{BASE}/podman", "--runroot", f"{BASE}/podman-run", "--storage-driver=overlay",
+               "--cgroup-manager=cgroupfs", "--events-backend=file"],
+}  # fmt: skip
+INSIDE = [word for folder in ("/usr", "/lib", "/lib64") for word in ("-v", f"{folder}:{folder}:ro")]
+PORT = "5317"
+HOST = "host.containers.internal"  # podman's pasta has the host's own address itself
+
+
+def engine(name: str, *words: str) -> str:
+    done = subprocess.run(
+        [*DROP, *ENGINES[name], *words], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        print(f"{name} {' '.join(words)}: {done.returncode}: {done.stderr}", file=sys.stderr)
+    return done.stdout
+
+
+def run(name: str, *words: str, options: tuple[str, ...] = ()) -> str:
+    image = "localhost/busybox" if name == "podman" else "busybox"
+    return engine(name, "run", *options, *INSIDE, image, *words)
+
+
+def rate(text: str) -> float:
+    found = re.findall(r"([\d.]+) Gbits/sec\s+receiver", text)
+    return float(found[-1]) if found else 0.0
+
+
+def client(address: str, port: str, *options: str) -> list[str]:
+    return [
+        "timeout",
+        "20",
+        "/usr/bin/iperf3",
+        "-c",
+        address,
+        "-p",
+        port,
+        "-t",
+        "2",
+        "-f",
+        "g",
+        *options,
+    ]
+
+
+def to_host(network: str, *options: str) -> object:
+    def measure(name: str) -> float:
+        return rate(
+            run(
+                name,
+                *client(HOST, PORT, *options),
+                options=("--rm", "--network", network),
+            )
+        )
+
+    return measure
+
+
+def served(name: str, *options: str) -> None:
+    run(name, "/usr/bin/iperf3", "-s", options=("-d", "--name", "server", *options))
+    time.sleep(1)
+
+
+def gone(name: str) -> None:
+    engine(name, "rm", "-f", *(["-t", "0"] if name == "podman" else []), "server")
+
+
+def sibling(*options: str) -> object:
+    def measure(name: str) -> float:
+        served(name, "--network", "through")
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        address = engine(name, "inspect", "-f", form, "server").strip()
+        found = rate(
+            run(name, *client(address, "5201", *options), options=("--rm", "--network", "through"))
+        )
+        gone(name)
+        return found
+
+    return measure
+
+
+def published(network: str, *options: str) -> object:
+    def measure(name: str) -> float:
+        served(name, "--network", network, "-p", "127.0.0.1:5318:5201")
+        words = client("127.0.0.1", "5318", *options)
+        found = rate(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
+        gone(name)
+        return found
+
+    return measure
+
+
+WORK = {
+    "a pasta of its own, to the host": to_host("pasta"),
+    "a pasta of its own, from the host": to_host("pasta", "-R"),
+    "a bridge, to the host": to_host("through"),
+    "a bridge, from the host": to_host("through", "-R"),
+    "to a sibling": sibling(),
+    "from a sibling": sibling("-R"),
+    "a published port of a bridge, in": published("through"),
+    "a published port of a bridge, out": published("through", "-R"),
+    "a published port of a pasta, in": published("pasta"),
+    "a published port of a pasta, out": published("pasta", "-R"),
+}
+
+
+def main() -> None:
+    os.makedirs(BASE, exist_ok=True)
+    subprocess.run(["chown", "rcrun", BASE], check=True)
+    for name in ENGINES:
+        engine(name, "load", "-i", ARCHIVE)
+        engine(name, "network", "create", "through")
+    with subprocess.Popen(["iperf3", "-s", "-p", PORT], stdout=subprocess.DEVNULL) as server:
+        print("| Gbit/s | rcrun | podman | ratio |\n| --- | --- | --- | --- |")
+        for work, measure in WORK.items():
+            if ONLY not in work:
+                continue
+            rows = [[measure(name) for name in ENGINES] for _ in range(ROUNDS)]  # type: ignore[operator]
+            ours, theirs = (statistics.median(column) for column in zip(*rows, strict=True))
+            print(
+                f"| {work} | {ours:.2f} | {theirs:.2f} | **{ours / (theirs or 0.01):.2f}** |",
+                flush=True,
+            )
+        server.kill()
+    for name in ENGINES:
+        engine(name, "network", "rm", "through")
+    subprocess.run(["rm", "-rf", BASE], check=False)
+
+
+if __name__ == "__main__":
+    main()
