@@ -52,10 +52,17 @@ static void tell_ready(const struct plan *plan)
 	tell(plan, text, (size_t)length);
 }
 
+/* Who is the main process systemd must hear before `run -d` ends, which was it until then. */
 void notify_started(const struct plan *plan)
 {
+	char text[32];
+
+	if (!plan->settings.notify)
+		return;
 	if (is_mode(plan, "started"))
 		tell_ready(plan);
+	else
+		tell(plan, text, (size_t)snprintf(text, sizeof(text), "MAINPID=%d", (int)getpid()));
 }
 
 void notify_healthy(const struct plan *plan)

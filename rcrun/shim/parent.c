@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <termios.h>
 
 struct parent {
 	struct plan *plan;
@@ -234,17 +233,6 @@ static int on_child(pid_t pid, struct report *report)
 	return helpers_start(parent.plan, pid, report);
 }
 
-/* As runc hands terminals over: whoever shows the output has a terminal of his own that adds the carriage returns. */
-static void plain_newlines(int terminal)
-{
-	struct termios mode;
-
-	if (tcgetattr(terminal, &mode) == 0) {
-		mode.c_oflag &= ~(tcflag_t)ONLCR;
-		(void)tcsetattr(terminal, TCSANOW, &mode);
-	}
-}
-
 static int on_console(int master, struct report *report)
 {
 	const struct settings *settings = &parent.plan->settings;
@@ -258,7 +246,7 @@ static int on_console(int master, struct report *report)
 	if (size.ws_row && size.ws_col)
 		(void)ioctl(master, TIOCSWINSZ, &size);
 	if (settings->console_socket || settings->plain_newlines)
-		plain_newlines(master);
+		terminal_plain(master);
 	if (!settings->console_socket) {
 		parent.relay.terminal = master;
 		return 0;
@@ -482,10 +470,13 @@ int parent_main(struct plan *plan, int client, int done)
 	if (!settings->monitor && (settings->detach || settings->start_socket))
 		return 0;
 	parent.launched_ms = now_ms();
-	if (settings->session == SESSION_CONTAINER)
-		event(plan, "start", "%s", "");
 	if (settings->monitor)
 		(void)alarm(settings->timeout_seconds);
+	if (settings->session == SESSION_CONTAINER) {
+		event(plan, "start", "%s", "");
+		/* Before whoever started us is let go, and ends: until then it is the service's main process. */
+		notify_started(plan);
+	}
 	if (settings->report_fd >= 0)
 		(void)close(settings->report_fd);
 	if (done >= 0)
@@ -497,7 +488,6 @@ int parent_main(struct plan *plan, int client, int done)
 	if (settings->session == SESSION_CONTAINER) {
 		oom_watch(plan, &parent.relay);
 		health_begin(plan, &parent.relay);
-		notify_started(plan);
 	}
 	relay_launched(&parent.relay, parent.init);
 	return finish(relay_run(&parent.relay));

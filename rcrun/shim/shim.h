@@ -234,6 +234,7 @@ int step_connect(struct context *, const struct record *, struct report *);
 int step_link_delete(struct context *, const struct record *, struct report *);
 
 void try_cwd(struct context *context); /* exec.c */
+void terminal_plain(int terminal);     /* terminal.c */
 
 /* process.c */
 bool setgroups_denied(pid_t pid);

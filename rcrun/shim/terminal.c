@@ -60,3 +60,14 @@ int step_console(struct context *context, const struct record *record, struct re
 	return context->root < 0 || context->pivoted ? 0
 						     : bind_console(root, context->console, report);
 }
+
+/* As runc hands terminals over: whoever shows the output has a terminal of his own that adds the carriage returns. */
+void terminal_plain(int terminal)
+{
+	struct termios mode;
+
+	if (tcgetattr(terminal, &mode) == 0) {
+		mode.c_oflag &= ~(tcflag_t)ONLCR;
+		(void)tcsetattr(terminal, TCSANOW, &mode);
+	}
+}

@@ -168,3 +168,46 @@ def test_generated_units(user):
     user("stop", "web").check()
     wait_for(lambda: user.state("container-web") != "active")
     assert user.systemctl("show", "-P", "ExecMainStatus", "container-web").out == "3\n"
+
+
+SERVICES = {
+    "web.container": "[Container]\nImage=busybox\nNetwork=none\nStopTimeout=2\nMemory=20m\nReloadCmd=sh -c \"echo again >/proc/1/fd/1\"\n"
+    "Exec=sh -c 'echo up; trap \"exit 0\" TERM; while :; do sleep 0.05; done'\n[Service]\nRestart=always\nRestartSec=0\n",
+    "app.container": "[Container]\nImage=localhost/app\nNetwork=none\nNotify=healthy\nHealthCmd=test -e /good\n"
+    "HealthInterval=300ms\nHealthRetries=3\nHealthOnFailure=kill\nAutoUpdate=local\nExec=sleep 1000\nStopTimeout=0\n",
+}  # fmt: skip
+
+
+def test_services(user):
+    """A container that systemd watches, reloads, limits and restarts; one that is not updated to what is sick."""
+
+    def make(files, label):
+        user("run", "--name", "base", "--network", "none", "busybox", "touch", *files).check()
+        user("commit", "-q", "-c", f"LABEL number={label}", "base", "localhost/app").check()
+        user("rm", "base").check()
+
+    make(["/good"], "1")
+    for name, text in SERVICES.items():
+        (user.folder / name).write_text(text)
+        user("quadlet", "install", "--reload-systemd=false", name).check()
+    user("quadlet", "reload").check()
+    user.systemctl("start", "web", "app").check()
+    user.systemctl("reload", "web").check()
+    group = user.systemctl("show", "-P", "ControlGroup", "web").out.strip()
+    [limit] = Path(f"/sys/fs/cgroup{group}").glob("*.scope/memory.max")
+    assert limit.read_text() == f"{20 << 20}\n"
+    monitor = user("inspect", "-f", "{{.State.ConmonPid}}", "systemd-web").check().out
+    assert user.systemctl("show", "-P", "MainPID", "web").out == monitor
+    assert "up\nagain" in user.said("web.service")
+    user("kill", "systemd-web").check()
+    wait_for(lambda: user.systemctl("show", "-P", "NRestarts", "web").out == "1\n")
+    wait_for(lambda: user.state("web") == "active")
+    user.systemctl("stop", "web").check()
+    assert user.systemctl("show", "-P", "Result", "web").out == "success\n"
+    assert user("ps", "-a", "--format", "{{.Names}}").out == "systemd-app\n"
+
+    make(["/sick"], "2")
+    done = user("auto-update", "--format", "{{.ContainerName}} {{.Updated}}")
+    assert (done.status, done.out.split("\n")[0]) == (1, "systemd-app rolled back")
+    assert user("ps", "--format", '{{.Names}} {{.Label "number"}}').out == "systemd-app 1\n"
+    user("rmi", "-f", "localhost/app")
