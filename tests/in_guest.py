@@ -127,6 +127,7 @@ class Guest:
         (self.dir / "ids").write_text("".join(f"{one}\n" for one in ids), encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
         self.lines: Iterator[str] = iter(())
+        self.told: dict[str, list[pytest.TestReport]] = {}
 
     def start(self) -> subprocess.Popen[bytes]:
         reports = self.dir / "reports"
@@ -147,25 +148,36 @@ class Guest:
     def reports(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
         if self.process is None:
             self.process = self.start()
-        for line in self.lines:
-            data: dict[str, Any] = json.loads(line)
-            report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
-            if isinstance(report.longrepr, list):
-                report.longrepr = tuple(report.longrepr)  # of a skip; JSON has no tuples
-            if report.nodeid == plain_id(item):
-                report.nodeid = item.nodeid
-                yield report
-                if report.when == "teardown":
-                    return
+        found = self.told.setdefault(plain_id(item), [])
+        for line in self.lines if not is_whole(found) else ():
+            report = self.report_of(json.loads(line))
+            self.told.setdefault(report.nodeid, []).append(report)
+            if is_whole(found):
+                break
+        for report in found:
+            report.nodeid = item.nodeid
+            yield report
+        if is_whole(found):
+            return
         output = (self.dir / "output").read_text(encoding="utf-8", errors="replace")
         why = f"the guest ended without a report of this test; it said:\n{output[-4000:]}"
         yield pytest.TestReport(item.nodeid, item.location, {}, "failed", why, "call")
+
+    def report_of(self, data: dict[str, Any]) -> pytest.TestReport:
+        report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
+        if isinstance(report.longrepr, list):
+            report.longrepr = tuple(report.longrepr)  # of a skip; JSON has no tuples
+        return report
 
     def close(self) -> None:
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def is_whole(reports: list[pytest.TestReport]) -> bool:
+    return bool(reports) and reports[-1].when == "teardown"
 
 
 def environment() -> list[str]:

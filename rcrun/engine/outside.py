@@ -58,6 +58,8 @@ class Connecting:
             found, reason = starting.finish()
             if found:
                 self._note(found, reasons, starting.name)
+                if start_time(self._pid) is None:
+                    end_outside(self._directory)  # the room could not be made: a pasta of 2023 stays
                 return
             reasons.append(f"{starting.name} could not connect the bridges: {reason}")
             self._starting = self._start() if self._words else None

@@ -46,6 +46,7 @@ def remove(context: Context, text: str, *, force: bool = False, all_names: bool 
         if index is None:
             raise NotFound(f"no such image: {text}") from error
         return _forget_damaged(store, index)
+    name = name or _known_name(store, text)  # given between the two looks
     each = of_image(store, image)
     if each.read_only:
         raise InUse(f'"{text}" is in a read-only store, and stays there')

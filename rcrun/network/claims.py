@@ -103,10 +103,13 @@ class Claims:
         for address in list(subdirectories(f"{self.dir}/addresses")):
             if self.owner(address).partition("/")[0] == veth:
                 unlink_if_there(self._path(address))
-        with Lock(f"{self.dir}/lock"):
-            if os.path.exists(f"{self.dir}/endpoints/{veth}"):
-                unlink_if_there(f"{self.dir}/endpoints/{veth}")
-                self._write_names()
+        try:
+            with Lock(f"{self.dir}/lock"):
+                if os.path.exists(f"{self.dir}/endpoints/{veth}"):
+                    unlink_if_there(f"{self.dir}/endpoints/{veth}")
+                    self._write_names()
+        except FileNotFoundError:
+            pass  # the room has gone, and all names with it
 
     # Names.
 

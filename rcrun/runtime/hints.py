@@ -195,6 +195,7 @@ def _scope_words(report: Report) -> tuple[str, str | None]:
 
 
 _HELPERS = ("pasta", "slirp4netns")
+_LISTENS = "cannot listen on "
 # Programs of ours: what they say is the whole sentence.
 _OWN_HELPERS = ("movedevices.py", "resctrl.py")
 
@@ -210,6 +211,13 @@ def _helper_words(record: Sequence[str], report: Report) -> str:
     program = next((word for word in record if os.path.basename(word) in _HELPERS), record[2])
     if "Failed to bind any port for '-" in report.text:
         return f"cannot publish {_refused_port(report.text)}: port is already allocated"
+    if report.text.startswith(_LISTENS) and report.text.rstrip().endswith(
+        ": Address already in use"
+    ):
+        place = report.text[len(_LISTENS) :].rpartition(": ")[
+            0
+        ]  # by the proxy; somebody was faster, too
+        return f"cannot publish {place}: port is already allocated"
     if report.child_status >= 0:
         return f"cannot set up the network: {os.path.basename(program)}: {_last_words(report)}"
     return f'cannot set up the network: cannot run "{program}": {_reason("", report)}'

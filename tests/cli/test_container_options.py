@@ -76,14 +76,11 @@ def test_update_takes_the_limits_of_run() -> None:
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        ({"systemd": "always"}, "--systemd always is not supported yet", "--tmpfs /run"),
         ({"runtime": "nvidia"}, '--runtime "nvidia" is not supported', "--gpus all"),
         ({"isolation": "hyperv"}, 'invalid --isolation "hyperv"', ""),
         ({"seccomp_policy": "image"}, "--seccomp-policy image is not supported", "seccomp=FILE"),
         ({"env_host": True, "unsetenv_all": True}, "conflicting options: --env-host and --unsetenv-all", ""),
-        ({"sdnotify": "conmon"}, "--sdnotify conmon is not supported", "container"),
         ({"init_path": "/x"}, "--init-path needs --init", ""),
-        ({"cgroup_parent": "my.slice"}, 'invalid --cgroup-parent "my.slice"', "/sys/fs/cgroup"),
         ({"personality": "bsd"}, 'invalid --personality "bsd"', "LINUX32"),
         ({"blkio_weight": 5}, "invalid --blkio-weight 5: it is 10 to 1000", ""),
         ({"device_read_bps": ("/dev/null:1m",)}, '"/dev/null" does not exist', "lsblk"),

@@ -146,7 +146,9 @@ def test_the_users_unit(delegated_account, shared_stores):
         systemctl("start", "rcrun-restart.service").check()
         assert words(rcrun) == AFTER_BOOT
         group = Path(f"/proc/{tell(rcrun, '{{.State.ConmonPid}}', 'always')}/cgroup").read_text()
-        assert "rcrun-restart.service" in group
+        assert (
+            "/rcrun-monitor-" in group
+        )  # a scope of its own, which does not end with the unit's start
         systemctl("stop", "rcrun-restart.service").check()
         assert words(rcrun) == {**dict.fromkeys(AFTER_BOOT, "exited"), "created": "created"}
         assert tell(rcrun, "{{.State.ExitCode}}", "unless-stopped") == "0"

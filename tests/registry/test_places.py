@@ -36,7 +36,9 @@ def context() -> Iterator[Context]:
         "HOME": folder,
         "CONTAINERS_REGISTRIES_CONF": f"{folder}/registries.conf",
     }
-    store = Store(f"{folder}/store", f"{folder}/live", lambda text: meanings(environ, text))
+    store = Store(
+        f"{folder}/store", f"{folder}/live", meanings=lambda text: meanings(environ, text)
+    )
     yield Context(store, environ, ["rcrun"], lambda *_: None)
     shutil.rmtree(folder)
 

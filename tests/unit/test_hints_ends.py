@@ -66,3 +66,10 @@ def test_a_port_that_somebody_took_before_pasta_did(option: str, shown: str) -> 
     plan = [["plan", "1"], ["helper", "/run/pid", "/usr/bin/pasta", *option.split()]]
     error = error_for(plan, Report(1, errno.EIO, 0, 1, "helper", text), FACTS)
     assert error.message == f"cannot publish {shown}: port is already allocated"
+
+
+def test_a_port_that_somebody_took_before_the_proxy_did() -> None:
+    text = "cannot listen on 127.0.0.1:80/tcp: Address already in use\n"
+    plan = [["plan", "1"], ["helper", "/run/pid", "/x/rcrun-shim", "proxy"]]
+    error = error_for(plan, Report(1, errno.EIO, 0, 1, "helper", text), FACTS)
+    assert error.message == "cannot publish 127.0.0.1:80/tcp: port is already allocated"
