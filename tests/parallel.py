@@ -10,10 +10,24 @@ import pytest
 from xdist.scheduler import LoadGroupScheduling
 
 GUEST = "guest"
+# Begun first, for a worker that has one of these at the end is waited for.
+LONG = (
+    "tests/peers/",
+    "tests/lint/",
+    "tests/cli/test_volumes",
+    "tests/robust/",
+    "tests/engine/test_build",
+)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadGroupScheduling:
     return Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 class Scheduling(LoadGroupScheduling):
