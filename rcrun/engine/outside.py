@@ -59,7 +59,8 @@ class Connecting:
             if found:
                 self._note(found, reasons, starting.name)
                 if start_time(self._pid) is None:
-                    end_outside(self._directory)  # the room could not be made: a pasta of 2023 stays
+                    # The room could not be made meanwhile: a pasta of 2023 would stay.
+                    end_outside(self._directory)
                 return
             reasons.append(f"{starting.name} could not connect the bridges: {reason}")
             self._starting = self._start() if self._words else None

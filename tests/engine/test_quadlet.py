@@ -93,7 +93,7 @@ def test_without_a_generator(user):
     assert "job.container job.service app active/exited" in listed.split("\n")
     for unit, reason in (("bad", 'there is no key "Netwrk"'), ("p-pod", '".pod" is not supported')):
         assert user.systemctl("start", unit).status != 0
-        assert reason in user.said(f"{unit}.service")
+        wait_for(lambda unit=unit, reason=reason: reason in user.said(f"{unit}.service"))
     # what [Install] says is enabled, and is started by the unit that makes the units at a login
     user.systemctl("stop", "job").check()
     user("quadlet", "reload", "--start").check()
