@@ -213,6 +213,16 @@ def single_rcrun(
     shared.restore()
 
 
+@pytest.fixture
+def delegated_rcrun(
+    delegated_account: DelegatedAccount, shared_stores: Callable[[Account], SharedRcrun]
+) -> Iterator[Rcrun]:
+    """As `rcrun`, of the user with a cgroup of its own."""
+    shared = shared_stores(delegated_account)
+    yield shared
+    shared.restore()
+
+
 # ---- what the host must allow
 
 

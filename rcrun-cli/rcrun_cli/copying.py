@@ -8,6 +8,7 @@ from rcrun.errors import InvalidInput
 from rcrun_cli import context
 from rcrun_cli.progress import Writer
 from rcrun_cli.pushing import Quiet
+from rcrun_cli.textfile import write_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,14 +58,8 @@ def progress_of(*, quiet: bool) -> Silence:
 
 def write_digest(path: str | None, digest: str) -> None:
     """--digestfile, without a newline."""
-    if path is None:
-        return
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(digest)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InvalidInput(f'cannot write the digest file "{path}": {reason}') from error
+    if path is not None:
+        write_text(path, digest, "the digest file ")
 
 
 def access_of(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rcrun.errors import InvalidInput
 
 
-def write_text(path: str, text: str) -> None:
-    """It replaces what was there."""
+def write_text(path: str, text: str, kind: str = "") -> None:
+    """It replaces what was there; `kind` names it in errors, as in `the digest file `."""
     try:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise InvalidInput(f'cannot write "{path}": {reason}') from error
+        raise InvalidInput(f'cannot write {kind}"{path}": {reason}') from error

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rcrun.paths import Store
     from rcrun.storage.images import Image
 
-ARCHIVES = ("docker-archive", "oci-archive")
 DIRECTORIES = ("docker-dir", "oci-dir")
 
 

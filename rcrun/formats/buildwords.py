@@ -8,7 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-IMAGE_KINDS = ("docker", "image", "registry")  # of which docker with a dest is a file
 _LOOKS = {"compression", "compression-level", "force-compression", "oci-mediatypes"}
 _FILE = {"dest", "platform-split"}
 _ARCHIVE = {"dest", "name", "tar", *_LOOKS}

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,14 +20,12 @@ COUNTER = "n=0; while :; do n=$((n+1)); echo $n >/count; sleep 0.02; done"
 
 @pytest.fixture
 def rcrun(
-    delegated_account: DelegatedAccount, shared_stores: Callable[[Account], Callable]
+    delegated_account: DelegatedAccount, shared_stores: Callable[[Account], Any]
 ) -> Iterator[Callable]:
     """Runs in the subtree; afterwards no group is left in it."""
     shared = shared_stores(delegated_account)
     yield shared
-    names = shared("ps", "-aq").check().out.split()
-    if names:
-        shared("rm", "-f", *names).check()
+    shared.restore()
     assert delegated_account.groups_left() == []
 
 

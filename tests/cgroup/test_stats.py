@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from accounts import Account, DelegatedAccount
+from accounts import DelegatedAccount
 
 pytestmark = pytest.mark.requires("userns", "overlay", "subids")
 NO_NETWORK = ("--network", "none")
 
 
 @pytest.fixture
-def rcrun(
-    delegated_account: DelegatedAccount, shared_stores: Callable[[Account], Callable]
-) -> Iterator[Callable]:
-    shared = shared_stores(delegated_account)
-    yield shared
-    names = shared("ps", "-aq").check().out.split()
-    if names:
-        shared("rm", "-f", *names).check()
+def rcrun(delegated_rcrun: Callable) -> Callable:
+    return delegated_rcrun
 
 
 def group(rcrun: Callable, account: DelegatedAccount) -> Path:
