@@ -22,7 +22,7 @@ _ANNOTATION = "org.systemd.property."
 
 
 class Place:
-    """A scope in a slice, as `cgroupsPath` names them: SLICE:PREFIX:NAME."""
+    """A scope in a slice, as `cgroupsPath` names them: SLICE:PREFIX:NAME, also SLICE:NAME."""
 
     __slots__ = ("slice", "unit")
 
@@ -36,6 +36,8 @@ def place_of(cgroups_path: str, container_id: str, *, user: bool) -> Place:
     if not cgroups_path:
         return Place(default, f"rcrun-{container_id}.scope")
     parts = cgroups_path.split(":")
+    if len(parts) == 2:
+        parts.insert(1, "")
     if len(parts) != 3 or "/" in cgroups_path:
         raise InvalidInput(
             f'"linux.cgroupsPath" "{cgroups_path}" is none of systemd\'s, which are SLICE:PREFIX:NAME',

@@ -100,7 +100,10 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     joined = _joined(options, facts)
     if joined is not None:
         options = {**options, **joined.plain}
-    network = config_network.network_record(options, image.config, facts, warnings)
+    joins_user = joined is not None and "user" in joined
+    network = config_network.network_record(
+        options, image.config, facts, warnings, joins_user=joins_user
+    )
     userns = config_linux.user_namespace_word(options, facts) if joined is None else ""
     options = {**options, "network": network["mode"], "userns": userns}
     user = config_process.find_user(options, image.config, facts)

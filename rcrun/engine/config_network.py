@@ -21,17 +21,28 @@ _OF_BRIDGES = ("ip", "ip6", "mac_address")
 
 
 def network_record(
-    options: Options, image: ContainerConfig, facts: Facts, warnings: list[str]
+    options: Options,
+    image: ContainerConfig,
+    facts: Facts,
+    warnings: list[str],
+    *,
+    joins_user: bool = False,
 ) -> dict[str, Any]:
+    """`joins_user`: its user namespace is another container's, in which the interfaces of bridges cannot be made."""
     mode, _, rest = _asked_network(options).partition(":")
     if mode in ("container", "ns") and rest:
         return _joined_record(mode, rest, facts)
     is_chosen = mode not in _DEFAULT_NETWORKS
     if not is_chosen:
-        mode = default_network(mode, options, facts)
+        mode = default_network(mode, facts, joins_user=joins_user)
     if mode not in NETWORKS:
         from rcrun.engine.config_bridge import bridge_record
 
+        if joins_user:
+            raise InvalidInput(
+                f"conflicting options: --network {mode}, and a user namespace that is another container's",
+                "share that one's network: --network container:NAME; or use --network pasta or none",
+            )
         asked = options if is_chosen else {**options, "network": mode}
         is_chosen = is_chosen or any(options.get(key) for key in _OF_BRIDGES)
         return bridge_record(asked, facts, ports(options, image), is_chosen=is_chosen)
@@ -82,12 +93,11 @@ def with_default(options: Options, facts: Facts) -> Options:
     return {**options, "network": word} if word and is_open else options
 
 
-def default_network(word: str, options: Options, facts: Facts) -> str:
+def default_network(word: str, facts: Facts, *, joins_user: bool) -> str:
     """The default bridge; one of its own for who asks for a private one, or cannot be on a bridge.
 
     That is pasta, and slirp4netns where there is no pasta; the start says what to install where there is neither.
     """
-    joins_user = str(options.get("userns") or "").startswith(("container:", "ns:"))
     if word != "private" and not joins_user and facts.has_bridges():
         return BRIDGE
     return own_network(facts.find_program)

@@ -118,7 +118,14 @@ def with_open_network(plan: Records) -> Records:
     ports = ["sysctl", "net/ipv4/ip_unprivileged_port_start", "0", "optional"]
     ping = ["sysctl", "net/ipv4/ping_group_range", groups, "optional"]
     sending = ["sysctl", "net/ipv4/tcp_wmem", SENDING, "optional"]
-    return [*plan[:at], ports, ping, sending, *plan[at:]]
+    return [*plan[:at], ports, ping, sending, *_late_helpers(plan), *plan[at:]]
+
+
+def _late_helpers(plan: Records) -> Records:
+    """Who joins a user namespace is closed to those in it, and so to pasta, until it is in its own root."""
+    kinds = {tuple(record[:2]) for record in plan}
+    is_late = ("join", "user") in kinds and any(kind[0] == "helper" for kind in kinds)
+    return [["network"]] if is_late else []
 
 
 def _outside(row: tuple[int, ...]) -> int:

@@ -304,6 +304,15 @@ static void say(const char *text, const struct report *report)
 	dprintf(2, "%s: %.*s\n", text, (int)strcspn(last, "\n"), last);
 }
 
+/* Started by the step `network`, and not with the first process. */
+bool helpers_are_late(const struct plan *plan)
+{
+	for (int i = plan->first_step; i < plan->first_on_exit; i++)
+		if (record_is(&plan->records[i], "network"))
+			return true;
+	return false;
+}
+
 /* The first of each chain of alternatives that starts is kept. */
 int helpers_start(const struct plan *plan, pid_t pid, struct report *report)
 {

@@ -13,7 +13,10 @@
  *   <─────────────────────────────────────────────── SYNC_CONSOLE fd ─ step console
  *   <──────────────────────────────────────────────────── SYNC_READY ─ step ready
  *   hooks prestart, createRuntime
- *   ── SYNC_GO ──────────────────────────────────────────────────────> pivot, … exec
+ *   ── SYNC_GO ──────────────────────────────────────────────────────> pivot, …
+ *   <───────────────────────────────────────────────── SYNC_NETWORK ── step network, of who joined a user namespace
+ *   starts helpers only now
+ *   ── SYNC_GO ──────────────────────────────────────────────────────> … exec
  *   end of file: exec succeeded; SYNC_REPORT at any point: it failed
  *
  * The copy is why a container can open /proc/PID/exe of I or C and still write nothing of ours. When a namespace is

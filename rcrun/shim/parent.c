@@ -230,7 +230,7 @@ static int on_child(pid_t pid, struct report *report)
 	if (parent.plan->first_on_exit < parent.plan->count)
 		parent.user_namespace = open_user_namespace(pid);
 	TRY(report, sync_send(parent.sync, SYNC_MAPPED, pid, -1, NULL));
-	return helpers_start(parent.plan, pid, report);
+	return helpers_are_late(parent.plan) ? 0 : helpers_start(parent.plan, pid, report);
 }
 
 static int on_console(int master, struct report *report)
@@ -311,6 +311,11 @@ static int converse(struct report *report)
 			break;
 		case SYNC_READY:
 			result = on_ready(report);
+			break;
+		case SYNC_NETWORK:
+			result = helpers_start(parent.plan, parent.init, report);
+			if (result == 0 && sync_send(parent.sync, SYNC_GO, 0, -1, NULL) < 0)
+				result = fail(report, "sendmsg");
 			break;
 		case SYNC_CREATED:
 			return 1;

@@ -88,6 +88,7 @@ const struct step steps[] = {
 	{"readonly", "p", step_readonly},
 	{"console", "", step_console},
 	{"ready", "", step_ready},
+	{"network", "", step_network},
 	{"hooks", "p", step_hooks},
 	{"pivot", "", step_pivot},
 	{"move-root", "", step_move_root},

@@ -107,6 +107,24 @@ int step_sysctl(struct context *context, const struct record *record, struct rep
 	return 0;
 }
 
+/* What joins a container may come from where less is allowed than where that was started: as much as is allowed. */
+static int set_limit(const struct context *context, int resource, struct rlimit *limit)
+{
+	struct rlimit own;
+
+	if (setrlimit((__rlimit_resource_t)resource, limit) == 0)
+		return 0;
+	if (errno != EPERM || !context->plan->settings.join_pid)
+		return -1;
+	if (getrlimit((__rlimit_resource_t)resource, &own) < 0)
+		return -1;
+	if (limit->rlim_max > own.rlim_max)
+		limit->rlim_max = own.rlim_max;
+	if (limit->rlim_cur > own.rlim_max)
+		limit->rlim_cur = own.rlim_max;
+	return setrlimit((__rlimit_resource_t)resource, limit);
+}
+
 int step_rlimit(struct context *context, const struct record *record, struct report *report)
 {
 	static const struct {
@@ -132,12 +150,12 @@ int step_rlimit(struct context *context, const struct record *record, struct rep
 	};
 	struct rlimit limit = {(rlim_t)number(record->words[2]), (rlim_t)number(record->words[3])};
 
-	(void)context;
 	report->word = 1;
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
 		if (strcmp(known[i].name, record->words[1]) != 0)
 			continue;
-		TRY(report, setrlimit((__rlimit_resource_t)known[i].resource, &limit));
+		if (set_limit(context, known[i].resource, &limit) < 0)
+			return fail_with(report, "setrlimit", errno);
 		report->word = 0;
 		return 0;
 	}

@@ -187,6 +187,7 @@ int step_mask(struct context *, const struct record *, struct report *);
 int step_readonly(struct context *, const struct record *, struct report *);
 int step_console(struct context *, const struct record *, struct report *);
 int step_ready(struct context *, const struct record *, struct report *);
+int step_network(struct context *, const struct record *, struct report *);
 int step_hooks(struct context *, const struct record *, struct report *);
 int step_pivot(struct context *, const struct record *, struct report *);
 int step_move_root(struct context *, const struct record *, struct report *);
@@ -278,6 +279,7 @@ int child_finish(struct running *running, struct report *report); /* as child_ru
 int child_run(const struct child *child, struct report *report);
 int hooks_run(const struct plan *plan, const char *kind, pid_t pid, const char *status,
 	      struct report *report);
+bool helpers_are_late(const struct plan *plan);
 int helpers_start(const struct plan *plan, pid_t pid, struct report *report);
 void helpers_stop(const struct plan *plan);
 
@@ -287,6 +289,7 @@ enum sync_kind {
 	SYNC_CHILD = 'c',
 	SYNC_MAPPED = 'm',
 	SYNC_READY = 'r',
+	SYNC_NETWORK = 'n',
 	SYNC_GO = 'g',
 	SYNC_CREATED = 'd',
 	SYNC_CONSOLE = 't',

@@ -2,6 +2,7 @@
 
 #include "shim.h"
 
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 const char *sync_name(int kind)
@@ -13,6 +14,8 @@ const char *sync_name(int kind)
 		return "mapped";
 	case SYNC_READY:
 		return "ready";
+	case SYNC_NETWORK:
+		return "network";
 	case SYNC_GO:
 		return "go";
 	case SYNC_CREATED:
@@ -104,4 +107,19 @@ int step_ready(struct context *context, const struct record *record, struct repo
 	(void)record;
 	TRY(report, sync_send(context->sync, SYNC_READY, 0, -1, NULL));
 	return sync_expect(context->sync, SYNC_GO, report);
+}
+
+/*
+ * Who joins a user namespace is closed to those in it, and so to pasta, until nothing of the host is in reach any more:
+ * its helpers start only now, and may look at our namespaces meanwhile.
+ */
+int step_network(struct context *context, const struct record *record, struct report *report)
+{
+	(void)record;
+	TRY(report, prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+	TRY(report, sync_send(context->sync, SYNC_NETWORK, 0, -1, NULL));
+	if (sync_expect(context->sync, SYNC_GO, report) < 0)
+		return -1;
+	TRY(report, prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+	return 0;
 }

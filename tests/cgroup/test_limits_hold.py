@@ -44,7 +44,13 @@ def test_processors(rcrun: Callable) -> None:
     parts = used(places, 4)
     assert parts[0] / parts[1] == pytest.approx(100 / 36, rel=0.3)
     rcrun("update", "--cpus", "0.25", "one").check()
-    assert used(places[:1], 3)[0] == pytest.approx(0.25, rel=0.15)
+    # within 10 %, and never more; a host that is busy itself may give it less for a while
+    for _ in range(10):
+        share = used(places[:1], 2)[0]
+        assert share <= 0.25 * 1.1
+        if share >= 0.25 * 0.9:
+            return
+    pytest.fail(f"the last share was {share}")
 
 
 def test_a_fork_bomb(rcrun: Callable) -> None:

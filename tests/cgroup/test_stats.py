@@ -45,8 +45,7 @@ def test_processors(rcrun, delegated_account: DelegatedAccount) -> None:
     assert float(got[0].rstrip("%")) == pytest.approx(real, rel=0.25, abs=8)
 
 
-@pytest.mark.parametrize("delegated_account", ["systemd"], indirect=True)
-@pytest.mark.requires("systemd", "cgroup-limits")
+@pytest.mark.requires("cgroup-limits")
 def test_memory_its_limit_and_processes(rcrun, delegated_account: DelegatedAccount) -> None:
     rcrun("run", "-d", "--name", "web", "--memory", "64m", *NO_NETWORK, "busybox", "sh", "-c",
           "dd if=/dev/zero of=/dev/shm/f bs=1M count=20 2>/dev/null; sleep 100 & sleep 100 & wait").check()  # fmt: skip

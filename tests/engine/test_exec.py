@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from accounts import bin_dir
+
 
 @pytest.fixture
 def web(rcrun):
@@ -120,3 +122,12 @@ def test_words_after_the_container_are_the_commands(web):
 def test_no_descriptor_of_ours_is_in_the_command(web):
     got = web("exec", "web", "sh", "-c", "ls /proc/self/fd | wc -l").check()
     assert int(got.out) <= 4  # the three streams, and the one that ls reads with
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_from_where_less_is_allowed(web):
+    """As of a container that a service started, from a login: the kernel lets no user raise a hard limit again."""
+    line = 'ulimit -n 90; exec "$0" exec web sh -c "ulimit -Hn; ulimit -n; ulimit -Hu"'
+    before = web("exec", "web", "sh", "-c", "ulimit -Hu").check().out
+    got = web.account.run("sh", "-c", line, bin_dir() / "rcrun", env=web.env)
+    assert got.check().out == f"90\n90\n{before}"

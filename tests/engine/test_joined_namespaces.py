@@ -51,6 +51,21 @@ def test_all_of_them(rcrun: Any, other: str) -> None:
     assert links(rcrun, *run(rcrun, *options)) == links(rcrun, "exec", other)
 
 
+@pytest.mark.requires("network")
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_a_network_of_its_own_beside_it(rcrun: Any, other: str) -> None:
+    """pasta, since nobody makes a bridge's interfaces in another container's user namespace."""
+    for options in (("--pid",), ("--network", "pasta", "--userns")):
+        words = ("run", "--rm", *options, f"container:{other}", "busybox", "ip", "-o", "-4", "addr")
+        assert "scope global" in rcrun(*words).check().out
+    words = ("run", "--rm", "--network", "bridge", "--pid", f"container:{other}", "busybox", "true")
+    refused = rcrun(*words)
+    assert refused.status == 125
+    assert (
+        "conflicting options: --network bridge, and a user namespace that is another" in refused.err
+    )
+
+
 def test_its_processes_memory_and_names(rcrun: Any, other: str) -> None:
     rcrun("exec", other, "sh", "-c", "echo shared >/dev/shm/file").check()
     script = "ps -o comm | grep -c sleep; cat /dev/shm/file; hostname; cat /etc/hostname"

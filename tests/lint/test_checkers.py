@@ -24,6 +24,7 @@ PYTHON = [
     "bench",
     "tests/peers/containerfiles",
     "tests/peers/suites",
+    "tests/peers/suites-in-guest",
 ]
 
 

@@ -110,8 +110,33 @@ def test_forks_stop_at_the_limit(box: Limited) -> None:
 
 @every_way
 def test_a_busy_loop_gets_its_quota(box: Limited) -> None:
-    box.limits(cpu={"quota": 25_000, "period": 100_000}).args("spin", "4")
-    assert float(box.run().check().out) == pytest.approx(0.25, rel=0.15)
+    """Within 10 %, and never more; a host that is busy itself may give it less for a while."""
+    box.limits(cpu={"quota": 25_000, "period": 100_000}).args("sleep", "600").started()
+    for _ in range(10):
+        share = float(box.runtime("exec", box.id, "/init", "spin", "2").check().out)
+        assert share <= 0.25 * 1.1
+        if share >= 0.25 * 0.9:
+            return
+    pytest.fail(f"the last share was {share}")
+
+
+@every_way
+def test_statistics_are_the_kernel_s(box: Limited) -> None:
+    box.limits(memory={"limit": 64 * MIB}, pids={"limit": 9}).args("fork", "60").started()
+    box.said_soon("\n")
+    group = Path(f"/sys/fs/cgroup{box.group()}")
+
+    def spent() -> int:
+        return int((group / "cpu.stat").read_text(encoding="ascii").split()[1]) * 1000
+
+    before = spent()
+    told = json.loads(box.runtime("events", "--stats", box.id).check().out)["data"]
+    assert before <= told["cpu"]["usage"]["total"] <= spent()
+    assert told["pids"] == {"current": 2, "limit": 9}
+    usage = told["memory"]["usage"]
+    held = int((group / "memory.current").read_text(encoding="ascii"))
+    assert usage["usage"] == pytest.approx(held, rel=0.03, abs=1 << 18)
+    assert usage["limit"] == 64 * MIB
 
 
 @every_way

@@ -54,11 +54,12 @@ def runtime_dir(given: str, seen: tuple[int, int] | None, usual: tuple[int, int]
     return places.judge_runtime_dir(given, seen, 1000, "/run/user/1000", usual, "/tmp/rcrun-1000-x")
 
 
+OWN_UNIT = " and start it with: systemd-run --user --scope -p Delegate=yes rcrun …"
 DELEGATE = (
     "sudo mkdir -p /etc/systemd/system/user@.service.d && printf "
     "'[Service]\\nDelegate=cpu cpuset io memory pids\\n'"
     " | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload; then log in again"
-    " and start it with: systemd-run --user --scope -p Delegate=yes rcrun …"
+    + OWN_UNIT
 )
 APPARMOR = FACTS.apparmor_command()
 
@@ -106,6 +107,10 @@ FINDINGS = [
     (cgroup(parent="", has_systemd=False), "limited", "no group is delegated to this user", ""),
     (cgroup(fault="no space left on device"), "limited", "no group can be made",
      "systemd-run --user --scope -p Delegate=yes rcrun …"),
+    (cgroup(by_systemd=True), "ok", "delegated by systemd, with cpu cpuset io memory pids", ""),
+    (cgroup(by_systemd=True, given=["memory", "pids"]), "limited",
+     "delegated by systemd, without cpu and cpuset and io", DELEGATE.removesuffix(OWN_UNIT)),
+    (cgroup(by_systemd=True, fault="access denied"), "limited", "systemd makes no scope", ""),
     (cgroup(unified=False), "limited", "version 2 is not mounted alone",
      "sudo grubby --update-kernel=ALL --args=systemd.unified_cgroup_hierarchy=1"),
     (groups.judge_systemd(has_systemd=False, version="", fault=""), "ok",

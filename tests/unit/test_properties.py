@@ -113,6 +113,7 @@ def test_bits() -> None:
         ("machine.slice:libpod:abc", "machine.slice", "libpod-abc.scope"),
         (":cri:abc", "system.slice", "cri-abc.scope"),
         ("a.slice::abc", "a.slice", "abc.scope"),
+        ("a.slice:abc.scope", "a.slice", "abc.scope.scope"),
         ("", "system.slice", "rcrun-ID.scope"),
     ],
 )

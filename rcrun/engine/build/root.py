@@ -13,6 +13,7 @@ from rcrun.engine.rootfs import mounted_path
 from rcrun.engine.run import Making, Root
 from rcrun.files import dump_json
 from rcrun.formats import image as documents
+from rcrun.runtime.plan_resources import controllers
 from rcrun.storage import layers
 from rcrun.storage.images import Image
 from rcrun.storage.trees import remove_tree
@@ -69,9 +70,17 @@ class StepRoot(Making):
 
     def fill(self, argv: Sequence[str]) -> None:
         self.spec = self.make("", argv, None)
-        # A scope of systemd would take a fork of ours, and steps are run by threads.
-        none = self.context.cgroup_manager == "none"
-        self.claim.container.record["cgroup_manager"] = "none" if none else "cgroupfs"
+        record = self.claim.container.record
+        record["cgroup_manager"] = self._cgroup_manager()
+        record["cgroups"] = "no-conmon"  # there is no monitor
+
+    def _cgroup_manager(self) -> str:
+        """A scope of systemd takes its time and a process: not for a step that is limited in nothing."""
+        asked = self.context.cgroup_manager
+        linux = self.spec.get("linux") or {}
+        if asked != "none" and not linux.get("cgroupsPath"):
+            asked = asked if controllers(linux.get("resources") or {}) else "cgroupfs"
+        return asked
 
     def steps(self) -> list[list[str]]:
         """Before a worker: the root mounted, with the upper directory."""

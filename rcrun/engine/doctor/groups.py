@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rcrun.engine.doctor.finding import Finding
     from rcrun.engine.doctor.here import Here
+    from rcrun.engine.doctor.scope import Tried
 
 WANTED = {
     "cpu": "--cpus and --cpu-shares",
@@ -34,17 +35,35 @@ LEAST_PROCESSES, LEAST_FILES = 1000, 1024
 
 
 def try_cgroup(here: Here) -> Finding:
+    """Where `run` would put a container: in a scope of systemd, if one answers, else in a group that is ours."""
     from rcrun.cgroup.delegated import MOUNT, find_parent
 
     unified = os.path.exists(f"{MOUNT}/cgroup.controllers")
+    known = read_text(f"{MOUNT}/cgroup.controllers").split()
+    scope = tried_scope(here) if unified else None
+    if scope is not None:
+        return judge_cgroup(
+            unified=True, parent=scope.group, fault=scope.fault, given=scope.given, known=known,
+            has_systemd=True, is_root=here.uid == 0, by_systemd=True,
+        )  # fmt: skip
     parent = find_parent() if unified else None
     fault = made_fault(parent) if parent else ""
     given = read_text(f"{parent}/cgroup.controllers").split() if parent else []
-    known = read_text(f"{MOUNT}/cgroup.controllers").split()
     return judge_cgroup(
         unified=unified, parent=parent or "", fault=fault, given=given, known=known,
         has_systemd=has_systemd(), is_root=here.uid == 0,
     )  # fmt: skip
+
+
+def tried_scope(here: Here) -> Tried | None:
+    from rcrun.engine.cgroup import systemd_is_there
+
+    asked = here.context.cgroup_manager
+    if asked not in ("", "systemd") or not systemd_is_there(here.context):
+        return None
+    from rcrun.engine.doctor.scope import try_scope
+
+    return try_scope(here)
 
 
 def made_fault(parent: str) -> str:
@@ -60,7 +79,7 @@ def made_fault(parent: str) -> str:
 
 def judge_cgroup(
     *, unified: bool, parent: str, fault: str, given: Sequence[str], known: Sequence[str],
-    has_systemd: bool, is_root: bool,
+    has_systemd: bool, is_root: bool, by_systemd: bool = False,
 ) -> Finding:  # fmt: skip
     from rcrun.cgroup.controllers import lacks
 
@@ -77,6 +96,13 @@ def judge_cgroup(
                 else "mount it: docs/cgroups.md"
             ),
         )
+    if by_systemd and fault:
+        return limited(
+            "systemd makes no scope",
+            means=none,
+            why=fault,
+            hint="see: systemctl --user status, journalctl --user -e",
+        )
     if not parent or fault:
         return limited(
             "no group is delegated to this user" if not fault else "no group can be made",
@@ -88,22 +114,23 @@ def judge_cgroup(
                 else "a group of your own, made and given to you by root: docs/cgroups.md"
             ),
         )
+    how = "delegated by systemd" if by_systemd else "delegated"
     missing = [name for name in WANTED if name in known and name not in given]
     absent = [name for name in WANTED if name not in known]
     if missing:
         return limited(
-            f"delegated, without {' and '.join(missing)}",
+            f"{how}, without {' and '.join(missing)}",
             means=f"refused: {', '.join(WANTED[name] for name in missing)}",
             why=f"{parent}/cgroup.controllers has {' '.join(given) or 'nothing'}",
-            hint=f"run: {lacks(missing, root=is_root).hint}",
+            hint=f"run: {lacks(missing, root=is_root, by_systemd=by_systemd).hint}",
         )
     if absent:
         return limited(
-            f"delegated; the kernel offers no {' and '.join(absent)}",
+            f"{how}; the kernel offers no {' and '.join(absent)}",
             means=f"refused: {', '.join(WANTED[name] for name in absent)}",
             why="the kernel does not have it, or a hierarchy of version 1 holds it: /proc/cgroups",
         )
-    return fine(f"delegated, with {' '.join(given)}")
+    return fine(f"{how}, with {' '.join(given)}")
 
 
 def has_systemd() -> bool:
