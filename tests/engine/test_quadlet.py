@@ -172,7 +172,7 @@ def test_generated_units(user):
 
 SERVICES = {
     "web.container": "[Container]\nImage=busybox\nNetwork=none\nStopTimeout=2\nMemory=20m\nReloadCmd=sh -c \"echo again >/proc/1/fd/1\"\n"
-    "Exec=sh -c 'echo up; trap \"exit 0\" TERM; while :; do sleep 0.05; done'\n[Service]\nRestart=always\nRestartSec=0\n",
+    "Exec=sh -c 'trap \"exit 0\" TERM; echo up; while :; do sleep 0.05; done'\n[Service]\nRestart=always\nRestartSec=0\n",
     "app.container": "[Container]\nImage=localhost/app\nNetwork=none\nNotify=healthy\nHealthCmd=test -e /good\n"
     "HealthInterval=300ms\nHealthRetries=3\nHealthOnFailure=kill\nAutoUpdate=local\nExec=sleep 1000\nStopTimeout=0\n",
 }  # fmt: skip
@@ -203,6 +203,7 @@ def test_services(user):
     user("kill", "systemd-web").check()
     wait_for(lambda: user.systemctl("show", "-P", "NRestarts", "web").out == "1\n")
     wait_for(lambda: user.state("web") == "active")
+    wait_for(lambda: user.said("web.service").splitlines().count("up") == 2)  # the trap is set
     user.systemctl("stop", "web").check()
     assert user.systemctl("show", "-P", "Result", "web").out == "success\n"
     assert user("ps", "-a", "--format", "{{.Names}}").out == "systemd-app\n"

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from network.servers import wait_for
+
 NO_NETWORK = ("--network", "none")
 
 
 @pytest.fixture
 def web(rcrun):
     rcrun("run", "-d", "--name", "web", "--user", "7", *NO_NETWORK, "busybox", "sh", "-c", "sleep 100 & exec sleep 200").check()  # fmt: skip
+    wait_for(lambda: arguments(rcrun) == [["sleep", "100"], ["sleep", "200"]])
     return rcrun
+
+
+def arguments(rcrun):
+    """Those of the container's processes, sorted: its shell is one of them until it became the last of them."""
+    return sorted(table(rcrun, "web", "args")[1])
 
 
 def table(rcrun, *words):
@@ -60,6 +68,7 @@ def test_columns(web):
 def test_names_come_from_the_container(rcrun):
     rcrun("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c",
           "echo inner:x:0:0::/:/bin/sh > /etc/passwd; exec sleep 100").check()  # fmt: skip
+    wait_for(lambda: arguments(rcrun) == [["sleep", "100"]])
     assert table(rcrun, "web", "user")[1] == [["inner"]]
     rcrun("exec", "web", "sh", "-c", "rm /etc/passwd; ln -s /etc/hostname /etc/passwd").check()
     assert table(rcrun, "web", "user")[1] == [["0"]]

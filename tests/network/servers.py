@@ -49,7 +49,7 @@ for word in sys.argv[1:]:
 _ELSEWHERE = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8::1"}
 
 
-def wait_for(fact: Callable[[], object], seconds: float = 8) -> object:
+def wait_for(fact: Callable[[], object], seconds: float = 40) -> object:
     until = time.monotonic() + seconds
     while not (found := fact()):
         assert time.monotonic() < until, "it did not come true"
