@@ -126,7 +126,7 @@ class Account:
         self,
         *argv: str | os.PathLike[str],
         input: bytes | str | None = None,  # noqa: A002  # the name that subprocess has
-        timeout: float = 60,
+        timeout: float = 120,
         **options: object,
     ) -> Result:
         """Run to the end with both streams caught; a hang ends with the process and a failure."""

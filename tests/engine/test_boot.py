@@ -12,17 +12,11 @@ from pathlib import Path
 import pytest
 
 from accounts import user_bus
+from waiting import wait_for
 
 NO_NETWORK = ("--network", "none")
-LOOP = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
+LOOP = ("sh", "-c", "trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done")
 ALL = ("always", "unless-stopped", "on-failure", "no")
-
-
-def wait_for(fact, seconds=20.0):
-    until = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.05)
 
 
 def tell(rcrun, template, name):
@@ -41,6 +35,13 @@ def run_all(rcrun):
             rcrun("run", "-d", "--name", name, "--restart", policy, *NO_NETWORK, "busybox", *LOOP).check()  # fmt: skip
         rcrun("stop", "-t", "0", f"{policy}-stopped").check()
     rcrun("create", "--name", "created", "--restart", "always", *NO_NETWORK, "busybox", *LOOP).check()  # fmt: skip
+    for policy in ALL:
+        wait_for(lambda name=policy: is_up(rcrun, name))
+
+
+def is_up(rcrun, name, runs=1):
+    """So far that it minds TERM."""
+    return rcrun("logs", name).out == "up\n" * runs
 
 
 def lose_power(rcrun):
@@ -89,6 +90,7 @@ def test_going_down_in_order(rcrun):
 def test_a_monitor_that_is_told_to_end_starts_nothing(rcrun):
     """As systemd ends a session: TERM to everybody."""
     rcrun("run", "-d", "--name", "web", "--restart", "always", *NO_NETWORK, "busybox", *LOOP).check()  # fmt: skip
+    wait_for(lambda: is_up(rcrun, "web"))
     os.kill(int(tell(rcrun, "{{.State.ConmonPid}}", "web")), signal.SIGTERM)
     wait_for(lambda: words(rcrun) == {"web": "exited"})
     time.sleep(0.5)
@@ -149,6 +151,8 @@ def test_the_users_unit(delegated_account, shared_stores):
         assert (
             "/rcrun-monitor-" in group
         )  # a scope of its own, which does not end with the unit's start
+        for name in ("always", "unless-stopped"):
+            wait_for(lambda name=name: is_up(rcrun, name, 2))
         systemctl("stop", "rcrun-restart.service").check()
         assert words(rcrun) == {**dict.fromkeys(AFTER_BOOT, "exited"), "created": "created"}
         assert tell(rcrun, "{{.State.ExitCode}}", "unless-stopped") == "0"

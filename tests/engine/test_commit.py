@@ -128,7 +128,7 @@ def test_the_configuration(rcrun: Rcrun) -> None:
 
 
 def test_a_running_one_with_a_volume(rcrun: Rcrun) -> None:
-    words = ("sh", "-c", "echo v >/data/v; echo mine >/tmp/mine; sleep 60")
+    words = ("sh", "-c", "echo v >/data/v; echo mine >/tmp/mine; sleep 1000")
     rcrun("run", "-d", *QUIET, "--name", "runs", "-v", "kept:/data", "busybox", *words).check()
     rcrun("exec", "runs", "sh", "-c", "while ! test -s /tmp/mine; do sleep 0.1; done").check()
     rcrun("commit", "runs", "ran:1").check()

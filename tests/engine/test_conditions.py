@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from waiting import wait_for, waits
+
 NO_NETWORK = ("--network", "none")
 CHECK = ("--health-interval", "100ms", "--health-retries", "1", "--health-cmd", "test -e /ok")
 
@@ -16,8 +18,7 @@ def run(rcrun, *options, command=("sleep", "100")):
 
 def waiting(rcrun, *words):
     process = rcrun.popen("wait", *words, "web", stdout=-1)
-    time.sleep(0.3)
-    assert process.poll() is None
+    wait_for(lambda: waits(process.pid, "anon_inode:inotify"))
     return process
 
 

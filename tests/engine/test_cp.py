@@ -23,8 +23,8 @@ MAKE = ("--network", "none")
 def made(rcrun: Rcrun, state: str, *options: str) -> str:
     """A container in this state; its id."""
     if state == "created":
-        return rcrun("create", *MAKE, *options, "busybox", "sleep", "60").check().out.strip()
-    name = rcrun("run", "-d", *MAKE, *options, "busybox", "sleep", "60").check().out.strip()
+        return rcrun("create", *MAKE, *options, "busybox", "sleep", "1000").check().out.strip()
+    name = rcrun("run", "-d", *MAKE, *options, "busybox", "sleep", "1000").check().out.strip()
     if state == "stopped":
         rcrun("stop", "-t", "0", name).check()
     return name
@@ -112,7 +112,7 @@ PLACED = [
 def test_the_table(rcrun: Rcrun, folder: Path, where: str) -> None:
     setup = "mkdir -p home; echo old >home/old; ln -s home tolink; ln -s home/made tonew"
     for source, target, wanted in PLACED:
-        name = rcrun("run", "-d", *MAKE, "busybox", "sleep", "60").check().out.strip()
+        name = rcrun("run", "-d", *MAKE, "busybox", "sleep", "1000").check().out.strip()
         rcrun("exec", name, "sh", "-c", f"cd /; {setup}").check()
         if where == "in":
             cp(rcrun, folder, source, f"{name}:{target}").check()
@@ -142,7 +142,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)
 def test_refusals(rcrun: Rcrun, folder: Path) -> None:
-    rcrun("run", "-d", *MAKE, "--name", "refuses", "busybox", "sleep", "60").check()
+    rcrun("run", "-d", *MAKE, "--name", "refuses", "busybox", "sleep", "1000").check()
     for source, target, words in REFUSED:
         done = cp(rcrun, folder, source, f"refuses:{target}")
         assert done.status == 1, done

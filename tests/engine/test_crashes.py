@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from waiting import wait_for
+
 ROUNDS = 40
 NAMES = ("one", "two", "three")
 LIVES = ("--network", "none", "busybox", "sleep", "1000")
@@ -83,7 +85,7 @@ def check_truth(rcrun):
     form = "{{.ID}} {{.State}} {{.Pid}}"
     for line in rcrun("ps", "-a", "--no-trunc", "--format", form).check().out.splitlines():
         container_id, state, pid = line.split()
-        until = time.monotonic() + 3
+        until = time.monotonic() + 60
         while state == "running" and not running_name(pid):
             assert time.monotonic() < until, f"{container_id} is shown as running"
             got = rcrun("inspect", "-f", "{{.State.Status}} {{.State.Pid}}", container_id)
@@ -120,7 +122,7 @@ def test_killed_at_random_points(rcrun):
         what = chance.choice(["client", "client", "monitor", "nobody"])
         time.sleep(chance.random() * 0.08)
         kill_somebody(chance, rcrun, process, what)
-        errors = process.communicate(timeout=30)[1].decode()
+        errors = process.communicate(timeout=60)[1].decode()
         assert "bug" not in errors, f"{words}, {what} killed: {errors}"
         check_truth(rcrun)
     names = rcrun("ps", "-aq").check().out.split()
@@ -129,7 +131,7 @@ def test_killed_at_random_points(rcrun):
     for name in rcrun.account.run("ls", f"{rcrun.store_dir}/containers").out.split():
         rcrun.account.run("touch", "-d", "@0", f"{rcrun.store_dir}/containers/{name}").check()
     rcrun("container", "prune", "-f").check()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while (left := is_left(rcrun)) or set(processes_of(rcrun)) - before:
         assert time.monotonic() < until, (left, processes_of(rcrun))
         time.sleep(0.1)
@@ -144,9 +146,9 @@ def test_a_killed_monitor_is_told_from_a_container_that_ended(rcrun):
         processes_of(rcrun).values()
     )  # else the tests here see nothing
     os.kill(monitor, signal.SIGKILL)
-    time.sleep(0.2)
+    wait_for(lambda: not running_name(init))
     state = rcrun("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "web").check().out
-    assert state == ("running 0\n" if running_name(init) else "exited 137\n")
+    assert state == "exited 137\n"
     assert rcrun("rm", "-f", "web").check().out == "web\n"
     assert not running_name(init)
 
@@ -158,7 +160,4 @@ def test_a_killed_monitor_leaves_no_network_process_after_rm(rcrun):
     monitor = int(rcrun("inspect", "-f", "{{.State.ConmonPid}}", "web").out)
     os.kill(monitor, signal.SIGKILL)
     rcrun("rm", "-f", "web").check()
-    until = time.monotonic() + 5
-    while any(name.startswith("pasta") for name in processes_of(rcrun).values()):
-        assert time.monotonic() < until, "pasta is still there"
-        time.sleep(0.1)
+    wait_for(lambda: not any(name.startswith("pasta") for name in processes_of(rcrun).values()))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from accounts import bin_dir
+from waiting import wait_for, waits
 
 # Root is no other case here, and the whole takes long enough.
 pytestmark = pytest.mark.parametrize("account", ["user"], indirect=True)
@@ -42,13 +43,6 @@ def podman(rcrun):
 def create(rcrun, *options, name="web", command=("sleep", "100")):
     words = ["run", "-d", "--name", name, *options, *NO_NETWORK, "busybox", *command]
     return rcrun(*words).check().out.strip()
-
-
-def wait_for(fact, seconds=10.0):
-    until = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.02)
 
 
 def test_the_life_of_a_container(rcrun, log):
@@ -157,7 +151,7 @@ def test_podmans_forms(rcrun, log, podman):
 def test_following(rcrun):
     words = ["events", "--filter", "container=web", "--format", "{{.Action}}"]
     with rcrun.popen(*words, stdout=-1) as process:
-        time.sleep(0.5)
+        wait_for(lambda: waits(process.pid, "anon_inode:inotify"))
         create(rcrun, command=("true",))
         seen = [process.stdout.readline() for _ in range(3)]
         process.terminate()
@@ -168,7 +162,7 @@ def test_until_ends_it(rcrun):
     begun = time.monotonic()
     until = f"{time.time() + 1:.3f}"
     rcrun("events", "--since", "1m", "--until", until).check()
-    assert 0.5 < time.monotonic() - begun < 4
+    assert 0.5 < time.monotonic() - begun < 60
 
 
 def test_labels_and_types(rcrun, log):
@@ -193,7 +187,7 @@ def test_rotation_loses_nothing_that_is_followed(rcrun, log):
     create(rcrun)
     path = Path(rcrun("info", "--format", "{{.Store.RunRoot}}").out.strip(), "events")
     with rcrun.popen("events", "--format", "{{.Action}}", stdout=-1) as process:
-        time.sleep(0.5)
+        wait_for(lambda: waits(process.pid, "anon_inode:inotify"))
         junk = b"x" * 1023 + b"\n"
         with path.open("ab") as file:
             while os.path.getsize(path) < 1 << 20:

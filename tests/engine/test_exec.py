@@ -84,9 +84,7 @@ def test_detached(web):
     got = web("exec", "-d", "web", "sh", "-c", "echo made > /made; sleep 100").check()
     assert got.out == ""
     assert (
-        web(
-            "exec", "web", "sh", "-c", "for i in 1 2 3 4 5; do cat /made && break; sleep 0.1; done"
-        ).out
+        web("exec", "web", "sh", "-c", "until grep made /made 2>/dev/null; do sleep 0.05; done").out
         == "made\n"
     )
 

@@ -69,9 +69,9 @@ def test_diff_tells_what_docker_tells(rcrun: Rcrun) -> None:
 
 
 def test_diff_of_a_running_one_and_its_forms(rcrun: Rcrun) -> None:
-    words = ("sh", "-c", "touch /tmp/x; rm /etc/group; : >/etc/passwd; sleep 60")
+    words = ("sh", "-c", "touch /tmp/x; rm /etc/group; : >/etc/passwd; sleep 1000")
     rcrun("run", "-d", *QUIET, "--name", "differs", "busybox", *words).check()
-    rcrun("exec", "differs", "sh", "-c", "while test -e /etc/group; do sleep 0.1; done; sleep 0.2")
+    rcrun("exec", "differs", "sh", "-c", "while test -s /etc/passwd; do sleep 0.1; done")
     told = json.loads(rcrun("diff", "--format", "json", "differs").check().out)
     assert told == {
         "added": ["/tmp/x"],

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from waiting import holds, wait_for
+
 NO_NETWORK = ("--network", "none")
 PATIENT = "trap 'echo told; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
 
@@ -16,13 +18,6 @@ def web(rcrun):
     rcrun("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", PATIENT).check()
     wait_for(lambda: rcrun("logs", "web").out == "ready\n")
     return rcrun
-
-
-def wait_for(fact, seconds=5.0):
-    until = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.02)
 
 
 def status(rcrun, name="web"):
@@ -64,7 +59,7 @@ def test_stop_kills_after_its_time(rcrun):
     rcrun("run", "-d", "--name", "deaf", *NO_NETWORK, "busybox", "sleep", "100").check()
     begun = time.monotonic()
     rcrun("stop", "-t", "1", "deaf").check()
-    assert 0.9 < time.monotonic() - begun < 5
+    assert 0.9 < time.monotonic() - begun < 60
     assert status(rcrun, "deaf") == "exited 137"
 
 
@@ -139,10 +134,13 @@ def test_wait_prints_each_code(rcrun):
 
 
 def test_wait_of_one_that_is_removed_when_it_ends(rcrun):
-    got = rcrun(
-        "run", "-d", "--rm", *NO_NETWORK, "busybox", "sh", "-c", "sleep 0.3; exit 6"
-    ).check()
-    assert rcrun("wait", got.out.strip()).check().out == "6\n"
+    script = "trap 'exit 6' TERM; echo ready; while :; do sleep 0.05; done"
+    rcrun("run", "-d", "--rm", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", script).check()
+    wait_for(lambda: rcrun("logs", "web").out == "ready\n")
+    with rcrun.popen("wait", "web", stdout=-1) as process:
+        wait_for(lambda: holds(process.pid, "socket:"))
+        rcrun("kill", "-s", "TERM", "web").check()
+        assert process.stdout.read() == b"6\n"
     assert rcrun("ps", "-aq").out == ""
 
 
@@ -166,12 +164,15 @@ def test_a_renamed_container_does_not_take_anothers_name_with_it(rcrun):
 
 
 def test_attach_joins_the_output_and_gives_the_status(web):
-    process = web.popen("attach", "web", stdout=-1)
-    with process:
-        time.sleep(0.2)
+    with web.popen("attach", "web", stdout=-1) as process:
+        # what somebody in there says until it is heard
+        web(
+            "exec", "-d", "web", "sh", "-c", "while echo tick >/proc/1/fd/1; do sleep 0.05; done"
+        ).check()
+        assert process.stdout.readline() == b"tick\n"
         web("kill", "-s", "TERM", "web").check()
-        assert process.stdout.read() == b"told\n"
-        assert process.wait(10) == 7
+        assert process.stdout.read().replace(b"tick\n", b"") == b"told\n"
+        assert process.wait(60) == 7
 
 
 def test_attach_needs_one_that_runs(rcrun):

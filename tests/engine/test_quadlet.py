@@ -105,7 +105,7 @@ def test_without_a_generator(user):
     assert "could not be found" in user.systemctl("status", "job").err
 
 
-def wait_for(fact, seconds=20.0):
+def wait_for(fact, seconds=60.0):
     until = time.monotonic() + seconds
     while not fact():
         assert time.monotonic() < until, "it did not come true"

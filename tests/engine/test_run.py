@@ -166,7 +166,7 @@ def test_the_clients_signals_reach_the_container(rcrun):
         assert process.stdout.readline() == b"ready\n"
         process.terminate()
         assert process.stdout.read() == b"got\n"
-        assert process.wait(10) == 9
+        assert process.wait(60) == 9
 
 
 def test_a_killed_client_leaves_the_container_running(rcrun):
@@ -176,7 +176,7 @@ def test_a_killed_client_leaves_the_container_running(rcrun):
     with process:
         assert process.stdout.readline() == b"ready\n"
         process.kill()
-        process.wait(10)
+        process.wait(60)
         assert rcrun("inspect", "-f", "{{.State.Status}}", "web").out == "running\n"
         assert rcrun("stop", "-t", "0", "web").check()
 
@@ -189,6 +189,6 @@ def test_a_reader_that_goes_away_ends_the_client_and_not_the_container(rcrun):
         "run", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", script, stdout=writer
     )
     os.close(writer)
-    assert process.wait(20) == -signal.SIGPIPE
+    assert process.wait(60) == -signal.SIGPIPE
     assert rcrun("wait", "web").check().out == "3\n"
     assert rcrun("logs", "web").check().out == "x\n"

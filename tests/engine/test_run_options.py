@@ -119,7 +119,7 @@ def volumes(rcrun: Any) -> set[str]:
 
 def assert_volumes(rcrun: Any, expected: set[str]) -> None:
     """The monitor removes trees after it has told its clients the end."""
-    for _ in range(50):
+    for _ in range(1200):
         if volumes(rcrun) == expected:
             return
         time.sleep(0.05)

@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+from waiting import wait_for
+
 NO_NETWORK = ("--network", "none")
 
 
@@ -35,7 +37,7 @@ class Screen:
     def send(self, data):
         os.write(self.master, data)
 
-    def expect(self, text, seconds=10.0):
+    def expect(self, text, seconds=60.0):
         until = time.monotonic() + seconds
         while text not in self.seen:
             ready, _, _ = select.select([self.master], [], [], max(0, until - time.monotonic()))
@@ -45,7 +47,7 @@ class Screen:
         return before
 
     def end(self):
-        status = self.process.wait(10)
+        status = self.process.wait(60)
         assert termios.tcgetattr(self.slave) == self.before, "the terminal was not put back"
         return status
 
@@ -95,7 +97,7 @@ def test_control_c_reaches_the_command(rcrun, screen):
     shown = screen(*SHELL)
     shown.expect(b"ready> ")
     shown.send(b"sleep 100\r")
-    time.sleep(0.3)
+    wait_for(lambda: "sleep 100" in rcrun("exec", "web", "ps", "-o", "args").out)
     shown.send(b"\x03")
     shown.expect(b"ready> ")
     shown.send(b"exit 3\r")

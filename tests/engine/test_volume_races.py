@@ -140,7 +140,7 @@ def test_a_lock_on_what_went_away_is_none(store: Store) -> None:
     time.sleep(0.1)
     volumes.discard(removing)
     removing.release()
-    thread.join(10)
+    thread.join(60)
     assert len(failed) == 1
     assert volumes.make(store, "data", "2026-01-01T00:00:00Z")
     waiting.acquire()

@@ -31,7 +31,7 @@ def clean(rcrun: Any) -> None:
     rcrun("rm", "-fa").check()
     rcrun("volume", "prune", "-af").check()
     rcrun("secret", "rm", "-a").check()
-    for _ in range(60):
+    for _ in range(1200):
         left = [
             f"{folder}/{name}"
             for folder in ("tmp", "trash", "volumes")
