@@ -10,7 +10,7 @@ from rcrun_cli import context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rcrun.closing import Closing
+    from rcrun.engine.build.closing import Closing
 
 
 class Source:

@@ -35,9 +35,9 @@ def _options(handler: Handler) -> Handler:
 @argument("place", metavar="CONTEXT", required=False)
 def build(place: str | None, **options: Any) -> int | None:
     """Build an image from a Containerfile and the files of a directory."""
-    from rcrun.closing import Closing
     from rcrun.engine.build.builder import StepFailed
     from rcrun.engine.build.builder import build as make
+    from rcrun.engine.build.closing import Closing
     from rcrun_cli.building import build_progress
     from rcrun_cli.buildrequest import request_of
     from rcrun_cli.buildsource import source_of

@@ -6,9 +6,9 @@ import os
 import time
 from _thread import allocate_lock
 
-from rcrun.closing import Closing
 from rcrun.engine.access import Access
 from rcrun.engine.build import graph
+from rcrun.engine.build.closing import Closing
 from rcrun.engine.build.copying import Tree, merged_tree
 from rcrun.engine.build.ending import finish
 from rcrun.engine.build.request import Built, Made, Request

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from rcrun.closing import Closing
     from rcrun.engine.access import Access
+    from rcrun.engine.build.closing import Closing
     from rcrun.engine.build.request import Request
     from rcrun.engine.build.state import State
     from rcrun.engine.context import Context

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Protocol
 
-    from rcrun.closing import Closing
     from rcrun.engine.build.cache import Result
+    from rcrun.engine.build.closing import Closing
     from rcrun.engine.build.remotecache import Remote
     from rcrun.engine.build.request import Progress, Request
     from rcrun.engine.build.root import StepRoot
