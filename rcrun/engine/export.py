@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -10,7 +11,7 @@ from rcrun.engine.diff import changes_job, worker_events
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Layers
 from rcrun.errors import RcrunError
-from rcrun.files import PIPE_SIZE, dump_json, wide_pipe
+from rcrun.files import PIPE_SIZE, dump_json, wide_pipe, write_all
 from rcrun.storage.stillthere import StillThere
 
 TYPE_CHECKING = False
@@ -57,8 +58,21 @@ class _Spliced:
             return
         os.close(self.worker_fd)
         self.worker_fd = self._out_fd
-        while os.splice(self._reader, self._out_fd, PIPE_SIZE):
-            pass
+        try:
+            self._move()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise RcrunError(f"cannot write the archive: {reason}") from error
+
+    def _move(self) -> None:
+        try:
+            while os.splice(self._reader, self._out_fd, PIPE_SIZE):
+                pass
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            while data := os.read(self._reader, PIPE_SIZE):  # a file system that takes no pages
+                write_all(self._out_fd, data)
 
     def __exit__(self, *_: object) -> None:
         if self._reader >= 0:
