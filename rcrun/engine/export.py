@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import stat
 
 from rcrun.engine.diff import changes_job, worker_events
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Layers
 from rcrun.errors import RcrunError
-from rcrun.files import PIPE_SIZE, dump_json, wide_pipe, write_all
+from rcrun.files import dump_json
 from rcrun.storage.stillthere import StillThere
 
 TYPE_CHECKING = False
@@ -25,60 +22,9 @@ def export(context: Context, container: Container, out_fd: int) -> None:
     with StillThere(container):
         steps, path = Layers(container).merged(context, container)
         job = {**changes_job(context, container), "root": path}
-        with _Spliced(out_fd) as spliced:
-            words = ["export", dump_json(job)]
-            for _ in worker_events(
-                context, words, steps=steps, stream_fd=spliced.worker_fd, started=spliced.take
-            ):
-                pass
+        for _ in worker_events(context, ["export", dump_json(job)], steps=steps, stream_fd=out_fd):
+            pass
     container_event(container, "export")
-
-
-class _Spliced:
-    """Between the worker and a file: its pages reach us by a pipe, and while it reads the next ones we have them copied.
-
-    What is no plain file, or is appended to, the worker writes itself.
-    """
-
-    __slots__ = ("_out_fd", "_reader", "worker_fd")
-
-    def __init__(self, out_fd: int) -> None:
-        self._out_fd = out_fd
-        self._reader = -1
-        self.worker_fd = out_fd
-
-    def __enter__(self) -> _Spliced:
-        is_plain = stat.S_ISREG(os.fstat(self._out_fd).st_mode)
-        if is_plain and not fcntl.fcntl(self._out_fd, fcntl.F_GETFL) & os.O_APPEND:
-            self._reader, self.worker_fd = wide_pipe()
-        return self
-
-    def take(self) -> None:
-        if self._reader < 0:
-            return
-        os.close(self.worker_fd)
-        self.worker_fd = self._out_fd
-        try:
-            self._move()
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise RcrunError(f"cannot write the archive: {reason}") from error
-
-    def _move(self) -> None:
-        try:
-            while os.splice(self._reader, self._out_fd, PIPE_SIZE):
-                pass
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            while data := os.read(self._reader, PIPE_SIZE):  # a file system that takes no pages
-                write_all(self._out_fd, data)
-
-    def __exit__(self, *_: object) -> None:
-        if self._reader >= 0:
-            os.close(self._reader)
-        if self.worker_fd != self._out_fd:
-            os.close(self.worker_fd)
 
 
 class OutputFile:

@@ -173,6 +173,8 @@ def _write_empty(writer: TarWriter, above: bytes, base: bytes) -> None:
 
 def export(job: Job, say: Say) -> None:
     """`root` is the merged root without its mounts; `upper` and `lowers` are for what the records of the layers know."""
+    from rcrun.storage.walkahead import WalkAhead
+
     notes = Notes(say)
     write = to_descriptor(STREAM)
     writer = TarWriter(write)
@@ -196,7 +198,8 @@ def export(job: Job, say: Say) -> None:
     packer = Packer(writer, notes, adjust=adjust, whole_seconds=True)
     devices = _devices(records)
     root = os.open(job["root"], OPEN_DIR)
-    packer.content(root, b"", lambda name: devices.pop(name, ()))
+    with WalkAhead(root):
+        packer.content(root, b"", lambda name: devices.pop(name, ()))
     writer.end()
     write.flush()
     notes.finish()
