@@ -30,6 +30,8 @@ class _ScannerContext:
 
 _scan = _json.make_scanner(_ScannerContext())  # type: ignore[arg-type]
 SMALL = 1 << 16
+_F_SETPIPE_SZ = 1031
+PIPE_SIZE = 1 << 20
 _BLANKS = " \t\n\r"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # the codec that takes it away is a module of its own
 
@@ -141,6 +143,16 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def wide_pipe() -> tuple[int, int]:
+    """With room for more than the kernel gives by itself, so that the two ends need not take turns."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(writer, _F_SETPIPE_SZ, PIPE_SIZE)
+    except OSError:
+        pass  # pipe-user-pages-soft: it works as it is
+    return reader, writer
 
 
 def open_regular(path: str) -> BinaryIO:

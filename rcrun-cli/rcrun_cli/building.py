@@ -16,9 +16,9 @@ class Quiet:
     """Nothing while all goes well; the output of a step that fails is kept for its error."""
 
     def __init__(self) -> None:
-        import threading
+        from _thread import RLock  # threading's own
 
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._count = 0
         self.kept: dict[int, bytes] = {}
 

@@ -10,7 +10,7 @@ from rcrun_cli import context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from contextlib import ExitStack
+    from rcrun.engine.build.closing import Closing
 
 
 class Source:
@@ -22,7 +22,7 @@ class Source:
         self.shown = shown
 
 
-def source_of(place: str | None, file: str | None, stack: ExitStack) -> Source:
+def source_of(place: str | None, file: str | None, stack: Closing) -> Source:
     """`stack` keeps what had to be brought."""
     from rcrun.engine.build.contexts import Fetched, is_git, is_remote
 

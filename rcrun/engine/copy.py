@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Root, container_ids, reversed_rows
 from rcrun.errors import InvalidInput
-from rcrun.files import dump_json
+from rcrun.files import dump_json, wide_pipe
 from rcrun.formats import idmap
 from rcrun.storage import containers
 from rcrun.storage.work import Workers
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     Job = dict[str, Any]
 
 STREAM = "-"
-F_SETPIPE_SZ = 1031
-PIPE_SIZE = 1 << 20
 WHOLE = [(0, 0, idmap.ID_LIMIT - 1)]
 
 
@@ -158,12 +155,7 @@ def _streams(source: End, target: End) -> tuple[int, int]:
         return 0, 0
     if target.is_stream:
         return 1, 1
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    try:
-        fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_SIZE)
-    except OSError:
-        pass  # pipe-user-pages-soft: it works as it is
-    return reader, writer
+    return wide_pipe()
 
 
 def _start(

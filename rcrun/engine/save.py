@@ -6,12 +6,11 @@ import os
 
 from rcrun.engine.eventlog import emit
 from rcrun.errors import InvalidInput, NotFound, RcrunError
-from rcrun.files import write_all
 from rcrun.formats import reference as grammar
 from rcrun.storage import images, layout, saving, wholes
 from rcrun.storage.lease import Lease
 from rcrun.storage.saving import DirectorySink, Saved, TarSink
-from rcrun.storage.tarwrite import Buffered, TarWriter
+from rcrun.storage.tarwrite import TarWriter, to_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def save_archive(context: Context, saved: Sequence[Saved], form: str, out_fd: in
 
 
 def write_archive(store: Store, saved: Sequence[Saved], out_fd: int, *, docker: bool) -> None:
-    write = Buffered(lambda data: write_all(out_fd, data))
+    write = to_descriptor(out_fd)
     writer = TarWriter(write)
     saving.save_layout(store, saved, TarSink(writer), docker=docker)
     writer.end()

@@ -16,7 +16,7 @@ from rcrun.storage.lease import Lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
@@ -39,12 +39,19 @@ class Loaded:
 class Candidate:
     """An image whose blobs are in the store: its descriptor, and the names that the archive gives it."""
 
-    __slots__ = ("descriptor", "names", "tag")
+    __slots__ = ("descriptor", "names", "tag", "verified")
 
-    def __init__(self, descriptor: Descriptor, names: Sequence[str], tag: str = "") -> None:
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        names: Sequence[str],
+        tag: str = "",
+        verified: Collection[str] = (),
+    ) -> None:
         self.descriptor = descriptor
         self.names = list(names)
         self.tag = tag  # a name within the archive that is no reference
+        self.verified = verified  # digests of blobs that were hashed as they came
 
 
 def load(
@@ -156,6 +163,7 @@ def _add(
     from rcrun.storage import wholes
 
     image = wholes.image_or_index(store, candidate.descriptor, platform)
+    image.verified = candidate.verified
     _check_layers(store, image, candidate.descriptor)
     lease.add([], image.chain)
     if prepare is not None and not wholes.stands_for_index(image):

@@ -30,7 +30,6 @@ SMALL = 1 << 20
 MOST_SMALL = 64 << 20
 MOST_MEMBERS = 100_000
 MOST_LINKS = 16
-CHUNK = 1 << 20
 BLOBS = "blobs/sha256/"
 _MEDIA_TYPES = {
     "": documents.LAYER,
@@ -49,6 +48,7 @@ class Contents:
         self._large: dict[str, Descriptor] = {}
         self._links: dict[str, str] = {}
         self._used = 0
+        self.verified: set[str] = set()
 
     def add(self, member: Member, reader: TarReader) -> None:
         name = plain_name(member.text())
@@ -94,15 +94,17 @@ class Contents:
         self._large[name] = self._write(member, reader, expected)
 
     def _write(self, member: Member, reader: TarReader, expected: Descriptor | None) -> Descriptor:
-        left = member.size
         head = b""
-        with blobs.BlobWriter(self.store, expected, lease=self.lease) as writer:
-            while left:
-                data = reader.take_data(min(left, CHUNK))
-                head = head or data[:LONGEST_MAGIC]
-                left -= len(data)
+        aside = member.size > SMALL
+        with blobs.BlobWriter(self.store, expected, lease=self.lease, aside=aside) as writer:
+            while reader.left:
+                data = reader.take_piece()
+                if len(head) < LONGEST_MAGIC:
+                    head += bytes(data[:LONGEST_MAGIC])
                 writer.write(data)
-            return writer.commit(_MEDIA_TYPES.get(kind_of(head), ""))
+            found = writer.commit(_MEDIA_TYPES.get(kind_of(head), ""))
+        self.verified.add(found["digest"])
+        return found
 
     def resolve(self, name: str) -> str:
         name = plain_name(name)
@@ -165,7 +167,10 @@ def from_tar(store: Store, read: Read, lease: Lease) -> list[Candidate]:
     else:
         raise InvalidInput(f"the archive has more than {MOST_MEMBERS} members")
     stream.drain()
-    return candidates_of(contents)
+    candidates = candidates_of(contents)
+    for each in candidates:
+        each.verified = contents.verified
+    return candidates
 
 
 def candidates_of(contents: Contents) -> list[Candidate]:

@@ -12,11 +12,16 @@ from rcrun.formats import digest as digests
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, BinaryIO
+    from typing import Any, BinaryIO, Protocol
 
     from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
     from rcrun.storage.lease import Lease
+
+    class Hash(Protocol):
+        def update(self, data: bytes | memoryview, /) -> None: ...
+        def hexdigest(self) -> str: ...
+
 
 MOST_DOCUMENT = 16 << 20  # a manifest or a configuration is read whole
 
@@ -42,17 +47,21 @@ class BlobWriter:
     __slots__ = ("_hash", "_lease", "_scratch", "_store", "expected", "size")
 
     def __init__(
-        self, store: Store, expected: Descriptor | None = None, *, lease: Lease | None = None
+        self,
+        store: Store,
+        expected: Descriptor | None = None,
+        *,
+        lease: Lease | None = None,
+        aside: bool = False,
     ) -> None:
-        import hashlib
-
+        """`aside`: hashed by a thread of its own, which is worth it for large ones whose pieces are large."""
         from rcrun.storage.scratch import Scratch
 
         if expected is not None and not digests.is_sha256(expected.get("digest")):
             raise InvalidInput(f'unsupported digest "{expected.get("digest")}"', "use sha256")
         self._store = store
         self._lease = lease
-        self._hash = hashlib.sha256()
+        self._hash = _hash(aside=aside)
         self._scratch = Scratch(store, "blob")
         self.expected = expected
         self.size = 0
@@ -95,6 +104,17 @@ class BlobWriter:
 
     def __exit__(self, *_: object) -> None:
         self._scratch.drop()
+        self._hash.hexdigest()  # a thread that hashes has ended then
+
+
+def _hash(*, aside: bool) -> Hash:
+    if aside:
+        from rcrun.storage.hashaside import HashAside
+
+        return HashAside()
+    import hashlib
+
+    return hashlib.sha256()
 
 
 def write_blob(

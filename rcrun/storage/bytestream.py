@@ -40,6 +40,14 @@ class ByteStream:
                 break
         return b"".join(parts)
 
+    def piece(self, most: int) -> memoryview:
+        """What there is without copying it, up to so many bytes; nothing at the end of the stream."""
+        if self.pos == self.end:
+            self._next()
+        found = self._view[self.pos : min(self.end, self.pos + most)]
+        self.pos += len(found)
+        return found
+
     def copy_to(self, fd: int, count: int) -> bool:
         """Write so many bytes to the descriptor; false when the stream ends before."""
         while count:

@@ -33,7 +33,7 @@ class Change:
     `is_implied`: deleted because its directory is a new one.
     """
 
-    __slots__ = ("base", "dir_fd", "is_implied", "is_opaque", "kind", "layer", "path")
+    __slots__ = ("base", "dir_fd", "is_file", "is_implied", "is_opaque", "kind", "layer", "path")
 
     def __init__(self, kind: str, path: bytes, dir_fd: int, base: bytes, layer: int) -> None:
         self.kind = kind
@@ -41,7 +41,7 @@ class Change:
         self.dir_fd = dir_fd
         self.base = base
         self.layer = layer
-        self.is_opaque = self.is_implied = False
+        self.is_file = self.is_opaque = self.is_implied = False
 
 
 class Below:
@@ -172,6 +172,7 @@ class Changes:
         if path in self.hidden and known is None and _is_empty(level.fd, name, look):
             return None, None
         change = Change(CHANGED if known else ADDED, path, level.fd, name, layer)
+        change.is_file = stat.S_ISREG(look.st_mode)
         if not stat.S_ISDIR(look.st_mode):
             same = (
                 self.whole

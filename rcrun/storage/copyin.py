@@ -59,6 +59,10 @@ class Filler:
         self._looks: dict[bytes, Member] = {}
         self._parent_name: bytes | None = None
         self._parent_fd = -1
+        self._own = (os.geteuid(), os.getegid())
+        self._plain_fd = (
+            -1
+        )  # the parent, if what is made in it is ours and has the mode that was asked for
 
     def place(self, member: Member, reader: TarReader) -> None:
         name = clean(member.name, member)
@@ -68,6 +72,7 @@ class Filler:
         try:
             if above != self._parent_name:
                 self._enter(above)
+                self._plain_fd = self._parent_fd if self._is_plain(self._parent_fd) else -1
             self.put(member, name, self._parent_fd, base, reader)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
@@ -83,7 +88,6 @@ class Filler:
         elif member.kind == tarheader.DIRECTORY:
             self._directory(member, name, dir_fd, base)
         else:
-            self._make_room(member, dir_fd, base)
             self._leaf(member, dir_fd, base, reader)
 
     def finish(self) -> None:
@@ -104,6 +108,17 @@ class Filler:
             os.close(self._parent_fd)
             self._parent_fd = -1
         self._parent_name = None
+        self._plain_fd = -1
+
+    def _is_plain(self, dir_fd: int) -> bool:
+        """Nothing comes from the directory: neither a group nor an access list."""
+        look = os.fstat(dir_fd)
+        if look.st_mode & stat.S_ISGID or look.st_gid != self._own[1]:
+            return False
+        try:
+            return not os.listxattr(f"/proc/self/fd/{dir_fd}")
+        except OSError:
+            return False
 
     def _enter(self, name: bytes) -> None:
         self.close()
@@ -161,12 +176,15 @@ class Filler:
             )
         remove_tree(base, dir_fd)
 
-    def _create(self, dir_fd: int, base: bytes, make: Callable[[], int | None]) -> int | None:
+    def _create(
+        self, member: Member, dir_fd: int, base: bytes, make: Callable[[], int | None]
+    ) -> int | None:
         """In the place of what is there; somebody may put another thing there meanwhile."""
         for _ in range(MOST_RACES):
             try:
                 return make()
             except FileExistsError:
+                self._make_room(member, dir_fd, base)
                 try:
                     os.unlink(base, dir_fd=dir_fd)
                 except FileNotFoundError:
@@ -181,22 +199,21 @@ class Filler:
         elif member.kind == tarheader.HARD_LINK:
             self._hard_link(member, dir_fd, base)
         elif member.kind == tarheader.SYMLINK:
-            self._create(dir_fd, base, lambda: os.symlink(member.link, base, dir_fd=dir_fd))
+            self._create(member, dir_fd, base, lambda: os.symlink(member.link, base, dir_fd=dir_fd))
             self._pinned(member, dir_fd, base)
         else:
-            self._create(dir_fd, base, lambda: os.mkfifo(base, 0o600, dir_fd=dir_fd))
+            self._create(member, dir_fd, base, lambda: os.mkfifo(base, 0o600, dir_fd=dir_fd))
             self._pinned(member, dir_fd, base)
 
     def _file(self, member: Member, dir_fd: int, base: bytes, reader: TarReader) -> None:
         in_place = False
+        mode = member.mode & self.mode_bits
+        is_plain = dir_fd == self._plain_fd and not mode & 0o7000
+        first_mode = mode if is_plain else 0o600
         try:
-            fd = self._create(dir_fd, base, lambda: os.open(base, _NEW_FILE, 0o600, dir_fd=dir_fd))
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
-            fd = _open_bound(dir_fd, base)  # it is a mount: only its content can change
-            in_place = True
-        assert fd is not None
+            fd = os.open(base, _NEW_FILE, first_mode, dir_fd=dir_fd)
+        except FileExistsError:
+            fd, in_place = self._opened_anew(member, dir_fd, base, first_mode)
         try:
             if member.sparse is None:
                 if member.size:
@@ -207,15 +224,29 @@ class Filler:
                     reader.copy_data(fd, length)
                 os.ftruncate(fd, member.real_size)
             if not in_place:
-                self._set_looks(fd, member)
+                self._set_looks(fd, member, is_plain=is_plain)
         finally:
             os.close(fd)
+
+    def _opened_anew(self, member: Member, dir_fd: int, base: bytes, mode: int) -> tuple[int, bool]:
+        """In the place of what is there; true where that is a mount, of which only the content can change."""
+        try:
+            fd = self._create(
+                member, dir_fd, base, lambda: os.open(base, _NEW_FILE, mode, dir_fd=dir_fd)
+            )
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return _open_bound(dir_fd, base), True
+        assert fd is not None
+        return fd, False
 
     def _hard_link(self, member: Member, dir_fd: int, base: bytes) -> None:
         above, _, target = clean(member.link, member).rpartition(b"/")
         above_fd = open_beneath(self.top_fd, above, os.O_PATH | os.O_DIRECTORY)
         try:
             self._create(
+                member,
                 dir_fd,
                 base,
                 lambda: os.link(
@@ -241,11 +272,12 @@ class Filler:
         finally:
             os.close(pin)
 
-    def _set_looks(self, fd: int, member: Member) -> None:
+    def _set_looks(self, fd: int, member: Member, *, is_plain: bool = False) -> None:
+        """`is_plain`: it was made so, and is ours."""
         owner = self.owner(member.uid, member.gid)
         if owner and self.notebook is not None:
             self.notebook.note(fd, *owner, is_new=member.kind == tarheader.FILE)
-        elif owner:
+        elif owner and not (is_plain and owner == self._own):
             os.fchown(fd, *owner)
         for key, value in (member.xattrs or {}).items():
             if key.startswith(PREFIX):
@@ -256,7 +288,8 @@ class Filler:
                 if error.errno not in _NO_XATTR:
                     raise
         is_directory = member.kind == tarheader.DIRECTORY  # where 01000 and 02000 are harmless
-        os.fchmod(fd, member.mode & (self.mode_bits | 0o3000 * is_directory))
+        if not is_plain:
+            os.fchmod(fd, member.mode & (self.mode_bits | 0o3000 * is_directory))
         os.utime(fd, ns=(member.mtime, member.mtime))
 
 

@@ -11,7 +11,6 @@ import os
 import stat
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
-from rcrun.files import write_all
 from rcrun.formats import idmap
 from rcrun.storage import tarheader
 from rcrun.storage.bytestream import ByteStream
@@ -19,7 +18,7 @@ from rcrun.storage.copyin import Filler
 from rcrun.storage.pack import OPEN_DIR, Packer
 from rcrun.storage.place import Place, Spot, asks_directory, require_directory
 from rcrun.storage.tarheader import TarReader, shown
-from rcrun.storage.tarwrite import Buffered, TarWriter
+from rcrun.storage.tarwrite import TarWriter, to_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def send(job: Job, say: Say) -> None:
     place, path = place_of(job), os.fsencode(job["path"])
     spot = _source(place, path, follow=job["follow"] or asks_directory(path))
     notes, advances = Notes(say), Advances(say)
-    write = Buffered(lambda data: write_all(STREAM, data))
+    write = to_descriptor(STREAM)
     writer = TarWriter(write)
     packer = Packer(writer, notes, adjust=translation(job), devices=False, acls=False)
     packer.advanced = advances

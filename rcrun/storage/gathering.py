@@ -3,7 +3,8 @@ the instruction gives them, so that the same files give the same bytes. A job of
 
 A job: `root` (a path; the caller's own view of the host when `direct`), `sources` (paths or patterns), `ignore` (patterns
 of paths beneath the root), `exclude` (patterns of paths beneath a source), `parents`, `mtime` (seconds, or null: as they are), `owner` (or null: as they are), `mode` (as chmod writes it, or null),
-`lowers` (the layers that the root shows, for the owners that their files could not be given).
+`lowers` (the layers that the root shows, for the owners that their files could not be given). With `most` descriptor 0 is a file
+that keeps so many bytes of the tar, and its digest is told, as `{"digest", "kept"}`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import os
 import stat
 
 from rcrun.errors import InvalidInput, NotFound
-from rcrun.files import write_all
 from rcrun.formats.chmod import changed
 from rcrun.formats.containerfile.ignore import Ignored
 from rcrun.storage import tarheader
 from rcrun.storage.copying import STREAM, Notes
 from rcrun.storage.pack import OPEN_DIR, Packer
 from rcrun.storage.place import Place
-from rcrun.storage.tarwrite import Buffered, TarWriter, member
+from rcrun.storage.tarsum import TarSum
+from rcrun.storage.tarwrite import Buffered, TarWriter, member, to_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ _WILD = frozenset("*?[\\")
 def gather(job: Job, say: Say) -> None:
     """Says `{"kind": …}` of each source: file, directory or other; in the tar the content of a directory has no name before it."""
     notes = Notes(say)
-    write = Buffered(lambda data: write_all(STREAM, data))
-    writer = TarWriter(write)
+    tar = _Tar(job)
+    writer = tar.writer
     gathering = Gathering(job, writer, notes)
     count = 0
     for source in job["sources"]:
@@ -52,9 +53,23 @@ def gather(job: Job, say: Say) -> None:
                 raise _not_found(path, "it is ignored")
     if not count:
         raise _not_found(os.fsencode(job["sources"][0]), "nothing fits the pattern")
-    writer.end()
-    write.flush()
+    tar.finish(say)
     notes.finish()
+
+
+class _Tar:
+    """To descriptor 0, or what `most` says."""
+
+    def __init__(self, job: Job) -> None:
+        self._sum = TarSum(STREAM, job["most"]) if "most" in job else None
+        self._write = Buffered(self._sum) if self._sum else to_descriptor(STREAM)
+        self.writer = TarWriter(self._write)
+
+    def finish(self, say: Say) -> None:
+        self.writer.end()
+        self._write.flush()
+        if self._sum:
+            say(self._sum.told())
 
 
 class Choice:
@@ -218,7 +233,7 @@ class Gathering:
 
     def _walk(self, fd: int, path: bytes, name: bytes, waiting: list[tuple[bytes, bytes]]) -> None:
         try:
-            for base, is_directory in _entries(fd):
+            for base, is_directory, is_file in _entries(fd):
                 here = path + b"/" + base if path else base
                 called = name + b"/" + base if name else base
                 if self.excluded and self.excluded(os.fsdecode(called)):
@@ -228,7 +243,7 @@ class Gathering:
                     self._descend(fd, base, here, called, waiting, left_out=left_out)
                 elif not left_out:
                     self._bring(waiting)
-                    self.packer.entry(fd, base, called)
+                    self.packer.entry(fd, base, called, is_file=is_file)
         finally:
             os.close(fd)
 
@@ -274,17 +289,23 @@ def _pivot_of(source: str) -> int:
     return len([part for part in before.split("/") if part not in ("", ".")]) if pivot else 0
 
 
-def _entries(fd: int) -> list[tuple[bytes, bool]]:
-    """In one order; the kind comes with the name."""
+def _entries(fd: int) -> list[tuple[bytes, bool, bool]]:
+    """In one order; with the name comes whether it is a directory, or a plain file."""
     with os.scandir(fd) as entries:
-        found = [(os.fsencode(each.name), each.is_dir(follow_symlinks=False)) for each in entries]
+        found = [
+            (
+                os.fsencode(each.name),
+                each.is_dir(follow_symlinks=False),
+                each.is_file(follow_symlinks=False),
+            )
+            for each in entries
+        ]
     return sorted(found)
 
 
 def texts(job: Job, say: Say) -> None:
     """`files`: pairs of a name and its text, as here-documents have them."""
-    write = Buffered(lambda data: write_all(STREAM, data))
-    writer = TarWriter(write)
+    tar = _Tar(job)
     for name, text in job["files"]:
         data = os.fsencode(text)
         entry = member(
@@ -293,10 +314,9 @@ def texts(job: Job, say: Say) -> None:
         entry.size = entry.real_size = len(data)
         entry.mtime = (job["mtime"] or 0) * 1_000_000_000
         entry.uid, entry.gid = job["owner"] or (0, 0)
-        writer.add(entry, [data])
+        tar.writer.add(entry, [data])
         say({"kind": "file"})
-    writer.end()
-    write.flush()
+    tar.finish(say)
 
 
 def _not_found(path: bytes, reason: str) -> NotFound:

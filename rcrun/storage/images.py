@@ -12,7 +12,7 @@ from rcrun.storage import blobs, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from rcrun.formats.image import Descriptor, ImageConfig, Index, Manifest
     from rcrun.paths import Store
@@ -24,7 +24,8 @@ class Image:
     """One image for one platform.
 
     `reference` is empty for an image without a name; `descriptor` is its entry of index.json, which
-    may be an image index; `digest` is the manifest's; `config_digest` is the image's id.
+    may be an image index; `digest` is the manifest's; `config_digest` is the image's id. `verified` are
+    blobs that have just been hashed on their way in.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Image:
         "digest",
         "manifest",
         "reference",
+        "verified",
     )
 
     def __init__(
@@ -52,6 +54,7 @@ class Image:
         self.config_digest = manifest["config"]["digest"]
         self.config = config
         self.chain = chain
+        self.verified: Collection[str] = ()
 
     @property
     def short_id(self) -> str:

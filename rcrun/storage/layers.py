@@ -243,7 +243,8 @@ def jobs_of(image: Image, chains: set[str], most: int = 0) -> dict[str, list[str
     for chain, parent, diff_id, layer in sorted(rows, key=lambda row: -row[3]["size"]):
         if chain in chains:
             digest, size = layer["digest"], layer["size"]
-            word = f"{chain},{parent},{diff_id[7:]},{digest[7:]},{size},{most}"
+            verified = "1" if digest in image.verified else ""
+            word = f"{chain},{parent},{diff_id[7:]},{digest[7:]},{size},{most},{verified}"
             found.setdefault(digest, []).append(word)
     return found
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import stat
 
-from rcrun.files import write_all
 from rcrun.storage import marks, owners, tarheader, tarwrite
 from rcrun.storage.changes import ADDED, DELETED, Changes
 from rcrun.storage.copying import STREAM, Notes, translation
 from rcrun.storage.pack import KINDS, OPEN_DIR, Packer
-from rcrun.storage.tarwrite import Buffered, TarWriter
+from rcrun.storage.tarwrite import TarWriter, to_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from rcrun.storage.changes import Change
     from rcrun.storage.owners import Record
     from rcrun.storage.tarheader import Member
+    from rcrun.storage.tarwrite import Buffered
 
     Job = dict[str, Any]
     Say = Callable[[object], None]
@@ -72,10 +72,35 @@ def give(entry: Member, record: Record | None) -> bool:
     return True
 
 
-def layer(job: Job, say: Say) -> None:
+class Told:
+    """What the tar of a layer says of each name that bears on an upper directory: times, whiteouts, opaque directories.
+
+    `late` are files whose time there is another than the tar's; `size` are the bytes of the files.
+    """
+
+    def __init__(self) -> None:
+        self.times: dict[bytes, int] = {}
+        self.late: set[bytes] = set()
+        self.whiteouts: set[bytes] = set()
+        self.opaque: set[bytes] = set()
+        self.size = 0
+        self._counted: set[int] = set()
+
+    def note(self, name: bytes, mtime: int, look: os.stat_result) -> None:
+        self.times[name] = mtime
+        if look.st_mtime_ns != mtime:
+            self.late.add(name)
+        if stat.S_ISREG(look.st_mode) and look.st_ino not in self._counted:
+            self.size += look.st_size
+            if look.st_nlink > 1:
+                self._counted.add(look.st_ino)
+
+
+def layer(job: Job, say: Say, write: Buffered | None = None, told: Told | None = None) -> None:
     """The changes as a layer, in one order and without the time of anything but the files."""
     notes = Notes(say)
-    write = Buffered(lambda data: write_all(STREAM, data))
+    write = write or to_descriptor(STREAM)
+    told = told or Told()
     writer = TarWriter(write)
     recorded, log = Recorded(job["lowers"]), marks.Log(job.get("log") or "")
     current: list[Change] = []
@@ -96,11 +121,13 @@ def layer(job: Job, say: Say) -> None:
             translate(entry, name, pin)
         if newest is not None:
             entry.mtime = min(entry.mtime, newest)
+        if packer.look is not None:
+            told.note(name, entry.mtime, packer.look)
 
     packer = Packer(writer, notes, adjust=adjust, whole_seconds=True)
     for change in _changes(job).walk():
         current[:] = [change]
-        _write_change(change, packer, writer, notes)
+        _write_change(change, packer, writer, notes, told)
     writer.end()
     write.flush()
     notes.finish()
@@ -117,18 +144,22 @@ def _is_copied_up(pin: int, kind: str) -> bool:
     return any(name in os.listxattr(f"/proc/self/fd/{pin}") for name in _ORIGINS)
 
 
-def _write_change(change: Change, packer: Packer, writer: TarWriter, notes: Notes) -> None:
+def _write_change(
+    change: Change, packer: Packer, writer: TarWriter, notes: Notes, told: Told
+) -> None:
     above, _, base = change.path.rpartition(b"/")
     if base.startswith(WHITEOUT):
         notes(f'left out "{tarheader.shown(change.path)}": in a layer its name means a deletion')
     elif change.kind == DELETED:
         if not change.is_implied:
+            told.whiteouts.add(change.path)
             _write_empty(writer, above, WHITEOUT + base)
     else:
-        fd = packer.entry(change.dir_fd, change.base, change.path)
+        fd = packer.entry(change.dir_fd, change.base, change.path, is_file=change.is_file)
         if fd is not None:
             os.close(fd)
             if change.is_opaque and change.kind != ADDED:
+                told.opaque.add(change.path)
                 _write_empty(writer, change.path, OPAQUE)
 
 
@@ -142,8 +173,10 @@ def _write_empty(writer: TarWriter, above: bytes, base: bytes) -> None:
 
 def export(job: Job, say: Say) -> None:
     """`root` is the merged root without its mounts; `upper` and `lowers` are for what the records of the layers know."""
+    from rcrun.storage.walkahead import WalkAhead
+
     notes = Notes(say)
-    write = Buffered(lambda data: write_all(STREAM, data))
+    write = to_descriptor(STREAM)
     writer = TarWriter(write)
     uppers = [] if job["whole"] else [job["upper"]]
     records = visible_records(uppers, job["lowers"], root=job["root"])
@@ -151,7 +184,9 @@ def export(job: Job, say: Say) -> None:
     translate = translation(job) or _no_translation
 
     def adjust(entry: Member, name: bytes, pin: int) -> None:
-        asked = packer.mark or log.asked(pin, _first_below(job["lowers"], name))
+        asked = packer.mark
+        if log and not asked:
+            asked = log.asked(pin, _first_below(job["lowers"], name))
         if asked:
             entry.uid = entry.gid = 0
         is_given = entry.uid == entry.gid == 0 and give(entry, records.get(name))
@@ -163,7 +198,8 @@ def export(job: Job, say: Say) -> None:
     packer = Packer(writer, notes, adjust=adjust, whole_seconds=True)
     devices = _devices(records)
     root = os.open(job["root"], OPEN_DIR)
-    packer.content(root, b"", lambda name: devices.pop(name, ()))
+    with WalkAhead(root):
+        packer.content(root, b"", lambda name: devices.pop(name, ()))
     writer.end()
     write.flush()
     notes.finish()

@@ -106,6 +106,9 @@ class Log:
         except FileNotFoundError:
             pass
 
+    def __bool__(self) -> bool:
+        return bool(self._noted)
+
     def _add(self, words: list[bytes]) -> None:
         if len(words) != 4:
             return  # cut short: the disk was full

@@ -2,7 +2,7 @@
 
 A job is one of layerwrite.py, with `diff_ids` (of the layers below), `scratch` (a directory in tmp/ that the caller has locked),
 `kind` (layers/KIND), and `gives_up`: nobody needs the upper directory any more, so it becomes the layer's by its name alone.
-The tar goes to descriptor 0, a file that is read again for its digest; what the tar says is what the directory will be.
+The tar goes to descriptor 0, a file; what the tar says is what the directory will be.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import stat
 
+from rcrun.files import write_all
 from rcrun.formats.image import chain_ids
-from rcrun.storage import layerfiles, layerwrite, marks, tarheader
+from rcrun.storage import layerfiles, layerwrite, marks
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.layered import is_whiteout
-from rcrun.storage.tarheader import TarReader
+from rcrun.storage.layerwrite import Told
+from rcrun.storage.pack import OPEN_DIR, names_of
+from rcrun.storage.tarwrite import Buffered
 from rcrun.storage.trees import remove_tree
-from rcrun.storage.unpack import OPAQUE, WHITEOUT, Unpacker
+from rcrun.storage.unpack import Unpacker
 from rcrun.storage.unpacking import own_ids
 
 TYPE_CHECKING = False
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 TAR = 0
 CHUNK = 1 << 18
 NO_CHANGES = 1024  # a tar with nothing but its end
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPAQUE = ("user.overlay.opaque", "trusted.overlay.opaque")
 
 
@@ -38,19 +40,21 @@ def make(job: Job, say: Say) -> None:
     """Says `{"digest", "size", "chain"}`; without changes there is no directory when the upper was given up."""
     import hashlib
 
-    layerwrite.layer(job, say)
     content = hashlib.sha256()
-    stream = ByteStream(_pieces(content.update))
+
+    def write(data: bytes) -> None:
+        content.update(data)
+        write_all(TAR, data)
+
+    told = Told()
+    layerwrite.layer(job, say, Buffered(write), told)
     size = os.fstat(TAR).st_size
     if job["gives_up"] and size > NO_CHANGES:
-        told = Told(stream)
-        implied: set[bytes] = set()
-        used = Fitting(told).fit(job["upper"])
-        owners: list[str] = []
+        Fitting(told).fit(job["upper"])
+        used, owners, implied = told.size, list[str](), set[bytes]()
         os.rename(job["upper"], f"{job['scratch']}/diff")
     elif not job["gives_up"]:
-        used, owners, implied = _unpacked(job, stream)
-    stream.drain()
+        used, owners, implied = _unpacked(job, ByteStream(_pieces()))
     diff_id = f"sha256:{content.hexdigest()}"
     *below, chain = chain_ids([*job["diff_ids"], diff_id])
     if os.path.isdir(f"{job['scratch']}/diff"):
@@ -61,17 +65,16 @@ def make(job: Job, say: Say) -> None:
     say({"digest": diff_id, "size": size, "chain": chain})
 
 
-def _pieces(passed: Callable[[bytes], object]) -> Iterator[bytes]:
+def _pieces() -> Iterator[bytes]:
     os.lseek(TAR, 0, os.SEEK_SET)
     while data := os.read(TAR, CHUNK):
-        passed(data)
         yield data
 
 
 def _unpacked(job: Job, stream: ByteStream) -> tuple[int, list[str], set[bytes]]:
     diff_dir = f"{job['scratch']}/diff"
     os.mkdir(diff_dir, 0o755)
-    root_fd = os.open(diff_dir, _DIRECTORY)
+    root_fd = os.open(diff_dir, OPEN_DIR)
     try:
         unpacker = Unpacker(root_fd, own_ids("uid"), own_ids("gid"), trusted=job["kind"] == "root")
         unpacker.unpack(stream)
@@ -82,56 +85,31 @@ def _unpacked(job: Job, stream: ByteStream) -> tuple[int, list[str], set[bytes]]
         os.close(root_fd)
 
 
-class Told:
-    """What the tar says of each name that bears on an upper directory: times, whiteouts, opaque directories."""
-
-    def __init__(self, stream: ByteStream) -> None:
-        self.times: dict[bytes, int] = {}
-        self.whiteouts: set[bytes] = set()
-        self.opaque: set[bytes] = set()
-        reader = TarReader(stream)
-        while (member := reader.next()) is not None:
-            name = member.name.rstrip(b"/")
-            above, base = os.path.split(name)
-            if base == OPAQUE:
-                self.opaque.add(above)
-            elif base.startswith(WHITEOUT):
-                self.whiteouts.add(os.path.join(above, base[len(WHITEOUT) :]))
-            elif member.kind != tarheader.HARD_LINK:
-                self.times[name] = member.mtime
-            else:
-                self.times[name] = self.times[member.link]
-
-
 class Fitting:
     """Makes an upper directory what its layer's tar would unpack to: what the tar has not goes, times are the tar's."""
 
     def __init__(self, told: Told) -> None:
         self.told = told
-        self.size = 0
-        self._counted: set[int] = set()
-        self._levels: list[tuple[int, bytes, list[bytes]]] = []  # descriptor, path, names to come
+        self._levels: list[tuple[int, bytes, list[tuple[bytes, bool]]]] = []  # … names to come
 
-    def fit(self, upper: str) -> int:
-        """Bytes of the files."""
+    def fit(self, upper: str) -> None:
         try:
             os.chmod(upper, 0o755)
-            self._enter(os.open(upper, _DIRECTORY), b"")
+            self._enter(os.open(upper, OPEN_DIR), b"")
             while self._levels:
                 fd, path, names = self._levels[-1]
                 if names:
-                    base = names.pop()
-                    self._entry(fd, base, path + b"/" + base if path else base)
+                    base, is_file = names.pop()
+                    self._entry(fd, base, path + b"/" + base if path else base, is_file=is_file)
                 else:
                     self._leave()
         finally:
             for level in self._levels:
                 os.close(level[0])
-        return self.size
 
     def _enter(self, fd: int, path: bytes) -> None:
         self._levels.append((fd, path, []))
-        self._levels[-1][2].extend(map(os.fsencode, os.listdir(fd)))
+        self._levels[-1][2].extend(names_of(fd))
 
     def _leave(self) -> None:
         fd, path, _ = self._levels[-1]
@@ -142,26 +120,22 @@ class Fitting:
         self._levels.pop()
         os.close(fd)
 
-    def _entry(self, fd: int, base: bytes, path: bytes) -> None:
-        look = os.stat(base, dir_fd=fd, follow_symlinks=False)
-        if is_whiteout(look):
-            if path not in self.told.whiteouts:
-                os.unlink(base, dir_fd=fd)
-        elif path not in self.told.times:
+    def _entry(self, fd: int, base: bytes, path: bytes, *, is_file: bool) -> None:
+        mode = stat.S_IFREG
+        if not is_file:
+            look = os.stat(base, dir_fd=fd, follow_symlinks=False)
+            mode = look.st_mode
+            if is_whiteout(look):
+                if path not in self.told.whiteouts:
+                    os.unlink(base, dir_fd=fd)
+                return
+        if path not in self.told.times:
             remove_tree(base, fd)
-        elif stat.S_ISDIR(look.st_mode):
-            self._enter(os.open(base, _DIRECTORY, dir_fd=fd), path)
-        else:
-            self._count(look)
+        elif stat.S_ISDIR(mode):
+            self._enter(os.open(base, OPEN_DIR, dir_fd=fd), path)
+        elif path in self.told.late:
             time = self.told.times[path]
-            if look.st_mtime_ns != time:
-                os.utime(base, ns=(time, time), dir_fd=fd, follow_symlinks=False)
-
-    def _count(self, look: os.stat_result) -> None:
-        if stat.S_ISREG(look.st_mode) and look.st_ino not in self._counted:
-            self.size += look.st_size
-            if look.st_nlink > 1:
-                self._counted.add(look.st_ino)
+            os.utime(base, ns=(time, time), dir_fd=fd, follow_symlinks=False)
 
 
 def _show_below(fd: int) -> None:

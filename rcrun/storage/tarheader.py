@@ -108,6 +108,14 @@ class TarReader:
             raise self._cut_short()
         return data
 
+    def take_piece(self) -> memoryview:
+        """Some of the member's data, where there is any left."""
+        piece = self.stream.piece(self.left)
+        if not piece:
+            raise self._cut_short()
+        self.left -= len(piece)
+        return piece
+
     def _finish_member(self) -> None:
         rest = self.left + self._padding
         if rest and not self.stream.skip(rest):

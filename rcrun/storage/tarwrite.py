@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import struct
+import errno
+import os
+import zlib
 
+from rcrun.files import write_all
 from rcrun.storage import tarheader
 from rcrun.storage.tarheader import BLOCK, Member
 
@@ -18,7 +21,12 @@ MOST_NAME = 100
 MOST_OCTAL = 0o7777777
 MOST_LONG_OCTAL = 0o77777777777
 SPARSE_DIR = b"GNUSparseFile.0"
-_HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
+_NUMBERS = b"%07o\0%07o\0%07o\0%011o\0%011o\0        %b"
+_MAGIC = b"ustar\x0000".ljust(72, b"\0")  # and the names of owner and group, which are not told
+_PLAIN_END = _MAGIC.ljust(255, b"\0")
+CHUNK = 1 << 18
+MOST_SENT = 1 << 22
+LEAST_SENT = 1 << 15  # from here on the kernel copies a file, without our reading it
 
 
 def member(name: bytes, kind: str, mode: int) -> Member:
@@ -65,17 +73,17 @@ def _pax_records(entry: Member, name: bytes, size: int) -> dict[bytes, bytes]:
         records[b"path"] = name
     if len(entry.link) > MOST_NAME:
         records[b"linkpath"] = entry.link
-    for key, value, most in (
-        (b"uid", entry.uid, MOST_OCTAL),
-        (b"gid", entry.gid, MOST_OCTAL),
-        (b"size", size, MOST_LONG_OCTAL),
-    ):
-        if value > most:
-            records[key] = b"%d" % value
+    if entry.uid > MOST_OCTAL:
+        records[b"uid"] = b"%d" % entry.uid
+    if entry.gid > MOST_OCTAL:
+        records[b"gid"] = b"%d" % entry.gid
+    if size > MOST_LONG_OCTAL:
+        records[b"size"] = b"%d" % size
     if entry.mtime % 1_000_000_000 or not 0 <= entry.mtime // 1_000_000_000 <= MOST_LONG_OCTAL:
         records[b"mtime"] = _decimal(entry.mtime)
-    for attribute, data in (entry.xattrs or {}).items():
-        records[b"SCHILY.xattr." + attribute.encode("utf-8", "surrogateescape")] = data
+    if entry.xattrs:
+        for attribute, data in entry.xattrs.items():
+            records[b"SCHILY.xattr." + attribute.encode("utf-8", "surrogateescape")] = data
     return records
 
 
@@ -93,40 +101,39 @@ def _record(key: bytes, value: bytes) -> bytes:
     return b"%d %s=%s\n" % (length, key, value)
 
 
-def _octal(number: int, digits: int) -> bytes:
-    return b"%0*o\0" % (digits, number if 0 <= number < 8**digits else 0)
+def _fitting(number: int, most: int) -> int:
+    """What has no room stands in a pax record."""
+    return number if 0 <= number <= most else 0
 
 
 def _header(entry: Member, name: bytes, size: int) -> bytes:
-    is_device = entry.kind in (tarheader.CHARACTER, tarheader.BLOCK_DEVICE)
-    fields = [
-        name,
-        _octal(entry.mode, 7),
-        _octal(entry.uid, 7),
-        _octal(entry.gid, 7),
-        _octal(size, 11),
-        _octal(entry.mtime // 1_000_000_000, 11),
-        b" " * 8,
+    """Header fields by hand: this is the inner loop of all that writes layers."""
+    numbers = _NUMBERS % (
+        entry.mode,
+        _fitting(entry.uid, MOST_OCTAL),
+        _fitting(entry.gid, MOST_OCTAL),
+        _fitting(size, MOST_LONG_OCTAL),
+        _fitting(entry.mtime // 1_000_000_000, MOST_LONG_OCTAL),
         entry.kind.encode("ascii"),
-        entry.link[:MOST_NAME],
-        b"ustar\x0000",
-        b"",
-        b"",
-        _octal(entry.major, 7) if is_device else b"",
-        _octal(entry.minor, 7) if is_device else b"",
-        b"",
-    ]
-    block = _HEADER.pack(*fields)
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    )
+    link = entry.link[:MOST_NAME].ljust(MOST_NAME, b"\0")
+    end = _PLAIN_END
+    if entry.kind in (tarheader.CHARACTER, tarheader.BLOCK_DEVICE):
+        end = (_MAGIC + b"%07o\0%07o\0" % (entry.major, entry.minor)).ljust(255, b"\0")
+    block = name.ljust(MOST_NAME, b"\0") + numbers + link + end
+    # adler32's lower half is one more than the sum of the bytes: of a header it is less than the modulus.
+    total = (zlib.adler32(block) & 0xFFFF) - 1
+    return block[:148] + b"%06o\0 " % total + block[156:]
 
 
 class TarWriter:
     """Members one after the other; `end` closes the archive, which cannot be told from a cut one before."""
 
-    __slots__ = ("_write", "size")
+    __slots__ = ("_sender", "_write", "size")
 
     def __init__(self, write: Write) -> None:
         self._write = write
+        self._sender = write if isinstance(write, Buffered) and write.sends else None
         self.size = 0
 
     def add(self, entry: Member, data: Iterable[bytes] = ()) -> None:
@@ -137,6 +144,46 @@ class TarWriter:
         if entry.size % BLOCK:
             self._put(bytes(-entry.size % BLOCK))
 
+    def add_file(
+        self,
+        entry: Member,
+        fd: int,
+        pieces: Iterable[tuple[int, int]],
+        shorter: Callable[[], object],
+        advanced: Callable[[int], object] | None = None,
+    ) -> None:
+        """Its data are these pieces (offset, length) of a file; zeros, if it became `shorter`."""
+        self._put(encode(entry))
+        for offset, length in pieces:
+            if self._sender is not None and length >= LEAST_SENT:
+                self._sender.send(fd, offset, length, shorter)
+                self.size += length
+                if advanced is not None:
+                    advanced(length)
+            else:
+                self._copy(fd, offset, length, shorter, advanced)
+        if entry.size % BLOCK:
+            self._put(bytes(-entry.size % BLOCK))
+
+    def _copy(
+        self,
+        fd: int,
+        offset: int,
+        length: int,
+        shorter: Callable[[], object],
+        advanced: Callable[[int], object] | None,
+    ) -> None:
+        while length:
+            data = os.pread(fd, min(CHUNK, length), offset)
+            if not data:
+                shorter()
+                data = bytes(min(CHUNK, length))
+            self._put(data)
+            offset += len(data)
+            length -= len(data)
+            if advanced is not None:
+                advanced(len(data))
+
     def end(self) -> None:
         self._put(END)
 
@@ -146,14 +193,16 @@ class TarWriter:
 
 
 class Buffered:
-    """Small pieces gathered into large writes."""
+    """Small pieces gathered into large writes. With a descriptor, which is where `write` writes, files go there without a detour."""
 
-    __slots__ = ("_have", "_parts", "_write")
+    __slots__ = ("_fd", "_have", "_parts", "_write", "sends")
 
     MOST = 1 << 18
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, fd: int = -1) -> None:
         self._write = write
+        self._fd = fd
+        self.sends = fd >= 0
         self._parts: list[bytes] = []
         self._have = 0
 
@@ -167,8 +216,41 @@ class Buffered:
         if self._have >= self.MOST:
             self.flush()
 
+    def send(self, fd: int, offset: int, count: int, shorter: Callable[[], object]) -> None:
+        """Of a file, by the kernel where it can."""
+        self.flush()
+        _copy_file(self._fd, fd, offset, count, shorter, self._write)
+
     def flush(self) -> None:
         if self._parts:
             self._write(b"".join(self._parts))
             self._parts = []
             self._have = 0
+
+
+def _copy_file(
+    out_fd: int, fd: int, offset: int, count: int, shorter: Callable[[], object], write: Write
+) -> None:
+    """`write` writes to `out_fd`, too: for what the kernel cannot copy by itself."""
+    sends = True
+    while count:
+        try:
+            done = os.sendfile(out_fd, fd, offset, min(count, MOST_SENT)) if sends else 0
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            done = 0
+        if not done:
+            sends = False
+            data = os.pread(fd, min(CHUNK, count), offset)
+            if not data:
+                shorter()
+                data = bytes(min(CHUNK, count))
+            write(data)
+            done = len(data)
+        offset += done
+        count -= done
+
+
+def to_descriptor(fd: int) -> Buffered:
+    return Buffered(lambda data: write_all(fd, data), fd)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 
 from rcrun.errors import InvalidInput
-from rcrun.files import write_all
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.compression import decompressed
 from rcrun.storage.pack import OPEN_DIR, Packer
-from rcrun.storage.tarwrite import Buffered, TarWriter
+from rcrun.storage.tarwrite import TarWriter, to_descriptor
 from rcrun.storage.unpack import Unpacker
 from rcrun.storage.unpacking import own_ids
 
@@ -20,7 +19,7 @@ from rcrun.storage.unpacking import own_ids
 def export_tree(path: str, out_fd: int) -> int:
     """Writes the archive; how many files it could not hold, or changed while they were read."""
     left_out: list[str] = []
-    write = Buffered(lambda data: write_all(out_fd, data))
+    write = to_descriptor(out_fd)
     writer = TarWriter(write)
     root_fd = os.open(path, OPEN_DIR)
     try:

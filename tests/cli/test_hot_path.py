@@ -135,3 +135,24 @@ def test_new_containers(engine: Engine, bare: set[str], words: list[str]) -> Non
 
 def test_attach_to_nothing(engine: Engine, bare: set[str]) -> None:
     within_budget("attach", engine.imports("attach", engine.create())[0], bare)
+
+
+def test_a_build_that_makes_nothing(engine: Engine, bare: set[str]) -> None:
+    """As when all steps are in the cache: neither pools of threads nor what makes a container."""
+    context = engine.folder / "context"
+    context.mkdir()
+    (context / "Containerfile").write_text("FROM scratch\nENV a=b\n")
+    names, rest = engine.imports("build", "-q", str(context))
+    assert "rcrun.engine.build.builder" in names, rest
+    heavy = {
+        "concurrent.futures",
+        "contextlib",
+        "copy",
+        "enum",
+        "json",
+        "logging",
+        "re",
+        "threading",
+    }
+    assert not (names - bare) & heavy
+    assert not names & {"rcrun.engine.config", "rcrun.engine.launch", "rcrun.engine.run"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
 import json
 import os
@@ -15,6 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from rcrun.errors import RcrunError
+from rcrun.storage.bytestream import ByteStream
+from rcrun.storage.unpacking import Job, Verified
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -291,3 +297,31 @@ def test_the_stack_looks_as_umoci_unpacks_it(root_account: Any) -> None:
     theirs = drive.account.run("sh", "-c", f'cd "$0" && {listing}', str(bundle / "rootfs")).check()
     assert "a/two f 4700 3 0 7 1 " in ours.out.splitlines()
     assert ours.out.splitlines() == theirs.out.splitlines()
+
+
+class Nothing:
+    def unpack(self, stream: ByteStream) -> None:
+        stream.drain()
+
+
+def test_what_was_hashed_on_its_way_in_is_not_hashed_again(tmp_path: Path) -> None:
+    """But only if its digest says what it unpacks to, which it does not of something compressed, whatever an image claims."""
+    plain = bytes(2048)
+    for data, diff, verified, known, fits in (
+        (plain, plain, True, True, True),
+        (plain, plain, False, False, True),
+        (plain, b"other", True, False, False),
+        (gzip.compress(plain), plain, True, False, True),
+        (gzip.compress(plain), gzip.compress(plain), True, False, False),
+    ):
+        digest, diff_id = hashlib.sha256(data).hexdigest(), hashlib.sha256(diff).hexdigest()
+        (tmp_path / "blob").write_bytes(data)
+        job = Job("c" * 64, "", diff_id, digest, len(data), verified=verified)
+        assert (
+            Job.parse(f"{job.chain},,{diff_id},{digest},9,0,{'1' * verified}").verified == verified
+        )
+        with open(tmp_path / "blob", "rb", buffering=0) as file:
+            checked = Verified(file.fileno(), job)
+            assert checked.is_known == known
+            with contextlib.nullcontext() if fits else pytest.raises(RcrunError, match="diffID"):
+                checked.into(Nothing())  # type: ignore[arg-type]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import random
 import subprocess
 import tarfile
@@ -13,7 +15,8 @@ import pytest
 from rcrun.storage import tarheader, tarwrite
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.tarheader import TarReader
-from rcrun.storage.tarwrite import Buffered, TarWriter
+from rcrun.storage.tarsum import TarSum
+from rcrun.storage.tarwrite import Buffered, TarWriter, to_descriptor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,3 +113,49 @@ def test_sparse_files(tmp_path: Path, pieces: list[tuple[int, int]]) -> None:
     read = reader.next()
     assert read is not None
     assert (read.name, read.real_size, read.sparse) == (b"folder/holes", len(whole), pieces)
+
+
+@pytest.mark.parametrize("flags", [0, os.O_APPEND])  # to the second the kernel sends no file
+def test_files_go_by_the_kernel(tmp_path: Path, flags: int) -> None:
+    """Large ones, small ones, and one that became shorter, all the same whether the kernel copies them or we do."""
+    out_fd = os.open(tmp_path / "out", os.O_RDWR | os.O_CREAT | flags)
+    write = to_descriptor(out_fd)
+    writer = TarWriter(write)
+    shorter: list[int] = []
+    passed: list[int] = []
+    for number, (size, missing) in enumerate([(10, 0), (200_000, 0), (200_000, 70_000), (9, 5)]):
+        data = random.Random(number).randbytes(size - missing)
+        (tmp_path / "in").write_bytes(data)
+        entry = tarwrite.member(b"%d" % number, tarheader.FILE, 0o644)
+        entry.size = entry.real_size = size
+        fd = os.open(tmp_path / "in", os.O_RDONLY)
+        writer.add_file(
+            entry, fd, [(0, size)], lambda number=number: shorter.append(number), passed.append
+        )
+        os.close(fd)
+    writer.end()
+    write.flush()
+    os.close(out_fd)
+    with tarfile.open(tmp_path / "out") as tar:
+        for member in tar:
+            number = int(member.name)
+            missing = {2: 70_000, 3: 5}.get(number, 0)
+            data = random.Random(number).randbytes(member.size - missing) + bytes(missing)
+            found = tar.extractfile(member)
+            assert found is not None
+            assert found.read() == data
+    assert set(shorter) == {2, 3}
+    assert sum(passed) == 10 + 200_000 + 200_000 + 9
+    assert writer.size == (tmp_path / "out").stat().st_size
+
+
+def test_a_sum_keeps_what_is_not_too_much(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"abcdef").hexdigest()
+    for most, kept in ((6, b"abcdef"), (5, b""), (0, b"")):
+        with open(tmp_path / "kept", "w+b", buffering=0) as file:
+            tar = TarSum(file.fileno(), most)
+            for piece in (b"ab", b"cd", b"ef"):
+                tar(piece)
+            assert tar.told() == {"digest": digest, "kept": bool(kept)}
+            file.seek(0)
+            assert file.read() == kept

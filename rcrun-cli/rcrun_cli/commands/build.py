@@ -35,15 +35,14 @@ def _options(handler: Handler) -> Handler:
 @argument("place", metavar="CONTEXT", required=False)
 def build(place: str | None, **options: Any) -> int | None:
     """Build an image from a Containerfile and the files of a directory."""
-    from contextlib import ExitStack
-
     from rcrun.engine.build.builder import StepFailed
     from rcrun.engine.build.builder import build as make
+    from rcrun.engine.build.closing import Closing
     from rcrun_cli.building import build_progress
     from rcrun_cli.buildrequest import request_of
     from rcrun_cli.buildsource import source_of
 
-    with ExitStack() as stack:
+    with Closing() as stack:
         source = source_of(place, options["file"], stack)
         request = request_of(source, options)
         if options["check"] or options["call"] == "check":

@@ -81,6 +81,15 @@ class FileStream(Stream):
         self.path = path
         self.kinds = []
 
+    def digest(self, *, keep: bool = False) -> str:
+        import hashlib
+
+        content = hashlib.sha256()
+        with open(self.path, "rb", buffering=0) as file:
+            while data := file.read(1 << 20):
+                content.update(data)
+        return content.hexdigest()
+
     def send(self, fd: int) -> list[dict[str, object]]:
         from rcrun.files import write_all
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from _thread import allocate_lock
 
 from rcrun.engine.access import Access
 from rcrun.engine.build import graph
+from rcrun.engine.build.closing import Closing
 from rcrun.engine.build.copying import Tree, merged_tree
 from rcrun.engine.build.ending import finish
 from rcrun.engine.build.request import Built, Made, Request
 from rcrun.engine.build.state import Layer, State, apply
 from rcrun.engine.build.steps import Steps
+from rcrun.engine.build.together import Stage, Together
 from rcrun.engine.pull import Silent, pull
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import image as documents
@@ -28,12 +31,11 @@ from rcrun.storage.lease import Lease
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from concurrent.futures import Future
 
     from rcrun.engine.build.graph import Needed
     from rcrun.engine.build.request import Progress
     from rcrun.engine.context import Context
-    from rcrun.formats.containerfile.instructions import Stage
+    from rcrun.formats.containerfile.instructions import Stage as Described
     from rcrun.storage.images import Image
 
 _WITH_FILES = ("RUN", "COPY", "ADD", "WORKDIR")
@@ -107,9 +109,6 @@ class Builder:
         self.request = request
         self.progress = progress
         self.lease = lease
-        from contextlib import ExitStack
-        from threading import Lock
-
         self.file = parse(request.text)
         if request.base:
             self.file.stages[0].base = request.base
@@ -120,10 +119,10 @@ class Builder:
             self.file, request.target, self.arguments, everything=request.every_stage
         )
         self.created = time_text(request.created or 0)
-        self.states: dict[int, Future[State]] = {}
-        self.brought = ExitStack()
+        self.states = {each.stage.index: self._later(each) for each in self.needed}
+        self.brought = Closing()
         self.context_trees: dict[str, Tree] = {}
-        self._bringing = Lock()
+        self._bringing = allocate_lock()
         self.steps = Steps(
             context, request, lease, progress, self, self._epoch(), self.created, self.brought
         )
@@ -136,24 +135,20 @@ class Builder:
         return FIXED_EPOCH if self.request.epoch is None else self.request.epoch
 
     def run(self) -> State:
-        from concurrent.futures import ThreadPoolExecutor
-
+        stages = [self.states[each.stage.index] for each in self.needed]
         # In the order of the graph, so that with one job too nobody waits for who has not begun.
-        with ThreadPoolExecutor(self.request.jobs or len(self.needed)) as pool:
-            for each in self.needed:
-                self.states[each.stage.index] = pool.submit(self._stage, each)
+        with Together(stages, self.request.jobs or len(stages)) as together:
             try:
-                return [self.states[each.stage.index].result() for each in self.needed][-1]
+                return [stage.result() for stage in stages][-1]
             except BaseException:
-                self._end(pool)
+                together.cancel()
+                self._end()
                 raise
 
-    def _end(self, pool: object) -> None:
+    def _end(self) -> None:
         """Whatever still runs is of no use any more."""
         import signal
 
-        for future in self.states.values():
-            future.cancel()
         for pid in list(self.steps.running):
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -161,6 +156,9 @@ class Builder:
                 continue
 
     # ---- one stage
+
+    def _later(self, needed: Needed) -> Stage:
+        return Stage(lambda: self._stage(needed))
 
     def _stage(self, needed: Needed) -> State:
         for other in needed.uses:
@@ -295,7 +293,7 @@ class Builder:
                     self.context_trees[name] = Tree(fetched.path)
             return self.context_trees[name]
 
-    def _stage_of(self, instruction: Instruction) -> Stage | None:
+    def _stage_of(self, instruction: Instruction) -> Described | None:
         for stage in self.file.stages:
             if any(each.line is instruction.line for each in stage.instructions):
                 return stage

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine.build.adding import is_archive
-from rcrun.engine.build.copying import place_job
-from rcrun.engine.build.root import worker
 from rcrun.errors import HostLacks, InvalidInput, RcrunError
 from rcrun.storage.scratch import Scratch
 from rcrun.storage.trees import remove_tree
@@ -70,6 +67,8 @@ class Fetched:
         return self._archive_or_text(path)
 
     def _archive_or_text(self, path: str) -> str:
+        from rcrun.engine.build.adding import is_archive
+
         if is_archive(path):
             self.unpack(path)
             return ""
@@ -78,6 +77,9 @@ class Fetched:
 
     def unpack(self, path: str) -> None:
         """As who we are: owners mean nothing in a context."""
+        from rcrun.engine.build.below import worker
+        from rcrun.engine.build.copying import place_job
+
         job = place_job(self.path, owned=False, archive=True)
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine.build.root import lowers_of, worker
+from rcrun.engine.build.below import lowers_of, worker
 from rcrun.errors import InvalidInput, RcrunError
+from rcrun.files import wide_pipe
 from rcrun.formats import passwd
 from rcrun.formats.containerfile.instructions import without_marks
-from rcrun.storage.marks import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Job = dict[str, Any]
 
-CHUNK = 1 << 20
+MOST_KEPT = 1 << 28
 
 
 class Tree:
@@ -137,23 +137,48 @@ class Stream:
         self.job = job
         self.tree = tree
         self.kinds: list[str] = []
+        self._kept = -1
 
-    def digest(self) -> str:
-        """Of everything that the destination will be given: names, modes, owners, contents."""
-        import hashlib
+    def digest(self, *, keep: bool = False) -> str:
+        """Of everything that the destination will be given: names, modes, owners, contents.
 
-        content = hashlib.sha256()
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        thread = _Sender(self, writer)
-        with open(reader, "rb", buffering=0) as file:
-            while data := file.read(CHUNK):
-                content.update(data)
-        thread.finish()
-        return content.hexdigest()
+        `keep` it for `into`, which reads the sources again if it was too much; `close` ends that.
+        """
+        fd = self._file() if keep else -1
+        most = MOST_KEPT if fd >= 0 else 0
+        if fd < 0:
+            fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        found: dict[str, Any] = {}
+        try:
+            said = self._worker({**self.job, "most": most}, fd)
+            found = next(event for event in said if "digest" in event)
+        finally:
+            if not found.get("kept"):
+                os.close(fd)
+        self.kinds = [event["kind"] for event in said if "kind" in event]
+        self._kept = fd if found["kept"] else -1
+        return str(found["digest"])
+
+    def _file(self) -> int:
+        """Without a name; -1 where the file system has none such."""
+        try:
+            flags = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
+            return os.open(self.context.store.tmp_dir(), flags, 0o600)
+        except OSError:
+            return -1
+
+    def close(self) -> None:
+        if self._kept >= 0:
+            os.close(self._kept)
+            self._kept = -1
 
     def into(self, job: Job, steps: list[list[str]] | None = None, *, direct: bool = False) -> None:
         """Beneath the directory that `place_job` made `job` for; `direct`: as who we are."""
-        reader, writer = os.pipe2(os.O_CLOEXEC)
+        if self._kept >= 0:
+            os.lseek(self._kept, 0, os.SEEK_SET)
+            worker(self.context, "place", job, stream_fd=self._kept, steps=steps, direct=direct)
+            return
+        reader, writer = wide_pipe()
         sender = _Sender(self, writer)
         try:
             worker(self.context, "place", job, stream_fd=reader, steps=steps, direct=direct)
@@ -165,10 +190,13 @@ class Stream:
         sender.finish()
 
     def send(self, fd: int) -> list[dict[str, Any]]:
+        return self._worker(self.job, fd)
+
+    def _worker(self, job: Job, fd: int) -> list[dict[str, Any]]:
         return worker(
             self.context,
             self.command,
-            self.job,
+            job,
             stream_fd=fd,
             steps=self.tree.steps,
             direct=self.tree.steps is None,
@@ -239,6 +267,8 @@ def copy_job(
     archive: bool,
 ) -> Job:
     """Into a step's root; in the single-id mode all files there are of one owner, and the true ones are noted."""
+    from rcrun.storage.marks import LOG
+
     is_single_id = root.context.identity.kind == "single"
     return place_job(
         root.path,

@@ -169,7 +169,7 @@ class Bringer:
         self.locks.append(lock)
 
     def _make_cache(self, folder: str, mount: Mount) -> None:
-        from rcrun.engine.build.root import worker
+        from rcrun.engine.build.below import worker
 
         make_private_dir(folder)
         if os.path.isdir(f"{folder}/data"):

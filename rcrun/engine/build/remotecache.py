@@ -19,10 +19,10 @@ from rcrun.storage import blobs, saving
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import ExitStack
     from typing import Any
 
     from rcrun.engine.access import Access
+    from rcrun.engine.build.closing import Closing
     from rcrun.engine.build.request import Request
     from rcrun.engine.build.state import State
     from rcrun.engine.context import Context
@@ -81,7 +81,7 @@ class Remote:
     """All sources and targets of one build; used by several threads. What cannot be reached is a warning, not an error."""
 
     def __init__(
-        self, context: Context, request: Request, lease: Lease, connections: ExitStack
+        self, context: Context, request: Request, lease: Lease, connections: Closing
     ) -> None:
         import threading
 

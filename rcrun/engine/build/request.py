@@ -144,11 +144,8 @@ class Request:
 
     def changed(self, **values: object) -> Request:
         """A copy in which these differ."""
-        import copy
-
-        made = copy.copy(self)
-        for name, value in values.items():
-            setattr(made, name, value)
+        made = Request.__new__(Request)
+        made.__dict__.update({**self.__dict__, **values})
         return made
 
 

@@ -6,16 +6,12 @@ import os
 
 from rcrun.engine.build.state import Layer
 from rcrun.engine.config import ImageFacts
-from rcrun.engine.diff import OWN_PLACES, changes_job, worker_events
+from rcrun.engine.diff import OWN_PLACES, changes_job
 from rcrun.engine.launch import root_records
 from rcrun.engine.newlayer import new_layer
 from rcrun.engine.rootfs import mounted_path
 from rcrun.engine.run import Making, Root
-from rcrun.files import dump_json
-from rcrun.formats import image as documents
 from rcrun.runtime.plan_resources import controllers
-from rcrun.storage import layers
-from rcrun.storage.images import Image
 from rcrun.storage.trees import remove_tree
 
 TYPE_CHECKING = False
@@ -135,38 +131,3 @@ class StepRoot(Making):
 
 def _is_identity(rows: Sequence[Sequence[int]]) -> bool:
     return all(row[0] == row[1] for row in rows)
-
-
-def lowers_of(context: Context, state: State, lease: Lease) -> list[str]:
-    """The directories of the layers so far, top first; unpacked if they are not."""
-    chain = state.chain
-    lease.add([layer.descriptor["digest"] for layer in state.layers], chain)
-    manifest = {
-        "config": {"mediaType": documents.CONFIG, "digest": "", "size": 0},
-        "layers": [layer.descriptor for layer in state.layers],
-    }
-    config = {"rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in state.layers]}}
-    image = Image({}, "", manifest, config, chain)  # type: ignore[arg-type]
-    found = layers.ensure(context.store, context.identity, image)
-    return found or [_empty(context)]
-
-
-def _empty(context: Context) -> str:
-    """What a stage FROM scratch stands on: overlayfs needs something below."""
-    path = context.store.path("build/empty")
-    os.makedirs(path, 0o755, exist_ok=True)
-    return path
-
-
-def worker(
-    context: Context,
-    command: str,
-    job: dict[str, Any],
-    *,
-    stream_fd: int = -1,
-    steps: list[list[str]] | None = None,
-    direct: bool = False,
-) -> list[dict[str, Any]]:
-    """One worker to its end; what it said. Notes are warnings."""
-    words = [command, dump_json(job)]
-    return list(worker_events(context, words, stream_fd=stream_fd, steps=steps, direct=direct))

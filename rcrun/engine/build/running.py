@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine import launch
 from rcrun.errors import HostLacks, RcrunError
 from rcrun.files import write_new
-from rcrun.kernel import shim
 from rcrun.paths import make_private_dir
 
 TYPE_CHECKING = False
@@ -79,6 +77,9 @@ def place_scripts(root: StepRoot, scripts: dict[str, str]) -> list[str]:
 
 def run(root: StepRoot, told: Callable[[bytes], None], running: set[int]) -> int:
     """The exit status; the shim's pid is in `running` meanwhile, for who has to end it."""
+    from rcrun.engine import launch
+    from rcrun.kernel import shim
+
     context, container = root.context, root.claim.container
     make_private_dir(container.live_dir)
     plan, fds = launch.plan_of(context, container, root.spec, [])

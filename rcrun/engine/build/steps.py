@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from rcrun.engine.build import cache
+from rcrun.engine.build.below import lowers_of
 from rcrun.engine.build.copying import Copy, Stream, Tree, copy_job, owner_of, place_job
-from rcrun.engine.build.mounts import Bringer, Mount
-from rcrun.engine.build.root import StepRoot, lowers_of, worker
-from rcrun.engine.build.running import (
-    CommandFailed,
-    argv_of,
-    environment,
-    options_of,
-    place_scripts,
-    run,
-)
+from rcrun.engine.build.mounts import Mount
+from rcrun.engine.build.running import argv_of, environment, options_of
 from rcrun.engine.build.state import key_of
-from rcrun.engine.config_emulation import hint_of
-from rcrun.engine.run import LARGEST_PASSWD
 from rcrun.errors import RcrunError
 from rcrun.formats import passwd
 from rcrun.storage import layered
-from rcrun.storage.marks import LOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import ExitStack
     from typing import Protocol
 
     from rcrun.engine.build.cache import Result
+    from rcrun.engine.build.closing import Closing
     from rcrun.engine.build.remotecache import Remote
     from rcrun.engine.build.request import Progress, Request
+    from rcrun.engine.build.root import StepRoot
     from rcrun.engine.build.state import Layer, State
     from rcrun.engine.context import Context
     from rcrun.formats.containerfile.instructions import Instruction
@@ -62,7 +53,7 @@ class Steps:
         sources: Sources,
         epoch: int,
         created: str,
-        connections: ExitStack,
+        connections: Closing,
     ) -> None:
         self.context = context
         self.request = request
@@ -154,6 +145,11 @@ class Steps:
         options["env"] = [f"{name}={value}" for name, value in variables.items()]
 
         def make(lowers: list[str]) -> Layer | None:
+            from rcrun.engine.build.mounts import Bringer
+            from rcrun.engine.build.root import StepRoot
+            from rcrun.engine.build.running import CommandFailed, place_scripts, run
+            from rcrun.engine.config_emulation import hint_of
+
             with StepRoot(self.context, state, options, lowers) as root:
                 bringer = Bringer(root, self.request, instruction, self._bring(root, instruction))
                 try:
@@ -216,13 +212,30 @@ class Steps:
         lowers = lowers_of(self.context, state, self.lease) if copy.chown else []
         owner = owner_of(copy, *self._accounts(lowers))
         streams, archives = self._streams(copy, instruction, owner)
-        digests = [stream.digest() for stream in streams]
+        try:
+            return self._copied(copy, state, number, owner, streams, archives)
+        finally:
+            for stream in streams:
+                stream.close()
+
+    def _copied(
+        self,
+        copy: Copy,
+        state: State,
+        number: int,
+        owner: tuple[int, int] | None,
+        streams: list[Stream],
+        archives: list[bool],
+    ) -> str:
+        digests = [stream.digest(keep=True) for stream in streams]
         key = key_of(
             "copy", self._base_key(state), copy.path, copy.parents, owner, copy.mode, digests, archives,
             [stream.kinds for stream in streams],
         )  # fmt: skip
 
         def make(lowers: list[str]) -> Layer | None:
+            from rcrun.engine.build.root import StepRoot
+
             with StepRoot(self.context, state, FOR_FILES, lowers) as root:
                 root.fill(["/"])
                 kinds = [kind for stream in streams for kind in stream.kinds]
@@ -231,9 +244,11 @@ class Steps:
                     stream.into(job, root.steps())
                 return root.layer(self.lease, self._newest())
 
-        return self._make(state, key, number, instruction.text, make)
+        return self._make(state, key, number, copy.instruction.text, make)
 
     def _accounts(self, lowers: list[str]) -> tuple[str, str]:
+        from rcrun.engine.run import LARGEST_PASSWD
+
         texts = []
         for path in ("/etc/passwd", "/etc/group"):
             data = layered.read_file(lowers, path, LARGEST_PASSWD) if lowers else b""
@@ -293,6 +308,10 @@ class Steps:
         key = key_of("workdir", self._base_key(state), path, owner)
 
         def make(lowers: list[str]) -> Layer | None:
+            from rcrun.engine.build.below import worker
+            from rcrun.engine.build.root import StepRoot
+            from rcrun.storage.marks import LOG
+
             with StepRoot(self.context, state, FOR_FILES, lowers) as root:
                 root.fill(["/"])
                 is_single = self.context.identity.kind == "single"
