@@ -25,7 +25,7 @@ ABSENT: dict[str, str] = {
     "node": "",
     "play": "",
     "plugin": "",
-    "pod": "",
+    "pod clone": "make it anew: rcrun pod inspect -f '{{json .CreateCommand}}' POD tells how it was made",
     "scout": "",
     "service": "",
     "stack": "",
