@@ -81,12 +81,16 @@ def user_namespace(pod: PodDocument) -> str:
     return pod.annotations.get(key, pod.annotations.get(f"{key}/{pod.name}", ""))
 
 
-def notify_mode(pod: PodDocument, name: str = "") -> str:
+def notify_mode(pod: PodDocument, name: str) -> str:
+    """When the container has started: at once, or when it is healthy."""
     key = "io.containers.sdnotify"
     word = pod.annotations.get(f"{key}/{name}", pod.annotations.get(key, ""))
-    if word not in ("", "ignore", "conmon", "container", "healthy"):
-        raise InvalidInput(f'{pod.spec.title}: metadata.annotations["{key}"]: "{word}" is no mode')
-    return word
+    if word not in ("", "ignore", "conmon", "healthy"):
+        raise InvalidInput(
+            f'{pod.spec.title}: metadata.annotations["{key}"]: "{word}" is not supported: '
+            "there are ignore, conmon and healthy"
+        )
+    return "healthy" if word == "healthy" else ""
 
 
 def _own(pod: PodDocument, key: str, name: str) -> str:

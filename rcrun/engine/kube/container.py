@@ -32,13 +32,14 @@ _NO_INIT = ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
 class Wanted:
     """`name` is the document's, `policy` when to pull; `init` is once, always, or empty for what is no init container."""
 
-    __slots__ = ("args", "image", "init", "name", "options", "policy", "value")
+    __slots__ = ("args", "image", "init", "name", "notify", "options", "policy", "value")
 
     def __init__(self, name: str, image: str, value: Value) -> None:
         self.name = name
         self.image = image
         self.value = value
         self.init = ""
+        self.notify = ""  # healthy: it has started when it is healthy
         self.policy = ""
         self.args: list[str] = []
         self.options: dict[str, Any] = {}
@@ -56,6 +57,8 @@ def containers(
             if list_name == "initContainers":
                 _check_init(value)
                 wanted.init = podmans.init_type(pod)
+            else:
+                wanted.notify = podmans.notify_mode(pod, name)
             _complete(wanted, pod, around, volumes, restart, [each.name for each in found])
             found.append(wanted)
     return found
