@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.engine.quadlet import container, names, others
+from rcrun.engine.quadlet import container, kube, names, others
 from rcrun.engine.quadlet.keys import REFUSED_KINDS
 from rcrun.engine.quadlet.service import WAITING_UNIT, Around, Service
 from rcrun.errors import InvalidInput
@@ -22,6 +22,7 @@ _CONVERTERS = {
     "image": others.complete_image,
     "build": others.complete_build,
     "artifact": others.complete_artifact,
+    "kube": kube.complete,
 }
 _INSTALL = (("WantedBy", "wants"), ("RequiredBy", "requires"), ("UpheldBy", "upholds"))
 _NOT_FOR_SYSTEMD = ("User", "Group", "DynamicUser")

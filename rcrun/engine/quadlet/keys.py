@@ -45,11 +45,11 @@ REFUSED: dict[str, dict[str, str]] = {
     "Image": {"ContainersConfModule": _MODULE, "DecryptionKey": _DECRYPTION},
     "Build": {"ContainersConfModule": _MODULE},
     "Artifact": {"ContainersConfModule": _MODULE, "DecryptionKey": _DECRYPTION},
+    "Kube": {"ContainersConfModule": _MODULE},
 }  # fmt: skip
 # Whole kinds of files.
 REFUSED_KINDS = {
     "pod": "there are no pods: containers share a network with Network=NAME.container",
-    "kube": "there is no kube play: write a .container file for each container",
 }
 _GLOBAL: dict[str, Rule] = {"GlobalArgs": OWN, "PodmanArgs": OWN, "ServiceName": NONE}
 
@@ -211,6 +211,15 @@ RULES: dict[str, dict[str, Rule]] = {
         "RetryDelay": ("last", "--retry-delay"),
         "Quiet": ("flag", "--quiet"),
         "TLSVerify": ("flag", "--tls-verify"),
+    },
+    "Kube": {
+        **_GLOBAL,
+        **dict.fromkeys(("Yaml", "AutoUpdate", "ConfigMap", "KubeDownForce", "LogDriver", "Network"), OWN),
+        **dict.fromkeys(("RemapUsers", "RemapUid", "RemapGid", "RemapUidSize", "SetWorkingDirectory"), OWN),
+        "ExitCodePropagation": ("last", "--service-exit-code-propagation"),
+        "LogOpt": ("words", "--log-opt"),
+        "PublishPort": ("each", "--publish"),
+        "UserNS": ("last", "--userns"),
     },
     "Quadlet": {"DefaultDependencies": NONE},
 }
