@@ -37,10 +37,6 @@ _SIGNATURES = dict.fromkeys(
 REFUSED: dict[str, dict[str, tuple[str, str]]] = {
     "start": {"--checkpoint": _CHECKPOINT, "--checkpoint-dir": _CHECKPOINT},
     "rm": {"--link": ("there are no links to remove", "")},
-    "ps": {
-        "--pod": ("there are no pods", ""),
-        "-p": ("there are no pods", ""),
-    },
     "pull": {"--decryption-key": _ENCRYPTED},
     "artifact pull": {"--decryption-key": _ENCRYPTED},
     "artifact push": _SIGNATURES,

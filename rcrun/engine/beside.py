@@ -74,7 +74,11 @@ def remove_holder(context: Context, name: str) -> None:
 def start_required(context: Context, container: Container) -> None:
     from rcrun.engine.start import start
 
-    for container_id in container.record["requires"]:
+    if container.record.get("pod"):
+        from rcrun.engine.podmember import before_start
+
+        before_start(context, container)
+    for container_id in container.record.get("requires") or ():
         other = load(context.store, container_id)
         if other is None:
             raise NotFound(

@@ -19,6 +19,7 @@ from rcrun.storage.containers import no_such
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from rcrun.engine.context import Context
     from rcrun.formats.spec import Spec
@@ -126,6 +127,13 @@ def manager(context: Context, container: Container, spec: Spec) -> str:
 
 def _asked(context: Context, container: Container) -> str:
     return str(container.record.get("cgroup_manager") or context.cgroup_manager)
+
+
+def keep_manager(context: Context, record: dict[str, Any], config: Spec) -> None:
+    """A container keeps the one that it was made with."""
+    asked = context.cgroup_manager
+    check_parent(asked, str(config["linux"].get("cgroupsPath") or ""))
+    record["cgroup_manager"] = asked
 
 
 def is_slice(cgroups_path: str) -> bool:

@@ -37,6 +37,8 @@ def add(
         _add_init(options, facts, config, record)
     if options.get("sdnotify"):
         record["notify"] = _notify_mode(str(options["sdnotify"]), record)
+    if options.get("pod"):
+        record.update(options["pod"])  # as engine/podmember.py has made it
     if options.get("requires"):
         names = [name for text in options["requires"] for name in text.split(",") if name]
         record["requires"] = [facts.donor(name).id for name in names]

@@ -49,9 +49,12 @@ class Joined:
         found = {kind: {"container": donor.id} for kind, donor in self.donors.items()}
         return {**found, **{kind: {"path": path} for kind, path in self.paths.items()}}
 
-    def words(self) -> dict[str, str]:
-        """As inspect tells them; names change, ids do not."""
-        found = {}
+    def words(self) -> dict[str, Any]:
+        """As inspect tells them; names change, ids do not. Whose ids are not the image's has a copy of its own."""
+        owner = self.donors.get("user")
+        found: dict[str, Any] = (
+            {"shifted": True} if owner is not None and owner.record.get("shifted") else {}
+        )
         for key, kind in KINDS.items():
             name = "network_mode" if key == "network" else key
             if kind in self.donors:
@@ -143,9 +146,19 @@ def _add_user_namespace(joined: Joined, options: Options) -> None:
     joined.donors["user"] = donor
 
 
+def refuse_bridge(joined: Joined, mode: str) -> None:
+    """Its interfaces are made from the room's user namespace, which is above those of the room's containers alone."""
+    if mode == "bridge" and "user" in joined:
+        raise InvalidInput(
+            "a container that joins the user namespace of another cannot have a bridge network of its own",
+            "share that one's network, or use --network none",
+        )
+
+
 def _refuse_network_words(options: Options) -> None:
+    own_name = ("hostname", "domainname") if options.get("pod") else ()  # it has looked itself
     for key in _OF_NETWORK:
-        if options.get(key):
+        if options.get(key) and key not in own_name:
             raise InvalidInput(
                 f"conflicting options: --{key.replace('_', '-')} and --network {options['network']}: "
                 "the other container's network says that",

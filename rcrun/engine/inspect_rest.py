@@ -47,20 +47,28 @@ def _fill(object_: Object, more: Mapping[str, Any]) -> None:
 def _top(container: Container, spec: Mapping[str, Any]) -> Object:
     capabilities = (spec.get("process") or {}).get("capabilities") or {}
     return {
-        "Pod": "",
+        "Pod": (container.record.get("pod") or {}).get("id") or "",
         "StaticDir": container.dir,
         "ConmonPidFile": "",
         "PidFile": container.record.get("pidfile") or "",
         "EffectiveCaps": capabilities.get("effective") or [],
-        "Dependencies": [],
+        "Dependencies": _dependencies(container.record),
         "Namespace": "",
-        "IsInfra": False,
+        "IsInfra": bool(container.record.get("infra")),
         "IsService": False,
         "KubeExitCodePropagation": "invalid",
         "lockNumber": 0,
         "UseImageHosts": False,
         "UseImageHostname": False,
     }
+
+
+def _dependencies(record: Mapping[str, Any]) -> list[str]:
+    """The containers whose namespaces it joins, and those that it requires."""
+    joined = [where.get("container") for where in (record.get("joins") or {}).values()]
+    return list(
+        dict.fromkeys([each for each in (*joined, *(record.get("requires") or ())) if each])
+    )
 
 
 def _annotations(spec: Mapping[str, Any]) -> Object | None:

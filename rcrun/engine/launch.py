@@ -69,7 +69,7 @@ def launch(
         from rcrun.engine.service import of_service
 
         spec = of_service(context, container, spec)
-    if container.record.get("requires"):
+    if container.record.get("requires") or container.record.get("pod"):
         from rcrun.engine.beside import start_required
 
         start_required(context, container)
@@ -196,6 +196,7 @@ def _plan_of(
             on_exit=_on_exit(context, container),
             seccomp_fd=seccomp_fd,
             init=bool(record.get("init")),
+            pause=record.get("infra") == "pause",
             trees=trees,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -306,6 +307,8 @@ def remove_cgroup(container: Container) -> None:
 def _on_exit(context: Context, container: Container) -> Records:
     cgroup = container.record.get("cgroup")
     records = [["remove-cgroup", str(cgroup)]] if cgroup else []
+    if (container.record.get("pod") or {}).get("stops"):
+        records.append(["run", *context.launcher, "__pod", container.record["pod"]["id"]])
     if not container.record["auto_remove"]:
         return records
     return [*records, *_removal_records(context, container)]

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
     Options = Mapping[str, Any]
 
-# Known to docker or podman, and not to us yet: better refused by name than silently without effect.
-NOT_YET = (
-    "pod", "pod_id_file",
-)  # fmt: skip
 _WINDOWS = ("it is for Windows containers", "leave it out")
 _REAL_TIME = (
     "cgroup v2 has no control of real-time processes",
@@ -27,7 +23,6 @@ REFUSED = {
     "cpu_rt_period": _REAL_TIME,
     "cpu_rt_runtime": _REAL_TIME,
     "decryption_key": ("rcrun cannot decrypt images", "skopeo copy --decryption-key KEY … oci:DIR"),
-    "init_ctr": ("it is for containers of a pod", "start it before the others: --requires NAME"),
     "io_maxbandwidth": _WINDOWS,
     "io_maxiops": _WINDOWS,
     "link": (
@@ -49,10 +44,7 @@ _OTHER_RUNTIMES = ("runc", "crun", "youki", "io.containerd.runc.v2", "krun")
 
 
 def check(options: Options) -> None:
-    """Contradictions between options, and options that are not there yet."""
-    for key in NOT_YET:
-        if options.get(key):
-            raise InvalidInput(f"--{key.replace('_', '-')} is not supported yet")
+    """Contradictions between options, and options that will not be."""
     for key, (reason, hint) in REFUSED.items():
         if options.get(key):
             raise InvalidInput(f"--{key.replace('_', '-')} is not supported: {reason}", hint)

@@ -1,16 +1,24 @@
-"""Roots that are no image and not a plain directory: a bundle, and a directory that is covered by an overlay."""
+"""Roots that are no image: a directory, perhaps covered by an overlay, a bundle, and that of a pod's infra container."""
 
 from __future__ import annotations
 
 import os
 
-from rcrun.engine.run import directory_root
+from rcrun.engine.config import ImageFacts
+from rcrun.engine.run import Root, directory_root
 from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rcrun.engine.context import Context
-    from rcrun.engine.run import Root
+    from rcrun.storage.containers import Container
+
+
+def empty_root(container: Container) -> Root:
+    """The container's own directory, which is made after this."""
+    root = Root(ImageFacts({}), [])
+    root.directory = container.path("rootfs")
+    return root
 
 
 def covered_root(text: str) -> Root:

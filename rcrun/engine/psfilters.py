@@ -307,11 +307,13 @@ def _command(_: Store, value: str) -> Test:
 
 
 def _pod(_: Store, value: str) -> Test:
-    """There are no pods; whatever a record says later is asked."""
+    """By name, or the beginning of the id."""
 
     def test(seen: Seen) -> bool:
         pod = seen.container.record.get("pod") or {}
-        return bool(value) and isinstance(pod, dict) and value in (pod.get("id"), pod.get("name"))
+        if not value or not isinstance(pod, dict):
+            return False
+        return value == pod.get("name") or str(pod.get("id") or "").startswith(value)
 
     return test
 

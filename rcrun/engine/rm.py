@@ -28,6 +28,7 @@ class Removal:
         "context",
         "force",
         "ignore",
+        "infra",
         "killed",
         "patience",
         "trees",
@@ -42,8 +43,10 @@ class Removal:
         volumes: bool = False,
         ignore: bool = False,
         patience: int | None = None,
+        infra: bool = False,
     ) -> None:
         self.context = context
+        self.infra = infra  # whether those of pods may go, too
         self.force = force
         self.ignore = ignore or force  # what is not there is no error
         self.patience = (
@@ -84,6 +87,10 @@ class Removal:
         return True
 
     def _take(self, container: Container) -> None:
+        if container.record.get("infra") and not self.infra:
+            from rcrun.engine.podrm import refuse_infra
+
+            refuse_infra(container)
         now = status(container)
         if now.is_up and not self.force:
             raise WrongState(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rcrun.engine.context import Context
     from rcrun.engine.facts import Facts
     from rcrun.engine.options import Options
+    from rcrun.engine.podmember import Held
     from rcrun.engine.pull import Progress
     from rcrun.formats.spec import Spec
     from rcrun.storage.images import Image
@@ -112,7 +113,9 @@ def foreground_of(options: Options) -> Foreground:
 class Making:
     """A container being made, with everything that goes when it fails: its directory, name, cidfile."""
 
-    __slots__ = ("cidfile", "claim", "context", "gate", "ids_lock", "options", "volume_locks")
+    __slots__ = (
+        "cidfile", "claim", "context", "gate", "ids_lock", "options", "pod_lock", "volume_locks",
+    )  # fmt: skip
 
     def __init__(self, context: Context, options: Options) -> None:
         self.context = context
@@ -122,9 +125,14 @@ class Making:
         self.claim: Claim = claim(context.store)
         self.volume_locks: dict[str, VolumeLock] = {}  # held until the record names the volumes
         self.ids_lock: Lock | None = None  # held until the record names the ids
+        self.pod_lock: Held | None = None  # the same of its pod
 
     def make(self, text: str, args: Sequence[str], progress: Progress | None) -> Spec:
         """All of it but container.json, whose writing makes it a container; its config.json."""
+        if self.options.get("pod") or self.options.get("pod_id_file"):
+            from rcrun.engine.podmember import in_pod
+
+            self.options, self.pod_lock = in_pod(self.context, self.options)
         root = self._root(text, progress)
         self.context.mark("image")
         if self.claim.lock.fd < 0:
@@ -148,7 +156,9 @@ class Making:
         built = self._built(root, args, facts)
         built.container["image_typed"] = text
         if self.context.cgroup_manager:
-            self._keep_manager(built)
+            from rcrun.engine.cgroup import keep_manager
+
+            keep_manager(self.context, built.container, built.config)
         if self.options.get("kept_fds"):
             built.container["preserve_fds"] = self.options["kept_fds"]
         self.context.mark("config")
@@ -158,13 +168,6 @@ class Making:
             self.context.warn(warning, None)
         self._write_cidfile()
         return built.config
-
-    def _keep_manager(self, built: Built) -> None:
-        from rcrun.engine.cgroup import check_parent
-
-        asked = self.context.cgroup_manager
-        check_parent(asked, str(built.config["linux"].get("cgroupsPath") or ""))
-        built.container["cgroup_manager"] = asked
 
     def _taken_ids(self, which: str) -> list[tuple[int, int]]:
         from rcrun.engine.beside import taken_ids
@@ -186,6 +189,10 @@ class Making:
             raise malformed(root.spec, error) from error
 
     def _root(self, text: str, progress: Progress | None) -> Root:
+        if self.options.get("infra") == "pause":
+            from rcrun.engine.otherroots import empty_root
+
+            return empty_root(self.claim.container)
         if self.options.get("bundle"):
             from rcrun.engine.otherroots import bundle_root
 
@@ -349,8 +356,9 @@ class Making:
                 self._remove_volumes()
             self.claim.__exit__(None, None, None)
         self.release_volumes()
-        if self.ids_lock is not None:
-            self.ids_lock.release()
+        for lock in (self.ids_lock, self.pod_lock):
+            if lock is not None:
+                lock.release()
 
     def release_volumes(self) -> None:
         for lock in self.volume_locks.values():

@@ -31,6 +31,7 @@ def container_plan(
     on_exit: Iterable[Sequence[str]] = (),
     seccomp_fd: int | None = None,
     init: bool = False,
+    pause: bool = False,
     keyring: str = "",
     pivot: bool = True,
     trees: Mapping[str, int] = plan_mounts.NO_TREES,
@@ -40,7 +41,7 @@ def container_plan(
     `root`: the records that make the root, else the bundle's `root.path` is bound. `settings` and
     `on_exit` go in as they are. `seccomp_fd` holds the filter that `linux.seccomp` describes.
     `trees`: by destination, mounts that were made outside. `init` puts a reaping process before the
-    command; `keyring` names a new session keyring; without `pivot` the root is moved, for hosts that run from an initramfs.
+    command, `pause` one in its place; `keyring` names a new session keyring; without `pivot` the root is moved, for hosts that run from an initramfs.
     """
     spec = complete(spec, host)
     given = [list(record) for record in settings]
@@ -97,7 +98,7 @@ def container_plan(
             plan_process.agent_text(spec, plan_process.id_of(given), bundle_dir),
             emulates=plan_process.emulates_root(given),
         ),
-        *plan_process.command_records(process, init=init),
+        *plan_process.command_records(process, init=init, pause=pause),
         *_after_exit(on_exit),
     ]
 

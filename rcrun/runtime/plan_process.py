@@ -345,7 +345,9 @@ def _seccomp(asked: Seccomp | None, fd: int | None, agent: str) -> list[list[str
     return [["seccomp", str(fd), ",".join(word for word in flags if word != "wait_killable_recv")]]
 
 
-def command_records(process: Process, *, init: bool = False) -> list[list[str]]:
+def command_records(
+    process: Process, *, init: bool = False, pause: bool = False
+) -> list[list[str]]:
     args, cwd = process.get("args") or [], process.get("cwd") or "/"
     if not args or not args[0]:
         raise InvalidInput('no command: "process.args" is empty')
@@ -355,5 +357,6 @@ def command_records(process: Process, *, init: bool = False) -> list[list[str]]:
         ["cwd", cwd],
         ["env", *(process.get("env") or [])],
         *([["init"]] if init else []),
+        *([["pause"]] if pause else []),
         ["exec", *args],
     ]

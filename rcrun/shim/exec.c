@@ -30,6 +30,14 @@ int step_init(struct context *context, const struct record *record, struct repor
 	return 0;
 }
 
+int step_pause(struct context *context, const struct record *record, struct report *report)
+{
+	(void)record;
+	(void)report;
+	context->pauses = true;
+	return 0;
+}
+
 /*
  * Where the process begins may be closed to it and open to us, who have more rights until `user`; or the other way
  * around, then step `cwd` tells.
@@ -360,10 +368,37 @@ static int exec_beneath_init(struct context *context, const struct record *recor
 	init_loop(command, &all);
 }
 
+/* --- pid 1 of `pause`: holds its namespaces for others, and reaps what is left of theirs ----------------- */
+
+static int pause_now(struct context *context, struct report *report)
+{
+	sigset_t all;
+	int signal_number, status;
+
+	if (load_late_filter(context, report) < 0)
+		return -1;
+	(void)sigfillset(&all);
+	TRY(report, sigprocmask(SIG_SETMASK, &all, NULL));
+	(void)setsid();
+	(void)prctl(PR_SET_NAME, "rcrun:pause");
+	forget(context->plan);
+	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	(void)sys_close_range(0, ~0U, 0);
+	do {
+		siginfo_t info;
+		signal_number = sigwaitinfo(&all, &info);
+		if (signal_number == SIGCHLD)
+			(void)reap(0, &status);
+	} while (signal_number != SIGTERM && signal_number != SIGINT && signal_number != SIGQUIT);
+	_exit(0);
+}
+
 int step_exec(struct context *context, const struct record *record, struct report *report)
 {
 	if (die_with_parent(context, report) < 0)
 		return -1;
+	if (context->pauses)
+		return pause_now(context, report);
 	return context->stay_as_init ? exec_beneath_init(context, record, report)
 				     : exec_now(context, record, report);
 }

@@ -118,6 +118,7 @@ const struct step steps[] = {
 	{"cwd", "p?w", step_cwd},
 	{"env", "?w*", step_env},
 	{"init", "", step_init},
+	{"pause", "", step_pause},
 	{"exec", "ww*", step_exec},
 	{"remove-tree", "p", step_remove_tree},
 	{"unlink", "p?w", step_unlink},

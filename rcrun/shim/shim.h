@@ -149,6 +149,7 @@ struct context {
 	char **env;        /* NULL-terminated */
 	bool pivoted;      /* the root is the root */
 	bool stay_as_init; /* step `init` */
+	bool pauses;       /* step `pause` */
 	bool own_streams;  /* 0, 1, 2 are pipes that the monitor made */
 	bool groups_stay;  /* setgroups(2) is denied in the user namespace */
 	bool no_devices;   /* mounts are nodev; a device node that works is a mount itself */
@@ -217,6 +218,7 @@ int step_seccomp(struct context *, const struct record *, struct report *);
 int step_cwd(struct context *, const struct record *, struct report *);
 int step_env(struct context *, const struct record *, struct report *);
 int step_init(struct context *, const struct record *, struct report *);
+int step_pause(struct context *, const struct record *, struct report *);
 int step_exec(struct context *, const struct record *, struct report *);
 int step_remove_tree(struct context *, const struct record *, struct report *);
 int step_unlink(struct context *, const struct record *, struct report *);

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 
+from rcrun.errors import NotFound
 from rcrun.files import Lock, subdirectories
-from rcrun.storage.claims import discard, reclaim_name
+from rcrun.storage.claims import ContainerLock, discard, reclaim_name
 from rcrun.storage.containers import Container, load, name_target
 
 TYPE_CHECKING = False
@@ -25,6 +26,11 @@ def sweep(store: Store) -> list[str]:
         target = name_target(store, name)
         if target is not None and not os.path.lexists(store.container_dir(target)):
             reclaim_name(store, name)
+    if os.path.lexists(store.path("pods")):
+        from rcrun.storage import pods
+
+        for infra in pods.sweep(store):
+            _trash_infra(infra)
     if any(True for _ in subdirectories(store.tmp_dir())):
         from rcrun.storage.collect import sweep_tmp
 
@@ -54,6 +60,18 @@ def _trash_leftover(store: Store, container_id: str) -> None:
         pass  # somebody else sweeps, too; or somebody's file, which is none of ours
     finally:
         lock.release()
+
+
+def _trash_infra(container: Container) -> None:
+    """Of a pod that nobody finished: it was never started."""
+    lock = ContainerLock(container)
+    try:
+        if lock.acquire(wait=False):
+            discard(container)
+    except NotFound:
+        pass
+    finally:
+        lock.lock.release()
 
 
 def _remove_group(path: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from cli.table import every_command
 from config_facts import built
-from rcrun.engine.options import NOT_YET, REFUSED
+from rcrun.engine.options import REFUSED
 from rcrun.errors import InvalidInput
 from rcrun_cli.commands import update as update_command
 
@@ -55,15 +55,9 @@ def test_a_refusal_names_the_option_and_says_why(key: str) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("key", NOT_YET)
-def test_what_is_not_there_yet_is_said(key: str) -> None:
-    with pytest.raises(InvalidInput, match="is not supported yet"):
-        built({key: "x"})
-
-
 def test_what_is_refused_can_be_typed() -> None:
     table = COMMANDS["run"].table()
-    for key in (*REFUSED, *NOT_YET):
+    for key in REFUSED:
         assert f"--{key.replace('_', '-')}" in table
 
 

@@ -56,7 +56,6 @@ def test_a_refusal_is_of_nothing_that_works() -> None:
         (["volume", "create", "--scope=x"], 'option "--scope" is not possible: volumes of a cluster need a swarm'),
         (["image", "pull", "--decryption-key", "k", "x"], 'option "--decryption-key" is not possible: encrypted'),
         (["buildx", "build", "--cpp-flag", "-DX", "."], 'option "--cpp-flag" is not possible: the preprocessor of C'),
-        (["ps", "-p"], 'option "-p" is not possible: there are no pods'),
     ],
 )  # fmt: skip
 def test_a_refusal_says_why(

@@ -80,6 +80,7 @@ HIDDEN: dict[str, Row] = {
     "__trash": ("beside:trash", "Remove trees (called by the shim)"),
     "__rmi": ("beside:remove_image", "Remove an image that nobody has (called by the shim)"),
     "__boot": ("setuprestart:boot", "Start or stop what has a restart policy (called by systemd)"),
+    "__pod": ("pod:member_ended", "A container of a pod has ended (called by its monitor)"),
     "__quadlet": ("quadlet:generate", "Make units of files of Quadlet (called by systemd)"),
     "__restart": ("restart_again", "Start a container again (called by its monitor)"),
     "__volumes": (
@@ -253,6 +254,28 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "play": (
         "Podman's older word for kube play",
         {"kube": ("kube:play_kube", "Make pods and volumes as documents of Kubernetes say")},
+    ),
+    "pod": (
+        "Work with pods: containers that share namespaces",
+        {
+            "create": ("pod:create_pod", "Make a pod"),
+            "exists": ("pod:exists_pod", "Tell by the exit status whether a pod is here"),
+            "inspect": ("podlists:inspect_pod", "Print all that is known of pods"),
+            "kill": ("pod:kill_pods", "Send a signal to the containers of pods"),
+            "list": ("podlists:list_pods", "List pods"),
+            "logs": ("podlists:pod_logs", "Print what the containers of a pod have written"),
+            "ls": ("podlists:list_pods", "List pods"),
+            "pause": ("pod:pause_pods", "Stop every process of pods where it is"),
+            "prune": ("pod:prune_pods", "Remove all pods that have ended"),
+            "ps": ("podlists:list_pods", "List pods"),
+            "restart": ("pod:restart_pods", "Stop and start pods"),
+            "rm": ("pod:remove_pods", "Remove pods with their containers"),
+            "start": ("pod:start_pods", "Start pods"),
+            "stats": ("podlists:pod_stats", "Print what the containers of pods use"),
+            "stop": ("pod:stop_pods", "Stop pods"),
+            "top": ("podlists:top_pod", "Print the processes of a pod"),
+            "unpause": ("pod:unpause_pods", "Let the processes of paused pods go on"),
+        },
     ),
     "quadlet": (
         "Work with files of Quadlet, which systemd starts",

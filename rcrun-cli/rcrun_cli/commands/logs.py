@@ -47,9 +47,7 @@ def logs(
 ) -> None:
     """Print what containers have written."""
     found = _chosen(containers, latest)
-    asked: dict[str, Any] = {
-        "follow": follow, "tail": _count(tail), "since": _bound(since), "until": _bound(until),
-    }  # fmt: skip
+    asked = bounds(follow=follow, tail=tail, since=since, until=until)
     if len(found) > 1 or names:
         from rcrun_cli.manylogs import print_all
 
@@ -58,6 +56,13 @@ def logs(
     out = Printer(timestamps, details_of(found[0]) if details else b"")
     for batch in engine.read(found[0], **asked):
         out.print(batch)
+
+
+def bounds(*, follow: bool, tail: str, since: str | None, until: str | None) -> dict[str, Any]:
+    """How much is asked for."""
+    return {
+        "follow": follow, "tail": _count(tail), "since": _bound(since), "until": _bound(until),
+    }  # fmt: skip
 
 
 def _chosen(texts: tuple[str, ...], latest: bool) -> list[Container]:

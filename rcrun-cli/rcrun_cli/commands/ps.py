@@ -38,6 +38,8 @@ COLUMNS = {
     "ExitCode": "EXIT CODE",
     "StartedAt": "STARTED",
     "AutoRemove": "AUTO REMOVE",
+    "Pod": "POD ID",
+    "PodName": "PODNAME",
 }
 SHOWN = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 SORTS = ["command", "created", "id", "image", "names", "runningfor", "size", "status"]
@@ -61,6 +63,7 @@ SORTS = ["command", "created", "id", "image", "names", "runningfor", "size", "st
 @option("--no-trunc", is_flag=True, help="Do not shorten ids and commands")
 @option("--noheading", is_flag=True, help="Leave the headers out")
 @option("--ns", "namespaces", is_flag=True, help="Show the namespaces of those that run")
+@option("-p", "--pod", "with_pods", is_flag=True, help="Show the pods that they are in")
 @option("-q", "--quiet", is_flag=True, help="Print ids only")
 @option("-s", "--size", is_flag=True, help="Show how much the container has written")
 @option("--sort", type=SORTS, metavar="|".join(SORTS), help="In this order, not the newest first")
@@ -80,6 +83,7 @@ def ps(
     no_trunc: bool,
     noheading: bool,
     namespaces: bool,
+    with_pods: bool,
     quiet: bool,
     size: bool,
     sort: str | None,
@@ -106,7 +110,12 @@ def ps(
 
             print_namespaces(found, form, whole=no_trunc, heading=not noheading)
         else:
-            _print(found, form, size=size, whole=no_trunc, heading=not noheading)
+            more = (
+                *SHOWN,
+                *(("Size",) if size else ()),
+                *(("Pod", "PodName") if with_pods else ()),
+            )
+            _print(found, form, more, whole=no_trunc, heading=not noheading)
 
     if watch is None:
         show()
@@ -117,12 +126,17 @@ def ps(
 
 
 def _print(
-    found: Sequence[engine.Seen], form: str | None, *, size: bool, whole: bool, heading: bool
+    found: Sequence[engine.Seen],
+    form: str | None,
+    shown: Sequence[str],
+    *,
+    whole: bool,
+    heading: bool,
 ) -> None:
     now = time.time()
-    asked = size or ".Size" in (form or "")
+    asked = "Size" in shown or ".Size" in (form or "")
     rows = [_row(seen, now, form or "", size=asked, whole=whole) for seen in found]
-    columns, shown = COLUMNS, (*SHOWN, "Size") if size else SHOWN
+    columns = COLUMNS
     if context.settings.personality == "podman":
         from rcrun_cli.podmanrows import PS_TITLES, ps_row
 
@@ -168,10 +182,16 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
         "ExitCode": status.exit_code,
         "StartedAt": status.started // 1_000_000_000,
         "AutoRemove": bool(record.get("auto_remove")),
+        **_pod(record.get("pod") or {}, whole),
     }
     if ".Label " in form:
         row["Label"] = lambda key: labels.get(key, "")
     return row
+
+
+def _pod(pod: Mapping[str, Any], whole: bool) -> Mapping[str, str]:
+    pod_id = str(pod.get("id") or "")
+    return {"Pod": output.short_id(pod_id, whole=whole), "PodName": str(pod.get("name") or "")}
 
 
 def _image_name(container: Container) -> str:

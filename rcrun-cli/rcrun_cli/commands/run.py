@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     from rcrun_cli.declare import Handler
 
 
-def _not_yet() -> tuple[Any, ...]:
-    """Options that docker or podman has: taken, so that the engine can refuse them by name."""
-    from rcrun.engine.options import NOT_YET
-
-    words = [f"--{name.replace('_', '-')}" for name in NOT_YET]
-    return tuple(
-        option(word, metavar="VALUE", hidden=True, help="Not supported yet") for word in words
-    )
-
-
 def container_options(handler: Handler) -> Handler:
     """All that run and create share."""
     every = (
@@ -36,7 +26,6 @@ def container_options(handler: Handler) -> Handler:
         *options_around.RECORD,
         *options_inside.MORE,
         *options_around.HEALTH,
-        *_not_yet(),
     )
     for declare in reversed(every):
         handler = declare(handler)

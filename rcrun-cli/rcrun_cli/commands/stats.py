@@ -98,7 +98,7 @@ def _print(watched: Watched, form: str | None, *, clears: bool, whole: bool) -> 
     """How many containers there were to show."""
     import sys
 
-    rows = [_row(sample, percent, whole) for sample, percent in watched.sample()]
+    rows = [row_of(sample, percent, whole) for sample, percent in watched.sample()]
     if clears:
         sys.stdout.write(_CLEAR)
     if form in ("json", "{{json .}}"):
@@ -126,7 +126,7 @@ def _print_json(rows: list[Mapping[str, Any]]) -> None:
         output.put(json_text({field: row[field] for field in _DOCKER_JSON}))
 
 
-def _row(sample: Sample, percent: float, whole: bool) -> Mapping[str, Any]:
+def row_of(sample: Sample, percent: float, whole: bool) -> Mapping[str, Any]:
     from rcrun.formats.size import binary, decimal
 
     container = sample.container
