@@ -169,7 +169,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "generate": (
         "Print files for other programs",
         {
-            "kube": ("kubegenerate:generate_kube", "Print documents of Kubernetes for what is here"),
+            "kube": (
+                "kubegenerate:generate_kube",
+                "Print documents of Kubernetes for what is here",
+            ),
             "systemd": ("generate:generate_systemd", "Print units of systemd for containers"),
         },
     ),
@@ -212,7 +215,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         "Play documents of Kubernetes",
         {
             "down": ("kube:down_kube", "Take down what kube play has made"),
-            "generate": ("kubegenerate:generate_kube", "Print documents of Kubernetes for what is here"),
+            "generate": (
+                "kubegenerate:generate_kube",
+                "Print documents of Kubernetes for what is here",
+            ),
             "play": ("kube:play_kube", "Make pods and volumes as documents of Kubernetes say"),
         },
     ),

@@ -107,6 +107,8 @@ def _request(options: dict[str, Any]) -> Request:
     request.annotations = pairs(options["annotations"], "--annotation", bare=False)
     request.build = lambda image, file: _build(image, file, options["quiet"])
     request.builds = options["build"]
+    if options["service"] and context.environ().get("INVOCATION_ID"):
+        request.cgroups = "split"
     request.context_dir = options["context_dir"] or ""
     request.log_driver = options["log_driver"] or ""
     request.pod_prefix = not options["no_pod_prefix"]

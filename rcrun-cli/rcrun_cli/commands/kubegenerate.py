@@ -18,10 +18,16 @@ _HEADER = """# Save the output of this file and use kubectl create -f to import
 @command("generate", failure_status=125)
 @option("-f", "--filename", metavar="FILE", help="Write it to this file, which must not exist")
 @option("--no-trunc", is_flag=True, hidden=True, help="For scripts: annotations are never cut")
-@option("--podman-only", is_flag=True, help="With podman's own annotations, which Kubernetes refuses")
-@option("-r", "--replicas", type=int, default=1, metavar="COUNT", help="How many pods a deployment has")
+@option(
+    "--podman-only", is_flag=True, help="With podman's own annotations, which Kubernetes refuses"
+)
+@option(
+    "-r", "--replicas", type=int, default=1, metavar="COUNT", help="How many pods a deployment has"
+)
 @option("-s", "--service", is_flag=True, help="Print a Service for the ports, too")
-@option("-t", "--type", "kind", default="pod", metavar="KIND", help="pod, deployment, daemonset or job")
+@option(
+    "-t", "--type", "kind", default="pod", metavar="KIND", help="pod, deployment, daemonset or job"
+)
 @argument("names", nargs=-1, required=True, metavar="CONTAINER|POD|VOLUME")
 def generate_kube(
     names: tuple[str, ...],
@@ -40,11 +46,18 @@ def generate_kube(
     if kind not in KINDS:
         raise InvalidInput(f'invalid --type "{kind}"', f"it is one of {', '.join(KINDS)}")
     if replicas < 1 or (replicas > 1 and kind != "deployment"):
-        raise InvalidInput(f"invalid --replicas {replicas}", "more than one goes with --type deployment")
+        raise InvalidInput(
+            f"invalid --replicas {replicas}", "more than one goes with --type deployment"
+        )
     if filename and os.path.lexists(filename):
         raise AlreadyExists(f'cannot write "{filename}": it exists')
     wanted = Wanted()
-    wanted.kind, wanted.replicas, wanted.service, wanted.podman_only = kind, replicas, service, podman_only
+    wanted.kind, wanted.replicas, wanted.service, wanted.podman_only = (
+        kind,
+        replicas,
+        service,
+        podman_only,
+    )
     generated = generate(context.engine(), names, wanted)
     for note in generated.notes:
         output.warn(note)

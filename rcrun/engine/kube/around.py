@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
 
     from rcrun.engine.kube.objects import Keyed

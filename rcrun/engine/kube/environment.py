@@ -29,7 +29,9 @@ def environment(
         name = _name(value.field("name"))
         text = _value(value, pod, around, container)
         if text is not None:
-            found[name] = expanded(text, {**image, **found}) if value.field("value").is_there else text
+            found[name] = (
+                expanded(text, {**image, **found}) if value.field("value").is_there else text
+            )
     return found
 
 

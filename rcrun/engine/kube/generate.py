@@ -83,7 +83,8 @@ def _found(context: Context, name: str) -> Container | Pod | volumes.Record:
         pod = container.record.get("pod") or {}
         if pod.get("id"):
             raise InvalidInput(
-                f'container "{name}" is in pod "{pod["name"]}"', f"rcrun kube generate {pod['name']}"
+                f'container "{name}" is in pod "{pod["name"]}"',
+                f"rcrun kube generate {pod['name']}",
             )
         return container
     try:
@@ -97,7 +98,9 @@ def _found(context: Context, name: str) -> Container | Pod | volumes.Record:
 
 
 def _seen(context: Context, container: Container, name: str) -> Seen:
-    if (container.record.get("rootfs") or {}).get("kind") != "overlay" or not container.record.get("image_id"):
+    if (container.record.get("rootfs") or {}).get("kind") != "overlay" or not container.record.get(
+        "image_id"
+    ):
         raise InvalidInput(
             f'container "{container.name}" has no image, which a document must name',
             f"make one of it: rcrun commit {container.name} NAME",
@@ -155,7 +158,8 @@ def _of_pod(context: Context, pod: Pod, wanted: Wanted, found: Generated) -> Obj
     if not members:
         raise InvalidInput(f'pod "{pod.name}" has no containers')
     parts = PodParts()
-    initial, documents = [], []
+    initial: list[Object] = []
+    documents: list[Object] = []
     for container in members:
         seen = _seen(context, container, container.name.removeprefix(f"{pod.name}-"))
         document = container_document(seen, parts, podman_only=wanted.podman_only)
@@ -173,9 +177,7 @@ def _of_pod(context: Context, pod: Pod, wanted: Wanted, found: Generated) -> Obj
     return _pod(_kube_name(pod.name), parts, spec, documents)
 
 
-def _pod_spec(
-    context: Context, pod: Pod, members: Sequence[Container], parts: PodParts
-) -> Object:
+def _pod_spec(context: Context, pod: Pod, members: Sequence[Container], parts: PodParts) -> Object:
     options = pod.record.get("options") or {}
     spec = parts.spec
     regular = next((each for each in members if not each.record.get("init_ctr")), members[0])

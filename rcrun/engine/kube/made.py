@@ -61,7 +61,9 @@ def make_claim(context: Context, claim: Claim, annotations: Mapping[str, str], u
     if source and not os.path.isfile(source):
         raise claim.value.fault(f'the annotation "{_PREFIX}import-source": there is no "{source}"')
     labels = {**claim.labels, LABEL: "claim"}
-    if not _make(context, claim.name, labels, undo, driver=given.get("driver", ""), options=options):
+    if not _make(
+        context, claim.name, labels, undo, driver=given.get("driver", ""), options=options
+    ):
         return
     if source:
         from rcrun.engine.volumetar import import_volume, open_archive
@@ -125,18 +127,19 @@ def make_volume(context: Context, volume: PodVolume, undo: Undo) -> None:
 
 
 def _make_path(volume: PodVolume, undo: Undo) -> None:
-    path = volume.source
+    path, is_file = volume.source, volume.make == "file"
+    undo.steps += [_remover(each, is_file and each == path) for each in _missing(path)]
     try:
-        missing = _missing(path)
-        os.makedirs(path if volume.make == "directory" else os.path.dirname(path), exist_ok=True)
-        if volume.make == "file":
+        os.makedirs(os.path.dirname(path) if is_file else path, exist_ok=True)
+        if is_file:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise volume.value.field("path").fault(f'cannot make "{path}": {reason}') from error
-    for each in missing:
-        is_file = each == path and volume.make == "file"
-        undo.steps.append(lambda each=each, is_file=is_file: (os.unlink if is_file else os.rmdir)(each))  # type: ignore[misc]
+
+
+def _remover(path: str, is_file: bool) -> Callable[[], object]:
+    return lambda: os.unlink(path) if is_file else os.rmdir(path)
 
 
 def _missing(path: str) -> list[str]:

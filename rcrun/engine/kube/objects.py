@@ -45,7 +45,9 @@ class Keyed:
 class Claim:
     __slots__ = ("annotations", "labels", "name", "value")
 
-    def __init__(self, name: str, labels: dict[str, str], annotations: dict[str, str], value: Value) -> None:
+    def __init__(
+        self, name: str, labels: dict[str, str], annotations: dict[str, str], value: Value
+    ) -> None:
         self.name = name
         self.labels = labels
         self.annotations = annotations
@@ -90,7 +92,9 @@ def _sort_in(found: Objects, data: dict[str, Any], number: int) -> None:
     kind = data["kind"]
     metadata = data.get("metadata")
     given = metadata.get("name") if isinstance(metadata, dict) else None
-    title = f'{kind} "{given}"' if isinstance(given, str) and given else f"{kind} (document {number})"
+    title = (
+        f'{kind} "{given}"' if isinstance(given, str) and given else f"{kind} (document {number})"
+    )
     value = Value(data, title, "", found.notes)
     if kind == "Pod":
         fields.look(value, fields.DOCUMENT)

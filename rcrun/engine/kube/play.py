@@ -10,7 +10,7 @@ from rcrun.engine.kube.around import Around
 from rcrun.engine.kube.objects import sort_out
 from rcrun.engine.kube.pod import merged_ports, pod_plan
 from rcrun.engine.kube.request import Played, Report
-from rcrun.errors import InvalidInput, RcrunError
+from rcrun.errors import AlreadyExists, InvalidInput
 from rcrun.storage import containers
 
 TYPE_CHECKING = False
@@ -38,7 +38,10 @@ def play(context: Context, documents: Sequence[Any], name: str, request: Request
         document.annotations = {**document.annotations, **request.annotations}
         images.bring(context, pod_plan(document, around), request)
     around.image = lambda text: images.config_of(context, text)
-    plans = [_complete(pod_plan(document, around), number, request) for number, document in enumerate(objects.pods)]
+    plans = [
+        _complete(pod_plan(document, around), number, request)
+        for number, document in enumerate(objects.pods)
+    ]
     for note in objects.notes:
         context.warn(note, None)
     if request.replace:
@@ -55,12 +58,16 @@ def play(context: Context, documents: Sequence[Any], name: str, request: Request
 
 def _tell(context: Context, objects: Objects) -> None:
     for title in objects.skipped:
-        context.warn(f"{title} is left out: pods, what makes pods, volumes, secrets and configuration are played", None)
+        context.warn(
+            f"{title} is left out: pods, what makes pods, volumes, secrets and configuration are played",
+            None,
+        )
     if not (objects.pods or objects.claims or objects.secrets):
         if objects.config_maps:
             raise InvalidInput("a ConfigMap is nothing by itself: a container must use it")
         raise InvalidInput(
-            "there is nothing to play", "kinds are Pod, Deployment, DaemonSet, Job, PersistentVolumeClaim and Secret"
+            "there is nothing to play",
+            "kinds are Pod, Deployment, DaemonSet, Job, PersistentVolumeClaim and Secret",
         )
 
 
@@ -68,7 +75,9 @@ def _around(context: Context, objects: Objects, request: Request) -> Around:
     around = Around()
     around.config_maps = {**objects.config_maps, **_config_maps(request, objects)}
     around.secret = lambda name: (
-        objects.secrets[name].data if name in objects.secrets else made.secret_of_store(context, name)
+        objects.secrets[name].data
+        if name in objects.secrets
+        else made.secret_of_store(context, name)
     )
     around.exists = stat_or_none
     around.cwd = os.getcwd()
@@ -114,26 +123,36 @@ def _complete(plan: PodPlan, number: int, request: Request) -> PodPlan:
         if number < len(given):
             options[key] = given[number]
     options["exit_policy"] = "stop"
+    if request.cgroups:
+        options["cgroups"] = request.cgroups
     return plan
 
 
-def _network(context: Context, plans: Sequence[PodPlan], request: Request) -> None:
+def _network(context: Context, plans: Sequence[PodPlan], request: Request, undo: Undo) -> None:
     """Pods without another network are on one of their own, where they find each other by name."""
     from rcrun.engine.facts import no_bridges
 
     waiting = [plan for plan in plans if not plan.options.get("network")]
     if waiting and not request.networks and not os.path.exists(no_bridges(context.store)):
-        from rcrun.engine.networkcreate import Wanted, create
-
-        wanted = Wanted(NETWORK)
-        wanted.ignore = True
-        create(context, wanted)
+        _make_network(context, undo)
         for plan in waiting:
             plan.options["network"] = [NETWORK]
     for plan in plans:
         words = plan.options.get("network") or ()
         if words and words[0].partition(":")[0] not in _MODES:
             plan.options["network_alias"] = [each.name for each in plan.containers if not each.init]
+
+
+def _make_network(context: Context, undo: Undo) -> None:
+    """It stays for the next pods, but for a play that fails."""
+    from rcrun.engine.networkcreate import Wanted, create
+    from rcrun.engine.networkrm import remove
+
+    try:
+        create(context, Wanted(NETWORK))
+    except AlreadyExists:
+        return
+    undo.steps.append(lambda: remove(context, NETWORK))
 
 
 # ---- making
@@ -153,30 +172,16 @@ def _make(
         report.volumes.append(claim.name)
     for secret in objects.secrets.values():
         report.secrets.append(made.make_secret(context, secret, undo))
-    _network(context, plans, request)
+    _network(context, plans, request, undo)
     for plan in plans:
         for volume in plan.volumes.values():
             made.make_volume(context, volume, undo)
         report.pods.append(_make_pod(context, plan, around, request, undo))
     if request.start:
-        from rcrun.engine.podlife import start
+        from rcrun.engine.kube.starting import start_all
 
-        for played in report.pods:
-            start(context, played.pod)
-            _await_health(context, played)
+        start_all(context, report.pods)
     return report
-
-
-def _await_health(context: Context, played: Played) -> None:
-    from rcrun.engine.conditions import wait_for
-
-    for container_id in played.awaited:
-        container = containers.load(context.store, container_id)
-        if container is None:
-            continue
-        wait_for(container, ["healthy", "exited"])
-        if not containers.status(container).is_running:
-            raise RcrunError(f'container "{container.name}" ended before it was healthy')
 
 
 def _make_pod(
@@ -209,6 +214,7 @@ def _make_container(
         "pod": pod.id,
         "init_ctr": wanted.init or None,
         "replace": request.replace,
+        "cgroups": request.cgroups or None,
     }
     made_id = create(context, wanted.image, wanted.args, options)
     _mark(context, made_id, plan)

@@ -19,12 +19,15 @@ def health_options(container: Value, restart: str) -> dict[str, Any]:
 
     While a start-up probe may fail, failures do not count; a readiness probe only tells.
     """
-    live, start, ready = (container.field(f"{name}Probe") for name in ("liveness", "startup", "readiness"))
-    for probe in (live, start, ready):
-        fields.look(probe, fields.PROBE)
-    probe = next((each for each in (live, start, ready) if _command(each, container)), None)
-    if probe is None:
+    live, start, ready = (
+        container.field(f"{name}Probe") for name in ("liveness", "startup", "readiness")
+    )
+    for each in (live, start, ready):
+        fields.look(each, fields.PROBE)
+    checked = [each for each in (live, start, ready) if _command(each, container)]
+    if not checked:
         return {}
+    probe = checked[0]
     if probe is not ready and ready.is_there:
         ready.note("it is left out: a container has one health check, which is the other probe's")
     if probe is live and start.is_there and _command(start, container) != _command(live, container):
@@ -84,7 +87,9 @@ def _http(value: Value, container: Value) -> str:
         _quoted(f"{row.field('name').required()}: {row.field('value').text()}")
         for row in value.field("httpHeaders").rows()
     ]
-    curl = " ".join(["curl", "-f", "-s", "-k", "-o", "/dev/null", *(f"-H {h}" for h in headers), url])
+    curl = " ".join(
+        ["curl", "-f", "-s", "-k", "-o", "/dev/null", *(f"-H {h}" for h in headers), url]
+    )
     wget = " ".join(["wget", "-q", "-O", "/dev/null", *(f"--header {h}" for h in headers), url])
     return f"if command -v curl >/dev/null; then {curl}; else {wget}; fi || exit 1"
 

@@ -17,9 +17,9 @@ class Request:
     """`build` makes an image of a Containerfile's path; `builds`: None where it is missing here, True always, False never."""
 
     __slots__ = (
-        "access", "annotations", "build", "builds", "config_maps", "context_dir", "ips", "log_driver", "log_opts", "macs",
+        "access", "annotations", "build", "builds", "cgroups", "config_maps", "context_dir", "ips", "log_driver", "log_opts", "macs",
         "networks", "no_hostname", "no_hosts", "pod_prefix", "progress", "publish", "publish_all", "replace",
-        "seccomp_root", "service", "start", "userns",
+        "seccomp_root", "start", "userns",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -27,6 +27,7 @@ class Request:
         self.annotations: Mapping[str, str] = {}
         self.build: Callable[[str, str], None] = lambda image, file: None
         self.builds: bool | None = None
+        self.cgroups = ""  # split in a unit of systemd, whose group then has all containers
         self.config_maps: Sequence[str] = ()
         self.context_dir = ""
         self.ips: Sequence[str] = ()
@@ -42,7 +43,6 @@ class Request:
         self.publish_all = False
         self.replace = False
         self.seccomp_root = SECCOMP_ROOT
-        self.service = False
         self.start = True
         self.userns = ""
 

@@ -31,7 +31,9 @@ class Staying:
         self.environ = context.environ
         self.stays = stays
         self._before: dict[int, object] = {}
-        context.environ = {key: text for key, text in context.environ.items() if key not in _OF_SYSTEMD}
+        context.environ = {
+            key: text for key, text in context.environ.items() if key not in _OF_SYSTEMD
+        }
 
     def __enter__(self) -> Staying:
         if self.stays:

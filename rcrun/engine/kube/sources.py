@@ -31,7 +31,9 @@ def read(place: str) -> bytes:
             return file.read(LARGEST + 1)
     except OSError as error:
         name = "standard input" if place == "-" else f'"{place}"'
-        raise InvalidInput(f"cannot read {name}: {(error.strerror or str(error)).lower()}") from error
+        raise InvalidInput(
+            f"cannot read {name}: {(error.strerror or str(error)).lower()}"
+        ) from error
 
 
 def _from_the_web(address: str) -> bytes:

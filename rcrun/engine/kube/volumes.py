@@ -10,14 +10,15 @@ from rcrun.formats.names import is_valid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import os
+    from collections.abc import Callable, Mapping
 
     from rcrun.engine.kube.around import Around
     from rcrun.engine.kube.objects import Keyed, PodDocument
     from rcrun.formats.kube.value import Value
 
 _KINDS = ("hostPath", "emptyDir", "configMap", "secret", "persistentVolumeClaim", "image")
-_HOST_TYPES = {
+_HOST_TYPES: dict[str, Callable[[int], bool] | None] = {
     "": None, "DirectoryOrCreate": None, "FileOrCreate": None, "Directory": stat.S_ISDIR, "File": stat.S_ISREG,
     "Socket": stat.S_ISSOCK, "CharDevice": stat.S_ISCHR, "BlockDevice": stat.S_ISBLK,
 }  # fmt: skip
@@ -101,11 +102,17 @@ def _host_path(value: Value, around: Around) -> PodVolume:
         volume.make = "directory" if kind == "DirectoryOrCreate" else "file"
     elif found is None:
         raise value.field("path").fault(
-            f'"{path}" does not exist or cannot be looked at', "make it, or say type: DirectoryOrCreate"
+            f'"{path}" does not exist or cannot be looked at',
+            "make it, or say type: DirectoryOrCreate",
         )
-    elif _HOST_TYPES[kind] is not None and not _HOST_TYPES[kind](found.st_mode):
+    elif not _is_kind(found, kind):
         raise value.field("path").fault(f'"{path}" is no {kind}')
     return volume
+
+
+def _is_kind(found: os.stat_result, kind: str) -> bool:
+    test = _HOST_TYPES[kind]
+    return test is None or test(found.st_mode)
 
 
 def _empty(value: Value, name: str) -> PodVolume:
@@ -154,7 +161,9 @@ def _filled(value: Value, name: str, keyed: Keyed | None, what: str) -> PodVolum
     if not items:
         for key, data in keyed.data.items():
             if not _is_file_name(key):
-                raise value.fault(f'the {what} "{name}" has the key "{key}", which is no name of a file')
+                raise value.fault(
+                    f'the {what} "{name}" has the key "{key}", which is no name of a file'
+                )
             volume.files[key] = (data, mode)
     return volume
 
@@ -206,7 +215,9 @@ def mount_words(
         words = [word for word in words if word != "readonly"]
     elif volume.kind == "files":
         part.append("volume-nocopy=true")
-    return "mount", _csv([f"type={kind}", f"source={volume.source}", f"target={target}", *part, *words])
+    return "mount", _csv(
+        [f"type={kind}", f"source={volume.source}", f"target={target}", *part, *words]
+    )
 
 
 def _target(mount: Value) -> tuple[str, list[str]]:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
     Object = dict[str, Any]
 
-RESTARTS = {"always": "Always", "unless-stopped": "Always", "on-failure": "OnFailure", "no": "Never"}
+RESTARTS = {
+    "always": "Always",
+    "unless-stopped": "Always",
+    "on-failure": "OnFailure",
+    "no": "Never",
+}
 _PREFIX = "io.podman.annotations."
 _UPDATE = "io.containers.autoupdate"
 _OURS = ("PATH", "TERM", "HOME", "HOSTNAME", "container")  # variables that every container gets
@@ -30,7 +35,9 @@ class Seen:
 
     __slots__ = ("config", "image", "kind_of", "name", "record", "stat")
 
-    def __init__(self, name: str, record: Mapping[str, Any], config: Spec, image: ContainerConfig) -> None:
+    def __init__(
+        self, name: str, record: Mapping[str, Any], config: Spec, image: ContainerConfig
+    ) -> None:
         self.name = name  # as the document has it
         self.record = record
         self.config = config
@@ -221,7 +228,7 @@ def _add_security(found: Object, word: str, seen: Seen, parts: PodParts) -> None
 
 
 def _resources(seen: Seen) -> Object:
-    resources = (seen.config.get("linux") or {}).get("resources") or {}
+    resources: Any = (seen.config.get("linux") or {}).get("resources") or {}
     memory, cpu = resources.get("memory") or {}, resources.get("cpu") or {}
     limits: Object = {}
     quota, period = int(cpu.get("quota") or 0), int(cpu.get("period") or 0)
@@ -257,9 +264,15 @@ def _add_annotations(seen: Seen, parts: PodParts, podman_only: bool) -> None:
         if labels.get(key):
             parts.annotations[f"{key}/{seen.name}"] = labels[key]
     if record.get("volumes_from"):
-        parts.notes.append(f'the volumes from others of container "{seen.name}" are written as its own')
+        parts.notes.append(
+            f'the volumes from others of container "{seen.name}" are written as its own'
+        )
     if podman_only:
-        for key, member in (("autoremove", "auto_remove"), ("init", "init"), ("privileged", "privileged")):
+        for key, member in (
+            ("autoremove", "auto_remove"),
+            ("init", "init"),
+            ("privileged", "privileged"),
+        ):
             if record.get(member):
                 parts.annotations[f"{_PREFIX}{key}/{seen.name}"] = "TRUE"
     for secret in record.get("secrets") or ():
@@ -269,7 +282,9 @@ def _add_annotations(seen: Seen, parts: PodParts, podman_only: bool) -> None:
 def common_parts(seen: Seen, parts: PodParts) -> None:
     """Of a container by itself, whose network and names become the pod's."""
     record, asked, spec = seen.record, seen.asked, parts.spec
-    spec["restartPolicy"] = RESTARTS.get((record.get("restart_policy") or {}).get("name", "no"), "Never")
+    spec["restartPolicy"] = RESTARTS.get(
+        (record.get("restart_policy") or {}).get("name", "no"), "Never"
+    )
     if int(record.get("stop_timeout", _PATIENCE)) not in (_PATIENCE, -1):
         spec["terminationGracePeriodSeconds"] = int(record["stop_timeout"])
     if (record.get("network") or {}).get("mode") == "host":

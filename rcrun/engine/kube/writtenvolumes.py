@@ -31,7 +31,9 @@ def add_mounts(found: Object, seen: Seen, parts: PodParts) -> None:
             each["readOnly"] = True
         if mount.get("subpath"):
             each["subPath"] = mount["subpath"]
-        spread = [_PROPAGATIONS[word] for word in mount.get("options") or () if word in _PROPAGATIONS]
+        spread = [
+            _PROPAGATIONS[word] for word in mount.get("options") or () if word in _PROPAGATIONS
+        ]
         if spread and mount["type"] == "bind":
             each["mountPropagation"] = spread[-1]
         mounts.append(each)
@@ -68,7 +70,9 @@ def _source(mount: Mapping[str, Any], seen: Seen) -> tuple[str, Object] | None:
     if kind == "bind":
         return _host_path(str(mount["source"]), seen)
     if kind == "image":
-        return f"{_plain(str(mount['name'] or mount['source']))}-image", {"image": {"reference": mount["source"]}}
+        return f"{_plain(str(mount['name'] or mount['source']))}-image", {
+            "image": {"reference": mount["source"]}
+        }
     if kind != "volume":
         return None
     name = str(mount["name"])
@@ -88,15 +92,26 @@ def _empty_name(name: str, seen: Seen) -> str:
 
 
 def _memory(mount: Mapping[str, Any]) -> Object:
-    sizes = [word.partition("=")[2] for word in mount.get("options") or () if word.startswith("size=")]
-    return {"medium": "Memory", **({"sizeLimit": sizes[0]} if sizes and sizes[0].isdecimal() else {})}
+    sizes = [
+        word.partition("=")[2] for word in mount.get("options") or () if word.startswith("size=")
+    ]
+    return {
+        "medium": "Memory",
+        **({"sizeLimit": sizes[0]} if sizes and sizes[0].isdecimal() else {}),
+    }
 
 
 def _host_path(path: str, seen: Seen) -> tuple[str, Object]:
     found = seen.stat(path)
     kind = "DirectoryOrCreate"
     if found is not None:
-        kind = "Directory" if stat.S_ISDIR(found.st_mode) else "Socket" if stat.S_ISSOCK(found.st_mode) else "File"
+        kind = (
+            "Directory"
+            if stat.S_ISDIR(found.st_mode)
+            else "Socket"
+            if stat.S_ISSOCK(found.st_mode)
+            else "File"
+        )
         if not stat.S_ISREG(found.st_mode) and kind == "File":
             kind = ""
     source: Object = {"path": path, **({"type": kind} if kind else {})}
@@ -114,7 +129,5 @@ def _device(text: str, seen: Seen, parts: PodParts) -> Object:
 
 def _plain(text: str) -> str:
     """Letters, digits and dashes, as names there have them."""
-    letters = [
-        letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower()
-    ]
+    letters = [letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower()]
     return "".join(letters).strip("-")

@@ -214,8 +214,12 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "Kube": {
         **_GLOBAL,
-        **dict.fromkeys(("Yaml", "AutoUpdate", "ConfigMap", "KubeDownForce", "LogDriver", "Network"), OWN),
-        **dict.fromkeys(("RemapUsers", "RemapUid", "RemapGid", "RemapUidSize", "SetWorkingDirectory"), OWN),
+        **dict.fromkeys(
+            ("Yaml", "AutoUpdate", "ConfigMap", "KubeDownForce", "LogDriver", "Network"), OWN
+        ),
+        **dict.fromkeys(
+            ("RemapUsers", "RemapUid", "RemapGid", "RemapUidSize", "SetWorkingDirectory"), OWN
+        ),
         "ExitCodePropagation": ("last", "--service-exit-code-propagation"),
         "LogOpt": ("words", "--log-opt"),
         "PublishPort": ("each", "--publish"),

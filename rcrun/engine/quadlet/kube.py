@@ -31,7 +31,16 @@ def complete(service: Service) -> None:
     stays = [f"--service-container={'true' if is_notified else 'false'}"]
     service.add_command(
         "ExecStart",
-        ["kube", "play", "--replace", *stays, *logs(service), *service.options(), *_more(service), *files],
+        [
+            "kube",
+            "play",
+            "--replace",
+            *stays,
+            *logs(service),
+            *service.options(),
+            *_more(service),
+            *files,
+        ],
     )
     force = ["--force"] if service.unit.truth("Kube", "KubeDownForce") else []
     service.add_command("ExecStopPost", ["kube", "down", *force, *files])

@@ -28,8 +28,7 @@ def parse(data: bytes, name: str) -> list[Any]:
     """Of each document that is not empty its value; `name` is for messages."""
     if len(data) > LARGEST:
         raise InvalidInput(f'"{name}" is too large: {len(data)} bytes, of {LARGEST} at most')
-    import yaml
-
+    yaml = _yaml()
     try:
         text = data.decode("utf-8-sig")
         _weigh(yaml.parse(text, Loader=_base()), name)
@@ -47,11 +46,10 @@ def text_of(documents: Iterable[Any]) -> list[str]:
     """Each as YAML with sorted keys."""
     import re
 
-    import yaml
-
+    yaml = _yaml()
     no_text = [re.compile(pattern) for pattern in _WORDS.values()]
 
-    class Dumper(yaml.SafeDumper):
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc, name-defined]
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
@@ -68,10 +66,20 @@ def text_of(documents: Iterable[Any]) -> list[str]:
     ]
 
 
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ImportError:  # started with -S: it may be where only site looks
+        import site
+
+        site.main()
+        import yaml
+    return yaml
+
+
 def _base() -> Any:
     """libyaml's where PyYAML has it; it does the same."""
-    import yaml
-
+    yaml = _yaml()
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -80,7 +88,7 @@ def _loader() -> Any:
 
     base = _base()
 
-    class Loader(base):  # type: ignore[misc]
+    class Loader(base):  # type: ignore[misc, valid-type]
         yaml_implicit_resolvers: dict[str, list[Any]] = {}
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -111,15 +119,13 @@ def _float(loader: Any, node: Any) -> float:
 
 def _check_keys(node: Any) -> None:
     """One that comes twice would lose what is said first."""
-    import yaml
-
     seen = set()
     for key, _ in getattr(node, "value", ()):
         word = getattr(key, "value", None)
         if not isinstance(word, str):
             continue
         if word in seen and word != "<<":
-            raise yaml.constructor.ConstructorError(
+            raise _yaml().constructor.ConstructorError(
                 None, None, f'the key "{word}" comes twice', key.start_mark
             )
         seen.add(word)
@@ -127,8 +133,7 @@ def _check_keys(node: Any) -> None:
 
 def _weigh(events: Iterator[Any], name: str) -> None:
     """Before anything is built: how deep it is, and how much it is with all aliases written out."""
-    import yaml
-
+    yaml = _yaml()
     total = 0
     known: dict[str, int] = {}  # by anchor
     open_nodes: list[tuple[str | None, int]] = []  # anchor, and the count before it

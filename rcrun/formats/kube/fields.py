@@ -12,7 +12,9 @@ class Fields:
 
     __slots__ = ("known", "left_out", "silent")
 
-    def __init__(self, known: str, silent: str = "", left_out: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, known: str, silent: str = "", left_out: dict[str, str] | None = None
+    ) -> None:
         self.known = known.split()
         self.silent = silent.split()
         self.left_out = left_out or {}

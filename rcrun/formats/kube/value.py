@@ -17,7 +17,9 @@ class Value:
 
     __slots__ = ("data", "notes", "place", "title")
 
-    def __init__(self, data: Any, title: str, place: str = "", notes: list[str] | None = None) -> None:
+    def __init__(
+        self, data: Any, title: str, place: str = "", notes: list[str] | None = None
+    ) -> None:
         self.data = data
         self.title = title
         self.place = place
@@ -145,4 +147,10 @@ def _kind(data: object) -> str:
         return f"the number {data}"
     if isinstance(data, str):
         return f'the text "{data[:60]}"'
-    return "a list" if isinstance(data, list) else "a map" if isinstance(data, dict) else "something else"
+    return (
+        "a list"
+        if isinstance(data, list)
+        else "a map"
+        if isinstance(data, dict)
+        else "something else"
+    )
