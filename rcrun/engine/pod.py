@@ -208,6 +208,8 @@ def _make_infra(context: Context, pod: Pod, options: Options, progress: Progress
         "conmon_pidfile": options.get("infra_conmon_pidfile"),
         "ipc": "shareable",
         "log_driver": "none",
+        "sdnotify": "conmon",  # a unit that starts the pod is up when this one is
+        "cgroups": _group_word(context, options),
         "infra": image or PAUSE,
         "pod": {
             "pod": {"id": pod.id, "name": pod.name},
@@ -222,6 +224,12 @@ def _make_infra(context: Context, pod: Pod, options: Options, progress: Progress
         given.update(cap_drop=("ALL",), read_only=True)
         command = ("/pause",)
     pod.record["infra"] = create_container(context, image, tuple(command), given, progress)
+
+
+def _group_word(context: Context, options: Options) -> str | None:
+    """In a unit of systemd the monitor stays in it, whose main process it is to be."""
+    in_unit = context.environ.get("PODMAN_SYSTEMD_UNIT") and not options.get("cgroup_parent")
+    return "split" if in_unit else None
 
 
 def _host_name(pod: Pod, options: Options) -> str | None:

@@ -1,4 +1,4 @@
-"""podman-compose drives rcrun as its podman: three services, two networks, conditions, a volume, a port, an image built."""
+"""podman-compose drives rcrun as its podman: a pod of three services, two networks, conditions, a volume, a port, an image built."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ pytestmark = [
     pytest.mark.parametrize("account", ["user"], indirect=True),
 ]
 
-PROJECT = """
-x-podman:
-  in_pod: false
-services:
+PROJECT = """services:
   db:
     image: busybox
     command:
@@ -87,6 +84,7 @@ def test_a_project_of_three_services(rcrun):
             "three_app_1", "three_db_1", "three_web_1",
         ]  # fmt: skip
         assert states.count("(healthy)") >= 2
+        assert rcrun("pod", "ps", "--format", "{{.Name}} {{.Status}}").out == "pod_three Running\n"
         asked = compose("exec", "-T", "web", "wget", "-qO-", "http://app:8080/").check()
         assert asked.out == "stored\n"
         assert compose("exec", "-T", "web", "wget", "-qO-", "http://database:8000/").status != 0
@@ -99,5 +97,5 @@ def test_a_project_of_three_services(rcrun):
     finally:
         compose("down", "-v").check()
         forget_images(rcrun)
-    assert rcrun("ps", "-aq").out == ""
+    assert rcrun("ps", "-aq").out + rcrun("pod", "ps", "-q").out == ""
     assert "three_" not in rcrun("volume", "ls", "-q").out + rcrun("network", "ls", "-q").out

@@ -29,13 +29,13 @@ KEYS = {
 BASE = {
     "Container": "Image=localhost/a\nUser=u\n", "Volume": "", "Network": "Subnet=10.0.0.0/24\n",
     "Image": "Image=localhost/a\n", "Artifact": "Artifact=localhost/a\n",
-    "Build": "ImageTag=localhost/a\nSetWorkingDirectory=unit\n", "Kube": "Yaml=a.yaml\n",
+    "Build": "ImageTag=localhost/a\nSetWorkingDirectory=unit\n", "Kube": "Yaml=a.yaml\n", "Pod": "",
 }  # fmt: skip
 VALUES = {
     "ReloadSignal": "HUP", "Mount": "type=tmpfs,dst=/value", "Rootfs": "", "Gateway": "10.0.0.1", "File": "value",
     "Type": "value\nDevice=/dev/value", "Driver": "value", "User": "17", "Group": "17", "Copy": "no",
     "StartWithPod": "yes", "Network": "value", "ExitCodePropagation": "any", "Kube.SetWorkingDirectory": "unit",
-    "Kube.RemapUsers": "auto",
+    "Kube.RemapUsers": "auto", "Pod": "p.pod",
 }  # fmt: skip
 FLAGS = {key for rules in RULES.values() for key, (how, _) in rules.items() if how == "flag"} | {
     "NoNewPrivileges", "SecurityLabelDisable", "SecurityLabelNested", "Notify", "NetworkDeleteOnStop", "VolatileTmp",
@@ -68,7 +68,7 @@ def test_every_key_of_the_manual(section: str) -> None:
     for key in [*KEYS[section], *RULES[section]]:
         usual = VALUES.get(key, "yes" if key in FLAGS else "value")
         value = VALUES.get(f"{section}.{key}", usual)
-        files = {f"x.{kind}": f"[{section}]\n{BASE[section]}{key}={value}\n"}
+        files = {f"x.{kind}": f"[{section}]\n{BASE[section]}{key}={value}\n", "p.pod": "[Pod]\n"}
         one = next(each for each in made(files).values() if each.source)
         if key in REFUSED.get(section, {}) or (section, key) in [("Volume", "Image"), ("Container", "Rootfs"), ("Container", "RemapUsers")]:  # fmt: skip
             assert key in one.fault or not value, (key, one.fault)
@@ -78,7 +78,7 @@ def test_every_key_of_the_manual(section: str) -> None:
             assert "\n".join([one.name, *lines]) != before, key
 
 
-VERBS = {"Kube": "kube play", "Container": "run", "Volume": "volume create", "Network": "network create", "Image": "pull", "Build": "build"}  # fmt: skip
+VERBS = {"Container": "run", "Pod": "pod create", "Kube": "kube play", "Volume": "volume create", "Network": "network create", "Image": "pull", "Build": "build"}  # fmt: skip
 # What the command refuses with its own words.
 NOT_YET = {
     "Volume": ("--uid", "--gid"),
@@ -173,7 +173,9 @@ def test_for_a_user() -> None:
         ("a.container", "[Container]\nExec=x", "neither Image= nor Rootfs= is given"),
         ("a.container", "[Container]\nImage=x\nRootfs=/x", "Image= and Rootfs= exclude each other"),
         ("a.container", "[Container]\nImage=no.image", 'there is no file "no.image"'),
-        ("a.container", "[Container]\nImage=x\nPod=p.pod", "Pod= in [Container] is not supported: there are no pods"),
+        ("a.container", "[Container]\nImage=x\nPod=p.pod", 'there is no file "p.pod"'),
+        ("a.container", "[Container]\nImage=x\nPod=p", 'Pod="p" names no file of Quadlet'),
+        ("a.container", "[Container]\nImage=x\nStartWithPod=x", 'StartWithPod="x" is neither yes nor no'),
         ("a.container", "[Container]\nImage=x\nGroup=5", "Group= needs User="),
         ("a.container", "[Container]\nImage=x\nReadOnly=maybe", 'ReadOnly="maybe" is neither yes nor no'),
         ("a.container", "[Container]\nImage=x\nNetwork=t@.container", 'there is no file "t@.container"'),
@@ -187,7 +189,8 @@ def test_for_a_user() -> None:
         ("a.image", "[Image]", "Image= is not given"),
         ("a.build", "[Build]\nFile=x", "ImageTag= is not given"),
         ("a.build", "[Build]\nImageTag=x\nFile=x", "needs SetWorkingDirectory="),
-        ("a.pod", "[Pod]", '".pod" is not supported: there are no pods'),
+        ("a.pod", "[Pod]\nPort=5", 'there is no key "Port" in [Pod]'),
+        ("a.pod", "[Pod]\nNetwork=x.network", 'there is no file "x.network"'),
         ("a.kube", "[Kube]", "Yaml= is not given"),
         ("a.kube", "[Kube]\nYaml=x\nRemapUsers=manual", 'RemapUsers="manual" cannot be had'),
         ("a.kube", "[Kube]\nYaml=x\nYaml=y\nSetWorkingDirectory=yaml", "goes with one Yaml="),
@@ -201,6 +204,33 @@ def test_refused(name: str, text: str, fault: str) -> None:
     assert one.links
     words = unitfile.split(section_of(one, "Service")["ExecStart"][0])
     assert (words[0], words[-1]) == ("/bin/sh", unitfile.literal(one.fault))
+
+
+def test_pods() -> None:
+    """The pod's unit starts its containers, which go down with it; one of them only when it is asked for."""
+    units = made(
+        {
+            "web.pod": "[Pod]\nPodName=site\nPublishPort=8080:80\nNetwork=n.network\nVolume=v.volume:/x\nStopTimeout=3\nExitPolicy=continue\n",
+            "a.container": "[Container]\nImage=x\nPod=web.pod\nExec=run\n",
+            "b.container": "[Container]\nImage=x\nPod=web.pod\nStartWithPod=no\n",
+            "n.network": "[Network]\n", "v.volume": "[Volume]\n", "t@.pod": "[Pod]\n",
+        }
+    )  # fmt: skip
+    unit, service = (section_of(units["web-pod.service"], name) for name in ("Unit", "Service"))
+    assert unit["Wants"][1:] == ["a.service"]
+    assert unit["Before"] == ["a.service", "b.service"]
+    assert unit["Requires"] == ["n-network.service", "v-volume.service"]
+    assert service["ExecStartPre"] == [
+        "/bin/rcrun pod create --replace --exit-policy=continue --publish 8080:80 --network systemd-n "
+        "--volume systemd-v:/x --infra-name site-infra --name site"
+    ]
+    assert service["ExecStop"] == ["/bin/rcrun pod stop --ignore --time=3 site"]
+    assert (service["Type"], service["Restart"]) == (["notify"], ["on-failure"])
+    for name in ("a", "b"):
+        assert section_of(units[f"{name}.service"], "Unit")["BindsTo"] == ["web-pod.service"]
+    words = start_of(units["a.service"])
+    assert words[words.index("--pod") : words.index("x") + 2] == ["--pod", "site", "x", "run"]
+    assert start_of(units["t-pod@.service"])[1:] == ["pod", "start", "systemd-t-%i"]
 
 
 def test_volumes_and_builds() -> None:

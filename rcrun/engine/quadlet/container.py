@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.engine.quadlet import names
+from rcrun.engine.quadlet.pod import add_pod
 from rcrun.errors import InvalidInput
 from rcrun.formats import unitfile
 
@@ -93,6 +94,7 @@ def _special(service: Service) -> list[str]:
         *service.add_volumes(),
         *_environment_files(service),
         *_mounts(service),
+        *add_pod(service),
     ]
 
 

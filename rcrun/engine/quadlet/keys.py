@@ -4,6 +4,7 @@ A rule is (HOW, OPTION). How a key's values become words of the command line:
     last    the last value that is not empty     each    every value, an option each
     words   every word of every value            args    the same, with escapes
     pairs   KEY=VALUE words, as in Environment=  flag    yes or no
+    truth   yes or no, for something else
     own     the section's module looks at it     none    something else looks at it, or nothing is to be done
 """
 
@@ -22,7 +23,6 @@ _HEALTH_LOG = (
     "of each check 4096 bytes and of all checks the last five results are kept, in rcrun inspect"
 )
 _MODULE = "there are no modules of containers.conf: give the options themselves with PodmanArgs="
-_PODS = "there are no pods: containers share a network with Network=NAME.container"
 _DECRYPTION = (
     "images cannot be decrypted: skopeo copy --decryption-key KEY … decrypts one on its way"
 )
@@ -38,19 +38,15 @@ REFUSED: dict[str, dict[str, str]] = {
         "HealthMaxLogCount": _HEALTH_LOG,
         "HealthMaxLogSize": _HEALTH_LOG,
         "ContainersConfModule": _MODULE,
-        "Pod": _PODS,
     },
     "Volume": {"ContainersConfModule": _MODULE},
     "Network": {"ContainersConfModule": _MODULE},
     "Image": {"ContainersConfModule": _MODULE, "DecryptionKey": _DECRYPTION},
     "Build": {"ContainersConfModule": _MODULE},
     "Artifact": {"ContainersConfModule": _MODULE, "DecryptionKey": _DECRYPTION},
+    "Pod": {"ContainersConfModule": _MODULE},
     "Kube": {"ContainersConfModule": _MODULE},
 }  # fmt: skip
-# Whole kinds of files.
-REFUSED_KINDS = {
-    "pod": "there are no pods: containers share a network with Network=NAME.container",
-}
 _GLOBAL: dict[str, Rule] = {"GlobalArgs": OWN, "PodmanArgs": OWN, "ServiceName": NONE}
 
 RULES: dict[str, dict[str, Rule]] = {
@@ -127,7 +123,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "HealthRetries": ("last", "--health-retries"),
         "HealthStartPeriod": ("last", "--health-start-period"),
         "HealthTimeout": ("last", "--health-timeout"),
-        "StartWithPod": NONE,
+        "Pod": OWN,
+        "StartWithPod": ("truth", ""),
         "ReloadCmd": OWN,
         "ReloadSignal": OWN,
         "Image": OWN,
@@ -224,6 +221,30 @@ RULES: dict[str, dict[str, Rule]] = {
         "LogOpt": ("words", "--log-opt"),
         "PublishPort": ("each", "--publish"),
         "UserNS": ("last", "--userns"),
+    },
+    "Pod": {
+        **_GLOBAL,
+        "PodName": OWN,
+        "ExitPolicy": OWN,
+        "StopTimeout": OWN,
+        "UserNS": ("last", "--userns"),
+        "UIDMap": ("words", "--uidmap"),
+        "GIDMap": ("words", "--gidmap"),
+        "SubUIDMap": ("last", "--subuidname"),
+        "SubGIDMap": ("last", "--subgidname"),
+        "PublishPort": ("each", "--publish"),
+        "Label": ("pairs", "--label"),
+        "Network": OWN,
+        "IP": ("last", "--ip"),
+        "IP6": ("last", "--ip6"),
+        "ShmSize": ("last", "--shm-size"),
+        "HostName": ("last", "--hostname"),
+        "NetworkAlias": ("each", "--network-alias"),
+        "DNS": ("each", "--dns"),
+        "DNSOption": ("each", "--dns-option"),
+        "DNSSearch": ("each", "--dns-search"),
+        "AddHost": ("each", "--add-host"),
+        "Volume": OWN,
     },
     "Quadlet": {"DefaultDependencies": NONE},
 }

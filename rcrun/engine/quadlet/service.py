@@ -150,6 +150,8 @@ class Service:
         if how == "flag":
             truth = unit.truth(section, key)
             return [] if truth is None else [None if truth else "false"]
+        if how == "truth":
+            unit.truth(section, key)  # InvalidInput
         return []
 
     def extra_arguments(self) -> list[str]:
@@ -157,11 +159,11 @@ class Service:
 
     # ---- other files
 
-    def need(self, name: str) -> str:
+    def need(self, name: str, how: str = "Requires") -> str:
         """Depend on another file's unit; the name of what that makes."""
         other = self._other(name)
         service = f"{names.service_name(other)}.service"
-        self.add("Unit", "Requires", service)
+        self.add("Unit", how, service)
         self.add("Unit", "After", service)
         made = names.resource_name(other)
         if not made:
