@@ -304,12 +304,12 @@ def test_built_where_a_folder_has_it(kube: Any) -> None:
     folder = kube.folder / "app"
     folder.mkdir(mode=0o755)
     (folder / "Containerfile").write_text("FROM busybox\nENV X=built\n")
-    text = "{kind: Pod, metadata: {name: p}, spec: {restartPolicy: Never, containers: [{name: c, image: localhost/app, command: [sh, -c, 'echo $X']}]}}"
-    kube.play(kube.write("p.yaml", text), "-q").check()
-    until(lambda: kube("logs", "p-c").out == "built\n")
-    kube("kube", "down", "p.yaml").check()
+    text = "{kind: Pod, metadata: {name: pp}, spec: {restartPolicy: Never, containers: [{name: c, image: localhost/app, command: [sh, -c, 'echo $X']}]}}"
+    kube.play(kube.write("pp.yaml", text), "-q").check()
+    until(lambda: kube("logs", "pp-c").out == "built\n")
+    kube("kube", "down", "pp.yaml").check()
     kube("rmi", "-f", "localhost/app").check()
-    assert kube.play("p.yaml", "--build=false").status == 125
+    assert kube.play("pp.yaml", "--build=false").status == 125
 
 
 @pytest.mark.requires("subids")

@@ -99,13 +99,13 @@ items:
 ---
 {kind: DaemonSet, metadata: {name: e}, spec: {template: {spec: {hostNetwork: true, hostPID: true, hostUsers: false, containers: [{name: c, image: localhost/x, ports: [{containerPort: 1, hostPort: 1}]}]}}}}
 ---
-{kind: PersistentVolumeClaim, metadata: {name: p}}
+{kind: PersistentVolumeClaim, metadata: {name: pp}}
 """
     found = sorted_out(text)
     assert [(pod.kind, pod.name) for pod in found.pods] == [("Deployment", "d-pod"), ("Job", "j-pod"), ("DaemonSet", "e-pod")]  # fmt: skip
     assert (found.pods[0].labels, found.pods[0].annotations) == ({"x": "y"}, {"a": "outer", "b": "c"})  # fmt: skip
     assert found.skipped == ['Service "s"']
-    assert [claim.name for claim in found.claims] == ["p"]
+    assert [claim.name for claim in found.claims] == ["pp"]
     assert found.notes == ['Deployment "d": spec.replicas: there is one pod of it on one host']
     host = pod_plan(found.pods[2], around(found))
     assert host.options == {"name": "e-pod", "share": "ipc,net,uts", "network": ["host"], "userns": "auto"}  # fmt: skip
@@ -161,12 +161,12 @@ CONTAINER = "name: c, image: x"
 )  # fmt: skip
 def test_faults(spec: str, fault: str) -> None:
     text = (
-        f"kind: Pod\nmetadata: {{name: p}}\nspec: {{{spec.replace('{C', '{' + CONTAINER)}}}\n---\n"
+        f"kind: Pod\nmetadata: {{name: pp}}\nspec: {{{spec.replace('{C', '{' + CONTAINER)}}}\n---\n"
     )
     text += "{kind: ConfigMap, metadata: {name: colours}, data: {sky: blue}}\n"
     with pytest.raises(InvalidInput) as caught:
         plan(parsed(text))
-    assert caught.value.message.startswith('Pod "p": spec.')
+    assert caught.value.message.startswith('Pod "pp": spec.')
     assert fault in caught.value.message
 
 
@@ -176,7 +176,7 @@ def test_faults(spec: str, fault: str) -> None:
         ("a: 1", 'document 1 of "f" says no kind'),
         ("- a", 'document 1 of "f" says no kind'),
         ("kind: Pod", "Pod (document 1): metadata.name: it is not given"),
-        ("{kind: Pod, metadata: {name: p}}", 'Pod "p": spec: it is not given'),
+        ("{kind: Pod, metadata: {name: pp}}", 'Pod "pp": spec: it is not given'),
         ("{kind: ConfigMap, metadata: {name: c}, data: {a: x}, binaryData: {a: eA==}}", 'ConfigMap "c": binaryData.a: data has it, too'),
         ("{kind: Secret, metadata: {name: s}, data: {a.b: '!'}}", 'Secret "s": data["a.b"]: it is no base64'),
         ("{kind: Secret, metadata: {name: s}}\n---\n{kind: Secret, metadata: {name: s}}", "there are two of this name"),

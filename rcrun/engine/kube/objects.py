@@ -5,6 +5,7 @@ from __future__ import annotations
 from rcrun.errors import InvalidInput
 from rcrun.formats.kube import fields
 from rcrun.formats.kube.value import Value
+from rcrun.formats.names import is_valid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def _sort_in(found: Objects, data: dict[str, Any], number: int) -> None:
         found.pods.append(_template(value, kind))
     elif kind == "PersistentVolumeClaim":
         name, labels, annotations = _metadata(value)
+        _check_name(value, name, "volume")
         found.claims.append(Claim(name, labels, annotations, value))
     elif kind == "ConfigMap":
         _add(found.config_maps, _config_map(value))
@@ -129,11 +131,22 @@ def _metadata(value: Value) -> tuple[str, dict[str, str], dict[str, str]]:
     return metadata.field("name").required(), metadata.field("labels").pairs(), annotations
 
 
+def _check_name(value: Value, name: str, what: str) -> None:
+    if not is_valid(name):
+        raise (
+            value.field("metadata")
+            .field("name")
+            .fault(f'"{name}" is no name of a {what}: it has two or more of [a-zA-Z0-9_.-]')
+        )
+
+
 def _pod(value: Value, outer: Value, kind: str) -> PodDocument:
     """`outer` has name and annotations, `value` labels and spec: a pod's are its own."""
     name, labels, annotations = _metadata(outer)
     if not value.field("spec").is_there:
         raise value.field("spec").fault("it is not given")
+    if kind == "Pod":
+        _check_name(outer, name, "pod")
     pod = PodDocument(kind, name if kind == "Pod" else f"{name}-pod", value.field("spec"))
     metadata = value.field("metadata")
     pod.labels = labels if value is outer else metadata.field("labels").pairs()
