@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 # Options of a pod that the infra container gets, as `create` has them.
 OF_INFRA = (
-    "add_host", "dns", "dns_option", "dns_search", "gidmap", "hostname", "hosts_file", "ip", "ip6", "mac_address",
-    "network", "network_alias", "no_hostname", "no_hosts", "pid", "publish", "shm_size", "subgidname", "subuidname",
+    "add_host", "cgroups", "dns", "dns_option", "dns_search", "gidmap", "hostname", "hosts_file", "ip", "ip6",
+    "mac_address", "network", "network_alias", "no_hostname", "no_hosts", "pid", "publish", "shm_size", "subgidname", "subuidname",
     "sysctl", "uidmap", "userns", "uts",
 )  # fmt: skip
 _NETWORK = ("add_host", "dns", "dns_option", "dns_search", "hosts_file", "ip", "ip6", "mac_address", "network",

@@ -67,7 +67,7 @@ def test_the_generator(typed):
     (typed.folder / "b.kube").write_text("[Kube]\n")
     env = {"QUADLET_UNIT_DIRS": str(typed.folder)}
     got = typed("__quadlet", "--", "-user", str(units), "/early", "/late", **env).check()
-    assert 'b.kube: ".kube" is not supported' in got.err
+    assert "b.kube: Yaml= is not given" in got.err
     names = sorted(str(path.relative_to(units)) for path in units.rglob("*"))
     assert names == ["a.service", "a.target.wants", "a.target.wants/a.service", "b.service", "rcrun-wait-network-online.service"]  # fmt: skip
     dry = typed("__quadlet", "--", "-dryrun", **env)

@@ -213,3 +213,49 @@ def test_services(user):
     assert (done.status, done.out.split("\n")[0]) == (1, "systemd-app rolled back")
     assert user("ps", "--format", '{{.Names}} {{.Label "number"}}').out == "systemd-app 1\n"
     user("rmi", "-f", "localhost/app")
+
+
+POD = """
+kind: Pod
+metadata: {name: box}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 60
+  containers:
+  - {name: one, image: busybox, imagePullPolicy: Never, command: [sh, -c, LOOP, "0"], volumeMounts: [{name: v, mountPath: /v}]}
+  - {name: two, image: busybox, imagePullPolicy: Never, command: [sh, -c, LOOP, "3"], volumeMounts: [{name: v, mountPath: /v}]}
+  volumes: [{name: v, hostPath: {path: ./shared, type: DirectoryOrCreate}}]
+"""
+
+
+def test_a_pod_of_kubernetes(user):
+    """The service is there as long as the pod, hears how it ended, and takes it down."""
+    loop = "trap 'exit 7' TERM; echo $0 runs; until [ -e /v/end ]; do sleep 0.05; done; exit $0"
+    folder = user.account.new_dir("kube")
+    (folder / "pod.yaml").write_text(POD.replace("LOOP", json.dumps(loop)))
+    (folder / "box.kube").write_text(
+        f"[Kube]\nYaml={folder}/pod.yaml\nNetwork=none\nExitCodePropagation=any\nSetWorkingDirectory=yaml\n"
+    )
+    user("quadlet", "install", str(folder / "box.kube")).check()
+    try:
+        user.systemctl("start", "box").check()
+        wait_for(
+            lambda: "0 runs" in user.said("box.service") and "3 runs" in user.said("box.service")
+        )
+        assert user.state("box") == "active"
+        assert user("pod", "ps", "--format", "{{.Name}} {{.Status}}").out == "box Running\n"
+        group = user.systemctl("show", "-P", "ControlGroup", "box").out.strip()
+        pid = user("inspect", "-f", "{{.State.Pid}}", "box-one").out.strip()
+        assert f"{group}/" in Path(f"/proc/{pid}/cgroup").read_text()
+        (folder / "shared/end").write_text("")
+        wait_for(lambda: user.state("box") == "failed", 60)
+        assert user.systemctl("show", "-P", "ExecMainStatus", "box").out == "3\n"
+        assert user("pod", "ps", "-q").out == ""
+        (folder / "shared/end").unlink()
+        user.systemctl("start", "box").check()
+        user.systemctl("stop", "box").check()
+        assert user.state("box") == "inactive"
+        assert user("pod", "ps", "-q").out + user("ps", "-aq").out == ""
+    finally:
+        user.systemctl("stop", "box")
+        user("pod", "rm", "-f", "-a")

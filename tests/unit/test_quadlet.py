@@ -29,15 +29,17 @@ KEYS = {
 BASE = {
     "Container": "Image=localhost/a\nUser=u\n", "Volume": "", "Network": "Subnet=10.0.0.0/24\n",
     "Image": "Image=localhost/a\n", "Artifact": "Artifact=localhost/a\n",
-    "Build": "ImageTag=localhost/a\nSetWorkingDirectory=unit\n", "Pod": "",
+    "Build": "ImageTag=localhost/a\nSetWorkingDirectory=unit\n", "Kube": "Yaml=a.yaml\n", "Pod": "",
 }  # fmt: skip
 VALUES = {
     "ReloadSignal": "HUP", "Mount": "type=tmpfs,dst=/value", "Rootfs": "", "Gateway": "10.0.0.1", "File": "value",
     "Type": "value\nDevice=/dev/value", "Driver": "value", "User": "17", "Group": "17", "Copy": "no",
-    "StartWithPod": "yes", "Network": "value", "Pod": "p.pod",
+    "StartWithPod": "yes", "Network": "value", "ExitCodePropagation": "any", "Kube.SetWorkingDirectory": "unit",
+    "Kube.RemapUsers": "auto", "Pod": "p.pod",
 }  # fmt: skip
 FLAGS = {key for rules in RULES.values() for key, (how, _) in rules.items() if how == "flag"} | {
     "NoNewPrivileges", "SecurityLabelDisable", "SecurityLabelNested", "Notify", "NetworkDeleteOnStop", "VolatileTmp",
+    "KubeDownForce",
 }  # fmt: skip
 
 
@@ -64,7 +66,8 @@ def test_every_key_of_the_manual(section: str) -> None:
     plain = made({f"x.{kind}": f"[{section}]\n{BASE[section]}"})
     before = "\n".join((next(iter(plain)), next(iter(plain.values())).text))
     for key in [*KEYS[section], *RULES[section]]:
-        value = VALUES.get(key, "yes" if key in FLAGS else "value")
+        usual = VALUES.get(key, "yes" if key in FLAGS else "value")
+        value = VALUES.get(f"{section}.{key}", usual)
         files = {f"x.{kind}": f"[{section}]\n{BASE[section]}{key}={value}\n", "p.pod": "[Pod]\n"}
         one = next(each for each in made(files).values() if each.source)
         if key in REFUSED.get(section, {}) or (section, key) in [("Volume", "Image"), ("Container", "Rootfs"), ("Container", "RemapUsers")]:  # fmt: skip
@@ -75,7 +78,7 @@ def test_every_key_of_the_manual(section: str) -> None:
             assert "\n".join([one.name, *lines]) != before, key
 
 
-VERBS = {"Container": "run", "Pod": "pod create", "Volume": "volume create", "Network": "network create", "Image": "pull", "Build": "build"}  # fmt: skip
+VERBS = {"Container": "run", "Pod": "pod create", "Kube": "kube play", "Volume": "volume create", "Network": "network create", "Image": "pull", "Build": "build"}  # fmt: skip
 # What the command refuses with its own words.
 NOT_YET = {
     "Volume": ("--uid", "--gid"),
@@ -135,6 +138,24 @@ def test_a_container_as_a_whole() -> None:
     ]
 
 
+def test_documents_of_kubernetes() -> None:
+    text = (
+        "[Kube]\nYaml=a/b.yaml\nYaml=/c.yaml\nAutoUpdate=registry\nAutoUpdate=web/local\nConfigMap=m.yaml\n"
+        "Network=n.network\nPublishPort=80:80\nKubeDownForce=yes\nRemapUsers=auto\nSetWorkingDirectory=unit\n"
+    )
+    units = made({"x.kube": text, "n.network": "[Network]\n", "y.kube": "[Kube]\nYaml=y.yaml\n[Service]\nType=oneshot\n"})  # fmt: skip
+    assert start_of(units["x.service"])[1:] == [
+        "kube", "play", "--replace", "--service-container=true", "--log-driver", "journald", "--publish", "80:80",
+        "--network", "systemd-n", "--userns", "auto", "--annotation=io.containers.autoupdate=registry",
+        "--annotation=io.containers.autoupdate/web=local", "--configmap", "/q/m.yaml", "/q/a/b.yaml", "/c.yaml",
+    ]  # fmt: skip
+    service = section_of(units["x.service"], "Service")
+    assert service["ExecStopPost"] == ["/bin/rcrun kube down --force /q/a/b.yaml /c.yaml"]
+    assert (service["Type"], service["WorkingDirectory"]) == (["notify"], ["/q"])
+    assert "n-network.service" in section_of(units["x.service"], "Unit")["Requires"]
+    assert "--service-container=false" in start_of(units["y.service"])
+
+
 def test_for_a_user() -> None:
     files = {"a.container": "[Container]\nImage=x\n[Service]\nType=oneshot\n",
              "b.container": "[Container]\nImage=x\n[Quadlet]\nDefaultDependencies=no\n"}  # fmt: skip
@@ -170,7 +191,10 @@ def test_for_a_user() -> None:
         ("a.build", "[Build]\nImageTag=x\nFile=x", "needs SetWorkingDirectory="),
         ("a.pod", "[Pod]\nPort=5", 'there is no key "Port" in [Pod]'),
         ("a.pod", "[Pod]\nNetwork=x.network", 'there is no file "x.network"'),
-        ("a.kube", "[Kube]\nYaml=x", '".kube" is not supported'),
+        ("a.kube", "[Kube]", "Yaml= is not given"),
+        ("a.kube", "[Kube]\nYaml=x\nRemapUsers=manual", 'RemapUsers="manual" cannot be had'),
+        ("a.kube", "[Kube]\nYaml=x\nYaml=y\nSetWorkingDirectory=yaml", "goes with one Yaml="),
+        ("a.kube", "[Kube]\nYaml=x\nExitCodePropagation=some", "it is all, any, none"),
     ],
 )  # fmt: skip
 def test_refused(name: str, text: str, fault: str) -> None:

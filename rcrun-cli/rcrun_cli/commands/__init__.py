@@ -168,7 +168,13 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     ),
     "generate": (
         "Print files for other programs",
-        {"systemd": ("generate:generate_systemd", "Print units of systemd for containers")},
+        {
+            "kube": (
+                "kubegenerate:generate_kube",
+                "Print documents of Kubernetes for what is here",
+            ),
+            "systemd": ("generate:generate_systemd", "Print units of systemd for containers"),
+        },
     ),
     "healthcheck": (
         "Check the health of containers",
@@ -205,6 +211,17 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "validate": ("validate", "Check images, image layouts and their documents"),
         },
     ),
+    "kube": (
+        "Play documents of Kubernetes",
+        {
+            "down": ("kube:down_kube", "Take down what kube play has made"),
+            "generate": (
+                "kubegenerate:generate_kube",
+                "Print documents of Kubernetes for what is here",
+            ),
+            "play": ("kube:play_kube", "Make pods and volumes as documents of Kubernetes say"),
+        },
+    ),
     "manifest": (
         "Work with lists of images for several platforms",
         {
@@ -239,6 +256,10 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "rm": ("network:remove_networks", "Remove networks"),
             "update": ("network:update_network", "Change the name servers of a network"),
         },
+    ),
+    "play": (
+        "Podman's older word for kube play",
+        {"kube": ("kube:play_kube", "Make pods and volumes as documents of Kubernetes say")},
     ),
     "pod": (
         "Work with pods: containers that share namespaces",

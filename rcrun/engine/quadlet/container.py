@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _KILL_MODES = ("mixed", "control-group")
 _TYPES = ("notify", "oneshot")
+_MAPS = ("UserNS", "UIDMap", "GIDMap", "SubUIDMap", "SubGIDMap")
 # Mounts whose source may be another file, or a path from the file's own directory.
 _WITH_SOURCE = ("volume", "bind", "glob", "image", "artifact")
 _SOURCES = (".volume", ".image", ".build", ".artifact")
@@ -26,7 +27,7 @@ def complete(service: Service) -> None:
     if image and rootfs:
         raise InvalidInput("Image= and Rootfs= exclude each other")
     what = [service.image(image)] if image else ["--rootfs", rootfs]
-    is_notified = _check_service(service)
+    is_notified = check_service(service)
     service.add("Service", "Environment", "PODMAN_SYSTEMD_UNIT=%n")  # for auto-update
     service.set_missing("Service", "KillMode", "mixed")
     service.add("Service", "Delegate", "yes")
@@ -36,7 +37,7 @@ def complete(service: Service) -> None:
         service.replace("Service", "NotifyAccess", "all")
     _add_ends(service, name)
     words = [
-        "run", "--name", name, "--replace", "--rm", *_logs(service),
+        "run", "--name", name, "--replace", "--rm", *logs(service),
         f"--cgroups={service.value('CgroupsMode') or 'split'}",
         *(_notified(service) if is_notified else ()),
         *service.options(), *_special(service), *service.extra_arguments(), *what,
@@ -45,7 +46,7 @@ def complete(service: Service) -> None:
     service.add_command("ExecStart", [*words, *command])
 
 
-def _check_service(service: Service) -> bool:
+def check_service(service: Service) -> bool:
     """Whether systemd is to be told of the start; KillMode and Type are as others need them."""
     mode, kind = service.last("Service", "KillMode"), service.last("Service", "Type")
     if mode is not None and mode not in _KILL_MODES:
@@ -69,7 +70,7 @@ def _add_ends(service: Service, name: str) -> None:
         service.add_command("ExecReload", ["kill", "--signal", signal, name])
 
 
-def _logs(service: Service) -> list[str]:
+def logs(service: Service) -> list[str]:
     """What it says is in the unit's journal if nothing else is said."""
     return ["--log-driver", service.value("LogDriver") or "journald"]
 
@@ -89,7 +90,7 @@ def _special(service: Service) -> list[str]:
         *_security(service),
         *_devices(service),
         *_user(service),
-        *_remapped(service),
+        *remapped(service),
         *service.add_volumes(),
         *_environment_files(service),
         *_mounts(service),
@@ -133,19 +134,16 @@ def _user(service: Service) -> list[str]:
     return ["--user", f"{user}:{group}" if group else user] if user else []
 
 
-def _remapped(service: Service) -> list[str]:
-    """RemapUsers= and its like, which came before UserNS=."""
-    unit = service.unit
-    uids, gids = unit.words("Container", "RemapUid"), unit.words("Container", "RemapGid")
+def remapped(service: Service) -> list[str]:
+    """RemapUsers= and its like, which came before UserNS=; for all containers of a pod there are no maps of one's own."""
+    unit, section = service.unit, service.section
+    uids, gids = unit.words(section, "RemapUid"), unit.words(section, "RemapGid")
     how = service.value("RemapUsers")
     if not how and not uids and not gids:
         return []
-    if any(
-        unit.last("Container", key)
-        for key in ("UserNS", "UIDMap", "GIDMap", "SubUIDMap", "SubGIDMap")
-    ):
+    if any(unit.last(section, key) for key in _MAPS):
         raise InvalidInput("RemapUsers= and UserNS=, UIDMap= and their like exclude each other")
-    if how == "manual":
+    if how == "manual" and section == "Container":
         maps = [["--uidmap", text] for text in uids] + [["--gidmap", text] for text in gids]
         return [word for pair in maps for word in pair]
     if how == "auto":

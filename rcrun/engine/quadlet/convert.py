@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.engine.quadlet import container, names, others, pod
-from rcrun.engine.quadlet.keys import REFUSED_KINDS
+from rcrun.engine.quadlet import container, kube, names, others, pod
 from rcrun.engine.quadlet.service import WAITING_UNIT, Around, Service
 from rcrun.errors import InvalidInput
 from rcrun.formats import unitfile
@@ -22,6 +21,7 @@ _CONVERTERS = {
     "image": others.complete_image,
     "build": others.complete_build,
     "artifact": others.complete_artifact,
+    "kube": kube.complete,
     "pod": pod.complete_pod,
 }
 _INSTALL = (("WantedBy", "wants"), ("RequiredBy", "requires"), ("UpheldBy", "upholds"))
@@ -69,8 +69,6 @@ def convert(around: Around, broken: Mapping[str, tuple[str, str]] | None = None)
 
 def convert_one(unit: Unit, around: Around) -> Made:
     try:
-        if unit.kind in REFUSED_KINDS:
-            raise InvalidInput(f'".{unit.kind}" is not supported: {REFUSED_KINDS[unit.kind]}')
         service = Service(unit, around)
         _CONVERTERS[unit.kind](service)
     except InvalidInput as error:

@@ -45,11 +45,8 @@ REFUSED: dict[str, dict[str, str]] = {
     "Build": {"ContainersConfModule": _MODULE},
     "Artifact": {"ContainersConfModule": _MODULE, "DecryptionKey": _DECRYPTION},
     "Pod": {"ContainersConfModule": _MODULE},
+    "Kube": {"ContainersConfModule": _MODULE},
 }  # fmt: skip
-# Whole kinds of files.
-REFUSED_KINDS = {
-    "kube": "there is no kube play: write a .container file for each container",
-}
 _GLOBAL: dict[str, Rule] = {"GlobalArgs": OWN, "PodmanArgs": OWN, "ServiceName": NONE}
 
 RULES: dict[str, dict[str, Rule]] = {
@@ -211,6 +208,19 @@ RULES: dict[str, dict[str, Rule]] = {
         "RetryDelay": ("last", "--retry-delay"),
         "Quiet": ("flag", "--quiet"),
         "TLSVerify": ("flag", "--tls-verify"),
+    },
+    "Kube": {
+        **_GLOBAL,
+        **dict.fromkeys(
+            ("Yaml", "AutoUpdate", "ConfigMap", "KubeDownForce", "LogDriver", "Network"), OWN
+        ),
+        **dict.fromkeys(
+            ("RemapUsers", "RemapUid", "RemapGid", "RemapUidSize", "SetWorkingDirectory"), OWN
+        ),
+        "ExitCodePropagation": ("last", "--service-exit-code-propagation"),
+        "LogOpt": ("words", "--log-opt"),
+        "PublishPort": ("each", "--publish"),
+        "UserNS": ("last", "--userns"),
     },
     "Pod": {
         **_GLOBAL,
