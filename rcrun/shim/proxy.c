@@ -258,10 +258,19 @@ static int take_source(int fd, const union proxy_address *client)
 	return bind(fd, &source.any, proxy_length(&source));
 }
 
+/* So that answers come here, and by the route of the mark in both directions (proxy_route.c). */
+static int take_mark(int fd)
+{
+	const int mark = PROXY_MARK;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3);
+	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+}
+
 static int connect_from(const struct proxy *proxy, int type, const union proxy_address *target,
 			const union proxy_address *client)
 {
-	const int on = 1, mark = PROXY_MARK;
+	const int on = 1;
 	autoclose int fd = socket(target->any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
@@ -272,7 +281,7 @@ static int connect_from(const struct proxy *proxy, int type, const union proxy_a
 	}
 	if (client && take_source(fd, client) < 0)
 		return -1;
-	if (client && proxy->marked && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+	if (client && proxy->marked && take_mark(fd) < 0)
 		return -1;
 	if (connect(fd, &target->any, proxy_length(target)) < 0 && errno != EINPROGRESS)
 		return -1;

@@ -135,6 +135,25 @@ def test_whom_the_server_sees(room, proxy, listen, target, address, source):
             assert client.recv(10) == b"hello"
 
 
+@pytest.mark.parametrize(("family", "target"), [("-4", CONTAINER), ("-6", CONTAINER6)])
+def test_what_is_sent_waits_with_the_receiver(room, proxy, family, target):
+    """A container's server has 256 KiB to be acknowledged: by the route of the mark that is at once, in both directions."""
+    server = room.socket(room.container, TCP, target, 80)
+    port = free_port()
+    proxy(f"tcp/127.0.0.1/{port}/{target}/80")
+    inside_words = ["nsenter", f"--net=/proc/{room.container}/ns/net"]
+    route = subprocess.check_output(
+        [*inside_words, "ip", family, "route", "show", "table", "29283"], text=True
+    )
+    assert "local default dev lo" in route
+    assert "quickack 1" in route
+    with connect("127.0.0.1", port):
+        inside, _ = server.accept()
+        inside.close()
+        sockets = subprocess.check_output([*inside_words, "ss", family, "-Htan"], text=True)
+        assert "%lo" in sockets  # the proxy's own takes that route, too
+
+
 def test_own_addresses(room, proxy):
     server = room.socket(room.container, TCP, CONTAINER, 80)
     port = free_port()
