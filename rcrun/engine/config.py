@@ -117,9 +117,6 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     words = config_process.command_words(options, args, image.config)
     container = container_record(options, image, facts, network, mounts, words)
     if joined is not None:
-        from rcrun.engine import config_join
-
-        config_join.refuse_bridge(joined, network["mode"])
         container["joins"] = joined.record()
         container.update(joined.words())
     if any(options.get(key) for key in _BESIDE):

@@ -146,15 +146,6 @@ def _add_user_namespace(joined: Joined, options: Options) -> None:
     joined.donors["user"] = donor
 
 
-def refuse_bridge(joined: Joined, mode: str) -> None:
-    """Its interfaces are made from the room's user namespace, which is above those of the room's containers alone."""
-    if mode == "bridge" and "user" in joined:
-        raise InvalidInput(
-            "a container that joins the user namespace of another cannot have a bridge network of its own",
-            "share that one's network, or use --network none",
-        )
-
-
 def _refuse_network_words(options: Options) -> None:
     own_name = ("hostname", "domainname") if options.get("pod") else ()  # it has looked itself
     for key in _OF_NETWORK:
