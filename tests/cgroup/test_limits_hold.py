@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from waiting import wait_for
+
 pytestmark = pytest.mark.requires("userns", "overlay", "subids", "cgroup-limits")
 BUSY = ("--network", "none", "--stop-signal", "KILL", "busybox", "sh", "-c", "while :; do :; done")
 
@@ -44,7 +46,9 @@ def test_processors(rcrun: Callable) -> None:
     parts = used(places, 4)
     assert parts[0] / parts[1] == pytest.approx(100 / 36, rel=0.3)
     rcrun("update", "--cpus", "0.25", "one").check()
-    assert used(places[:1], 3)[0] == pytest.approx(0.25, rel=0.15)
+    # Of a machine that does other things it may get less, and then nothing holds it back.
+    assert used(places[:1], 3)[0] < 0.25 * 1.15
+    wait_for(lambda: "nr_throttled 0\n" not in (places[0] / "cpu.stat").read_text())
 
 
 def test_a_fork_bomb(rcrun: Callable) -> None:
