@@ -54,7 +54,7 @@ def accounts() -> Iterator[Accounts]:
 
 def leftovers(accounts: Accounts) -> list[str]:
     """Processes and mounts that the tests' accounts still have, after a moment to end."""
-    for pause in (0, 0.1, 0.3, 1, 2):
+    for pause in (0, 0.1, 0.3, 1, 2, 5, 10, 20):
         time.sleep(pause)
         left = [
             f"{account.name}: {line}"

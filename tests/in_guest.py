@@ -24,7 +24,7 @@ import pytest
 from accounts import CHECKOUT, SYSTEM_PATH, USER, bin_dir, user_bus
 from parallel import GUEST, plain_id
 
-TIME_LIMIT = 900
+TIME_LIMIT = 1500
 MAKERS = ["linux.uml", "mmdebstrap", "mke2fs"]
 REPORTS = "RCRUN_GUEST_REPORTS"
 

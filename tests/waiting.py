@@ -42,3 +42,14 @@ def waits(pid: int, kind: str) -> bool:
     except OSError:
         return False
     return state == "S" and holds(pid, kind)
+
+
+def reaches(share: float, used: Callable[[], float], tries: int = 10) -> bool:
+    """Whether the part of a processor that is used comes within 10 % of `share`: a host that does other things may give it
+    less for a while. More than a period of the quota above it is a failure."""
+    for _ in range(tries):
+        found = used()
+        assert found <= share * 1.15
+        if found >= share * 0.9:
+            return True
+    return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from accounts import Account, DelegatedAccount
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns", "overlay", "subids")
 NO_NETWORK = ("--network", "none")
@@ -26,7 +26,7 @@ def rcrun(
     shared = shared_stores(delegated_account)
     yield shared
     shared.restore()
-    assert delegated_account.groups_left() == []
+    wait_for(lambda: delegated_account.groups_left() == [])
 
 
 @pytest.fixture
@@ -39,13 +39,6 @@ def start(rcrun) -> Callable[..., str]:
 
 def state(rcrun, container: str, field: str) -> str:
     return rcrun("inspect", "-f", "{{.State." + field + "}}", container).check().out.strip()
-
-
-def wait_for(fact: Callable[[], object], seconds: float = 5) -> None:
-    until = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.02)
 
 
 def group_of(pid: int) -> str:
@@ -62,7 +55,7 @@ def test_a_container_has_its_own_group(rcrun) -> None:
 
 
 def test_a_detached_one_too(rcrun, start, delegated_account: DelegatedAccount) -> None:
-    name = start("busybox", "sleep", "60")
+    name = start("busybox", "sleep", "1000")
     assert delegated_account.groups_left() == [f"./rcrun-{name}.scope"]
     path = delegated_account.container_group(name)
     assert state(rcrun, name, "CgroupPath") == path
@@ -74,7 +67,7 @@ def test_a_detached_one_too(rcrun, start, delegated_account: DelegatedAccount) -
 
 
 def test_exec_joins_it(rcrun, start) -> None:
-    name = start("busybox", "sleep", "60")
+    name = start("busybox", "sleep", "1000")
     rcrun("exec", "-d", name, "sleep", "61").check()
     own = group_of(int(state(rcrun, name, "Pid")))
     pids = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if is_sleep(pid, "61")]
@@ -100,13 +93,14 @@ def test_what_is_left_in_it_ends_with_the_container(rcrun, start) -> None:
 
 @pytest.mark.parametrize("end", [("rm", "-f"), ("start",)])
 def test_the_monitor_was_killed(rcrun, start, delegated_account: DelegatedAccount, end) -> None:
-    name = start("busybox", "sleep", "60")
+    name = start("busybox", "sleep", "1000")
     monitor = int(state(rcrun, name, "ConmonPid"))
     assert monitor > 1
     os.kill(monitor, signal.SIGKILL)
     wait_for(lambda: state(rcrun, name, "Running") == "false")
     by_systemd = delegated_account.kind == "systemd"  # whose scope ends with its processes
-    assert delegated_account.groups_left() == ([] if by_systemd else [f"./rcrun-{name}.scope"])
+    left = [] if by_systemd else [f"./rcrun-{name}.scope"]
+    wait_for(lambda: delegated_account.groups_left() == left)
     rcrun(*end, name).check()
     expected = [] if end[0] == "rm" else [f"./rcrun-{name}.scope"]
     assert delegated_account.groups_left() == expected
@@ -139,8 +133,11 @@ def test_pause(rcrun, start) -> None:
 
 
 def test_a_paused_container_stops_and_goes(rcrun, start) -> None:
-    stopping = start("busybox", "sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.02; done")
-    going = start("busybox", "sleep", "60")
+    stopping = start(
+        "busybox", "sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.02; done"
+    )
+    wait_for(lambda: rcrun("logs", stopping).out == "up\n")
+    going = start("busybox", "sleep", "1000")
     rcrun("pause", stopping, going).check()
     rcrun("stop", stopping).check()
     assert state(rcrun, stopping, "ExitCode") == "7"
@@ -150,7 +147,7 @@ def test_a_paused_container_stops_and_goes(rcrun, start) -> None:
 @pytest.mark.requires("cgroup-limits")
 def test_limits_are_set_before_the_start(rcrun, start, delegated_account: DelegatedAccount) -> None:
     limits = ("--memory", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--pids-limit", "20")
-    name = start(*limits, "busybox", "sleep", "60")
+    name = start(*limits, "busybox", "sleep", "1000")
     group = Path(f"/sys/fs/cgroup{delegated_account.container_group(name)}")
     found = {
         file: (group / file).read_text(encoding="ascii").strip()
@@ -167,12 +164,12 @@ def test_limits_are_set_before_the_start(rcrun, start, delegated_account: Delega
 @pytest.mark.requires("cgroup-limits")
 def test_who_was_ended_by_the_oom_killer_is_told(rcrun, start) -> None:
     """The only process that is over the limit, and nobody else."""
-    neighbour = start("busybox", "sleep", "60")
+    neighbour = start("busybox", "sleep", "1000")
     hog = start(
         *("--memory", "24m", "--memory-swap", "24m"),
         *("busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"),
     )
-    wait_for(lambda: state(rcrun, hog, "Status") == "exited", 30)
+    wait_for(lambda: state(rcrun, hog, "Status") == "exited")
     assert (state(rcrun, hog, "OOMKilled"), state(rcrun, hog, "ExitCode")) == ("true", "137")
     assert state(rcrun, neighbour, "Running") == "true"
     rcrun("kill", neighbour).check()

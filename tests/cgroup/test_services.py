@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from accounts import Account, Result, bin_dir
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns", "overlay", "subids", "systemd", "cgroup-limits")
 HOSTS_PROGRAMS = ("-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro")
-STAYS = "trap 'exit 0' TERM; sleep 100 & wait"
+STAYS = "trap 'exit 0' TERM; echo up; sleep 100 & wait"
 
 
 class Services:
@@ -49,7 +50,7 @@ def services(account: Account, rcrun) -> Iterator[Services]:
     for unit in made.units:
         made.systemd("systemctl", "stop", unit, f"{unit}.socket")
         made.systemd("systemctl", "reset-failed", unit)
-    assert not list(Path("/sys/fs/cgroup").rglob("rcrun-*.scope"))
+    wait_for(lambda: not list(Path("/sys/fs/cgroup").rglob("rcrun-*.scope")))
 
 
 def state(services: Services, name: str, field: str) -> str:
@@ -85,6 +86,7 @@ def test_who_tells_that_it_is_ready(services: Services, mode, words, script) -> 
     ]
     if mode == "container":
         assert services.show(unit, "StatusText") == ["it is fine"]
+    wait_for(lambda: services.rcrun("logs", "web").out == "up\n")
     services.systemd("systemctl", "stop", unit).check()
     assert services.show(unit, "Result") == ["success"]
     assert state(services, "web", "Status") == "exited"
@@ -112,6 +114,7 @@ def test_a_detached_one_in_the_unit_itself(services: Services) -> None:
     path = state(services, "web", "CgroupPath")
     assert os.path.dirname(path) == group
     assert Path(f"/sys/fs/cgroup{path}/memory.max").read_text() == f"{64 << 20}\n"
+    wait_for(lambda: services.rcrun("logs", "web").out == "up\n")
     services.systemd("systemctl", "stop", unit).check()
     assert (services.show(unit, "Result"), state(services, "web", "Status")) == (
         ["success"],
@@ -138,7 +141,7 @@ def test_a_socket_that_systemd_opened(services: Services, init: tuple[str, ...])
     run = ("run", "--name", "web", *init, *HOSTS_PROGRAMS, "--network", "none", "busybox")
     services.start("rcrun-test-socket", options, *run, "/usr/bin/python3", "-c", SERVES).check()
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(30)
+        client.settimeout(60)
         client.connect(path)
         assert client.recv(10) == b"hello"
-    assert services.rcrun("logs", "web").check().out == "1 True web\n"
+    wait_for(lambda: services.rcrun("logs", "web").check().out == "1 True web\n")

@@ -31,7 +31,7 @@ def test_limits(rcrun):
 
 
 def test_pause(rcrun):
-    rcrun("run", "-d", "--name", "web", "--network", "none", "busybox", "sleep", "60").check()
+    rcrun("run", "-d", "--name", "web", "--network", "none", "busybox", "sleep", "1000").check()
     got = rcrun("pause", "web")
     assert got.status == 1
     assert got.err == (

@@ -68,7 +68,7 @@ class Screen:
         except OSError:  # the last holder of the terminal has gone
             return b""
 
-    def expect(self, text, seconds=15.0):
+    def expect(self, text, seconds=60.0):
         """What was shown before this text, which is taken away."""
         until = time.monotonic() + seconds
         while text not in self.seen:
@@ -83,7 +83,7 @@ class Screen:
         self.type(line.encode() + b"\r")
         return self.expect(prompt).partition(b"\r\n")[2].decode().replace("\r\n", "\n")
 
-    def end(self, seconds=15.0):
+    def end(self, seconds=60.0):
         """The exit status; the terminal is as it was."""
         try:
             status = self.process.wait(seconds)
@@ -102,12 +102,10 @@ class Screen:
         os.close(self.slave)
 
 
-def until(condition, seconds=10.0):
-    """Wait for a fact."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+def runs(rcrun, line, name="web"):
+    """Whether a process with this command line is there, and not stopped."""
+    lines = rcrun("exec", name, "ps", "-o", "stat,args").out.splitlines()
+    return any(each.endswith(f" {line}") and not each.lstrip().startswith("T") for each in lines)
 
 
 def state_of(rcrun, name="web"):

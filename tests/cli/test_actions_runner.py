@@ -125,7 +125,7 @@ def test_a_service_with_a_port(runner):
         f"exec 3<>/dev/tcp/127.0.0.1/{number} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
     )
     assert "It works." in runner(
-        f"for n in 1 2 3 4 5 6 7 8 9; do {get} | grep . && break; sleep 0.2; done"
+        f"for n in $(seq 200); do {get} | grep . && break; sleep 0.2; done"
     )
 
 
@@ -206,7 +206,7 @@ def test_the_network_of_a_job(runner):
     form = "'{{range .NetworkSettings.Networks}}{{.IPAddress}} {{json .Aliases}}{{end}}'"
     address, _, aliases = runner(f"docker inspect --format {form} svc").partition(" ")
     assert '"redis"' in aliases
-    page = f"for n in 1 2 3 4 5; do wget -qO- http://{address}/ && break; sleep 0.2; done"
+    page = f"for n in $(seq 200); do wget -qO- http://{address}/ && break; sleep 0.2; done"
     assert "It works." in runner(f"docker exec job sh -c '{page}'")
     assert runner(stale) == ""  # it is in use
     assert runner("docker rm --force svc job") == "svc\njob\n"
@@ -219,7 +219,7 @@ def test_the_health_of_a_service(runner):
     form = '"{{if .Config.Healthcheck}}{{print .State.Health.Status}}{{end}}"'
 
     def health(name):
-        for _ in range(200):
+        for _ in range(1000):
             word = runner(f"docker inspect --format={form} {name}").strip()
             if word != "starting":
                 return word

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from waiting import wait_for, waits
+
 pytestmark = [
     pytest.mark.requires("userns"),
     pytest.mark.parametrize("account", ["user"], indirect=True),
@@ -92,10 +94,9 @@ def test_rm_waits_as_long_as_it_is_told(rcrun):
     words = ["sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done"]
     rcrun("run", "-d", "--name", "polite", "--network", "none", "busybox", *words).check()
     waiting = rcrun.popen("wait", "polite", stdout=subprocess.PIPE)
-    while "ready" not in rcrun("logs", "polite").out:
-        pass
-    assert rcrun("rm", "-f", "-t", "20", "polite").check().out == "polite\n"
-    out, _ = waiting.communicate(timeout=20)
+    wait_for(lambda: "ready" in rcrun("logs", "polite").out and waits(waiting.pid, "socket:"))
+    assert rcrun("rm", "-f", "-t", "60", "polite").check().out == "polite\n"
+    out, _ = waiting.communicate(timeout=60)
     assert out.strip() in ("5", b"5")
     assert rcrun("rm", "-t", "3", "nosuch").status == 1
 

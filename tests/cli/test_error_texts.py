@@ -194,7 +194,7 @@ def test_a_store_that_refuses(rcrun, there, prepare, line, text):
     script = f'store={rcrun.store_dir}\n{prepare}\nexec {become} "$@"'
     done = subprocess.run(
         ["unshare", "-m", "--propagation", "slave", "sh", "-euc", script, "sh", bin_dir() / "rcrun", *line.split()],
-        env={**account.environ, **rcrun.env}, cwd=account.home, capture_output=True, text=True, timeout=60, check=False,
+        env={**account.environ, **rcrun.env}, cwd=account.home, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode in (1, 125)
     said = re.sub("[0-9a-f]{64}", "ID", done.stderr)

@@ -33,7 +33,7 @@ def on_host(rcrun):
             cwd=account.home,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

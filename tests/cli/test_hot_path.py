@@ -36,7 +36,7 @@ class Engine:
         """Modules, and what else was on stderr."""
         done = subprocess.run(
             [sys.executable, "-IS", "-X", "importtime", LAUNCHER, *words],
-            env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=30,
+            env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         lines = done.stderr.splitlines()
         timed = [line for line in lines if line.startswith("import time:")]
@@ -77,7 +77,7 @@ def bare() -> set[str]:
 def running(engine: Engine) -> Iterator[str]:
     """A container that is a process of ours, by its state.json."""
     container_id = engine.create()
-    process = subprocess.Popen(["sleep", "60"])
+    process = subprocess.Popen(["sleep", "1000"])
     start = start_time(process.pid)
     live = engine.folder / "live/containers" / container_id
     live.mkdir(parents=True, mode=0o700)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from cli.screens import BYTES, CTRL_A, CTRL_P, CTRL_Q, NO_NETWORK, PROMPT, SHELL, state_of, until
+from cli.screens import BYTES, CTRL_A, CTRL_P, CTRL_Q, NO_NETWORK, PROMPT, SHELL, state_of
+from waiting import wait_for
 
 pytestmark = [
     pytest.mark.requires("userns"),
@@ -22,7 +24,7 @@ def test_a_signal_to_the_client_reaches_the_shell(rcrun, screen, number):
     script = "trap 'echo got; exit 9' TERM HUP; echo ready; while :; do sleep 0.05; done"
     shown = screen("run", "-it", "--rm", *NO_NETWORK, "busybox", "sh", "-c", script)
     shown.expect(b"ready")
-    until(lambda: shown.is_raw)
+    wait_for(lambda: shown.is_raw)
     shown.process.send_signal(number)
     shown.expect(b"got")
     assert shown.end() == 9
@@ -36,7 +38,7 @@ def test_a_client_that_is_ended_leaves_terminal_and_container(rcrun, screen, wor
     shown = screen(*words)
     shown.type(b"\r")
     shown.expect(PROMPT)
-    until(lambda: shown.is_raw)
+    wait_for(lambda: shown.is_raw)
     shown.process.send_signal(number)
     assert shown.end() == -number
     assert shown.is_restored
@@ -52,7 +54,8 @@ def test_the_monitor_dies(rcrun, screen, words, left):
     os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
     assert shell.end() == 125
     assert b"rcrun: error: the container's monitor was killed" in shell.seen
-    assert rcrun("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "web").out == left
+    form = "{{.State.Status}} {{.State.ExitCode}}"
+    wait_for(lambda: rcrun("inspect", "-f", form, "web").out == left)
     assert bool(rcrun("ps", "-aq").out) == bool(left)
 
 
@@ -62,7 +65,7 @@ def test_detach_says_so_and_attach_goes_on(rcrun, shell, screen):
     assert shell.seen.endswith(b"\r\n"), "the user's prompt begins its own line"
     assert state_of(rcrun) == "running"
     again = screen("attach", "web", rows=40, columns=100)
-    until(lambda: "40 100\n" in again.ask("stty size"))
+    wait_for(lambda: "40 100\n" in again.ask("stty size"))
     again.type(b"exit 6\r")
     assert again.end() == 6
 
@@ -84,7 +87,7 @@ def test_a_part_of_the_detach_keys_passes_after_a_second(screen):
     shown.expect(b"ready\n")
     shown.type(CTRL_P)
     assert shown.read(0.5) == b""
-    shown.expect(b"<10>", 3)
+    shown.expect(b"<10>")
     shown.type(CTRL_P + CTRL_P + b"x" + CTRL_Q)
     shown.expect(b"<10><10><78><11>")
 
@@ -96,7 +99,7 @@ def test_other_detach_keys(screen, keys, leaves):
     shown = screen("run", "-it", "--detach-keys", keys, *NO_NETWORK, "busybox", *BYTES)
     shown.expect(b"ready\n")
     shown.type(CTRL_P + CTRL_Q)
-    shown.expect(b"<10><11>", 3)
+    shown.expect(b"<10><11>")
     shown.type(leaves)
     assert shown.end() == 0
 
@@ -104,8 +107,15 @@ def test_other_detach_keys(screen, keys, leaves):
 def test_no_detach_keys(screen):
     shown = screen("run", "-it", "--rm", "--detach-keys", "", *NO_NETWORK, "busybox", *BYTES)
     shown.expect(b"ready\n")
+    wait_for(lambda: passes_at_once(shown))
+
+
+def passes_at_once(shown):
+    """Before the second in which more might come; a machine that is busy may need another try."""
+    begun = time.monotonic()
     shown.type(CTRL_P + CTRL_Q)
-    shown.expect(b"<10><11>", 0.9)
+    shown.expect(b"<10><11>")
+    return time.monotonic() - begun < 0.9
 
 
 def test_detach_keys_that_are_none(rcrun):

@@ -64,7 +64,7 @@ def test_ps_again_and_again(rcrun):
     titles = [process.stdout.readline() for _ in range(2)]
     process.send_signal(signal.SIGINT)
     process.stdout.close()
-    assert process.wait(timeout=20) == 130
+    assert process.wait(timeout=60) == 130
     assert titles[0] == titles[1]
     assert rcrun("ps", "--watch", "0").status == 1
 

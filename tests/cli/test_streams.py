@@ -43,7 +43,7 @@ def test_binary_data_both_ways(service, words):
 def test_closed_streams(service, words, closed):
     target = "web" if words[0] == "exec" else "busybox"
     line = f"{' '.join(words)} -i {target} sh -c 'cat; echo out; echo err >&2; exit 3'"
-    got = shell(service, f"rcrun {line} {closed}", timeout=20)
+    got = shell(service, f"rcrun {line} {closed}", timeout=60)
     assert got.status == 3
     assert got.out == ("" if ">&- " in closed or closed == ">&-" else "out\n")
     assert got.err == ("" if "2>&-" in closed else "err\n")
@@ -98,7 +98,7 @@ def test_signals_are_passed_on_and_the_status_is_the_containers(rcrun, number):
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(number)
         assert process.stdout.read() == b"got\n"
-        assert process.wait(10) == 9
+        assert process.wait(60) == 9
 
 
 def test_a_signal_that_ends_the_command(rcrun):
@@ -109,7 +109,7 @@ def test_a_signal_that_ends_the_command(rcrun):
         assert process.stdout.readline() == b"ready\n"
         time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
+        assert process.wait(60) == 143
 
 
 def test_without_sig_proxy_the_client_alone_ends(rcrun):
@@ -118,7 +118,7 @@ def test_without_sig_proxy_the_client_alone_ends(rcrun):
     with process:
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(60) == -signal.SIGTERM
     assert rcrun("ps", "--format", "{{.Names}}").out == "web\n"
 
 
@@ -132,7 +132,7 @@ def test_an_ignored_signal_stays_ignored(rcrun):
         time.sleep(0.3)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 9
+        assert process.wait(60) == 9
 
 
 def test_exec_ends_with_its_client_alone(service):
@@ -141,7 +141,7 @@ def test_exec_ends_with_its_client_alone(service):
     with process:
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(60) == -signal.SIGTERM
     assert "sleep 0.05" in service("top", "web").out
 
 

@@ -55,12 +55,12 @@ def script_of(found: list[Block]) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.requires("userns", "subids", "overlay", "network", "bundles", "busybox")
 @pytest.mark.parametrize("document", RUNNABLE, ids=lambda path: path.name)
 def test_what_it_says_works(document: Path, user_account: Account) -> None:
     found = blocks(document)
-    result = user_account.run("bash", "-c", script_of(found), cwd=CHECKOUT, timeout=240)
+    result = user_account.run("bash", "-c", script_of(found), cwd=CHECKOUT, timeout=500)
     assert result.status == 0, repr(result)
     outputs = dict(
         part.split("\n", 1) for part in ("\n" + result.out).split("\n=== ")[1:] if "\n" in part

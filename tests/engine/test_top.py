@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from network.servers import wait_for
+from waiting import wait_for
 
 NO_NETWORK = ("--network", "none")
 

@@ -88,7 +88,7 @@ def hostile_tar(*entries: tuple[str, bytes, str]) -> bytes:
 
 
 def test_archives_that_climb(rcrun: Rcrun, outside: Path) -> None:
-    name = rcrun("run", "-d", *NO_NETWORK, "busybox", "sleep", "60").check().out.strip()
+    name = rcrun("run", "-d", *NO_NETWORK, "busybox", "sleep", "1000").check().out.strip()
     place = str(outside)
     for entries, said in (
         ([("../../up", tarfile.REGTYPE, "")], '".."'),
@@ -109,7 +109,7 @@ def test_archives_that_climb(rcrun: Rcrun, outside: Path) -> None:
 
 def test_links_that_are_copied_out_lead_nobody_astray(rcrun: Rcrun, outside: Path) -> None:
     """What came before is a link to a place of ours: what comes now does not go through it."""
-    script = "mkdir /tmp/one; ln -s $0 /tmp/one/d; mkdir -p /tmp/two/d; echo x >/tmp/two/d/made; sleep 60"
+    script = "mkdir /tmp/one; ln -s $0 /tmp/one/d; mkdir -p /tmp/two/d; echo x >/tmp/two/d/made; sleep 1000"
     words = ("run", "-d", *NO_NETWORK, "busybox", "sh", "-c", script, outside)
     name = rcrun(*words).check().out.strip()
     rcrun("exec", name, "sh", "-c", "while ! test -s /tmp/two/d/made; do sleep 0.1; done").check()
@@ -137,11 +137,11 @@ def test_files_that_never_end(rcrun: Rcrun) -> None:
     words = ("run", "-d", *NO_NETWORK, "--tmpfs", "/work", "busybox", "sh", "-c", script)
     name = rcrun(*words).check().out.strip()
     for _ in range(10):
-        data = rcrun("cp", f"{name}:/work", "-", timeout=30)
+        data = rcrun("cp", f"{name}:/work", "-", timeout=120)
         if data.status == 0:
             with tarfile.open(fileobj=io.BytesIO(data.stdout)) as archive:
                 assert archive.getnames()[0] == "work"
-        rcrun("export", name, "-o", "/dev/null", timeout=30).check()
+        rcrun("export", name, "-o", "/dev/null", timeout=120).check()
 
 
 def test_a_deep_tree(rcrun: Rcrun) -> None:

@@ -151,7 +151,7 @@ def test_references_that_are_paths(rcrun):
             got = rcrun(verb, name, *(("--pull=never",) if verb == "none" else ()))
             assert got.status != 0
             assert "bug" not in got.err
-            assert time.monotonic() - begun < 20
+            assert time.monotonic() - begun < 60
 
 
 @only_user
@@ -184,9 +184,9 @@ def test_users_of_an_image_that_are_no_file(rcrun, make_image, kind):
     layers += [layer((f"etc/{name}", *entry)) for name in ("passwd", "group")]
     make_image(f"users-{kind}", {}, layers)
     words = ("run", "--rm", *NO_NETWORK, f"users-{kind}", "grep", "Uid", "/proc/self/status")
-    assert rcrun(*words, timeout=20).check().out.split()[1] == "0"
-    assert rcrun("run", "--rm", "-u", "7", *words[2:], timeout=20).check().out.split()[1] == "7"
+    assert rcrun(*words, timeout=60).check().out.split()[1] == "0"
+    assert rcrun("run", "--rm", "-u", "7", *words[2:], timeout=60).check().out.split()[1] == "7"
     host_only = rcrun.account.name
-    got = rcrun("run", "--rm", "-u", host_only, *words[2:], timeout=20)
+    got = rcrun("run", "--rm", "-u", host_only, *words[2:], timeout=60)
     assert got.status != 0
     assert "bug" not in got.err

@@ -142,7 +142,7 @@ def test_a_layer_that_reaches_out(rcrun, account, make_image, name, secret):
             "sh",
             "-c",
             "cat /h /l /dir/shadow; ls /dir /l/",
-            timeout=30,
+            timeout=120,
         )
     assert "bug in" not in got.err, got
     assert "Traceback" not in got.err

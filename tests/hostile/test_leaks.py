@@ -293,7 +293,9 @@ def test_no_new_privileges_and_the_filter_are_on_in_exec(rcrun):
     for words in (("exec", "web"), ("exec", "-u", "1000", "web"), ("exec", "-d", "web")):
         if "-d" in words:
             rcrun(*words, "sh", "-c", f"{' '.join(facts[:2])} '{facts[2]}' {facts[3]} > /told")
-            got = rcrun("exec", "web", "sh", "-c", "sleep 0.2; cat /told").check()
+            got = rcrun(
+                "exec", "web", "sh", "-c", "until grep -q Sec /told; do sleep 0.05; done; cat /told"
+            ).check()
         else:
             got = rcrun(*words, *facts).check()
         assert got.out.split() == ["NoNewPrivs:", "1", "Seccomp:", "2"], words

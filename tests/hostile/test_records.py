@@ -33,7 +33,7 @@ def test_index_of_the_store_that_is_damaged(fresh_rcrun, busybox, text):
     (rcrun.store_dir / "index.json").write_bytes(text)
     for words in (("images",), ("run", "--rm", "--pull=never", "busybox", "true"), ("rmi", "busybox"),
                   ("image", "inspect", "busybox"), ("load", "-i", busybox), ("image", "prune", "-f")):  # fmt: skip
-        got = rcrun(*words, timeout=20)
+        got = rcrun(*words, timeout=60)
         assert "bug in" not in got.err, words
     rcrun("ps").check()
     rcrun("exec", "web", "true").check()
@@ -58,7 +58,7 @@ def test_records_that_are_damaged(fresh_rcrun, busybox, name, text):
     os.chown(path, rcrun.account.uid, rcrun.account.gid)
     for words in (("ps", "-a"), ("ps", "-as"), ("inspect", container_id), ("start", container_id),
                   ("logs", container_id), ("exec", container_id, "true"), ("wait", container_id)):  # fmt: skip
-        got = rcrun(*words, timeout=20)
+        got = rcrun(*words, timeout=60)
         assert "bug in" not in got.err, (words, got.err)
     assert "fine" in rcrun("ps", "-a").check().out
     got = rcrun("rm", "-f", container_id)
@@ -79,7 +79,7 @@ def test_state_that_is_damaged(fresh_rcrun, busybox, text):
     good = path.read_bytes()
     path.write_bytes(text)
     for words in (("ps", "-a"), ("inspect", "web"), ("exec", "web", "true"), ("top", "web")):
-        got = rcrun(*words, timeout=20)
+        got = rcrun(*words, timeout=60)
         assert "bug in" not in got.err, (words, got.err)
     path.write_bytes(good)
     rcrun("rm", "-f", "web").check()

@@ -100,7 +100,7 @@ def test_another_user_cannot_use_the_attach_socket(used, accounts):
             folder.chmod(folder.stat().st_mode | 0o007)
     script = (
         "import socket,sys,os\n"
-        "s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET); s.settimeout(5)\n"
+        "s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET); s.settimeout(60)\n"
         "os.chdir(sys.argv[1]); s.connect('attach.sock')\n"
         "try:\n s.send(b'H\\x07'); s.send(b'S\\x09'); print(s.recv(100))\n"
         "except OSError as error: print(error)\n"
@@ -126,7 +126,7 @@ def test_garbage_on_the_attach_socket(used):
     chance = random.Random(seed)
     for _ in range(300):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
-            peer.settimeout(5)
+            peer.settimeout(60)
             os.seteuid(used.account.uid)
             try:
                 peer.connect(path)
@@ -186,7 +186,7 @@ def test_pid_file_that_is_no_file(hostile_bundle):
     reader = threading.Thread(target=lambda: said.append(path.read_bytes()))
     reader.start()
     hostile_bundle.args("true").run("--pid-file", str(path)).check()
-    reader.join(5)
+    reader.join(60)
     assert path.is_fifo()
     assert int(said[0]) > 1
 

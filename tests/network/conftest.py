@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from network.servers import INSIDE, PYTHON, SERVER, wait_for
+from network.servers import INSIDE, PYTHON, SERVER
 from probes import lacking
 from rcrun.paths import find_program
+from waiting import wait_for
 
 
 @pytest.fixture(params=["private", "pasta", "slirp4netns"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 # The host's programs in a busybox container.
@@ -37,7 +37,7 @@ for word in sys.argv[1:]:
     kind, address, port = word.split("/")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     s = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
-    s.settimeout(3)
+    s.settimeout(10)
     try:
         s.connect((address, int(port)))
         if kind == "udp":
@@ -47,14 +47,6 @@ for word in sys.argv[1:]:
         print(type(error).__name__)
 """
 _ELSEWHERE = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8::1"}
-
-
-def wait_for(fact: Callable[[], object], seconds: float = 40) -> object:
-    until = time.monotonic() + seconds
-    while not (found := fact()):
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.05)
-    return found
 
 
 def host_address(family: int = socket.AF_INET) -> str:
@@ -109,15 +101,21 @@ class Server:
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below those that the kernel gives to clients, or one of them might have it before it is used."""
+    while True:
+        number = random.randrange(12_000, 20_900)
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("", number))
+            except OSError:
+                continue
+            return number
 
 
 def ask_tcp(address: str, port: int) -> str:
     """What the server says by itself; "" when the connection is taken and closed, or reset at once."""
     try:
-        with socket.create_connection((address, port), timeout=3) as client:
+        with socket.create_connection((address, port), timeout=60) as client:
             return client.recv(100).decode()
     except ConnectionResetError:
         return ""
@@ -136,7 +134,7 @@ def ask_udp(address: str, port: int, text: str = "ping") -> str:
 
 def is_refused(address: str, port: int) -> bool:
     try:
-        socket.create_connection((address, port), timeout=3).close()
+        socket.create_connection((address, port), timeout=60).close()
     except ConnectionRefusedError:
         return True
     except ConnectionResetError:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from network.servers import wait_for
 from network.test_bridges import address_of, get, lines_of, network, room_dir, web
+from waiting import wait_for
 
 __all__ = ["network"]
 pytestmark = pytest.mark.requires("userns", "overlay", "network")
@@ -40,7 +40,7 @@ def test_connect_and_disconnect_a_running_container(rcrun, network):
     assert "eth1" in rcrun("exec", "two", "ip", "-o", "addr").check().out
     form = '{{(index .NetworkSettings.Networks "' + first + '").IPAddress}}'
     address = rcrun("inspect", "-f", form, "two").check().out.strip()
-    got = rcrun("exec", "one", "timeout", "3", "wget", "-qO-", f"http://{address}/")
+    got = rcrun("exec", "one", "timeout", "60", "wget", "-qO-", f"http://{address}/")
     assert got.check().out == "hello\n"
     assert f"{address} two zwei" in names(rcrun)
     assert "also " in names(rcrun)

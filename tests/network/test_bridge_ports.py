@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
-from network.servers import ask_tcp, ask_udp, free_port, host_address, is_refused, wait_for
+from network.servers import ask_tcp, ask_udp, free_port, host_address, is_refused
 from network.test_bridges import network
+from waiting import wait_for
 
 __all__ = ["network"]
 pytestmark = pytest.mark.requires("userns", "overlay", "network")

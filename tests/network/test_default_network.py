@@ -16,10 +16,10 @@ from network.servers import (
     ask_tcp,
     free_port,
     host_address,
-    wait_for,
 )
 from network.test_bridges import address_of, assert_room_ends, get, network, room_dir, web
 from rcrun.paths import find_program
+from waiting import wait_for
 
 __all__ = ["network"]
 pytestmark = pytest.mark.requires("userns", "overlay", "network")
@@ -65,7 +65,7 @@ def test_where_pasta_fails_slirp4netns_connects_it(rcrun, account):
     (folder / "pasta").write_text("#!/bin/sh\n# --no-copy-routes\necho no luck today >&2\nexit 1\n")
     (folder / "pasta").chmod(0o755)
     path = {"PATH": f"{folder}:{account.environ['PATH']}"}
-    got = rcrun("run", "-d", "--name", "one", "busybox", "sleep", "60", env=path).check()
+    got = rcrun("run", "-d", "--name", "one", "busybox", "sleep", "1000", env=path).check()
     assert got.err == (
         "rcrun: warning: pasta could not connect the bridges: no luck today; slirp4netns does it instead\n"
     )

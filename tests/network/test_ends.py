@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from network.servers import ask_tcp, free_port, is_refused, wait_for
+from network.servers import ask_tcp, free_port, is_refused
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns", "overlay", "network")
 
@@ -76,7 +77,7 @@ def test_the_monitor_was_killed_and_the_next_start_has_the_port(rcrun, kind, ser
 
 def test_another_process_with_the_number_is_left_alone(rcrun, serve):
     web = serve("--network", "none")
-    with subprocess.Popen(["sleep", "60"]) as other:
+    with subprocess.Popen(["sleep", "1000"]) as other:
         (live_dir(rcrun, web) / "pasta.pid").write_text(f"{other.pid}\n", encoding="ascii")
         rcrun("rm", "-f", web).check()
         assert other.poll() is None
@@ -100,7 +101,7 @@ def broken_pasta(account, tmp_path) -> dict[str, str]:
 def test_where_pasta_fails_slirp4netns_takes_over(rcrun, broken_pasta, helper_pid):
     number = free_port()
     words = ("--network", "private", "-p", f"127.0.0.1:{number}:80", "busybox")
-    got = rcrun("run", "-d", *words, "sleep", "60", env=broken_pasta).check()
+    got = rcrun("run", "-d", *words, "sleep", "1000", env=broken_pasta).check()
     assert got.err == (
         "rcrun: warning: pasta could not make the network, slirp4netns does it instead: "
         "no luck today\n"

@@ -32,6 +32,7 @@ NAME_SERVER = """
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("ADDRESS", 53))
+open("/run/names", "w")
 while True:
     question, source = s.recvfrom(2000)
     end = question.index(b"\\0", 12) + 5
@@ -59,7 +60,7 @@ def odd_host(rcrun, tmp_path):
             cwd=account.home,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -68,7 +69,7 @@ def odd_host(rcrun, tmp_path):
 
 def serving_names(prepare: str, address: str) -> str:
     server = NAME_SERVER.replace("ADDRESS", address)
-    return f"{prepare}\n{PYTHON} -c '{server}' & sleep 0.3"
+    return f"{prepare}\n{PYTHON} -c '{server}' & until test -e /run/names; do sleep 0.05; done"
 
 
 @pytest.mark.requires("pasta", "slirp4netns")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import urllib.request
 from pathlib import Path
@@ -11,6 +10,8 @@ import pytest
 
 from accounts import bin_dir
 from engine.builds import forget_images
+from network.servers import free_port
+from waiting import wait_for
 
 pytestmark = [
     pytest.mark.requires("userns", "overlay", "network"),
@@ -49,10 +50,12 @@ CMD ["httpd", "-f", "-p", "80", "-h", "/page"]
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def page(port: int) -> bytes:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
+            return answer.read()
+    except OSError:
+        return b""  # `up` does not wait for the last one
 
 
 class Compose:
@@ -71,7 +74,7 @@ class Compose:
 
     def __call__(self, *words):
         words = (self.program, "-f", self.folder / "compose.yaml", "-p", "three", *words)
-        return self.rcrun.account.run(*words, env=self.env, timeout=100)
+        return self.rcrun.account.run(*words, env=self.env, timeout=250)
 
 
 def test_a_project_of_three_services(rcrun):
@@ -88,8 +91,7 @@ def test_a_project_of_three_services(rcrun):
         asked = compose("exec", "-T", "web", "wget", "-qO-", "http://app:8080/").check()
         assert asked.out == "stored\n"
         assert compose("exec", "-T", "web", "wget", "-qO-", "http://database:8000/").status != 0
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
-            assert answer.read() == b"built\n"
+        assert wait_for(lambda: page(port)) == b"built\n"
         compose("restart", "db").check()
         again = compose("exec", "-T", "app", "wget", "-qO-", "http://db:8000/")
         assert "stored" in again.out or "refused" in again.err  # it may not listen yet

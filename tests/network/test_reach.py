@@ -16,8 +16,8 @@ from network.servers import (
     free_port,
     host_address,
     is_refused,
-    wait_for,
 )
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns", "overlay", "network")
 TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
@@ -96,7 +96,7 @@ def test_the_loopback_of_the_host_when_asked_for(rcrun):
 def test_published_ports_are_there_when_run_returns(rcrun, kind):
     number = free_port()
     options = ("--network", kind, "-p", f"{number}:80")
-    rcrun("run", "-d", *options, "busybox", "sleep", "60").check()  # nobody listens inside
+    rcrun("run", "-d", *options, "busybox", "sleep", "1000").check()  # nobody listens inside
     assert not is_refused("127.0.0.1", number)
 
 

@@ -109,7 +109,7 @@ def test_the_set_up_is_quick_the_second_time() -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         pytest.skip("set-up is for root and apt here")
     result = subprocess.run(
-        ["ci/setup", "test"], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60
+        ["ci/setup", "test"], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=250
     )
     done = [
         line for line in result.stdout.splitlines() if "this release has no package" not in line

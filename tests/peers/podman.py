@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from accounts import Result
-from cli.screens import until
 from peers.room import RUNTIME, Inmate, may_make_cgroups
+from waiting import wait_for
 
 NO_NETWORK = ("--network", "none")
 
@@ -92,7 +92,7 @@ class Podman:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
             heard.bind(str(path))
             path.chmod(0o666)
-            heard.settimeout(5)
+            heard.settimeout(60)
             yield str(path), lambda: received(heard)
 
     def runtime(self, *words: str) -> Result:
@@ -103,10 +103,10 @@ class Podman:
 
     def said(self, container: str, text: str) -> None:
         """Wait until the container has written this."""
-        until(lambda: text in self("logs", container).check().out)
+        wait_for(lambda: text in self("logs", container).check().out)
 
     def until_exited(self, container: str) -> None:
-        until(lambda: self.status(container) == "exited")
+        wait_for(lambda: self.status(container) == "exited")
 
     @functools.cached_property
     def version(self) -> tuple[int, ...]:

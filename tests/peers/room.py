@@ -161,7 +161,7 @@ class Room:
             cd ..
             rmdir "$0"
         """
-        subprocess.run(["unshare", "-m", "sh", "-c", script, self.group], check=True, timeout=20)
+        subprocess.run(["unshare", "-m", "sh", "-c", script, self.group], check=True, timeout=120)
 
 
 class Inmate(Account):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from accounts import Result
-from cli.screens import until
 from peers.room import RUNTIME, Inmate, may_make_cgroups
 from skips import unmet
+from waiting import wait_for
 
 pytestmark = [
     pytest.mark.requires("containerd"),
@@ -40,7 +40,7 @@ class Containerd:
         log = open(account.home / "containerd.log", "wb")
         self.process = account.popen("containerd", "-c", str(config), stdout=log, stderr=log)
         log.close()
-        until(lambda: self("version").status == 0)
+        wait_for(lambda: self("version").status == 0)
         self("image", "import", "--no-unpack", str(image)).check()
         [self.image] = self("image", "ls", "-q").check().out.split()
 
@@ -77,7 +77,7 @@ class Containerd:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_exec(ctr):
 
 def test_processes(ctr):
     ctr.started("one", "sh", "-c", "sleep 1000 & sleep 1000")
-    until(lambda: len(ctr("task", "ps", "one").check().out.splitlines()) >= 3)
+    wait_for(lambda: len(ctr("task", "ps", "one").check().out.splitlines()) >= 3)
 
 
 def test_pause_and_resume(ctr):
@@ -186,9 +186,11 @@ def test_pause_and_resume(ctr):
 def test_kill_and_delete(ctr):
     script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"
     ctr.started("one", "sh", "-c", script)
-    until(lambda: "sleep" in ctr("task", "exec", "--exec-id", os.urandom(3).hex(), "one", "ps").out)
+    wait_for(
+        lambda: "sleep" in ctr("task", "exec", "--exec-id", os.urandom(3).hex(), "one", "ps").out
+    )
     ctr("task", "kill", "-s", "SIGTERM", "one").check()
-    until(lambda: ctr.status("one") == "STOPPED")
+    wait_for(lambda: ctr.status("one") == "STOPPED")
     assert "exit code 9" in ctr("task", "delete", "one").err
     assert ctr.status("one") == ""
     assert ctr.account.run(RUNTIME, "--root", "/run/peers-runc/peers", "state", "one").status != 0
@@ -197,7 +199,7 @@ def test_kill_and_delete(ctr):
 def test_killed_with_all(ctr):
     ctr.started("one", "sh", "-c", "sleep 1000 & sleep 1000")
     ctr("task", "kill", "-a", "-s", "SIGKILL", "one").check()
-    until(lambda: ctr.status("one") == "STOPPED")
+    wait_for(lambda: ctr.status("one") == "STOPPED")
     ctr("task", "delete", "one")
 
 

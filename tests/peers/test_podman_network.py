@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from cli.screens import until
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("podman")
 SHOW = 'awk \'NR > 2 { sub(":.*", ""); print $1 }\' /proc/net/dev | xargs'
@@ -53,7 +53,7 @@ def test_a_users_network(podman, server):
     fetch = f"until nc -w 5 host.containers.internal {server} </dev/null; do sleep 0.1; done"
     for program in ["slirp4netns", *(["pasta"] if podman.version >= (4, 4) else [])]:
         given = podman.run(
-            "--network", program, "busybox", "timeout", "20", "sh", "-c", f"{SHOW}; {fetch}"
+            "--network", program, "busybox", "timeout", "100", "sh", "-c", f"{SHOW}; {fetch}"
         ).check()
         interfaces, answer = given.out.splitlines()
         assert len(interfaces.split()) == 2
@@ -66,7 +66,7 @@ def test_a_users_published_port(podman):
     options = ("--network", "slirp4netns", "-p", "127.0.0.1:8081:80")
     podman("run", "-d", "--name", "web", *options, "busybox", *LISTEN).check()
     answer = ("busybox", "nc", "-w", "5", "127.0.0.1", "8081")
-    until(lambda: podman.account.run(*answer).out == "hello\n")
+    wait_for(lambda: podman.account.run(*answer).out == "hello\n")
 
 
 @pytest.mark.parametrize("inmate", ["root"], indirect=True)
@@ -81,7 +81,7 @@ def test_a_bridge(podman):
             podman.run("--network", "wire", "busybox", "sh", "-c", script).check().out == "hello\n"
         )
         answer = ("busybox", "nc", "-w", "5", "10.99.0.9", "80")
-        until(lambda: podman.account.run(*answer).out == "hello\n")
+        wait_for(lambda: podman.account.run(*answer).out == "hello\n")
     finally:
         podman("rm", "-f", "-a", "-t", "0").check()
         podman("network", "rm", "-f", "wire").check()

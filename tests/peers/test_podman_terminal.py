@@ -8,6 +8,7 @@ import pytest
 
 from cli.screens import CTRL_C, CTRL_P, CTRL_Q
 from peers.podman import NO_NETWORK
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("podman")
 SHELL = (*NO_NETWORK, "-e", "PS1=ready> ", "--name", "web", "busybox", "sh")
@@ -36,7 +37,7 @@ def test_control_c_reaches_the_command(podman, screen):
     shown = screen(podman, "run", "-it", *SHELL)
     shown.expect(b"ready> ")
     shown.type(b"sleep 1000\r")
-    time.sleep(0.3)
+    wait_for(lambda: "sleep 1000" in podman("exec", "web", "ps", "-o", "args").out)
     shown.type(CTRL_C)
     shown.expect(b"ready> ")
     shown.type(b"exit 3\r")

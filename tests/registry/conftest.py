@@ -70,7 +70,7 @@ def client_of(pauses: list[float]) -> Iterator[Callable[..., Client]]:
             where, environ or {}, verify=verify, credentials=credentials, authfile=authfile
         )
         client = Client(transport, where, lookup, patience=Patience(pauses.append, retries, delay))
-        transport.timeout = 5.0
+        transport.timeout = 30.0
         transports.append(transport)
         return client
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from network.servers import free_port
+
 
 class Secure:
     """A docker-registry with TLS and a user `me` whose password is `secret`."""
@@ -25,9 +27,7 @@ HTPASSWD = "me:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
 
 def serve(folder: Path, tls: str = "", auth: str = "") -> Iterator[str]:
     """A docker-registry that listens on this machine as long as it is needed."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = folder / "config.yml"
     config.write_text(
         "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
@@ -47,11 +47,11 @@ def serve(folder: Path, tls: str = "", auth: str = "") -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(10)
+        server.wait(60)
 
 
 def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text(encoding="utf-8")
         try:

@@ -381,7 +381,7 @@ def test_no_time_is_lost_on_a_silent_server(client_of: MakeClient, pauses: list[
         begin = time.monotonic()
         with pytest.raises(RegistryError, match="no answer in time"):
             client.manifest("1")
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 30
 
 
 def test_error_document_that_is_none(registry: TinyRegistry, client: Client) -> None:

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tiny_image import tiny_image
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,32 +193,23 @@ def test_interrupt_in_the_middle_of_a_blob(rcrun: Rcrun, registry: TinyRegistry)
         handler.wfile.write(data[:200_000])
         handler.wfile.flush()
         sent.set()
-        done.wait(20)
+        done.wait(200)
 
     registry.rule(f"/blobs/{digest}", stall)
     process = rcrun.popen("pull", f"{registry.address}/x:1", stderr=subprocess.PIPE)
     part = rcrun.store_dir / f"tmp/part.{digest[7:]}"
-    assert sent.wait(20)
-    wait_until(lambda: part.stat().st_size == 200_000)
-    begin = time.monotonic()
+    assert sent.wait(60)
+    wait_for(lambda: part.exists() and part.stat().st_size == 200_000)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=20)[1].decode()
+    said = process.communicate(timeout=60)[1].decode()
     done.set()
     assert process.returncode == 130
-    assert time.monotonic() - begin < 5
     assert "Traceback" not in said
     assert part.stat().st_size == 200_000
     assert rcrun("images", "-q").check().out == ""
     rcrun("pull", f"{registry.address}/x:1").check()
     assert registry.asked[-1].headers["Range"] == "bytes=200000-"
     assert os.listdir(rcrun.store_dir / "tmp") == []
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_login_pull_logout(rcrun: Rcrun, registry: TinyRegistry, image: TinyImage) -> None:

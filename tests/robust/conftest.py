@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from accounts import Account, bin_dir
+from waiting import wait_for
 
 NO_NETWORK = ("--network", "none")
 
@@ -70,7 +71,7 @@ class Traces:
         now = self.processes()
         return found + [f"{pid} {name}" for pid, name in now.items() if pid not in self.before]
 
-    def check_nothing_left(self, seconds: float = 6) -> None:
+    def check_nothing_left(self, seconds: float = 60) -> None:
         until = time.monotonic() + seconds
         while left := self.left():
             assert time.monotonic() < until, left
@@ -82,7 +83,7 @@ class Traces:
         lines = self.rcrun("ps", "-a", "--no-trunc", "--format", form).check().out.splitlines()
         shown = {}
         for container_id, name, state, pid in (line.split() for line in lines):
-            until = time.monotonic() + 3
+            until = time.monotonic() + 60
             while state == "running" and not is_there(pid):
                 assert time.monotonic() < until, f"{name} is shown as running"
                 got = self.rcrun("inspect", "-f", "{{.State.Status}} {{.State.Pid}}", container_id)
@@ -147,3 +148,9 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def kill(pid: int) -> None:
+    """And wait for its end."""
+    end(pid)
+    wait_for(lambda: not is_there(pid))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 from pathlib import Path
 
 import pytest
 
 from accounts import bin_dir
+from network.servers import free_port
 from robust.conftest import NO_NETWORK, end, is_there
+from waiting import wait_for
 
 SLEEPS = ("busybox", "sleep", "1000")
 
@@ -21,10 +22,7 @@ def kill_monitor(rcrun, name):
     form = "{{.State.ConmonPid}} {{.State.Pid}}"
     pids = [int(word) for word in rcrun("inspect", "-f", form, name).check().out.split()]
     end(pids[0])
-    until = time.monotonic() + 5
-    while any(map(is_there, pids)):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_for(lambda: not any(map(is_there, pids)))
 
 
 def state_of(rcrun, name):
@@ -62,9 +60,7 @@ def test_a_container_with_rm_of_another_boot_is_not_trusted(rcrun):
 @pytest.mark.requires("network")
 @pytest.mark.parametrize("account", ["user"], indirect=True)
 def test_a_start_that_fails_after_it_keeps_the_end(rcrun):
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        port = holder.getsockname()[1]
+    port = free_port()
     rcrun("run", "-d", "--name", "web", "-p", f"127.0.0.1:{port}:80", *SLEEPS).check()
     kill_monitor(rcrun, "web")
     assert state_of(rcrun, "web") == ["exited", "137"]
@@ -98,7 +94,7 @@ def test_removed_while_somebody_reads(rcrun, verb):
     with process:
         process.stdout.read(1)
         rcrun("rm", "-f", "web").check()
-        errors = process.communicate(timeout=30)[1].decode()
+        errors = process.communicate(timeout=60)[1].decode()
     assert (process.returncode, errors) == (1, "rcrun: error: no such container: web\n")
 
 
@@ -153,19 +149,13 @@ def test_the_networks_process_was_about_to_begin(rcrun, traces, account, removed
     with process:
         monitor = await_process(traces, "pasta")
         end(parent_of(monitor))
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     rcrun("rm", "-f", "web").check()
     traces.check_nothing_left()
 
 
 def await_process(traces, name):
-    until = time.monotonic() + 10
-    while True:
-        for pid, found in traces.processes().items():
-            if found == name:
-                return pid
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    return wait_for(lambda: [pid for pid, found in traces.processes().items() if found == name])[0]
 
 
 def parent_of(pid):

@@ -23,7 +23,7 @@ def fails_at(strace, rcrun, call, number, error, *words):
     return subprocess.run(
         [*argv, *words],
         stdin=subprocess.DEVNULL, capture_output=True,
-        env={**rcrun.account.environ, **rcrun.env}, cwd=rcrun.account.home, timeout=60, check=False,
+        env={**rcrun.account.environ, **rcrun.env}, cwd=rcrun.account.home, timeout=120, check=False,
     )  # fmt: skip
 
 

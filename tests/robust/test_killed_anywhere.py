@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from robust.conftest import NO_NETWORK, end, rounds, stat_of
+from waiting import wait_for
 
 only_user = pytest.mark.parametrize("account", ["user"], indirect=True)
 LIVES = (*NO_NETWORK, "busybox", "sleep", "1000")
@@ -31,7 +33,7 @@ def verbs(name):
         ("create", "--name", name, *LIVES),
         ("start", name),
         ("exec", name, "true"),
-        ("exec", "-d", name, "sleep", "50"),
+        ("exec", "-d", name, "sleep", "1000"),
         ("stop", "-t", "0", name),
         ("rm", "-f", name),
         ("restart", "-t", "0", name),
@@ -56,8 +58,9 @@ def test_killed_before_a_call(rcrun, traces, chance, strace):
             # strace goes on as long as a container does that it follows
             process.wait(0.8)
         except subprocess.TimeoutExpired:
+            wait_for(lambda tracer=process: tracer.poll() is not None or has_begun(tracer.pid))
             process.kill()  # the kernel lets go of them
-        errors = process.communicate(timeout=10)[1].decode(errors="replace")
+        errors = process.communicate(timeout=60)[1].decode(errors="replace")
         killed += process.returncode in (137, -9)
         assert "bug in" not in errors, f"{what}: {errors}"
         traces.check_truth()
@@ -69,6 +72,18 @@ def test_killed_before_a_call(rcrun, traces, chance, strace):
     print(f"{killed} commands were killed, and so many more of the shim's processes")
     assert killed or rounds(0) < 100, "strace kills nobody"
     rcrun("run", "--rm", *NO_NETWORK, "busybox", "true").check()
+
+
+def has_begun(pid):
+    """Whether strace traces something. Until then its child waits for it, and would go on doing so."""
+    for path in Path("/proc").glob("[0-9]*/status"):
+        try:
+            text = path.read_text()
+        except OSError:
+            continue
+        if f"\nTracerPid:\t{pid}\n" in text and not text.startswith("Name:\tstrace\n"):
+            return True
+    return False
 
 
 @only_user
@@ -94,7 +109,7 @@ def test_killed_at_random_moments_with_a_network(rcrun, traces, chance):
         for pid in victims:
             if chance.random() < 0.4:
                 end(pid)
-        errors = process.communicate(timeout=30)[1].decode(errors="replace")
+        errors = process.communicate(timeout=60)[1].decode(errors="replace")
         assert "bug in" not in errors, f"{words}: {errors}"
         traces.check_truth()
     traces.clean()
@@ -113,10 +128,7 @@ def test_one_process_killed(rcrun, traces, victim, options):
     ]
     for pid in pids:
         end(pid)
-    until = time.monotonic() + 5
-    while pids and rcrun("ps", "-q").check().out and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not pids or rcrun("ps", "-q").out == ""
+    wait_for(lambda: not pids or rcrun("ps", "-q").check().out == "")
     traces.check_truth()
     assert rcrun("rm", "-f", "web").check().err == ""
     traces.clean()
@@ -127,14 +139,15 @@ def test_one_process_killed(rcrun, traces, victim, options):
 def test_the_foreground_client_killed(rcrun, traces):
     """The container goes on, as docker's does; with --rm it goes when it ends."""
     process = rcrun.popen(
-        "run", "--rm", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", "echo ready; sleep 0.6",
+        "run", "--rm", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c",
+        "echo ready; while ! test -e /go; do sleep 0.05; done",
         stdout=subprocess.PIPE,
     )  # fmt: skip
     with process:
         assert process.stdout.readline() == b"ready\n"
         process.kill()
     assert traces.check_truth() == {"web": "running"}
-    rcrun("wait", "web").check()
+    rcrun("exec", "web", "touch", "/go")
     traces.check_nothing_left()
 
 
@@ -147,11 +160,9 @@ def test_stopped_monitor_blocks_nobody_for_ever(rcrun, traces):
     monitor = int(rcrun("inspect", "-f", "{{.State.ConmonPid}}", "web").out)
     os.kill(monitor, signal.SIGSTOP)
     try:
-        deadline = time.monotonic() + 10
-        while stat_of(monitor)[1] != "T":
-            assert time.monotonic() < deadline
+        wait_for(lambda: stat_of(monitor)[1] == "T")
         for words in (("ps",), ("inspect", "web"), ("exec", "web", "true"), ("logs", "web")):
-            rcrun(*words, timeout=10).check()
+            rcrun(*words, timeout=60).check()
     finally:
         os.kill(monitor, signal.SIGCONT)
     rcrun("rm", "-f", "web").check()

@@ -61,7 +61,7 @@ def test_killed_before_a_call(rcrun, traces, chance, strace, verbs):
         rule = (f"trace={call}", f"inject={call}:signal=SIGKILL:when={number}")
         got = subprocess.run(
             [*strace(*rule), *words],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
             env={**rcrun.account.environ, **rcrun.env}, cwd=rcrun.account.home,
         )  # fmt: skip
         killed += got.returncode in (137, -9)

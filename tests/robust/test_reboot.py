@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from robust.conftest import NO_NETWORK, end, is_there
+from robust.conftest import NO_NETWORK, is_there, kill
 
 only_user = pytest.mark.parametrize("account", ["user"], indirect=True)
 
@@ -32,8 +32,8 @@ def host_goes_down(rcrun, *names):
     for name in names:
         got = rcrun("inspect", "-f", "{{.State.ConmonPid}} {{.State.Pid}} {{.Id}}", name).check()
         monitor, init, container = got.out.split()
-        end(int(monitor))
-        end(int(init))
+        kill(int(monitor))
+        kill(int(init))
         path = rcrun.store_dir / "containers" / container / "container.json"
         record = json.loads(path.read_text())
         record["boot"] = "00000000-0000-0000-0000-000000000000"
@@ -98,8 +98,8 @@ def test_a_pid_that_became_another_process(two, victim):
     path = state_file(two, "web")
     state = json.loads(path.read_text())
     real = dict(state)
-    end(real["monitor"])
-    end(real["pid"])
+    kill(real["monitor"])
+    kill(real["pid"])
     state["pid"] = state["monitor"] = victim.pid
     path.write_text(json.dumps(state))
     form = "{{.State.Status}} {{.State.Pid}}"
@@ -117,7 +117,7 @@ def test_a_pid_that_became_another_process(two, victim):
 def test_the_number_of_the_monitor_alone_became_another_s(two, victim):
     path = state_file(two, "web")
     state = json.loads(path.read_text())
-    end(state["monitor"])
+    kill(state["monitor"])
     path.write_text(json.dumps({**state, "monitor": victim.pid}))
     got = two("rm", "-f", "web").check()
     assert got.out == "web\n"
@@ -141,7 +141,7 @@ def test_a_socket_and_files_of_before(two):
     """A live directory that outlived its processes (a /tmp on disk): they are no obstacle."""
     path = state_file(two, "web")
     for name in ("monitor", "pid"):
-        end(json.loads(path.read_text())[name])
+        kill(json.loads(path.read_text())[name])
     assert path.with_name("attach.sock").exists()
     assert two("ps", "-q").check().out == ""
     got = two("attach", "web")

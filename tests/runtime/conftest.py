@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from accounts import Account, Result, bin_dir
+from waiting import wait_for
 
 HERE = Path(__file__).parent
 RUNTIME = os.environ.get("OCI_RUNTIME") or ""
@@ -160,11 +160,7 @@ class Bundle:
         return (self.dir / "output").read_text(encoding="utf-8", errors="replace")
 
     def said_soon(self, text: str) -> str:
-        for _ in range(200):
-            if text in self.said():
-                break
-            time.sleep(0.02)
-        assert text in self.said()
+        wait_for(lambda: text in self.said())
         return self.said()
 
     def state(self) -> dict[str, Any]:
@@ -172,11 +168,7 @@ class Bundle:
         return state
 
     def status_soon(self, status: str) -> None:
-        for _ in range(200):
-            if self.state()["status"] == status:
-                return
-            time.sleep(0.02)
-        assert self.state()["status"] == status
+        wait_for(lambda: self.state()["status"] == status)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from runtime.conftest import Bundle
 from runtime.test_terminal import Console
+from waiting import wait_for
 
 pytestmark = [pytest.mark.requires("userns"), pytest.mark.usefixtures("ours")]
 
@@ -25,7 +25,7 @@ def test_a_created_container_holds_nothing_of_its_caller(bundle: Bundle) -> None
     words = ("create", "--console-socket", str(console.path), "-b", str(bundle.dir), bundle.id)
     try:
         inherited = os.open("/dev/zero", os.O_RDONLY)
-        bundle.runtime(*words, pass_fds=[inherited], timeout=20).check()  # a pipe each
+        bundle.runtime(*words, pass_fds=[inherited], timeout=60).check()  # a pipe each
         folder = f"/proc/{bundle.state()['pid']}/fd"
         links = [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)]
     finally:
@@ -48,7 +48,7 @@ def test_newlines_of_a_terminal_are_plain(bundle: Bundle) -> None:
 
 
 def test_signal_0_asks_whether_it_runs(bundle: Bundle) -> None:
-    bundle.args("sleep", "30").started()
+    bundle.args("sleep", "1000").started()
     bundle.runtime("kill", bundle.id, "0").check()
     assert bundle.state()["status"] == "running"
     bundle.runtime("kill", bundle.id, "KILL").check()
@@ -59,8 +59,8 @@ def test_signal_0_asks_whether_it_runs(bundle: Bundle) -> None:
 
 def test_signals_by_a_regular_expression(new_bundle: Callable[[], Bundle]) -> None:
     one, two = (
-        new_bundle().args("sleep", "30").started(),
-        new_bundle().args("sleep", "30").started(),
+        new_bundle().args("sleep", "1000").started(),
+        new_bundle().args("sleep", "1000").started(),
     )
     one.runtime("kill", "--regex", f"{one.id[:-1]}.", "KILL").check()
     one.status_soon("stopped")
@@ -76,7 +76,7 @@ def test_ps_of_one_that_has_stopped(bundle: Bundle) -> None:
 
 
 def test_a_list_has_runcs_fields_in_its_order(bundle: Bundle) -> None:
-    bundle.args("sleep", "30").started()
+    bundle.args("sleep", "1000").started()
     [state] = json.loads(bundle.runtime("list", "--format", "json").check().out)
     expected = ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "owner"]
     assert list(state) == expected
@@ -126,7 +126,7 @@ def test_the_way_to_the_working_directory_may_be_closed_to_the_process(bundle: B
 @pytest.mark.parametrize("account", ["root"], indirect=True)
 def test_no_whole_proc_is_left_behind_a_moved_root(bundle: Bundle) -> None:
     """With one a user namespace inside could mount a procfs without the masked paths."""
-    bundle.args("sleep", "30").write()
+    bundle.args("sleep", "1000").write()
     words = ("run", "-d", "--no-pivot", "-b", str(bundle.dir), bundle.id)
     bundle.runtime(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).check()
     init = bundle.state()["pid"]
@@ -139,12 +139,12 @@ def test_no_whole_proc_is_left_behind_a_moved_root(bundle: Bundle) -> None:
 def test_a_network_namespace_that_the_user_namespace_does_not_own(bundle: Bundle) -> None:
     namespaces = bundle.config["linux"]["namespaces"]
     namespaces[:] = [one for one in namespaces if one["type"] != "network"]
-    holder = subprocess.Popen(["unshare", "--user", "sleep", "60"])
+    holder = subprocess.Popen(["unshare", "--user", "sleep", "1000"])
     try:
         map_ids(holder.pid)
         namespaces.append({"type": "user", "path": f"/proc/{holder.pid}/ns/user"})
         namespaces.append({"type": "network", "path": "/proc/self/ns/net"})
-        bundle.args("sleep", "30").started()
+        bundle.args("sleep", "1000").started()
         theirs = os.readlink(f"/proc/{bundle.state()['pid']}/ns/net")
         assert theirs == os.readlink("/proc/self/ns/net")
         bundle.runtime("exec", bundle.id, "/init", "true").check()
@@ -155,10 +155,7 @@ def test_a_network_namespace_that_the_user_namespace_does_not_own(bundle: Bundle
 
 def map_ids(pid: int) -> None:
     """Of the user namespace that a process is about to make."""
-    for _ in range(500):
-        if os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user"):
-            for name in ("uid_map", "gid_map"):
-                Path(f"/proc/{pid}/{name}").write_text("0 0 65536", encoding="ascii")
-            return
-        time.sleep(0.01)
-    pytest.fail("unshare made no user namespace")
+    ours = os.readlink("/proc/self/ns/user")
+    wait_for(lambda: os.readlink(f"/proc/{pid}/ns/user") != ours)
+    for name in ("uid_map", "gid_map"):
+        Path(f"/proc/{pid}/{name}").write_text("0 0 65536", encoding="ascii")

@@ -11,6 +11,7 @@ import pytest
 
 from accounts import DelegatedAccount
 from runtime.conftest import Bundle
+from waiting import wait_for
 
 pytestmark = [pytest.mark.requires("userns"), pytest.mark.usefixtures("ours")]
 
@@ -71,7 +72,7 @@ def test_pause_and_resume(bundle: Bundle) -> None:
 
 
 def test_a_paused_container_can_be_deleted_by_force(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     bundle.runtime("pause", bundle.id).check()
     bundle.runtime("delete", "--force", bundle.id).check()
     assert groups_left(bundle) == []
@@ -79,18 +80,17 @@ def test_a_paused_container_can_be_deleted_by_force(bundle: Bundle) -> None:
 
 def test_everything_in_the_group_is_killed(bundle: Bundle) -> None:
     """Also where no pid namespace ends with the init."""
-    bundle.without_namespace("pid").args("fork", "60").started()
+    bundle.without_namespace("pid").args("fork", "1000").started()
     bundle.said_soon("\n")
     pids = json.loads(bundle.runtime("ps", "-f", "json", bundle.id).check().out)
     assert len(pids) == 2
     bundle.runtime("kill", "--all", bundle.id, "KILL").check()
     bundle.status_soon("stopped")
-    for pid in pids:
-        assert not Path(f"/proc/{pid}/exe").exists()
+    wait_for(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in pids))
 
 
 def test_delete_takes_what_the_init_left_behind(bundle: Bundle) -> None:
-    bundle.without_namespace("pid").args("fork", "60").started()
+    bundle.without_namespace("pid").args("fork", "1000").started()
     bundle.said_soon("\n")
     pids = json.loads(bundle.runtime("ps", "-f", "json", bundle.id).check().out)
     bundle.runtime("kill", bundle.id, "KILL").check()
@@ -101,8 +101,8 @@ def test_delete_takes_what_the_init_left_behind(bundle: Bundle) -> None:
 
 
 def test_an_exec_is_in_the_group(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").started()
-    words = ("-d", "--pid-file", str(bundle.dir / "p"), bundle.id, "/init", "sleep", "60")
+    bundle.args("sleep", "1000").started()
+    words = ("-d", "--pid-file", str(bundle.dir / "p"), bundle.id, "/init", "sleep", "1000")
     with open(bundle.dir / "exec.out", "wb") as out:
         bundle.runtime("exec", *words, stdout=out, stderr=out).check()
     pid = (bundle.dir / "p").read_text(encoding="ascii")
@@ -111,12 +111,12 @@ def test_an_exec_is_in_the_group(bundle: Bundle) -> None:
 
 
 def test_a_path_of_the_configuration(bundle: Bundle) -> None:
-    bundle.linux(cgroupsPath="user.slice:libpod:x").args("sleep", "60").started()
+    bundle.linux(cgroupsPath="user.slice:libpod:x").args("sleep", "1000").started()
     assert groups_left(bundle) == ["./libpod-x.scope"]
 
 
 def test_disabled(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").write()
+    bundle.args("sleep", "1000").write()
     words = ("--cgroup-manager=disabled", "run", "-d", "-b", str(bundle.dir), bundle.id)
     with open(bundle.dir / "output", "wb") as out:
         bundle.runtime(*words, stdout=out, stderr=out).check()
@@ -137,7 +137,7 @@ def test_a_limit_of_what_is_there(bundle: Bundle) -> None:
     """hugetlb is the one controller that the test machines have in v2; a host of today has pids."""
     here = bundle.account.run("cat", "/sys/fs/cgroup/cgroup.controllers").check().out.split()
     name, value = ("pids.max", "20") if "pids" in here else ("hugetlb.2MB.max", "2097152")
-    bundle.linux(resources={"unified": {name: value}}).args("sleep", "60").started()
+    bundle.linux(resources={"unified": {name: value}}).args("sleep", "1000").started()
     group = f"/sys/fs/cgroup/{bundle.account.group}/rcrun-{bundle.id}.scope"
     assert bundle.account.run("cat", f"{group}/{name}").check().out == f"{value}\n"
 
@@ -146,7 +146,7 @@ def test_the_cgroup_namespace_of_another(
     bundle: Bundle, delegated_account: DelegatedAccount, init_program: Path
 ) -> None:
     """It is entered from within the group: systemd's `nsdelegate` lets nobody in from outside of it."""
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     others = f"/proc/{bundle.state()['pid']}/ns"
     made = Bundle(delegated_account, init_program)
     made.config["linux"]["namespaces"] += [
@@ -160,7 +160,7 @@ def test_the_cgroup_namespace_of_another(
 
 def test_a_group_that_is_in_use(bundle: Bundle) -> None:
     """Two in one group would be frozen and killed together."""
-    bundle.linux(cgroupsPath="shared").args("sleep", "60").started()
+    bundle.linux(cgroupsPath="shared").args("sleep", "1000").started()
     other = Bundle(bundle.account, Path(bundle.dir, "rootfs/init"))
     other.linux(cgroupsPath="shared").args("true")
     result = other.run()
@@ -181,7 +181,7 @@ def test_a_frozen_group(bundle: Bundle) -> None:
 
 
 def test_exec_below_the_group(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     account = bundle.account
     assert isinstance(account, DelegatedAccount)
     group = f"/sys/fs/cgroup/{account.group}/rcrun-{bundle.id}.scope"
@@ -193,7 +193,7 @@ def test_exec_below_the_group(bundle: Bundle) -> None:
 
 
 def test_events_end_with_the_container(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     told = json.loads(bundle.runtime("events", "--stats", bundle.id).check().out)
     assert (told["type"], told["id"]) == ("stats", bundle.id)
     watching = bundle.account.popen(
@@ -203,7 +203,7 @@ def test_events_end_with_the_container(bundle: Bundle) -> None:
     first = json.loads(watching.stdout.readline())
     assert first["type"] == "stats"
     bundle.runtime("kill", bundle.id, "KILL").check()
-    rest, _ = watching.communicate(timeout=30)
+    rest, _ = watching.communicate(timeout=60)
     assert watching.returncode == 0
     assert all(json.loads(line)["type"] == "stats" for line in rest.splitlines())
     refused = bundle.runtime("events", "--stats", bundle.id)
@@ -216,7 +216,7 @@ def test_events_of_a_wrong_interval(bundle: Bundle) -> None:
 
 
 def test_update_of_one_without_a_cgroup(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").write()
+    bundle.args("sleep", "1000").write()
     words = ("--cgroup-manager=disabled", "run", "-d", "-b", str(bundle.dir), bundle.id)
     with open(bundle.dir / "output", "wb") as out:
         bundle.runtime(*words, stdout=out, stderr=out).check()

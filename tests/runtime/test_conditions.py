@@ -174,7 +174,7 @@ def test_a_pod(new_bundle: Callable[[], Bundle], kinds: tuple[str, ...]) -> None
     """What containers of a pod share, and the user namespace that owns it."""
     first, second = usual_mounts(new_bundle()), usual_mounts(new_bundle())
     first.config["hostname"] = "pod"
-    pid = first.args("sleep", "60").started().state()["pid"]
+    pid = first.args("sleep", "1000").started().state()["pid"]
     user = () if first.account.kind == "root" else ("user",)
     joined(second, pid, *user, *kinds)
     if "user" in user:
@@ -182,7 +182,7 @@ def test_a_pod(new_bundle: Callable[[], Bundle], kinds: tuple[str, ...]) -> None
             rows = Path(f"/proc/{pid}/{field[:3]}_map").read_text(encoding="ascii").splitlines()
             numbers = [[int(word) for word in row.split()] for row in rows]
             second.linux(**{field: [dict(zip(("containerID", "hostID", "size"), row, strict=True)) for row in numbers]})  # fmt: skip
-    other = second.args("sleep", "60").started().state()["pid"]
+    other = second.args("sleep", "1000").started().state()["pid"]
     for kind in (*user, *("net" if kind == "network" else kind for kind in kinds)):
         assert place_of(pid, kind) == place_of(other, kind)
     assert place_of(pid, "mnt") != place_of(other, "mnt")

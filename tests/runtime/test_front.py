@@ -39,7 +39,7 @@ def plain(bundle: Bundle, *words: str) -> Traced:
 
 @pytest.mark.requires("strace")
 def test_a_life_without_python(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").create()
+    bundle.args("sleep", "1000").create()
     assert json.loads(plain(bundle, "state", bundle.id).out)["status"] == "created"
     plain(bundle, "start", bundle.id)
     assert json.loads(plain(bundle, "state", bundle.id).out)["status"] == "running"
@@ -51,7 +51,7 @@ def test_a_life_without_python(bundle: Bundle) -> None:
 
 @pytest.mark.requires("strace")
 def test_the_options_of_engines_are_plain(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     log = str(bundle.dir / "log")
     for words in (
         (f"--root={bundle.root}", "--log", log, "--log-format", "json", "--systemd-cgroup"),
@@ -66,7 +66,7 @@ def test_the_options_of_engines_are_plain(bundle: Bundle) -> None:
 @pytest.mark.parametrize("status", ["created", "running", "stopped"])
 def test_the_state_is_the_same_to_the_letter(bundle: Bundle, status: str) -> None:
     bundle.config["annotations"] = {"a": 'an "odd" é text', "z": "1"}
-    bundle.args("sleep", "60").create()
+    bundle.args("sleep", "1000").create()
     if status != "created":
         bundle.runtime("start", bundle.id).check()
     if status == "stopped":
@@ -79,12 +79,12 @@ def test_the_state_is_the_same_to_the_letter(bundle: Bundle, status: str) -> Non
 
 @pytest.mark.parametrize("signal", ["TERM", "sigterm", "SIGTERM", "15", "USR1", "RTMIN+1", "40"])
 def test_signals_in_every_spelling(bundle: Bundle, signal: str) -> None:
-    bundle.args("sleep", "60").process(noNewPrivileges=False).started()
+    bundle.args("sleep", "1000").process(noNewPrivileges=False).started()
     bundle.runtime("kill", bundle.id, signal).check()
 
 
 def test_a_signal_that_is_none(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     for signal in ("99", "-9", "NOPE"):
         assert bundle.runtime("kill", bundle.id, signal).status == 1, signal
     assert bundle.state()["status"] == "running"
@@ -95,7 +95,7 @@ def test_hooks_are_for_python(bundle: Bundle) -> None:
     out = bundle.put("hook.out", mode=0o666)
     hook = {"path": "/bin/sh", "args": ["sh", "-c", f"cat >>{out}"]}
     bundle.config["hooks"] = {"poststart": [hook], "poststop": [hook]}
-    bundle.args("sleep", "60").create()
+    bundle.args("sleep", "1000").create()
     assert traced(bundle, "start", bundle.id).check().python
     assert json.loads(out.read_text())["status"] == "running"
     assert traced(bundle, "delete", "--force", bundle.id).check().python
@@ -113,7 +113,7 @@ def test_what_keeps_the_command_from_starting_is_told(bundle: Bundle) -> None:
 
 
 def test_many_words_are_handed_on(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     words = [f"word-{number}" for number in range(500)]
     result = bundle.runtime("exec", bundle.id, "/init", "echo", *words).check()
     assert words[0] in result.out
@@ -122,7 +122,7 @@ def test_many_words_are_handed_on(bundle: Bundle) -> None:
 
 
 def test_a_running_container_is_not_deleted(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     refused = bundle.runtime("delete", bundle.id)
     assert (refused.status, "it is running, not stopped" in refused.err) == (1, True)
     again = bundle.runtime("start", bundle.id)
@@ -136,7 +136,7 @@ def test_an_id_that_leads_elsewhere(bundle: Bundle, word: str) -> None:
 
 
 def test_a_file_of_another_version_is_not_read(bundle: Bundle) -> None:
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     front = Path(bundle.root, bundle.id, "front")
     front.write_text("2\nstate kill start delete\n\n{lies,\n{lies,\n")
     assert bundle.state()["status"] == "running"
@@ -147,7 +147,7 @@ def test_a_file_of_another_version_is_not_read(bundle: Bundle) -> None:
 def test_without_a_root_of_its_own(bundle: Bundle) -> None:
     """Where the containers are when nobody says it, is the same place for both."""
     program = bundle.words()[0]
-    bundle.args("sleep", "60").write()
+    bundle.args("sleep", "1000").write()
     with open(bundle.dir / "output", "wb") as out:
         bundle.account.run(
             program, "run", "-d", "-b", bundle.dir, bundle.id, stdout=out, stderr=out
@@ -158,8 +158,8 @@ def test_without_a_root_of_its_own(bundle: Bundle) -> None:
 
 
 def test_deleted_by_many_at_once(new_bundle: Callable[[], Bundle]) -> None:
-    bundle = new_bundle().args("sleep", "60").started()
+    bundle = new_bundle().args("sleep", "1000").started()
     words = [*bundle.words(), "delete", "--force", bundle.id]
     running = [bundle.account.popen(*words, stderr=-3) for _ in range(5)]
-    assert [process.wait(30) for process in running] == [0] * 5
+    assert [process.wait(60) for process in running] == [0] * 5
     assert not Path(bundle.root, bundle.id).exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.conftest import Bundle
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns")
 
@@ -35,7 +36,7 @@ def test_the_order(bundle: Bundle) -> None:
     bundle.config["hooks"]["startContainer"] = [
         {"path": "/init", "args": ["init", "write", "/started", "x"]}
     ]
-    bundle.args("sleep", "30")
+    bundle.args("sleep", "1000")
     assert bundle.create().status == 0, bundle.said()
     assert log.read_text(encoding="utf-8").split() == [
         "prestart",
@@ -128,7 +129,7 @@ def test_a_failure_of_start_container(bundle: Bundle, ours: None) -> None:
 
 def test_a_failure_of_poststart_deletes_the_container(bundle: Bundle, ours: None) -> None:
     add_hook(bundle, "poststart", "exit 3")
-    bundle.args("sleep", "30")
+    bundle.args("sleep", "1000")
     assert bundle.create().status == 0
     result = bundle.runtime("start", bundle.id)
     assert result.status == 1
@@ -168,7 +169,7 @@ def test_a_failure_of_poststop_is_a_warning(bundle: Bundle, ours: None) -> None:
 
 def test_a_timeout(bundle: Bundle, ours: None) -> None:
     add_hook(bundle, "createRuntime", "exec sleep 30", timeout=1)
-    result = bundle.run(timeout=20)
+    result = bundle.run(timeout=60)
     assert result.status == 1
     assert "did not end within 1 seconds" in result.err
 
@@ -184,8 +185,8 @@ def test_a_timeout_ends_what_the_hook_has_started(bundle: Bundle, ours: None, ki
         bundle.status_soon("stopped")
         assert "did not end within 1 seconds" in bundle.runtime("delete", bundle.id).check().err
     else:
-        assert "did not end within 1 seconds" in bundle.run(timeout=20).err
-    assert is_gone(pids.read_text().strip())
+        assert "did not end within 1 seconds" in bundle.run(timeout=60).err
+    wait_for(lambda: is_gone(pids.read_text().strip()))
 
 
 def is_gone(pid: str) -> bool:

@@ -30,7 +30,7 @@ def modules(text: str) -> set[str]:
 @pytest.mark.parametrize("account", ["root"], indirect=True)
 def test_imports(bundle: Bundle) -> None:
     bare = modules(bundle.account.run(sys.executable, "-IS", "-X", "importtime", "-c", "").err)
-    bundle.args("sleep", "30").write()
+    bundle.args("sleep", "1000").write()
     where = ["-b", str(bundle.dir), bundle.id]
     calls = {
         "run": ["run", "-b", str(bundle.dir), f"{bundle.id}-run"],

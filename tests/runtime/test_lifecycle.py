@@ -64,13 +64,13 @@ def test_nothing_runs_before_start(bundle: Bundle) -> None:
 
 
 def test_a_container_is_started_once(bundle: Bundle) -> None:
-    bundle.args("sleep", "20").started()
+    bundle.args("sleep", "1000").started()
     assert bundle.runtime("start", bundle.id).status != 0
     assert bundle.state()["status"] == "running"
 
 
 def test_an_id_is_used_once(bundle: Bundle) -> None:
-    bundle.args("sleep", "20").started()
+    bundle.args("sleep", "1000").started()
     again = bundle.run()
     assert again.status != 0
     assert "exist" in again.err
@@ -97,7 +97,7 @@ def test_run_keeps_nothing_unless_told(bundle: Bundle, ours: None) -> None:
 
 
 def test_run_detached(bundle: Bundle) -> None:
-    bundle.args("sleep", "20").write()
+    bundle.args("sleep", "1000").write()
     with open(bundle.dir / "output", "wb") as out:
         bundle.runtime(
             "run", "-d", "-b", str(bundle.dir), bundle.id, stdout=out, stderr=out
@@ -106,7 +106,7 @@ def test_run_detached(bundle: Bundle) -> None:
 
 
 def test_delete_wants_a_stopped_container(bundle: Bundle) -> None:
-    bundle.args("sleep", "20").started()
+    bundle.args("sleep", "1000").started()
     pid = bundle.state()["pid"]
     assert bundle.runtime("delete", bundle.id).status != 0
     bundle.runtime("delete", "--force", bundle.id).check()
@@ -120,7 +120,7 @@ def test_delete_by_force_of_what_does_not_exist(bundle: Bundle) -> None:
 
 
 def test_a_created_container_can_be_killed(bundle: Bundle) -> None:
-    bundle.args("sleep", "20")
+    bundle.args("sleep", "1000")
     assert bundle.create().status == 0
     bundle.runtime("kill", bundle.id, "KILL").check()
     bundle.status_soon("stopped")
@@ -137,7 +137,7 @@ def test_spellings_of_signals(bundle: Bundle, word: str) -> None:
 
 
 def test_an_unknown_signal(bundle: Bundle, ours: None) -> None:
-    bundle.args("sleep", "20").started()
+    bundle.args("sleep", "1000").started()
     assert bundle.runtime("kill", bundle.id, "FROB").status != 0
     assert bundle.state()["status"] == "running"
 
@@ -154,8 +154,8 @@ def test_a_signal_to_everyone(bundle: Bundle, ours: None) -> None:
 
 def test_list(new_bundle: Callable[[], Bundle], ours: None) -> None:
     one, other = new_bundle(), new_bundle()
-    one.args("sleep", "20").started()
-    other.args("sleep", "20")
+    one.args("sleep", "1000").started()
+    other.args("sleep", "1000")
     assert other.create().status == 0
     lines = one.runtime("list").check().out.splitlines()
     assert lines[0].split()[:5] == ["ID", "PID", "STATUS", "BUNDLE", "CREATED"]
@@ -174,7 +174,7 @@ def test_list_without_containers(account: Account, bundle: Bundle) -> None:
 
 
 def test_ps(bundle: Bundle, ours: None) -> None:
-    bundle.args("sleep", "20").started()
+    bundle.args("sleep", "1000").started()
     pid = bundle.state()["pid"]
     lines = bundle.runtime("ps", bundle.id).check().out.splitlines()
     assert len(lines) == 2
@@ -182,14 +182,14 @@ def test_ps(bundle: Bundle, ours: None) -> None:
 
 
 def test_the_pid_file(bundle: Bundle) -> None:
-    bundle.args("sleep", "20")
+    bundle.args("sleep", "1000")
     assert bundle.create("--pid-file", str(bundle.dir / "pid")).status == 0
     assert (bundle.dir / "pid").read_text(encoding="ascii") == str(bundle.state()["pid"])
 
 
 def test_annotations_are_in_the_state(bundle: Bundle) -> None:
     bundle.config["annotations"] = {"org.example.key": "value"}
-    bundle.args("sleep", "20").started()
+    bundle.args("sleep", "1000").started()
     assert bundle.state()["annotations"]["org.example.key"] == "value"
 
 
@@ -231,11 +231,11 @@ def test_socket_activation(bundle: Bundle, ours: None) -> None:
 def test_containers_of_two_at_once_do_not_meet(new_bundle: Callable[[], Bundle]) -> None:
     """One id, many callers: exactly one wins, and the others leave no trace."""
     bundle = new_bundle()
-    bundle.args("sleep", "20").write()
+    bundle.args("sleep", "1000").write()
     words = [*bundle.words(), "run", "-d", "-b", str(bundle.dir), bundle.id]
     quiet = {"stdout": -3, "stderr": -3, "stdin": -3}
     running = [bundle.account.popen(*words, **quiet) for _ in range(6)]
-    statuses = sorted(process.wait(30) for process in running)
+    statuses = sorted(process.wait(60) for process in running)
     assert statuses == [0, 1, 1, 1, 1, 1]
     assert bundle.state()["status"] == "running"
 
@@ -243,7 +243,7 @@ def test_containers_of_two_at_once_do_not_meet(new_bundle: Callable[[], Bundle])
 def test_a_kill_in_the_middle_of_create_leaves_something_that_delete_removes(
     bundle: Bundle, ours: None
 ) -> None:
-    bundle.args("sleep", "20").write()
+    bundle.args("sleep", "1000").write()
     words = [*bundle.words(), "create", "-b", str(bundle.dir), bundle.id]
     for pause in (0.01, 0.02, 0.03, 0.04, 0.06):
         process = bundle.account.popen(*words, stdout=-3, stderr=-3, stdin=-3)

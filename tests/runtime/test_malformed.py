@@ -81,7 +81,7 @@ def test_a_number_that_the_shim_cannot_take_is_told_by_its_place(
 
 @pytest.mark.requires("userns")
 def test_a_malformed_process_of_exec_is_told_by_its_place(bundle: Bundle, ours: None) -> None:
-    bundle.args("sleep", "60").started()
+    bundle.args("sleep", "1000").started()
     process: dict[str, Any] = {"cwd": "/", "args": ["/init", "true"], "rlimits": [{"type": "X"}]}
     path = bundle.put("process.json", json.dumps(process))
     message = refusal(bundle, "exec", "--process", str(path), bundle.id)

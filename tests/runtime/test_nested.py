@@ -56,7 +56,7 @@ def test_the_processes_outside(bundle: Bundle, ids: tuple[str, ...]) -> None:
 def test_joined_namespaces(bundle: Bundle, new_bundle, ids: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
     """Those of a container that runs in the same user namespace."""
     first = new_bundle()
-    first.args("sleep", "30").write()
+    first.args("sleep", "1000").write()
     for namespace in bundle.config["linux"]["namespaces"]:
         if namespace["type"] != "mount":
             namespace["path"] = (

@@ -54,7 +54,7 @@ def test_a_device_is_moved(bundle: Bundle, device: str, new: str, seen: str) -> 
 
 def test_its_addresses_go_with_it_and_it_is_up(bundle: Bundle, device: str) -> None:
     bundle.linux(netDevices={device: {"name": "inside"}})
-    bundle.args("sleep", "30").started()
+    bundle.args("sleep", "1000").started()
     pid = str(bundle.state()["pid"])
     assert not exists(device)
     said = subprocess.run(
@@ -70,7 +70,7 @@ def test_its_addresses_go_with_it_and_it_is_up(bundle: Bundle, device: str) -> N
 
 
 def test_into_a_network_that_is_joined(bundle: Bundle, device: str) -> None:
-    with subprocess.Popen(["unshare", "-n", "sleep", "30"]) as holder:
+    with subprocess.Popen(["unshare", "-n", "sleep", "1000"]) as holder:
         try:
             wait_for_other_network(holder.pid)
             bundle.without_namespace("network")

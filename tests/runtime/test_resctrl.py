@@ -218,7 +218,9 @@ def test_the_processes_of_a_container_are_in_it(
 ) -> None:
     """From create to delete, in this process: the real shim, and a tree in place of the kernel's."""
     monkeypatch.setattr(resctrl, "find", lambda: str(tree))
-    bundle.args("sleep", "30").linux(intelRdt={"l3CacheSchema": "L3:0=f", "enableMonitoring": True})
+    bundle.args("sleep", "1000").linux(
+        intelRdt={"l3CacheSchema": "L3:0=f", "enableMonitoring": True}
+    )
     bundle.write()
     host, environ = current(dict(os.environ)), dict(os.environ)
     made = create.create(bundle.root, bundle.id, making.Request(str(bundle.dir)), host, environ)

@@ -56,7 +56,7 @@ def test_real_time_is_not_for_users(bundle: Bundle) -> None:
     ],
 )
 def test_classes_of_io(bundle: Bundle, priority: dict[str, Any], shown: str) -> None:
-    bundle.process(ioPriority=priority).args("sleep", "30").started()
+    bundle.process(ioPriority=priority).args("sleep", "1000").started()
     words = ["ionice", "-p", str(bundle.state()["pid"])]
     assert subprocess.run(words, check=True, stdout=-1, text=True).stdout.strip() == shown
 
@@ -83,7 +83,7 @@ def processors(bundle: Bundle) -> str:
 )
 def test_processors_of_an_exec(bundle: Bundle, affinity: dict[str, str], shown: str) -> None:
     """Not of the init (config.md)."""
-    bundle.process(execCPUAffinity=affinity).args("sleep", "30").started()
+    bundle.process(execCPUAffinity=affinity).args("sleep", "1000").started()
     if os.cpu_count() != 2 and not affinity:
         return
     assert processors(bundle) == shown
@@ -100,7 +100,7 @@ def test_processors_of_an_exec(bundle: Bundle, affinity: dict[str, str], shown: 
     ],
 )
 def test_processors_that_are_none(bundle: Bundle, affinity: dict[str, str], text: str) -> None:
-    bundle.process(execCPUAffinity=affinity).args("sleep", "30").started()
+    bundle.process(execCPUAffinity=affinity).args("sleep", "1000").started()
     result = bundle.runtime("exec", bundle.id, "/init", "true")
     assert result.status == 1
     assert text in result.err

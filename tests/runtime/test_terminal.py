@@ -8,11 +8,11 @@ import pty
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 
 from runtime.conftest import Bundle, not_on
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns")
 
@@ -26,7 +26,7 @@ class Console:
         self.listener.bind(str(self.path))
         self.path.chmod(0o777)
         self.listener.listen(1)
-        self.listener.settimeout(20)
+        self.listener.settimeout(60)
         self.master = -1
         self.thread = threading.Thread(target=self.receive)
         self.thread.start()
@@ -41,7 +41,7 @@ class Console:
             self.master = fds[0]
 
     def fd(self) -> int:
-        self.thread.join(20)
+        self.thread.join(60)
         assert self.master >= 0
         return self.master
 
@@ -84,7 +84,7 @@ def test_a_created_container_lets_the_callers_streams_go(bundle: Bundle, console
     """containerd reads them to their end before it asks for the start."""
     bundle.process(terminal=True).args("tty").write()
     words = ("create", "--console-socket", str(console.path), "-b", str(bundle.dir), bundle.id)
-    bundle.runtime(*words, timeout=20).check()
+    bundle.runtime(*words, timeout=60).check()
     assert bundle.state()["status"] == "created"
 
 
@@ -97,7 +97,7 @@ def test_dev_console_is_the_terminal(bundle: Bundle, console: Console) -> None:
 
 
 def test_exec_with_a_console_socket(bundle: Bundle, console: Console) -> None:
-    bundle.args("sleep", "30").started()
+    bundle.args("sleep", "1000").started()
     words = ("exec", "-d", "-t", "--console-socket", str(console.path), bundle.id, "/init", "tty")
     bundle.runtime(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).check()
     assert "/dev/pts/" in read_until_end(console.fd())
@@ -144,11 +144,11 @@ def on_a_terminal(bundle: Bundle, *words: str, typed: bytes = b"") -> tuple[int,
     )
     os.close(slave)
     if typed:
-        time.sleep(0.5)
+        wait_for(lambda: not termios.tcgetattr(master)[3] & termios.ICANON)
         os.write(master, typed)
     text = read_until_end(master)
     os.close(master)
-    return process.wait(30), text
+    return process.wait(60), text
 
 
 def test_a_foreground_run_on_a_terminal(bundle: Bundle, ours: None) -> None:
@@ -159,7 +159,7 @@ def test_a_foreground_run_on_a_terminal(bundle: Bundle, ours: None) -> None:
 
 
 def test_a_foreground_exec_on_a_terminal(bundle: Bundle, ours: None) -> None:
-    bundle.args("sleep", "30").started()
+    bundle.args("sleep", "1000").started()
     status, text = on_a_terminal(bundle, "exec", "-t", bundle.id, "/init", "tty")
     assert status == 0
     assert text.startswith("30 90 /dev/pts/")

@@ -22,6 +22,7 @@ import pytest
 from accounts import Account
 from shim.plans import Shim, is_alive
 from shim.rooms import Room
+from waiting import wait_for
 
 HERE = Path(__file__).resolve().parent
 SHIM = HERE.parent.parent / "rcrun" / "shim"
@@ -84,31 +85,24 @@ def place() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
 class Peer:
     """A client that says whatever a test wants."""
 
-    def __init__(self, path: Path, flags: int | None = OUT | ERR) -> None:
+    def __init__(self, path: Path, flags: int | None = OUT | ERR, tries: int = 3000) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
         try:
-            until(path.exists)
-            self._connect(path)
+            wait_for(path.exists)
+            self._connect(path, tries)
         except BaseException:
             self.socket.close()
             raise
         if flags is not None:
             self.send(b"H" + bytes([flags]))
 
-    def _connect(self, path: Path) -> None:
+    def _connect(self, path: Path, tries: int) -> None:
         """Between bind(2) and listen(2) nobody answers yet; where nobody ever will, a moment is enough."""
-        for _ in range(50):
+        for _ in range(tries):
             try:
                 self.socket.connect(str(path))
                 return
@@ -182,15 +176,15 @@ class Relay:
             stdin=subprocess.DEVNULL,
         )
 
-    def peer(self, flags: int | None = OUT | ERR) -> Peer:
-        peer = Peer(self.socket, flags)
+    def peer(self, flags: int | None = OUT | ERR, tries: int = 3000) -> Peer:
+        peer = Peer(self.socket, flags, tries)
         self.peers.append(peer)
         return peer
 
     def end_container(self, number: int = signal.SIGKILL) -> None:
         if self.socket.exists():
             try:
-                peer = self.peer(0)
+                peer = self.peer(0, tries=50)
                 peer.send(b"S" + bytes([number]))
                 peer.rest()
             except OSError:
@@ -258,7 +252,7 @@ class Keyboard:
         self.seen += os.read(self.master, 65536)
         return True
 
-    def wait_for(self, text: bytes, seconds: float = 10) -> None:
+    def wait_for(self, text: bytes, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while text not in self.seen:
             assert time.monotonic() < deadline, self.seen
@@ -275,7 +269,7 @@ class Keyboard:
         return termios.tcgetattr(self.slave) == self.before
 
     def wait(self) -> int:
-        until(lambda: self.process.poll() is not None or (self.read(0) and False))
+        wait_for(lambda: self.process.poll() is not None or (self.read(0) and False))
         return self.process.wait()
 
     def close(self) -> None:
@@ -322,7 +316,7 @@ def detached(shim: Shim, files: dict[str, Path]) -> Iterator[list[list[str]]]:
         pid = int(files["pid-file"].read_text())
         if is_alive(pid):
             os.kill(pid, signal.SIGKILL)
-            until(lambda: not is_alive(pid))
+            wait_for(lambda: not is_alive(pid))
 
 
 # ---- networks

@@ -22,7 +22,7 @@ APPLETS = (
     " stat touch tr true tty umount wc"
 )
 PATH = ["env", "PATH=/bin"]
-SLEEP = [PATH, ["exec", "sleep", "60"]]
+SLEEP = [PATH, ["exec", "sleep", "1000"]]
 PROC = ["mount", "proc", "proc", "/proc", "nosuid,nodev,noexec", ""]
 
 Records = Iterable[Sequence[str]]
@@ -214,7 +214,7 @@ def parent_of(pid: int) -> int:
 
 
 def whole_json(path: Path) -> dict[str, int]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < deadline, f"no {path}"
         time.sleep(0.01)

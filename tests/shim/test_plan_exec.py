@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shim.conftest import until
 from shim.plans import PATH, PROC, SLEEP, Shim, is_alive, start_of, whole_json
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns")
 ALL = "user,mount,pid,ipc,uts,network,cgroup,time"
@@ -56,7 +56,7 @@ def target(shim: Shim) -> Iterator[Target]:
 
 def test_exec(shim: Shim, target: Target) -> None:
     script = (
-        "cat /proc/sys/kernel/hostname; pwd; id -u; cat motd; ps | grep -c '[s]leep 60'; exit 3"
+        "cat /proc/sys/kernel/hostname; pwd; id -u; cat motd; ps | grep -c '[s]leep 1000'; exit 3"
     )
     outcome = shim.run(target.plan(script))
     assert outcome.report is None, repr(outcome)
@@ -89,7 +89,7 @@ def test_a_container_that_is_not_reaped_yet(shim: Shim, target: Target) -> None:
     plan = target.plan("true")
     os.kill(target.process.pid, signal.SIGSTOP)
     os.kill(target.pid, signal.SIGKILL)  # type: ignore[arg-type]
-    until(lambda: not is_alive(target.pid))  # type: ignore[arg-type]
+    wait_for(lambda: not is_alive(target.pid))  # type: ignore[arg-type]
     failure = shim.run(plan).failure
     os.kill(target.process.pid, signal.SIGCONT)
     target.process.wait()
@@ -135,10 +135,10 @@ def test_namespaces_of_others(shim: Shim) -> None:
 
 
 def test_the_process_ends_with_the_container(shim: Shim, target: Target) -> None:
-    with shim.start(target.plan("echo up; exec sleep 60"), stdout=subprocess.PIPE) as process:
+    with shim.start(target.plan("echo up; exec sleep 1000"), stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"up\n"
         target.end()
-        assert process.wait(10) == 137
+        assert process.wait(60) == 137
 
 
 def test_a_hostile_proc_does_not_hold_exec_up(shim: Shim) -> None:
@@ -149,8 +149,8 @@ def test_a_hostile_proc_does_not_hold_exec_up(shim: Shim) -> None:
     try:
         plan = target.plan("true")
         plan[3:3] = [["oom-score", "10"]]
-        assert shim.run(plan, timeout=10).failure == (3, "open", "EXDEV", 0)
-        assert shim.run(target.plan("echo fine"), timeout=10).out == "fine\n"
+        assert shim.run(plan, timeout=60).failure == (3, "open", "EXDEV", 0)
+        assert shim.run(target.plan("echo fine"), timeout=60).out == "fine\n"
     finally:
         target.end()
     assert Path("/proc/self").exists()

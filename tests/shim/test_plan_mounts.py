@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shim.conftest import until
 from shim.plans import PATH, PROC, Shim
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns")
 AS_ROOT = pytest.mark.parametrize("account", ["root"], indirect=True)
@@ -190,10 +190,10 @@ def test_tmpfs_copyup_keeps_capabilities(shim: Shim) -> None:
     plan = shim.plan(
         settings=[["pid-file", str(shim.dir / "pid")]],
         before=[["tmpfs-copyup", "/var", "", ""]],
-        end=[PATH, ["exec", "sleep", "60"]],
+        end=[PATH, ["exec", "sleep", "1000"]],
     )
     with shim.start(plan) as process:
-        until((shim.dir / "pid").exists)
+        wait_for((shim.dir / "pid").exists)
         pid = int((shim.dir / "pid").read_text())
         copied = os.getxattr(f"/proc/{pid}/root/var/program", "security.capability")
         os.kill(pid, signal.SIGKILL)

@@ -175,13 +175,13 @@ def test_words_with_a_nul_are_refused_by_python() -> None:
 
 @pytest.mark.parametrize("words", [[], ["x"], ["-1"], ["3", "4"], ["1 "]])
 def test_words_on_the_command_line(words: list[str]) -> None:
-    done = subprocess.run([SHIM, *words], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([SHIM, *words], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 125
     assert "it is not run by hand" in done.stderr
 
 
 def test_a_descriptor_that_is_not_open() -> None:
-    done = subprocess.run([SHIM, "77"], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([SHIM, "77"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 125
     assert "Bad file descriptor" in done.stderr
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rcrun.kernel.shim import decode_report
-from shim.conftest import until
 from shim.plans import PATH, SLEEP, Outcome, Shim, hook, is_alive, parent_of, script, whole_json
+from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns")
 
@@ -27,7 +27,7 @@ def created(files: dict[str, Path], detached: list[list[str]]) -> list[list[str]
 
 def connect(path: Path) -> socket.socket:
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    peer.settimeout(10)
+    peer.settimeout(60)
     try:
         peer.connect(str(path))
     except OSError:
@@ -38,7 +38,7 @@ def connect(path: Path) -> socket.socket:
 
 def test_start(shim: Shim, files: dict[str, Path], created: list[list[str]]) -> None:
     steps = (["start-wait"],)
-    end = [PATH, ["exec", "sh", "-c", "touch /started; exec sleep 60"]]
+    end = [PATH, ["exec", "sh", "-c", "touch /started; exec sleep 1000"]]
     outcome = shim.run(shim.plan(*steps, settings=created, end=end), stdout=-3, stderr=-3)
     assert outcome.report is None, repr(outcome)
     pid = whole_json(files["state"])["pid"]
@@ -53,7 +53,7 @@ def test_start(shim: Shim, files: dict[str, Path], created: list[list[str]]) -> 
             with pytest.raises(ConnectionResetError):
                 second.recv(4096)
         silent.close()
-    until((shim.root / "started").exists)
+    wait_for((shim.root / "started").exists)
     with pytest.raises(ConnectionRefusedError):
         connect(files["start"])
 
@@ -84,7 +84,7 @@ def test_start_after_its_death(
     )
     pid = whole_json(files["state"])["pid"]
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not is_alive(pid))
+    wait_for(lambda: not is_alive(pid))
     with pytest.raises(ConnectionRefusedError):
         connect(files["start"])
 
@@ -93,13 +93,13 @@ def test_detach(shim: Shim, files: dict[str, Path]) -> None:
     """Without a monitor the process goes on after its parent, also beneath an init."""
     for init in ([], [["init"]]):
         settings = [["detach"], ["pid-file", str(files["pid-file"])]]
-        plan = shim.plan(settings=settings, end=[PATH, *init, ["exec", "sleep", "60"]])
+        plan = shim.plan(settings=settings, end=[PATH, *init, ["exec", "sleep", "1000"]])
         assert shim.run(plan, stdout=-3, stderr=-3).status == 0
         pid = int(files["pid-file"].read_text())
         time.sleep(0.1)
         assert is_alive(pid)
         os.kill(pid, signal.SIGKILL)
-        until(lambda gone=pid: not is_alive(gone))
+        wait_for(lambda gone=pid: not is_alive(gone))
 
 
 # ---- whoever is killed
@@ -119,19 +119,19 @@ def killing(shim: Shim, call: str, number: int = 1) -> list[str | os.PathLike[st
 
 @pytest.mark.requires("strace")
 def test_the_setup_is_killed_before_it_names_its_child(shim: Shim) -> None:
-    outcome = shim.run(shim.plan(end=SLEEP), program=killing(shim, "sendmsg"), timeout=20)
+    outcome = shim.run(shim.plan(end=SLEEP), program=killing(shim, "sendmsg"), timeout=60)
     ended(outcome, 137)
 
 
 @pytest.mark.requires("strace")
 def test_the_setup_is_killed_before_its_clone(shim: Shim) -> None:
-    ended(shim.run(shim.plan(end=SLEEP), program=killing(shim, "clone3"), timeout=20), 137)
+    ended(shim.run(shim.plan(end=SLEEP), program=killing(shim, "clone3"), timeout=60), 137)
 
 
 @pytest.mark.requires("strace")
 def test_the_child_is_killed_before_it_is_ready(shim: Shim, detached: list[list[str]]) -> None:
     plan = shim.plan(["ready"], settings=detached, end=SLEEP)
-    ended(shim.run(plan, program=killing(shim, "pivot_root"), timeout=20), 137)
+    ended(shim.run(plan, program=killing(shim, "pivot_root"), timeout=60), 137)
 
 
 @pytest.mark.requires("strace")
@@ -139,13 +139,13 @@ def test_the_child_is_killed_before_it_waits_for_its_start(
     shim: Shim, created: list[list[str]]
 ) -> None:
     plan = shim.plan(["start-wait"], settings=created)
-    ended(shim.run(plan, program=killing(shim, "pivot_root"), timeout=20), 137)
+    ended(shim.run(plan, program=killing(shim, "pivot_root"), timeout=60), 137)
 
 
 @pytest.mark.requires("strace")
 def test_the_monitor_is_killed_before_it_launches(shim: Shim, detached: list[list[str]]) -> None:
     outcome = shim.run(
-        shim.plan(settings=detached, end=SLEEP), program=killing(shim, "sendfile"), timeout=20
+        shim.plan(settings=detached, end=SLEEP), program=killing(shim, "sendfile"), timeout=60
     )
     assert outcome.failure == (-1, "monitor", "EPIPE", 0)
 
@@ -161,7 +161,7 @@ def test_the_monitor_is_killed_between_ready_and_exec(
     plan = shim.plan(
         settings=[*detached, hook("createRuntime", 0, tell), hook("createContainer", 0, wait)],
         before=[["ready"], ["hooks", "createContainer"]],
-        end=[PATH, ["exec", "sh", "-c", "touch /ran; exec sleep 60"]],
+        end=[PATH, ["exec", "sh", "-c", "touch /ran; exec sleep 1000"]],
     )
     reader, writer = os.pipe()
     plan.insert(1, ["report", str(writer)])
@@ -172,9 +172,9 @@ def test_the_monitor_is_killed_between_ready_and_exec(
         with open(reader, "rb") as file:
             (shim.dir / "go").touch()
             report = decode_report(file.read())
-        assert process.wait(10) == 125
+        assert process.wait(60) == 125
     assert (report.call, report.errno) == ("monitor", 32)
-    until(lambda: not is_alive(pid))
+    wait_for(lambda: not is_alive(pid))
     assert not (shim.root / "ran").exists()
 
 
@@ -182,9 +182,9 @@ def test_the_container_ends_with_its_monitor(
     shim: Shim, files: dict[str, Path], detached: list[list[str]]
 ) -> None:
     for init in ([], [["init"]]):
-        plan = shim.plan(settings=detached, end=[PATH, *init, ["exec", "sleep", "60"]])
+        plan = shim.plan(settings=detached, end=[PATH, *init, ["exec", "sleep", "1000"]])
         assert shim.run(plan).report is None
         state = whole_json(files["state"])
         os.kill(state["monitor"], signal.SIGKILL)
-        until(lambda pid=state["pid"]: not is_alive(pid))
+        wait_for(lambda pid=state["pid"]: not is_alive(pid))
         files["state"].unlink()

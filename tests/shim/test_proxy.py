@@ -55,8 +55,8 @@ def proxy(room: Room) -> Callable[..., subprocess.Popen[bytes]]:
 
 
 def connect(address: str, port: int) -> socket.socket:
-    stream = socket.create_connection((address, port), 10)
-    stream.settimeout(10)
+    stream = socket.create_connection((address, port), 60)
+    stream.settimeout(60)
     return stream
 
 
@@ -82,7 +82,7 @@ def test_both_ways_and_each_ends_when_it_likes(room, proxy):
         thread = threading.Thread(target=client.sendall, args=(sent,))
         thread.start()
         with inside:
-            inside.settimeout(10)
+            inside.settimeout(60)
             got = b""
             while len(got) < len(sent):
                 got += inside.recv(1 << 20)
@@ -189,7 +189,7 @@ def test_from_the_room(room, proxy):
                 assert client.recv(10) == b"hello"
             assert peer[0] == seen
         with socket.socket(socket.AF_INET, UDP) as client:
-            client.settimeout(10)
+            client.settimeout(60)
             client.sendto(b"ping", (address, port))
             text, peer = datagrams.recvfrom(100)
             assert (text, peer[0]) == (b"ping", seen)
@@ -216,7 +216,7 @@ def test_a_reset_is_passed_on(room, proxy):
     inside, _ = server.accept()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     client.close()
-    inside.settimeout(10)
+    inside.settimeout(60)
     with inside, pytest.raises(ConnectionResetError):
         inside.recv(1)
     with connect("127.0.0.1", port) as client:
@@ -250,7 +250,7 @@ def test_who_does_not_read_stops_the_other(room, proxy, reader):
     assert SANITIZED or private_kilobytes(process.pid) < 500
     fast.setblocking(True)
     fast.shutdown(socket.SHUT_WR)
-    slow.settimeout(10)
+    slow.settimeout(60)
     assert len(read_all(slow)) == sent
     client.close()
     inside.close()
@@ -301,7 +301,7 @@ def test_datagrams(room, proxy, listen, target, address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     clients = [socket.socket(family, UDP) for _ in range(20)]
     for number, client in enumerate(clients):
-        client.settimeout(10)
+        client.settimeout(60)
         client.sendto(b"%d" % number, (address, port))
         text, peer = server.recvfrom(100)
         server.sendto(b"to " + text, peer)
@@ -319,7 +319,7 @@ def test_more_clients_than_sessions(room, proxy):
     before = open_fds(process)
     for _ in range(1300):
         with socket.socket(socket.AF_INET, UDP) as client:
-            client.settimeout(10)
+            client.settimeout(60)
             client.sendto(b"x", ("127.0.0.1", port))
             server.sendto(b"y", server.recvfrom(10)[1])
             assert client.recv(10) == b"y"
@@ -331,7 +331,7 @@ def test_a_range_is_there_at_once(room, proxy):
     servers = [room.socket(room.container, TCP, CONTAINER, 80 + i) for i in (0, 199)]
     begun = time.monotonic()
     process = proxy(f"tcp/127.0.0.1/{first}-{first + 199}/{CONTAINER}/80")
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30
     for number, server in zip((0, 199), servers, strict=True):
         with connect("127.0.0.1", first + number) as client:
             inside, _ = server.accept()

@@ -11,8 +11,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import tars
 from driver import BASE, CHANGES, NAME, Driver
 from tars import archive, directory, file
+
+from waiting import wait_for
 
 
 @pytest.mark.requires("userns")
@@ -152,13 +152,6 @@ def test_killed_in_the_middle(user_account: Any) -> None:
     drive("sweep")
     assert os.listdir(tmp_dir) == []
     assert os.listdir(drive.store_dir / "trash") == []
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.mark.requires("userns")

@@ -12,7 +12,7 @@ from rcrun_cli.together import AT_ONCE, each_together
 
 
 def test_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=60)
     assert each_together(("a", "b", "c"), lambda name: barrier.wait()) == 0
     assert capsys.readouterr().out == "a\nb\nc\n"
 

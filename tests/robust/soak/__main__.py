@@ -15,7 +15,7 @@ from robust.soak.working import Killer, Loop, Observer, Worker
 from robust.soak.world import Findings, World
 
 ENOUGH = 25  # findings
-SECONDS_TO_GO = 15
+SECONDS_TO_GO = 60
 
 
 def main() -> int:
