@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import _signal as signal
 import os
 import sys
 
@@ -204,8 +205,6 @@ def name_process(command: str) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    import signal
-
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.umask(0)
     name_process(words[0])
@@ -230,4 +229,4 @@ def os_error_text(error: OSError) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    os._exit(main(sys.argv[1:]))  # to take the interpreter apart lasts milliseconds
