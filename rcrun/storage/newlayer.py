@@ -17,11 +17,11 @@ from rcrun.storage import layerfiles, layerwrite, marks
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.layered import is_whiteout
 from rcrun.storage.layerwrite import Told
+from rcrun.storage.owners import own_ids
 from rcrun.storage.pack import OPEN_DIR, names_of
 from rcrun.storage.tarwrite import Buffered
 from rcrun.storage.trees import remove_tree
 from rcrun.storage.unpack import Unpacker
-from rcrun.storage.unpacking import own_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ if __name__ == "__main__":
 
 from rcrun.errors import RcrunError
 from rcrun.files import dump_json, parse_json
-from rcrun.storage import work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -211,16 +210,23 @@ def main(words: Sequence[str]) -> int:
     try:
         COMMANDS[words[0]](words[1:])
     except RcrunError as error:
-        say({"error": work.described(error)})
-        return 1
+        return failed(error)
     except BrokenPipeError:
-        return work.NOBODY_READS
+        from rcrun.storage.work import NOBODY_READS
+
+        return NOBODY_READS
     except OSError as error:
-        say({"error": work.described(RcrunError(os_error_text(error)))})
-        return 1
+        return failed(RcrunError(os_error_text(error)))
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def failed(error: RcrunError) -> int:
+    from rcrun.storage.work import described
+
+    say({"error": described(error)})
+    return 1
 
 
 def os_error_text(error: OSError) -> str:
