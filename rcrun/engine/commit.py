@@ -120,15 +120,16 @@ def _paused_layer(
     lease: Lease,
     diff_ids: Sequence[str] = (),
 ) -> Descriptor:
+    if not options.pause or status(container).word != "running":
+        return _layer(context, container, options, lease, diff_ids)
     from rcrun.engine.cgroup import freeze
 
     paused = False
-    if options.pause and status(container).word == "running":
-        try:
-            freeze(container, status(container), True)
-            paused = True
-        except (HostLacks, WrongState):
-            pass  # it is as if nobody had asked: no command of ours needs it; or it has just ended
+    try:
+        freeze(container, status(container), True)
+        paused = True
+    except (HostLacks, WrongState):
+        pass  # it is as if nobody had asked: no command of ours needs it; or it has just ended
     try:
         return _layer(context, container, options, lease, diff_ids)
     finally:

@@ -10,8 +10,17 @@ except ImportError:  # before Python 3.12
     except ImportError:
         from hashlib import sha256
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 PREFIX = "sha256:"
 _HEX = frozenset("0123456789abcdef")
+
+
+def small() -> Any:
+    """For what is probably small; else hashlib's is quicker."""
+    return sha256()
 
 
 def of_bytes(data: bytes) -> str:

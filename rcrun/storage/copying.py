@@ -14,7 +14,6 @@ from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.formats import idmap
 from rcrun.storage import tarheader
 from rcrun.storage.bytestream import ByteStream
-from rcrun.storage.copyin import Filler
 from rcrun.storage.pack import OPEN_DIR, Packer
 from rcrun.storage.place import Place, Spot, asks_directory, require_directory
 from rcrun.storage.tarheader import TarReader, shown
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from rcrun.storage.copyin import Filler
     from rcrun.storage.tarheader import Member
 
     Job = dict[str, Any]
@@ -256,6 +256,8 @@ def _members(top_fd: int, reader: TarReader, job: Job, notes: Notes) -> None:
 
 
 def _filler(top_fd: int, job: Job, notes: Notes) -> Filler:
+    from rcrun.storage.copyin import Filler
+
     return Filler(
         top_fd,
         notes,

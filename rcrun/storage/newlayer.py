@@ -11,21 +11,24 @@ import os
 import stat
 
 from rcrun.files import write_all
+from rcrun.formats import digest as digests
 from rcrun.formats.image import chain_ids
 from rcrun.storage import layerfiles, layerwrite, marks
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.layered import is_whiteout
 from rcrun.storage.layerwrite import Told
+from rcrun.storage.owners import own_ids
 from rcrun.storage.pack import OPEN_DIR, names_of
 from rcrun.storage.tarwrite import Buffered
 from rcrun.storage.trees import remove_tree
 from rcrun.storage.unpack import Unpacker
-from rcrun.storage.unpacking import own_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
+
+    from rcrun.storage.blobs import Hash
 
     Job = dict[str, Any]
     Say = Callable[[object], None]
@@ -38,11 +41,11 @@ _OPAQUE = ("user.overlay.opaque", "trusted.overlay.opaque")
 
 def make(job: Job, say: Say) -> None:
     """Says `{"digest", "size", "chain"}`; without changes there is no directory when the upper was given up."""
-    import hashlib
-
-    content = hashlib.sha256()
+    content: Hash | None = None
 
     def write(data: bytes) -> None:
+        nonlocal content
+        content = content or _hash_for(data)
         content.update(data)
         write_all(TAR, data)
 
@@ -55,6 +58,7 @@ def make(job: Job, say: Say) -> None:
         os.rename(job["upper"], f"{job['scratch']}/diff")
     elif not job["gives_up"]:
         used, owners, implied = _unpacked(job, ByteStream(_pieces()))
+    assert content is not None
     diff_id = f"sha256:{content.hexdigest()}"
     *below, chain = chain_ids([*job["diff_ids"], diff_id])
     if os.path.isdir(f"{job['scratch']}/diff"):
@@ -63,6 +67,16 @@ def make(job: Job, say: Say) -> None:
         layerfiles.write_record(job["scratch"], chain, diff_id, used, parent)
         layerfiles.write_pending(job["scratch"], implied if parent else ())
     say({"digest": diff_id, "size": size, "chain": chain})
+
+
+def _hash_for(first: bytes) -> Hash:
+    """A tar that is one small piece does not need the library that takes milliseconds to load."""
+    if len(first) < Buffered.MOST:
+        found: Hash = digests.small()
+        return found
+    import hashlib
+
+    return hashlib.sha256()
 
 
 def _pieces() -> Iterator[bytes]:

@@ -103,3 +103,11 @@ def read(path: str) -> dict[str, Record]:
             return {record[0]: record for record in parse(file)}
     except FileNotFoundError:
         return {}
+
+
+def own_ids(which: str) -> Ids:
+    """The ids of the user namespace that this process is in."""
+    from rcrun.formats import idmap
+
+    with open(f"/proc/self/{which}_map", encoding="ascii") as file:
+        return Ids(idmap.parse_map(file.read()))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
-from rcrun.formats import idmap
 from rcrun.paths import Store, make_private_dir
 from rcrun.storage import layerfiles, marks
 from rcrun.storage.ahead import Ahead
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.compression import LONGEST_MAGIC, decompressed, kind_of
 from rcrun.storage.layers import JOB_SIZE
-from rcrun.storage.owners import Ids
+from rcrun.storage.owners import own_ids
 from rcrun.storage.scratch import NamedLock, Scratch
 from rcrun.storage.trees import remove_tree
 from rcrun.storage.unpack import Unpacker
@@ -225,9 +224,3 @@ def _too_large(most: int) -> InvalidInput:
         f"it unpacks to more than {decimal(most)}, which --max-size allows",
         "allow more with --max-size, if you trust who made it",
     )
-
-
-def own_ids(which: str) -> Ids:
-    """The ids of the user namespace that this process is in."""
-    with open(f"/proc/self/{which}_map", encoding="ascii") as file:
-        return Ids(idmap.parse_map(file.read()))

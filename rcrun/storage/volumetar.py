@@ -10,10 +10,10 @@ import os
 from rcrun.errors import InvalidInput
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.compression import decompressed
+from rcrun.storage.owners import own_ids
 from rcrun.storage.pack import OPEN_DIR, Packer
 from rcrun.storage.tarwrite import TarWriter, to_descriptor
 from rcrun.storage.unpack import Unpacker
-from rcrun.storage.unpacking import own_ids
 
 
 def export_tree(path: str, out_fd: int) -> int:

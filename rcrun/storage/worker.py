@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import _signal as signal
 import os
 import sys
 
@@ -13,7 +14,6 @@ if __name__ == "__main__":
 
 from rcrun.errors import RcrunError
 from rcrun.files import dump_json, parse_json
-from rcrun.storage import work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,24 +204,29 @@ def name_process(command: str) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    import signal
-
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.umask(0)
     name_process(words[0])
     try:
         COMMANDS[words[0]](words[1:])
     except RcrunError as error:
-        say({"error": work.described(error)})
-        return 1
+        return failed(error)
     except BrokenPipeError:
-        return work.NOBODY_READS
+        from rcrun.storage.work import NOBODY_READS
+
+        return NOBODY_READS
     except OSError as error:
-        say({"error": work.described(RcrunError(os_error_text(error)))})
-        return 1
+        return failed(RcrunError(os_error_text(error)))
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def failed(error: RcrunError) -> int:
+    from rcrun.storage.work import described
+
+    say({"error": described(error)})
+    return 1
 
 
 def os_error_text(error: OSError) -> str:
@@ -230,4 +235,4 @@ def os_error_text(error: OSError) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    os._exit(main(sys.argv[1:]))  # to take the interpreter apart lasts milliseconds

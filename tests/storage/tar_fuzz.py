@@ -22,10 +22,10 @@ with atheris.instrument_imports(include=["rcrun"]):
     from rcrun.storage.bytestream import ByteStream
     from rcrun.storage.compression import decompressed, reader_of
     from rcrun.storage.copyin import Filler
+    from rcrun.storage.owners import own_ids
     from rcrun.storage.tarheader import TarReader
     from rcrun.storage.trees import remove_tree
     from rcrun.storage.unpack import Unpacker
-    from rcrun.storage.unpacking import own_ids
 
 PIECE = 700  # no multiple of a block
 tarheader._sum_fits = lambda block: block.count(0) != len(block)  # type: ignore[assignment]
