@@ -175,7 +175,10 @@ def without_time(text: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_what_fails_leaves_nothing(kube: Any, old: str, new: str, status: int, fault: str) -> None:
-    text = POD.replace("scratch, emptyDir: {}", "scratch, hostPath: {path: ./a/b, type: DirectoryOrCreate}")  # fmt: skip
+    text = POD.replace(
+        "mountPath: /config}", "mountPath: /config}\n    - {name: made, mountPath: /made}"
+    )
+    text += "  - {name: made, hostPath: {path: ./a/b, type: DirectoryOrCreate}}\n"
     got = kube.play(kube.write("bad.yaml", OBJECTS + text.replace(old, new, 1)))
     assert got.status == status
     assert fault in got.err
@@ -212,7 +215,7 @@ spec:
     spec:
       restartPolicy: Never
       containers:
-      - {{name: c, {IMAGE}, command: [sh, -c, 'echo $A $B $(cat /proc/sys/kernel/hostname)'], env: [{{name: A, valueFrom: {{configMapKeyRef: {{name: m, key: a}}}}}}], lifecycle: {{preStop: {{}}}}}}
+      - {{name: cc, {IMAGE}, command: [sh, -c, 'echo $A $B $(cat /proc/sys/kernel/hostname)'], env: [{{name: A, valueFrom: {{configMapKeyRef: {{name: m, key: a}}}}}}], lifecycle: {{preStop: {{}}}}}}
 ---
 {{kind: Service, metadata: {{name: s}}}}
 """
@@ -226,7 +229,7 @@ spec:
     with Web(kube.folder) as address:
         kube("kube", "play", "--network", "none", *words[:3], f"{address}/d.yaml").check()
         assert "cannot read" in kube("kube", "down", f"{address}/no.yaml").err
-    until(lambda: kube("logs", "c").out == "from afar d-pod\n")
+    until(lambda: kube("logs", "cc").out == "from afar d-pod\n")
     until(lambda: "Exited" in kube("pod", "ps").out)
     kube("kube", "down", "d.yaml").check()
     for words, fault in (

@@ -253,7 +253,7 @@ def test_a_pod_of_kubernetes(user):
         (folder / "shared/end").unlink()
         user.systemctl("start", "box").check()
         user.systemctl("stop", "box").check()
-        assert user.state("box") == "inactive"
+        assert user.state("box") == "inactive", user.systemctl("status", "box").out
         assert user("pod", "ps", "-q").out + user("ps", "-aq").out == ""
     finally:
         user.systemctl("stop", "box")
