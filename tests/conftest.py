@@ -154,6 +154,7 @@ class SharedRcrun(Rcrun):
 
     # What tests leave, by the directory of the store that it is in; most leave nothing, and need no command for that.
     LEFT = (
+        ("pods", ("pod", "rm", "-fa", "-t", "0")),
         ("containers", ("rm", "-fa")),
         ("volumes", ("volume", "prune", "-fa")),
         ("networks", ("network", "prune", "-f")),

@@ -114,6 +114,15 @@ class Manager:
 
         _with_known(call, rows)
 
+    def make_slice(self, name: str, rows: Sequence[Property]) -> None:
+        """With these limits; one that is there gets them."""
+        try:
+            self._start(name, [("Description", "s", "rcrun pod")], rows)
+        except dbus.DBusError as error:
+            if not error.name.endswith(".UnitExists"):
+                raise
+            self.set(name, rows)
+
     def set(self, unit: str, rows: Sequence[Property]) -> None:
         """Until the unit ends; systemd keeps them over a daemon-reload."""
 

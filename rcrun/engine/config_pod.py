@@ -32,7 +32,7 @@ _OF_NETWORK = {
 }
 _OF_USERS = ("userns", "uidmap", "gidmap", "subuidname", "subgidname")
 # Options of a pod that all of its containers have, where they say nothing themselves.
-_INHERITED = ("restart", "shm_size", "cgroup_parent", "no_hostname")
+_INHERITED = ("restart", "shm_size", "no_hostname")
 # And those that are added to theirs.
 _ADDED = ("device", "volumes_from", "security_opt")
 
@@ -60,6 +60,9 @@ def of_member(options: Options, pod: Mapping[str, Any]) -> Options:
     given: Mapping[str, Any] = pod.get("options") or {}
     infra = str(pod.get("infra") or "")
     found = {**options, **_inherited(options, given)}
+    parent = pod.get("group") or given.get("cgroup_parent")
+    if parent and pod.get("share_parent", True) and not options.get("cgroup_parent"):
+        found["cgroup_parent"] = parent
     if not infra:
         _refuse_pods_namespaces(options)
         return found

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from rcrun.formats.unitfile import Line
     from rcrun.storage.containers import Container
+    from rcrun.storage.pods import Pod
 
 RESTARTS = ("no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always")
 _ID_FILE = "%t/%n.ctr-id"
@@ -45,6 +46,24 @@ class Wanted:
 
 def unit_text(container: Container, wanted: Wanted, run: Sequence[str], comment: str) -> str:
     """`run` are the words behind `rcrun run` of a unit that makes its container."""
+    return _text(wanted, _new(wanted, run) if wanted.new else _there(container, wanted), comment)
+
+
+def pod_text(pod: Pod, wanted: Wanted, comment: str) -> str:
+    """Of a pod that is there: the unit is up as long as the infra container, whose monitor is its main process."""
+    name = pod.name if wanted.by_name else pod.id
+    stop = ["pod", "stop", "--ignore", "-t", str(wanted.seconds), name]
+    lines: list[Line] = [
+        ("Type", "notify"),
+        ("NotifyAccess", "all"),
+        ("ExecStart", _command(wanted, ["pod", "start", name])),
+        ("ExecStop", _command(wanted, stop)),
+        ("ExecStopPost", _command(wanted, stop)),
+    ]
+    return _text(wanted, lines, comment)
+
+
+def _text(wanted: Wanted, lines: Sequence[Line], comment: str) -> str:
     unit: list[Line] = [
         ("Description", literal(f"rcrun {wanted.name}.service")),
         ("Wants", "network-online.target"),
@@ -58,10 +77,7 @@ def unit_text(container: Container, wanted: Wanted, run: Sequence[str], comment:
     target = "default.target" if wanted.is_user else "multi-user.target default.target"
     sections = {
         "Unit": unit,
-        "Service": [
-            *_common(wanted),
-            *(_new(wanted, run) if wanted.new else _there(container, wanted)),
-        ],
+        "Service": [*_common(wanted), *lines],
         "Install": [("WantedBy", target)],
     }
     return text_of(sections, comment)

@@ -178,6 +178,14 @@ def _name(context: Context, container_id: str, name: str) -> Mended:
     return Mended("the name leads to it again")
 
 
+def _pod_name(context: Context, pod_id: str, name: str) -> Mended:
+    from rcrun.storage import pods
+
+    with pods.PodLock(pods.find(context.store, pod_id)):
+        pods.claim_name(context.store, name, pod_id)
+    return Mended("the name leads to it again")
+
+
 def _live_state(context: Context, container_id: str) -> Mended:
     from rcrun.engine.cleanup import tidy
 
@@ -234,6 +242,7 @@ _WAYS: dict[str, Callable[..., Mended]] = {
     "layout": _layout,
     "live-state": _live_state,
     "name": _name,
+    "pod-name": _pod_name,
     "sweep": _sweep,
     "trash": _trash,
     "volume": _volume,

@@ -54,6 +54,7 @@ def create(context: Context, options: Options, progress: Progress | None = None)
     with pods.PodClaim(context.store) as claim:
         _claim_name(context, claim, options)
         claim.pod.record = {**record, "name": claim.pod.name, "id": claim.pod.id}
+        _add_limits(context, claim.pod, options)
         if options.get("infra", True):
             _make_infra(context, claim.pod, options, progress)
         try:
@@ -100,6 +101,15 @@ def _record(options: Options) -> dict[str, Any]:
         "create_command": list(options.get("create_command") or ()),
         "options": {key: options[key] for key in _KEPT if options.get(key)},
     }
+
+
+def _add_limits(context: Context, pod: Pod, options: Options) -> None:
+    from rcrun.engine.podgroup import parent_for, resources_of
+
+    resources = resources_of(options)
+    if resources:
+        pod.record["resources"] = resources
+        pod.record["group"] = parent_for(context, pod.id, str(options.get("cgroup_parent") or ""))
 
 
 def _shared_without(options: Options) -> list[str]:
@@ -209,7 +219,8 @@ def _make_infra(context: Context, pod: Pod, options: Options, progress: Progress
         "ipc": "shareable",
         "log_driver": "none",
         "sdnotify": "conmon",  # a unit that starts the pod is up when this one is
-        "cgroups": _group_word(context, options),
+        "cgroup_parent": pod.record.get("group") or options.get("cgroup_parent"),
+        "cgroups": _group_word(context, pod, options),
         "infra": image or PAUSE,
         "pod": {
             "pod": {"id": pod.id, "name": pod.name},
@@ -226,10 +237,11 @@ def _make_infra(context: Context, pod: Pod, options: Options, progress: Progress
     pod.record["infra"] = create_container(context, image, tuple(command), given, progress)
 
 
-def _group_word(context: Context, options: Options) -> str | None:
+def _group_word(context: Context, pod: Pod, options: Options) -> str | None:
     """In a unit of systemd the monitor stays in it, whose main process it is to be."""
-    in_unit = context.environ.get("PODMAN_SYSTEMD_UNIT") and not options.get("cgroup_parent")
-    return "split" if in_unit else None
+    if not context.environ.get("PODMAN_SYSTEMD_UNIT"):
+        return None
+    return "no-conmon" if pod.record.get("group") or options.get("cgroup_parent") else "split"
 
 
 def _host_name(pod: Pod, options: Options) -> str | None:

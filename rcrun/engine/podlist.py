@@ -183,6 +183,15 @@ def networks_of(seen: SeenPod) -> list[str]:
     return network_names(infra)
 
 
+def cgroup_of(seen: SeenPod) -> str:
+    """In which those of its containers are, where the pod has one of its own."""
+    group = str(seen.pod.record.get("group") or "")
+    infra = seen.infra
+    path = str(infra.record.get("cgroup") or "") if infra is not None and group else ""
+    above, _, _ = path.partition(f"/{group.rpartition('/')[2]}/")
+    return f"{above}/{group.rpartition('/')[2]}" if above != path else ""
+
+
 def inspect_object(pod: Pod) -> dict[str, Any]:
     """As podman has it."""
     seen = SeenPod(pod, pod.members())
@@ -198,7 +207,7 @@ def inspect_object(pod: Pod) -> dict[str, Any]:
         "Labels": dict(sorted((record.get("labels") or {}).items())),
         "CreateCgroup": bool(record.get("share_parent")),
         "CgroupParent": given.get("cgroup_parent") or "",
-        "CgroupPath": record.get("cgroup") or "",
+        "CgroupPath": cgroup_of(seen),
         "CreateInfra": bool(pod.infra_id),
         "InfraContainerID": pod.infra_id,
         "InfraConfig": _infra_config(seen) if pod.infra_id else None,

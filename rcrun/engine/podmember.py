@@ -110,13 +110,31 @@ def _init_word(word: str, options: Options) -> str:
 def before_start(context: Context, container: Container) -> None:
     """The infra container runs before anybody else."""
     pod = pods.load(context.store, pods.pod_id_of(container))
-    if pod is None or container.id == pod.infra_id:
+    if pod is None:
+        return
+    if pod.record.get("group"):
+        from rcrun.engine.podgroup import ensure
+
+        ensure(context, pod)
+    if container.id == pod.infra_id:
         return
     infra = containers.load(context.store, pod.infra_id) if pod.infra_id else None
     if infra is not None and not containers.status(infra).is_running:
         from rcrun.engine.start import start
 
         start(context, infra)
+    if infra is not None and "network" in (container.record.get("joins") or {}):
+        _add_host_name(container, infra)
+
+
+def _add_host_name(container: Container, infra: Container) -> None:
+    """In the pod everybody finds it by its name; the file is the infra container's, which all of them have."""
+    path, name = infra.path("hosts"), container.name
+    lines = [line.split() for line in read_text(path).splitlines()]
+    if not lines or any(name in words[1:] for words in lines):
+        return  # --no-hosts, or an earlier start
+    with open(path, "ab", buffering=0) as file:
+        file.write(f"127.0.0.1\t{name}\n".encode())
 
 
 def after_end(context: Context, pod_id: str) -> None:

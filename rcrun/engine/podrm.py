@@ -32,6 +32,10 @@ def remove(context: Context, pod: Pod, *, force: bool = False, patience: int | N
                 removal.take(container.id)
         finally:
             removal.finish()
+        if pod.record.get("group"):
+            from rcrun.engine.podgroup import remove_group
+
+            remove_group(context, pod, members)
         pods.discard(pod)
     pod_event(pod, "remove")
 

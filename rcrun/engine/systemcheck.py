@@ -6,7 +6,7 @@ import time
 
 from rcrun.engine.work import worded
 from rcrun.errors import StepFailed
-from rcrun.storage import checkcontainers, checkimages, checklayers, checkleftovers
+from rcrun.storage import checkcontainers, checkimages, checklayers, checkleftovers, checkpods
 from rcrun.storage.faults import UNREAD
 
 TYPE_CHECKING = False
@@ -40,5 +40,6 @@ def _look(context: Context, quick: bool, max_age: float) -> list[Fault]:
     except StepFailed as error:
         raise worded(error) from error
     found += checkcontainers.faults(store)
+    found += checkpods.faults(store)
     found += checkleftovers.faults(store)
     return found

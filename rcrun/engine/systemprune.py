@@ -16,11 +16,12 @@ KEYS = ("label=", "label!=", "until=")
 
 
 class Pruned:
-    """What went: ids of containers, names of networks and volumes, images, results of builds; `size` in bytes."""
+    """What went: ids of pods and containers, names of networks and volumes, images, results of builds; `size` in bytes."""
 
-    __slots__ = ("builds", "containers", "images", "networks", "size", "volumes")
+    __slots__ = ("builds", "containers", "images", "networks", "pods", "size", "volumes")
 
     def __init__(self) -> None:
+        self.pods: list[str] = []
         self.containers: list[str] = []
         self.networks: list[str] = []
         self.builds: list[str] = []
@@ -43,6 +44,10 @@ def prune_all(
     """Containers first: volumes and images are unused once these are gone."""
     check_filters(filters)
     pruned = Pruned()
+    if not filters:
+        from rcrun.engine.podrm import prune as prune_pods
+
+        pruned.pods = prune_pods(context)
     pruned.containers, size = prune.prune(context, filters)
     pruned.size += size
     pruned.networks = networkrm.prune(context, filters)

@@ -6,6 +6,7 @@ import os
 import time
 
 from rcrun.files import subdirectories
+from rcrun.storage import pods
 from rcrun.storage.collect import is_abandoned
 from rcrun.storage.containers import name_target
 from rcrun.storage.scratch import lock_leftover
@@ -23,6 +24,7 @@ def found(store: Store) -> list[str]:
     trash, tmp = store.trash_dir(), store.tmp_dir()
     return [
         *_half_made(store),
+        *[pod.dir for pod in pods.leftovers(store) if _is_old_and_unlocked(pod.dir)],
         *[
             store.name_path(name)
             for name in subdirectories(store.path("names"))

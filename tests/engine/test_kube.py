@@ -318,13 +318,15 @@ def test_built_where_a_folder_has_it(kube: Any) -> None:
 @pytest.mark.requires("subids")
 def test_pods_find_each_other(kube: Any) -> None:
     """Without --network they are on one network, where a pod, and a container's own name, are names."""
-    pod = "{kind: Pod, metadata: {name: NAME}, spec: {restartPolicy: Never, terminationGracePeriodSeconds: 0, containers: [{name: CNAME, IMAGE, command: [sh, -c, 'COMMAND']}]}}\n---\n"
+    pod = "{kind: Pod, metadata: {name: NAME}, spec: {restartPolicy: Never, terminationGracePeriodSeconds: 0, containers: [{name: c-NAME, IMAGE, command: [sh, -c, 'COMMAND']}]}}\n---\n"
     serving = "echo hello >/tmp/x; exec httpd -f -p 80 -h /tmp"
-    asking = "until wget -q -O - http://first/x && wget -q -O - http://cfirst/x; do sleep 0.1; done"
+    asking = (
+        "until wget -q -O - http://first/x && wget -q -O - http://c-first/x; do sleep 0.1; done"
+    )
     text = "".join(
         pod.replace("NAME", name).replace("IMAGE", IMAGE).replace("COMMAND", command)
         for name, command in (("first", serving), ("second", asking))
     )
     kube("kube", "play", kube.write("two.yaml", text)).check()
-    until(lambda: kube("logs", "second-csecond").out.endswith("hello\nhello\n"))
+    until(lambda: kube("logs", "second-c-second").out.endswith("hello\nhello\n"))
     kube("kube", "down", "two.yaml").check()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @option("--run", is_flag=True, help="Start the new container")
 @option("--destroy", is_flag=True, help="Remove the old one")
 @option("-f", "--force", is_flag=True, help="With --destroy: also while it runs")
-@option("--pod", metavar="NAME", hidden=True, help="Not supported yet")
+@option("--pod", metavar="NAME", hidden=True, help="Refused")
 @argument("container")
 @argument("name_word", required=False, metavar="[NAME]")
 @argument("image", required=False)
@@ -40,7 +40,10 @@ def clone(
     from rcrun.storage.containers import find, load, status
 
     if pod:
-        raise InvalidInput("--pod is not supported yet")
+        raise InvalidInput(
+            "--pod is not supported: a clone is where the first one is",
+            f"rcrun create --pod {pod} …",
+        )
     if name and name_word:
         raise InvalidInput("conflicting options: --name and a second name")
     if force and not destroy:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rcrun.engine.context import Context
+    from rcrun.engine.generatesystemd import Wanted
     from rcrun.storage.containers import Container
+    from rcrun.storage.pods import Pod
 
 _RESTARTS = "no, on-success, on-failure, on-abnormal, on-watchdog, on-abort or always"
 
@@ -61,7 +63,7 @@ _RESTARTS = "no, on-success, on-failure, on-abnormal, on-watchdog, on-abort or a
     metavar="TEXT",
     help="How names of units begin",
 )
-@option("--pod-prefix", hidden=True, metavar="TEXT", help="For scripts: there are no pods")
+@option("--pod-prefix", default="pod", metavar="TEXT", help="How names of units of pods begin")
 @option("--separator", default="-", metavar="TEXT", help="Between that and the container's name")
 @option(
     "--template", is_flag=True, hidden=True, help="Refused: a file NAME@.container is a template"
@@ -71,9 +73,7 @@ _RESTARTS = "no, on-success, on-failure, on-abnormal, on-watchdog, on-abort or a
 def generate_systemd(
     containers: tuple[str, ...], form: str | None, files: bool, **options: Any
 ) -> None:
-    """Print a unit of systemd that starts a container. Files of Quadlet are the simpler way: see rcrun quadlet."""
-    from rcrun.storage.containers import find
-
+    """Print a unit of systemd that starts a container or a pod. Files of Quadlet are the simpler way: see rcrun quadlet."""
     if form not in (None, "json"):
         raise InvalidInput(f'invalid --format "{form}"', "the only one is json")
     if options["template"]:
@@ -82,7 +82,7 @@ def generate_systemd(
             "write a file NAME@.container: rcrun quadlet install FILE",
         )
     engine = context.engine()
-    units = dict(_unit(engine, find(engine.store, name), options) for name in containers)
+    units = dict(_unit_of(engine, name, options) for name in containers)
     if files:
         units = {name: _written(f"{name}.service", text) for name, text in units.items()}
     if form:
@@ -102,13 +102,63 @@ def _written(name: str, text: str) -> str:
     return path
 
 
+def _unit_of(engine: Context, text: str, options: dict[str, Any]) -> tuple[str, str]:
+    """Of a container, else of a pod: the name of the unit, and its text."""
+    from rcrun.errors import NotFound
+    from rcrun.storage import containers, pods
+
+    try:
+        container = containers.find(engine.store, text)
+    except NotFound:
+        try:
+            pod = pods.find(engine.store, text)
+        except NotFound:
+            pod = None
+        if pod is None:
+            raise
+        return _unit_of_pod(engine, pod, options)
+    return _unit(engine, container, options)
+
+
+def _unit_of_pod(engine: Context, pod: Pod, options: dict[str, Any]) -> tuple[str, str]:
+    from rcrun.engine.generatesystemd import pod_text
+    from rcrun.storage.containers import find
+
+    if options["new"]:
+        raise InvalidInput("--new is not for pods", "write a file NAME.pod: rcrun quadlet install")
+    if not pod.infra_id:
+        raise InvalidInput(
+            f'pod "{pod.name}" has no infra container, which a unit could watch',
+            "name its containers instead",
+        )
+    infra = find(engine.store, pod.infra_id)
+    name = _name(options["pod_prefix"], options, pod.name if options["by_name"] else pod.id)
+    wanted = _wanted(engine, infra, name, options)
+    wanted.restart = options["restart"] or "on-failure"
+    return name, pod_text(pod, wanted, _comment(name, options))
+
+
+def _name(prefix: str, options: dict[str, Any], shown: str) -> str:
+    return f"{prefix}{options['separator'] if prefix else ''}{shown}"
+
+
+def _comment(name: str, options: dict[str, Any]) -> str:
+    return f"{name}.service" if options["no_header"] else _header(name)
+
+
 def _unit(engine: Context, container: Container, options: dict[str, Any]) -> tuple[str, str]:
-    """The name of the unit, and its text."""
+    from rcrun.engine.generatesystemd import unit_text
+
+    name = _name(options["prefix"], options, container.name if options["by_name"] else container.id)
+    wanted = _wanted(engine, container, name, options)
+    run = _run_words(container, by_name=options["by_name"]) if options["new"] else []
+    return name, unit_text(container, wanted, run, _comment(name, options))
+
+
+def _wanted(engine: Context, container: Container, name: str, options: dict[str, Any]) -> Wanted:
     from rcrun.engine import generatesystemd as texts
     from rcrun.engine.quadlet.output import command_words, kept_environment
 
-    shown = container.name if options["by_name"] else container.id
-    name = f"{options['prefix']}{options['separator'] if options['prefix'] else ''}{shown}"
     seconds = options["seconds"]
     if seconds is None:
         seconds = max(0, int(container.record.get("stop_timeout", 10)))
@@ -124,9 +174,7 @@ def _unit(engine: Context, container: Container, options: dict[str, Any]) -> tup
         options["start_timeout"] or 0,
     )
     wanted.store_dir = engine.store.root_dir
-    run = _run_words(container, by_name=options["by_name"]) if options["new"] else []
-    comment = f"{name}.service" if options["no_header"] else _header(name)
-    return name, texts.unit_text(container, wanted, run, comment)
+    return wanted
 
 
 def _header(name: str) -> str:

@@ -71,8 +71,9 @@ def play_kube(files: tuple[str, ...], **options: Any) -> int:
     documents, name = read_documents(files)
     request = _request(options)
     stays = options["wait"] or options["service"]
-    with service.Staying(context.engine(), stays) as staying:
-        report = play.play(context.engine(), documents, name, request)
+    engine = context.engine()
+    with service.Staying(engine, stays) as staying:
+        report = play.play(engine, documents, name, request)
         _print(report)
         if not stays:
             return 0
@@ -126,7 +127,7 @@ def _build(image: str, file: str, quiet: bool) -> None:
     from rcrun_cli.commands.build import build
 
     folder = file.rpartition("/")[0]
-    words = ["--tag", image, "--file", file, *(["--quiet"] if quiet else []), folder]
+    words = ["--tag", image, "--file", file, *(["--progress=quiet"] if quiet else []), folder]
     values = build.parse(words)
     if values is None or build(**values):
         raise RcrunError(f'the image "{image}" cannot be built of "{file}"')

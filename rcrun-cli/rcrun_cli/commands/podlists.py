@@ -78,7 +78,7 @@ def list_pods(
 def _row(seen: SeenPod, form: str, *, whole: bool) -> Mapping[str, Any]:
     import time
 
-    from rcrun.engine.podlist import networks_of
+    from rcrun.engine.podlist import cgroup_of, networks_of
     from rcrun.storage.containers import seconds_of
     from rcrun_cli.podmanrows import Row
 
@@ -90,7 +90,7 @@ def _row(seen: SeenPod, form: str, *, whole: bool) -> Mapping[str, Any]:
     labels = dict(sorted((record.get("labels") or {}).items()))
     restarts = [int(each.record.get("restart_count") or 0) for each in seen.members]
     json_form = {
-        "Cgroup": record.get("cgroup") or "",
+        "Cgroup": cgroup_of(seen),
         "Containers": [
             {"Id": each.id, "Names": each.name, "Status": status.word, "RestartCount": count}
             for (each, status), count in zip(both, restarts, strict=True)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rcrun.engine.context import Context
     from rcrun.engine.rm import Removal
 
 
@@ -53,6 +54,8 @@ def rm(
     names = choosing.chosen(
         "rm", containers, choosing.any_state, latest=latest, ignore=ignore, **choice
     )
+    if choice["everything"]:
+        names = [name for name in names if not _is_of_pod(engine, name)]
     if depend:
         from rcrun.engine.choose import dependents
 
@@ -63,6 +66,18 @@ def rm(
     errors = _take_all(removal, names)
     removal.finish()
     return output.removal_status(errors)
+
+
+def _is_of_pod(engine: Context, container_id: str) -> bool:
+    """An infra container goes with its pod alone."""
+    from rcrun.storage.containers import load
+
+    container = load(engine.store, container_id)
+    if container is None or not container.record.get("infra"):
+        return False
+    from rcrun.storage import pods
+
+    return pods.load(engine.store, pods.pod_id_of(container)) is not None
 
 
 def _take_all(removal: Removal, names: Sequence[str]) -> list[RcrunError]:

@@ -73,6 +73,7 @@ def _print(pruned: Pruned) -> None:
     images = [f"untagged: {name}" for each in pruned.images for name in each.untagged]
     images += [f"deleted: {digest}" for each in pruned.images for digest in each.deleted]
     for title, lines in (
+        ("Deleted Pods:", pruned.pods),
         ("Deleted Containers:", pruned.containers),
         ("Deleted Networks:", pruned.networks),
         ("Deleted Volumes:", pruned.volumes),
