@@ -175,7 +175,10 @@ def without_time(text: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_what_fails_leaves_nothing(kube: Any, old: str, new: str, status: int, fault: str) -> None:
-    text = POD.replace("scratch, emptyDir: {}", "scratch, hostPath: {path: ./a/b, type: DirectoryOrCreate}")  # fmt: skip
+    text = POD.replace(
+        "mountPath: /config}", "mountPath: /config}\n    - {name: made, mountPath: /made}"
+    )
+    text += "  - {name: made, hostPath: {path: ./a/b, type: DirectoryOrCreate}}\n"
     got = kube.play(kube.write("bad.yaml", OBJECTS + text.replace(old, new, 1)))
     assert got.status == status
     assert fault in got.err
@@ -212,7 +215,7 @@ spec:
     spec:
       restartPolicy: Never
       containers:
-      - {{name: c, {IMAGE}, command: [sh, -c, 'echo $A $B $(cat /proc/sys/kernel/hostname)'], env: [{{name: A, valueFrom: {{configMapKeyRef: {{name: m, key: a}}}}}}], lifecycle: {{preStop: {{}}}}}}
+      - {{name: cc, {IMAGE}, command: [sh, -c, 'echo $A $B $(cat /proc/sys/kernel/hostname)'], env: [{{name: A, valueFrom: {{configMapKeyRef: {{name: m, key: a}}}}}}], lifecycle: {{preStop: {{}}}}}}
 ---
 {{kind: Service, metadata: {{name: s}}}}
 """
@@ -226,7 +229,7 @@ spec:
     with Web(kube.folder) as address:
         kube("kube", "play", "--network", "none", *words[:3], f"{address}/d.yaml").check()
         assert "cannot read" in kube("kube", "down", f"{address}/no.yaml").err
-    until(lambda: kube("logs", "c").out == "from afar d-pod\n")
+    until(lambda: kube("logs", "cc").out == "from afar d-pod\n")
     until(lambda: "Exited" in kube("pod", "ps").out)
     kube("kube", "down", "d.yaml").check()
     for words, fault in (
@@ -315,13 +318,15 @@ def test_built_where_a_folder_has_it(kube: Any) -> None:
 @pytest.mark.requires("subids")
 def test_pods_find_each_other(kube: Any) -> None:
     """Without --network they are on one network, where a pod, and a container's own name, are names."""
-    pod = "{kind: Pod, metadata: {name: NAME}, spec: {restartPolicy: Never, terminationGracePeriodSeconds: 0, containers: [{name: CNAME, IMAGE, command: [sh, -c, 'COMMAND']}]}}\n---\n"
+    pod = "{kind: Pod, metadata: {name: NAME}, spec: {restartPolicy: Never, terminationGracePeriodSeconds: 0, containers: [{name: c-NAME, IMAGE, command: [sh, -c, 'COMMAND']}]}}\n---\n"
     serving = "echo hello >/tmp/x; exec httpd -f -p 80 -h /tmp"
-    asking = "until wget -q -O - http://first/x && wget -q -O - http://cfirst/x; do sleep 0.1; done"
+    asking = (
+        "until wget -q -O - http://first/x && wget -q -O - http://c-first/x; do sleep 0.1; done"
+    )
     text = "".join(
         pod.replace("NAME", name).replace("IMAGE", IMAGE).replace("COMMAND", command)
         for name, command in (("first", serving), ("second", asking))
     )
     kube("kube", "play", kube.write("two.yaml", text)).check()
-    until(lambda: kube("logs", "second-csecond").out.endswith("hello\nhello\n"))
+    until(lambda: kube("logs", "second-c-second").out.endswith("hello\nhello\n"))
     kube("kube", "down", "two.yaml").check()

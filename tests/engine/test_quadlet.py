@@ -255,7 +255,7 @@ def test_a_pod_of_kubernetes(user):
         user.systemctl("start", "box").check()
         wait_for(lambda: all(user.said("box.service").count(f"{n} runs") == 2 for n in (0, 3)))
         user.systemctl("stop", "box").check()
-        assert user.state("box") == "inactive"
+        assert user.state("box") == "inactive", user.systemctl("status", "box").out
         assert user("pod", "ps", "-q").out + user("ps", "-aq").out == ""
     finally:
         user.systemctl("stop", "box")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from rcrun.engine.kube import objects
 from rcrun.engine.kube.environment import expanded
 from rcrun.engine.kube.pod import merged_ports, pod_plan
 from rcrun.errors import InvalidInput, RcrunError
-from rcrun.formats.kube import documents, quantity
+from rcrun.formats.kube import documents, fields, quantity
 from rcrun.formats.kube.value import Value
 from unit.kube_documents import RICH, around, parsed, plan, sorted_out
 from unit.mutations import mutate
@@ -244,3 +245,14 @@ def test_random_changes_are_told_by_their_place() -> None:
     places = ("spec", "metadata", "apiVersion", "kind", "document 1", "ConfigMap", "Secret")
     assert all(any(place in message for place in places) for message in refused), refused
     assert len(refused) > ROUNDS // 10
+
+
+def test_the_document_names_every_field() -> None:
+    text = (Path(__file__).parents[2] / "docs/kube.md").read_text(encoding="utf-8")
+    tables = ("POD", "CONTAINER", "PORT", "ENV", "ENV_SOURCE", "ENV_FROM", "MOUNT", "SECURITY", "POD_SECURITY",
+              "RESOURCES", "VOLUME")  # fmt: skip
+    for table in tables:
+        known: fields.Fields = getattr(fields, table)
+        for name in (*known.known, *known.silent, *known.left_out):
+            if name not in ("value", "name", "recursiveReadOnly", "fsGroupChangePolicy", "seLinuxChangePolicy", "supplementalGroupsPolicy", "claims"):  # fmt: skip
+                assert f"`{name}`" in text, name

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _OPTIONS = (
     option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Add an annotation to the pods and volumes"),
     option("--authfile", metavar="FILE", help="Look for credentials in this file only"),
-    option("--build", is_flag=True, default=None, help="Build the images whose folders are here, whether they are in the store or not; false: never"),
+    option("--build", is_flag=True, help="Build the images whose folders are here, whether they are in the store or not; false: never"),
     option("--cert-dir", metavar="DIR", help="Take certificates from here too"),
     option("--configmap", "config_maps", multiple=True, metavar="FILE", help="Read ConfigMaps from this file too"),
     option("--context-dir", metavar="DIR", help="With --build: where the folders of images are; the current directory if nothing is said"),
@@ -71,8 +71,9 @@ def play_kube(files: tuple[str, ...], **options: Any) -> int:
     documents, name = read_documents(files)
     request = _request(options)
     stays = options["wait"] or options["service"]
-    with service.Staying(context.engine(), stays) as staying:
-        report = play.play(context.engine(), documents, name, request)
+    engine = context.engine()
+    with service.Staying(engine, stays) as staying:
+        report = play.play(engine, documents, name, request)
         _print(report)
         if not stays:
             return 0
@@ -106,7 +107,8 @@ def _request(options: dict[str, Any]) -> Request:
     request.ips = [word for text in options["ips"] for word in text.split(",")]
     request.annotations = pairs(options["annotations"], "--annotation", bare=False)
     request.build = lambda image, file: _build(image, file, options["quiet"])
-    request.builds = options["build"]
+    if any(word.partition("=")[0] == "--build" for word in sys.argv):
+        request.builds = options["build"]
     if options["service"] and context.environ().get("INVOCATION_ID"):
         request.cgroups = "split"
     request.context_dir = options["context_dir"] or ""
@@ -125,7 +127,7 @@ def _build(image: str, file: str, quiet: bool) -> None:
     from rcrun_cli.commands.build import build
 
     folder = file.rpartition("/")[0]
-    words = ["--tag", image, "--file", file, *(["--quiet"] if quiet else []), folder]
+    words = ["--tag", image, "--file", file, *(["--progress=quiet"] if quiet else []), folder]
     values = build.parse(words)
     if values is None or build(**values):
         raise RcrunError(f'the image "{image}" cannot be built of "{file}"')

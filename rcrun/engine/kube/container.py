@@ -50,9 +50,10 @@ def containers(
 ) -> list[Wanted]:
     """Init containers first, each in the order of the document."""
     found: list[Wanted] = []
+    prefix = f"{pod.name}-" if around.pod_prefix else ""
     for list_name in ("initContainers", "containers"):
         for value in pod.spec.field(list_name).rows():
-            name = _name(value.field("name"), found)
+            name = _name(value.field("name"), found, prefix)
             wanted = Wanted(name, value.field("image").required(), value)
             if list_name == "initContainers":
                 _check_init(value)
@@ -64,9 +65,9 @@ def containers(
     return found
 
 
-def _name(value: Value, before: Sequence[Wanted]) -> str:
+def _name(value: Value, before: Sequence[Wanted], prefix: str) -> str:
     name = value.required()
-    if not is_valid(f"x{name}") or not name[0].isalnum():
+    if not is_valid(f"{prefix}{name}") or not name[0].isalnum():
         raise value.fault(f'"{name}" is no name of a container')
     if name in [each.name for each in before]:
         raise value.fault(f'there are two containers "{name}"')

@@ -140,7 +140,11 @@ def _network(context: Context, plans: Sequence[PodPlan], request: Request, undo:
     for plan in plans:
         words = plan.options.get("network") or ()
         if words and words[0].partition(":")[0] not in _MODES:
-            plan.options["network_alias"] = [each.name for each in plan.containers if not each.init]
+            names = [each.name for each in plan.containers if not each.init]
+            hostname = str(plan.options.get("hostname") or plan.document.name)
+            plan.options["network_alias"] = list(
+                dict.fromkeys([plan.document.name, hostname, *names])
+            )
 
 
 def _make_network(context: Context, undo: Undo) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rcrun.errors import RcrunError
+from rcrun.errors import NotFound, RcrunError
 from rcrun.storage import containers
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ class Staying:
             for played in pods:
                 _wait_for(self.context, played)
         except Interrupted:
-            self._stop(pods)
+            self._remove(pods)
             return 0
         codes = [code for played in pods for code in _codes(self.context, played)]
         failed = [code for code in codes if code]
@@ -72,12 +72,15 @@ class Staying:
             return failed[0] if failed else 0
         return 0
 
-    def _stop(self, pods: Sequence[Played]) -> None:
-        from rcrun.engine.podlife import stop
+    def _remove(self, pods: Sequence[Played]) -> None:
+        """Stopped in order, and with their monitors: once we are gone, systemd kills what is left of the unit."""
+        from rcrun.engine.podrm import remove
 
         for played in pods:
             try:
-                stop(played.pod)
+                remove(self.context, played.pod, force=True)
+            except NotFound:
+                continue  # somebody else was quicker
             except RcrunError as error:
                 self.context.warn(error.message, error.hint)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import stat
 
+from rcrun.formats import size
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,10 +97,9 @@ def _memory(mount: Mapping[str, Any]) -> Object:
     sizes = [
         word.partition("=")[2] for word in mount.get("options") or () if word.startswith("size=")
     ]
-    return {
-        "medium": "Memory",
-        **({"sizeLimit": sizes[0]} if sizes and sizes[0].isdecimal() else {}),
-    }
+    if not sizes or "%" in sizes[0]:
+        return {"medium": "Memory"}
+    return {"medium": "Memory", "sizeLimit": str(size.parse(sizes[0]))}
 
 
 def _host_path(path: str, seen: Seen) -> tuple[str, Object]:
