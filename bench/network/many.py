@@ -6,39 +6,17 @@ run as the user rcrun.
 
 from __future__ import annotations
 
-import os
-import re
 import statistics
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+
+from engines import Engines, image, memory, processor_seconds
 
 NUMBERS = [int(word) for word in sys.argv[1:] if word.isdigit()]
 NUMBER, ROUNDS = (*NUMBERS, *(100, 3)[len(NUMBERS) :])
-ARCHIVE = next(word for word in sys.argv[1:] if word.endswith(".tar"))
-BASE = "/dev/shm/rcrun-bench-many"
-DROP = ["setpriv", "--reuid", "rcrun", "--regid", "rcrun", "--init-groups", "--"]
-ENGINES = {
-    "rcrun": ["rcrun", "--root", f"{BASE}/rcrun", "--runroot", f"{BASE}/rcrun-run"],
-    "podman": ["podman", "--root", f"{BASE}/podman", "--runroot", f"{BASE}/podman-run", "--storage-driver=overlay",
-               "--cgroup-manager=cgroupfs", "--events-backend=file"],
-}  # fmt: skip
-IMAGE = "localhost/busybox"
-
-
-def engine(name: str, *words: str, check: bool = True) -> str:
-    done = subprocess.run(
-        [*DROP, *ENGINES[name], *words], capture_output=True, text=True, check=False
-    )
-    if check and done.returncode:
-        sys.exit(f"{name} {' '.join(words)}: {done.returncode}: {done.stderr}")
-    return done.stdout
-
-
-def image(name: str) -> str:
-    return IMAGE if name == "podman" else "busybox"
+ENGINES = Engines("/dev/shm/rcrun-bench-many")
+engine = ENGINES.run
 
 
 def start_all(name: str, *options: str) -> float:
@@ -53,10 +31,6 @@ def start_all(name: str, *options: str) -> float:
     return time.perf_counter() - begin
 
 
-def remove_all(name: str) -> None:
-    engine(name, "rm", "-fa", *(["-t", "0"] if name == "podman" else []))
-
-
 def unresolved(name: str) -> int:
     """How many of all names does some container not find; each asks for all."""
     names = " ".join(f"c{number}" for number in range(NUMBER))
@@ -66,30 +40,6 @@ def unresolved(name: str) -> int:
             lambda number: engine(name, "exec", f"c{number}", "sh", "-c", script), range(NUMBER)
         )
     return sum(len(text.split()) for text in said)
-
-
-def our_group(pid: str) -> str:
-    """The first group of the hierarchy of version 2: the bench's own."""
-    rows = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    return next((row[4:].partition("/")[0] for row in rows if row.startswith("0::/")), "")
-
-
-def memory() -> float:
-    """MB of proportional set size of the processes beside the containers' own, for each container."""
-    total, group = 0, our_group("self")
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if our_group(pid) != group:
-                continue
-            comm = Path(f"/proc/{pid}/comm").read_text().strip()
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        if comm not in ("sleep", "sh", "python3", "catatonit") and (
-            found := re.search(r"\nPss: +(\d+)", text)
-        ):
-            total += int(found[1])
-    return total / 1024 / NUMBER
 
 
 def pairs(work: str, one: object, *, better: str = "smaller") -> None:
@@ -103,9 +53,14 @@ def pairs(work: str, one: object, *, better: str = "smaller") -> None:
 
 
 def crowd(name: str, *options: str) -> dict[str, float]:
+    before = processor_seconds()
     found = {"seconds": start_all(name, *options)}
+    found["processor"] = processor_seconds() - before
     time.sleep(2)
-    return {**found, "memory": memory()}
+    parts = memory(name)
+    said = ", ".join(f"{comm} {size / NUMBER:.0f}" for comm, size in sorted(parts.items()))
+    print(f"{name}: kB a container: {said}", file=sys.stderr)
+    return {**found, "memory": sum(parts.values()) / 1024 / NUMBER}
 
 
 def one_start(*options: str) -> object:
@@ -118,11 +73,7 @@ def one_start(*options: str) -> object:
 
 
 def main() -> None:
-    os.makedirs(BASE, exist_ok=True)
-    subprocess.run(["chown", "rcrun", BASE], check=True)
-    for name in ENGINES:
-        engine(name, "load", "-i", ARCHIVE)
-        engine(name, "network", "create", "many")
+    ENGINES.prepare("many")
     print("| work | rcrun | podman | ratio | better |\n| --- | --- | --- | --- | --- |")
     global ROUNDS
     rounds, ROUNDS = ROUNDS, max(ROUNDS, 10)
@@ -133,7 +84,6 @@ def main() -> None:
         one_start("--network", "many", "-p", "127.0.0.1:9321:80"),
     )
     ROUNDS = rounds
-    kept: dict[str, list[dict[str, float]]] = {}
     for what, options in {"the default network": [], "one network": ["--network", "many"],
                           "one network, each with a port": ["--network", "many", "-p", "127.0.0.1::80"]}.items():  # fmt: skip
         rows = {}
@@ -143,12 +93,15 @@ def main() -> None:
                 begin = time.perf_counter()
                 rows[name]["lost"] = unresolved(name)
                 rows[name]["asked"] = time.perf_counter() - begin
-            remove_all(name)
-        kept[what] = list(rows.values())
+            ENGINES.remove(name, "-a")
         ours, theirs = rows.values()
         print(
             f"| {NUMBER} on {what}, 16 at a time, s | {ours['seconds']:.1f} | {theirs['seconds']:.1f} "
             f"| **{ours['seconds'] / theirs['seconds']:.2f}** | smaller |"
+        )
+        print(
+            f"| processor time of that, s | {ours['processor']:.1f} | {theirs['processor']:.1f} "
+            f"| **{ours['processor'] / theirs['processor']:.2f}** | smaller |"
         )
         print(
             f"| memory beside each of {NUMBER} on {what}, MB | {ours['memory']:.2f} | {theirs['memory']:.2f} "
@@ -159,9 +112,7 @@ def main() -> None:
                 f"| names not found, of {NUMBER}² | {ours['lost']:.0f} | {theirs['lost']:.0f} | | |"
             )
         sys.stdout.flush()
-    for name in ENGINES:
-        engine(name, "network", "rm", "many")
-    subprocess.run(["rm", "-rf", BASE], check=False)
+    ENGINES.clear("many")
 
 
 if __name__ == "__main__":

@@ -6,41 +6,29 @@ ratios of rcrun's Gbit/s by podman's; the rounds take turns.
 
 from __future__ import annotations
 
-import os
 import re
 import statistics
 import subprocess
 import sys
 import time
 
+from engines import Engines, image
+
 NUMBERS = [int(word) for word in sys.argv[1:] if word.isdigit()]
 ROUNDS = (*NUMBERS, 3)[0]
 ONLY = next((word[5:] for word in sys.argv[1:] if word.startswith("only=")), "")
-ARCHIVE = next(word for word in sys.argv[1:] if word.endswith(".tar"))
-BASE = "/dev/shm/rcrun-bench-through"
-DROP = ["setpriv", "--reuid", "rcrun", "--regid", "rcrun", "--init-groups", "--"]
-ENGINES = {
-    "rcrun": ["rcrun", "--root", f"{BASE}/rcrun", "--runroot", f"{BASE}/rcrun-run"],
-    "podman": ["podman", "--root", f"{BASE}/podman", "--runroot", f"{BASE}/podman-run", "--storage-driver=overlay",
-               "--cgroup-manager=cgroupfs", "--events-backend=file"],
-}  # fmt: skip
+ENGINES = Engines("/dev/shm/rcrun-bench-through")
 INSIDE = [word for folder in ("/usr", "/lib", "/lib64") for word in ("-v", f"{folder}:{folder}:ro")]
 PORT = "5317"
 HOST = "host.containers.internal"  # podman's pasta has the host's own address itself
 
 
 def engine(name: str, *words: str) -> str:
-    done = subprocess.run(
-        [*DROP, *ENGINES[name], *words], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        print(f"{name} {' '.join(words)}: {done.returncode}: {done.stderr}", file=sys.stderr)
-    return done.stdout
+    return ENGINES.run(name, *words, check=False)
 
 
 def run(name: str, *words: str, options: tuple[str, ...] = ()) -> str:
-    image = "localhost/busybox" if name == "podman" else "busybox"
-    return engine(name, "run", *options, *INSIDE, image, *words)
+    return engine(name, "run", *options, *INSIDE, image(name), *words)
 
 
 def rate(text: str) -> float:
@@ -83,10 +71,6 @@ def served(name: str, *options: str) -> None:
     time.sleep(1)
 
 
-def gone(name: str) -> None:
-    engine(name, "rm", "-f", *(["-t", "0"] if name == "podman" else []), "server")
-
-
 def sibling(*options: str) -> object:
     def measure(name: str) -> float:
         served(name, "--network", "through")
@@ -95,7 +79,7 @@ def sibling(*options: str) -> object:
         found = rate(
             run(name, *client(address, "5201", *options), options=("--rm", "--network", "through"))
         )
-        gone(name)
+        ENGINES.remove(name, "server")
         return found
 
     return measure
@@ -106,7 +90,7 @@ def published(network: str, *options: str) -> object:
         served(name, "--network", network, "-p", "127.0.0.1:5318:5201")
         words = client("127.0.0.1", "5318", *options)
         found = rate(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
-        gone(name)
+        ENGINES.remove(name, "server")
         return found
 
     return measure
@@ -127,11 +111,7 @@ WORK = {
 
 
 def main() -> None:
-    os.makedirs(BASE, exist_ok=True)
-    subprocess.run(["chown", "rcrun", BASE], check=True)
-    for name in ENGINES:
-        engine(name, "load", "-i", ARCHIVE)
-        engine(name, "network", "create", "through")
+    ENGINES.prepare("through")
     with subprocess.Popen(["iperf3", "-s", "-p", PORT], stdout=subprocess.DEVNULL) as server:
         print("| Gbit/s | rcrun | podman | ratio |\n| --- | --- | --- | --- |")
         for work, measure in WORK.items():
@@ -144,9 +124,7 @@ def main() -> None:
                 flush=True,
             )
         server.kill()
-    for name in ENGINES:
-        engine(name, "network", "rm", "through")
-    subprocess.run(["rm", "-rf", BASE], check=False)
+    ENGINES.clear("through")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,9 @@ def launch(
         start_required(context, container)
     try:
         if foreground is None:
-            _launch_detached(context, container, spec)
+            from rcrun.engine.launch_network import with_free_ports
+
+            with_free_ports(_launch_detached, context, container, spec)
         else:
             _become_client(context, container, spec, lock, foreground)
     except BaseException:

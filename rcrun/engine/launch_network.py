@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Planned = tuple[Records, list[int]]
 
 
+TRIES = 3
 SENDING = "4096 16384 262144"  # bytes: at least, at first, at most
 
 
@@ -50,6 +51,32 @@ def on_bridge_or_not(
 
         leave_bridge(context, container, error)
         return plan_of(context, container, spec, settings)
+
+
+def with_free_ports(
+    launch: Callable[[Context, Container, Spec], None],
+    context: Context,
+    container: Container,
+    spec: Spec,
+) -> None:
+    """A port that was chosen for the container is free at that moment, and may be somebody's before its proxy listens."""
+    before = dict(container.record)
+    for _ in range(TRIES):
+        try:
+            return launch(context, container, spec)
+        except StepFailed as error:
+            if not _has_lost_a_choice(container, error):
+                raise
+            leave_bridges(context, container)
+            container.record = {**before, "network": container.record["network"]}
+    return launch(context, container, spec)
+
+
+def _has_lost_a_choice(container: Container, error: StepFailed) -> bool:
+    ports = (container.record.get("network") or {}).get("ports") or ()
+    by_helper = error.step in ("helper", "helper-else")
+    is_taken = by_helper and error.message.endswith("port is already allocated")
+    return is_taken and any(not port["host_port"] for port in ports)
 
 
 def helper_settings(context: Context, container: Container) -> Records:

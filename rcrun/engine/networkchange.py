@@ -37,6 +37,8 @@ def connect(
     container = find(context.store, text)
     with ContainerLock(container):
         container = find(context.store, container.id)  # as it is now that nobody changes it
+        if _has_none(container):
+            _leave_none(container)
         _require_bridges(container)
         _refuse_second(container, definition)
         wanted = _wanted(definition, asked, aliases, options)
@@ -48,6 +50,23 @@ def connect(
             _join_live(context, container, now, definition, wanted)
         container.save()
     tell(context, "connect", definition, container)
+
+
+def _has_none(container: Container) -> bool:
+    return (container.record.get("network") or {}).get("mode") == "none"
+
+
+def _leave_none(container: Container) -> None:
+    """A container that runs has a network namespace that belongs to a user namespace which the room has no rights over."""
+    if status(container).is_running:
+        raise WrongState(
+            f'container "{container.name}" runs with the network "none", which nobody can change before it has ended',
+            f"rcrun stop {container.name}, then connect it and start it again",
+        )
+    before = container.record["network"]
+    resolv = {"servers": [], "search": [], "options": []}
+    on_bridges = {"mode": bridge.MODE, "networks": [], "endpoints": {}, "resolv": resolv}
+    container.record["network"] = {**before, **on_bridges}
 
 
 def _require_bridges(container: Container) -> None:
@@ -101,6 +120,7 @@ def _join_live(
     name = (before or {}).get("interface") or wanted.get("interface") or _free_name(taken)
     if name in taken:
         raise InvalidInput(f'container "{container.name}" has an interface "{name}" already')
+    joining.room.left = (now.pid, now.pid_start)  # its last network may have been the room's, too
     joining.room.enter(joining.definitions)
     endpoint = bridge.new_endpoint(definition, wanted, name)
     try:
@@ -140,6 +160,9 @@ def _write_files(context: Context, container: Container) -> None:
 
 
 def disconnect(context: Context, network: str, text: str, *, force: bool = False) -> None:
+    if network == "none":
+        _disconnect_none(context, text)
+        return
     try:
         definition = networks.find(context.store, network)
         container = find(context.store, text)
@@ -151,6 +174,17 @@ def disconnect(context: Context, network: str, text: str, *, force: bool = False
             return
         raise
     tell(context, "disconnect", definition, container)
+
+
+def _disconnect_none(context: Context, text: str) -> None:
+    """docker wants it before such a container is connected to something."""
+    container = find(context.store, text)
+    with ContainerLock(container):
+        container = find(context.store, container.id)
+        if not _has_none(container):
+            raise WrongState(f'container "{container.name}" is not connected to network "none"')
+        _leave_none(container)
+        container.save()
 
 
 def _leave(context: Context, container: Container, definition: Definition) -> None:

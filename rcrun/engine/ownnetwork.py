@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rcrun.storage.containers import Container
 
 # What a kernel without bridges, packet filters or their translation of addresses refuses; the next containers need not try.
-_OF_THE_KERNEL = ("bridge", "netfilter", "local-mark")
+_OF_THE_KERNEL = ("link-kind", "bridge", "netfilter", "local-mark")
 
 
 def leave_bridge(context: Context, container: Container, error: RcrunError) -> None:

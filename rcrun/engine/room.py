@@ -45,7 +45,7 @@ class Room:
     """Being used: `lock` is shared until a veth of ours is there, so that the holder does not end before."""
 
     __slots__ = (
-        "_connecting", "_making", "_started", "context", "dir", "lock", "pid", "start", "transparent",
+        "_connecting", "_making", "_started", "context", "dir", "left", "lock", "pid", "start", "transparent",
     )  # fmt: skip
 
     def __init__(self, context: Context) -> None:
@@ -57,6 +57,7 @@ class Room:
         self._started: list[int] = []  # the holder, if it is ours
         self.pid = self.start = 0
         self.transparent = True
+        self.left: tuple[int, int] | None = None  # who runs below a room that may be gone
 
     def record(self) -> dict[str, Any]:
         """Of a room that is there; empty when there is none."""
@@ -185,6 +186,7 @@ class Room:
             *self._namespaces(),
             ["loopback"],
             *[["sysctl", key, value] for key, value in self._sysctls()],
+            ["link-kind", "veth"],
             *[bridge_record(definition) for definition in networks],
             ["local-mark", str(MARK), str(MARK_TABLE)],
             ["env"],
@@ -216,10 +218,12 @@ class Room:
         launch_work(work_in(found, [["netfilter", batch.hex()]]))
 
     def _namespaces(self) -> Records:
-        """A room that was killed has left containers below its user namespace: the new one is in that one."""
+        """A room that is gone may have left containers below its user namespace: the new one is in that one."""
         identity = self.context.identity
         if identity.kind == "root":
             return [["unshare", "network"]]
+        if self.left is not None:
+            return [["enter-parent", *map(str, self.left)], ["new-network"]]
         if os.path.exists(f"{self.dir}/room.json"):
             from rcrun.storage.containers import every, status
 

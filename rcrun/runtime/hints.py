@@ -236,7 +236,17 @@ def _helper_hint(record: Sequence[str], report: Report) -> str | None:
         return None
     if "/dev/net/tun" in report.text:
         return "the network needs that device: sudo modprobe tun; sudo chmod 666 /dev/net/tun"
+    if _is_port_taken(report):
+        return "somebody else has it since a moment: try again, or publish another one"
     return "without a network of its own: --network=host or --network=none"
+
+
+def _is_port_taken(report: Report) -> bool:
+    """Before the start it was free."""
+    words = report.text.rstrip()
+    return "Failed to bind any port for '-" in words or (
+        words.startswith(_LISTENS) and words.endswith(": Address already in use")
+    )
 
 
 def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -> str | None:
@@ -367,7 +377,9 @@ _HINTS = {
     ("interface", errno.EEXIST): "another interface of the container has that name",
     ("interface", errno.ENODEV): "the bridge was removed meanwhile: try again",
     ("connect", errno.EEXIST): "another interface of the container has that name",
+    ("connect", errno.EACCES): "it was alone, and the bridges have been made anew since then: rcrun restart it",
     ("bridge", errno.EOPNOTSUPP): "load the module: sudo modprobe bridge",
+    ("link-kind", errno.EOPNOTSUPP): "load the module: sudo modprobe veth; or: --network private",
     ("interface", errno.EOPNOTSUPP): "load the module: sudo modprobe veth",
     ("netfilter", 0): "load the modules: sudo modprobe -a nf_tables nft_masq nft_chain_nat nft_socket",
     ("console-socket", errno.ENOENT): "nobody listens there",

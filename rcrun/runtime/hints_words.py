@@ -78,6 +78,7 @@ WORDS = {
     "new-network": "cannot make a network namespace",
     "bridge": 'cannot make the bridge "{1}"',
     "link-delete": 'cannot remove the interface "{1}"',
+    "link-kind": "this kernel makes no {1} interfaces, by which containers are on bridges",
     "local-mark": "cannot route what the port proxy expects",
     "netfilter": "cannot set the rules of the networks",
 }

@@ -131,6 +131,7 @@ const struct step steps[] = {
 	{"enter-parent", "nd", step_enter_parent},
 	{"new-network", "", step_new_network},
 	{"bridge", "ppnw*", step_bridge},
+	{"link-kind", "p", step_link_kind},
 	{"local-mark", "uu", step_local_mark},
 	{"netfilter", "p", step_netfilter},
 	{"connect", "ndppppnw*", step_connect},

@@ -231,6 +231,7 @@ int step_enter(struct context *, const struct record *, struct report *);
 int step_enter_parent(struct context *, const struct record *, struct report *);
 int step_new_network(struct context *, const struct record *, struct report *);
 int step_bridge(struct context *, const struct record *, struct report *);
+int step_link_kind(struct context *, const struct record *, struct report *);
 int step_local_mark(struct context *, const struct record *, struct report *);
 int step_netfilter(struct context *, const struct record *, struct report *);
 int step_connect(struct context *, const struct record *, struct report *);

@@ -75,10 +75,34 @@ def test_connect_a_container_that_does_not_run(rcrun, network):
 
 def test_a_container_without_a_shared_network_is_refused(rcrun, network):
     name = network()
-    rcrun("run", "-d", "--name", "one", "--network", "none", "busybox", "sleep", "1000").check()
+    rcrun("create", "--name", "one", "--network", "host", "busybox", "true").check()
     got = rcrun("network", "connect", name, "one")
     assert got.status == 1
-    assert 'container "one" has the network "none", which is not shared' in got.err
+    assert 'container "one" has the network "host", which is not shared' in got.err
+
+
+def test_a_container_without_a_network_is_connected_when_it_does_not_run(rcrun, network):
+    """docker wants to hear `disconnect none` before, podman refuses it; what runs has a namespace that stays as it is."""
+    name = network("--subnet", "10.66.23.0/24")
+    rcrun("run", "-d", "--name", "one", "--network", "none", "busybox", "sleep", "1000").check()
+    for words in (("connect", name, "one"), ("disconnect", "none", "one")):
+        got = rcrun("network", *words)
+        assert got.status == 1
+        assert 'container "one" runs with the network "none"' in got.err
+        assert "hint: rcrun stop one, then connect it and start it again" in got.err
+    rcrun("stop", "-t", "0", "one").check()
+    rcrun("network", "disconnect", "none", "one").check()
+    assert rcrun("network", "disconnect", "none", "one").status == 1
+    rcrun("start", "one").check()
+    assert "eth0" not in rcrun("exec", "one", "ip", "-o", "addr").check().out
+    rcrun("network", "connect", "--ip", "10.66.23.7", name, "one").check()
+    assert "10.66.23.7/24" in rcrun("exec", "one", "ip", "-o", "addr").check().out
+    assert "10.66.23.7\t" in rcrun("exec", "one", "cat", "/etc/hosts").check().out
+    rcrun("rm", "-f", "one").check()
+    rcrun("create", "--name", "two", "--network", "none", "busybox", "sleep", "1000").check()
+    rcrun("network", "connect", "--ip", "10.66.23.8", name, "two").check()
+    rcrun("start", "two").check()
+    assert "10.66.23.8/24" in rcrun("exec", "two", "ip", "-o", "addr").check().out
 
 
 def test_a_failed_start_leaves_nothing(rcrun, network):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import pytest
 
+from accounts import bin_dir
 from network.servers import ask_tcp, ask_udp, free_port, host_address, is_refused
 from network.test_bridges import network
 from waiting import wait_for
@@ -39,6 +41,43 @@ def test_a_port_that_is_taken_is_an_error_before_the_start(rcrun, network, serve
     got = rcrun("run", "--network", name, "-p", f"127.0.0.1:{number}:80", "busybox", "true")
     assert got.status == 125
     assert "port is already allocated" in got.err
+
+
+# The first ports that are chosen are somebody's by the time that the proxy listens. argv: how many, rcrun's
+LOSING = """
+import socket, sys
+from rcrun.network import ports
+from rcrun_cli.program import entry
+settle, other = ports.settle, socket.socket()
+other.bind(("127.0.0.1", 0))
+other.listen()
+left = int(sys.argv[1])
+def losing(asked):
+    global left
+    found, left = settle(asked), left - 1
+    if left >= 0:
+        found[0]["host_port"] = other.getsockname()[1]
+    return found
+ports.settle = losing
+entry(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_a_chosen_port_that_is_lost_before_the_start_is_another_one(rcrun, account):
+    def lose(times: int, *words: str):
+        own = ("run", "-d", *words, "busybox", "sleep", "1000")
+        program = (sys.executable, "-B", "-c", LOSING, str(times), bin_dir() / "rcrun")
+        return account.run(*program, *own, env=rcrun.env)
+
+    lose(1, "--name", "one", "-p", "127.0.0.1::80", "-p", "127.0.0.1::81").check()
+    assert rcrun("port", "one").check().out.count("tcp -> 127.0.0.1:") == 2
+    rcrun("exec", "one", "true").check()
+    got = lose(100, "--name", "two", "-p", "127.0.0.1::80")
+    assert got.status == 125
+    assert "port is already allocated" in got.err
+    named = lose(1, "--name", "three", "-p", f"127.0.0.1:{free_port()}:80")  # not ours to choose
+    assert named.status == 125
 
 
 def test_a_killed_proxy_is_noticed(rcrun, network, serve, helper_pid, kill):

@@ -68,6 +68,13 @@ def told(
             'cannot make the bridge "br0": operation not supported',
             "load the module: sudo modprobe bridge",
         ),
+        (
+            ["link-kind", "veth"],
+            errno.EOPNOTSUPP,
+            {"call": "RTM_NEWLINK", "word": 1},
+            "this kernel makes no veth interfaces, by which containers are on bridges: operation not supported",
+            "load the module: sudo modprobe veth; or: --network private",
+        ),
         # --- the file system
         (
             ["root-overlay", "/u", "/w", "userxattr", "/l"],

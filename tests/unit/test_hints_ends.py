@@ -73,3 +73,4 @@ def test_a_port_that_somebody_took_before_the_proxy_did() -> None:
     plan = [["plan", "1"], ["helper", "/run/pid", "/x/rcrun-shim", "proxy"]]
     error = error_for(plan, Report(1, errno.EIO, 0, 1, "helper", text), FACTS)
     assert error.message == "cannot publish 127.0.0.1:80/tcp: port is already allocated"
+    assert error.hint == "somebody else has it since a moment: try again, or publish another one"
