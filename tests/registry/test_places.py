@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +19,14 @@ from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun.paths import Store
 from rcrun.registry.credentials import Credentials
 from rcrun.storage import images
+from tiny_image import MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tiny_registry import TinyRegistry
 
+    from conftest import Rcrun
     from tiny_image import TinyImage
 
 pytestmark = pytest.mark.requires("userns")
@@ -149,3 +153,57 @@ def test_helpers_of_credentials(registry: TinyRegistry, context: Context, image:
         pull(context, f"{registry.address}/x:1")
     configure(context, 'credential-helpers = ["containers-auth.json", "ours"]')
     pull(context, f"{registry.address}/x:1")
+
+
+@pytest.mark.requires("skopeo")
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_whatever_reads_asks_the_mirrors(
+    fresh_rcrun: Callable[..., Rcrun],
+    registry: TinyRegistry,
+    elsewhere: TinyRegistry,
+    image: TinyImage,
+) -> None:
+    """As skopeo: nothing of what a mirror has is asked of the registry; what the mirror lacks is."""
+    rcrun = fresh_rcrun()
+    home = rcrun.account.new_dir("home")
+    rcrun.env["HOME"] = str(home)
+    (home / ".config/containers").mkdir(parents=True)
+    conf = home / ".config/containers/registries.conf"
+    conf.write_text(
+        f'[[registry]]\nprefix = "far.example"\nlocation = "{registry.address}/real"\ninsecure = true\n'
+        f'[[registry.mirror]]\nlocation = "{elsewhere.address}/copy"\ninsecure = true\n'
+    )
+    elsewhere.put(image, "1")
+    artifact = json.loads(image.manifest)
+    artifact["config"] = {**artifact["config"], "mediaType": "application/vnd.oci.empty.v1+json"}
+    elsewhere.manifests["art"] = (MANIFEST, json.dumps(artifact).encode())
+    name = "docker://far.example/a/b:1"
+    file = home / "Containerfile"
+    file.write_text("FROM far.example/a/b:1\nCOPY Containerfile /\n")
+    rcrun("manifest", "create", "list").check()
+    skopeo = ["skopeo", "--registries-conf", str(conf), "copy", "-q", name, f"dir:{home}/skopeo"]
+    subprocess.run(skopeo, check=True)
+    asked = {path for path in elsewhere.paths() if path != "/v2/"}
+    for number, words in enumerate((
+        ("image", "copy", "-q", name, f"dir:{home}/ours"),
+        ("manifest", "inspect", "far.example/a/b:1"),
+        ("manifest", "add", "list", name),
+        ("artifact", "pull", "far.example/a/b:art"),
+        ("image", "referrers", "far.example/a/b:1"),
+        ("build", "-q", "--cache-from", "type=registry,ref=far.example/cache:1", "-f", file, home),
+    )):  # fmt: skip
+        elsewhere.asked.clear()
+        rcrun(*words).check()
+        assert elsewhere.paths("/v2/copy/a/b/manifests/"), words
+        if number == 0:
+            assert {path for path in elsewhere.paths() if path != "/v2/"} == asked
+    # The registry was asked for what the mirror has not: referrers and the cache.
+    assert {path.split("/")[3] for path in registry.paths("/v2/real/")} <= {"cache", "a"}
+    assert not registry.paths("/blobs/")
+    rcrun("rmi", "-af").check()
+    rcrun("builder", "prune", "-af").check()
+    digest = image.layer_descriptor()["digest"]
+    registry.put(image)
+    del elsewhere.blobs[digest]
+    rcrun("image", "copy", "-q", name, f"dir:{home}/again").check()
+    assert registry.paths("/blobs/") == [f"/v2/real/a/b/blobs/{digest}"]

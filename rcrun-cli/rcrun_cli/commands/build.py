@@ -175,12 +175,7 @@ def _push_one(
 
     access = access or Access()
     if wanted.has("registry.insecure"):
-        access = Access(
-            verify=False,
-            credentials=access.credentials,
-            authfile=access.authfile,
-            cert_dir=access.cert_dir,
-        )
+        access = access.insecurely()
     wishes = wishes_of(wanted)
     progress = push_progress(quiet=quiet or not sys.stderr.isatty())
     pushed = push_built(
