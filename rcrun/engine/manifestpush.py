@@ -123,7 +123,7 @@ def document(context: Context, text: str, access: Access) -> tuple[Descriptor, b
             return entry, blobs.read_blob(context.store, entry), local
         except NotFound:
             pass
-    reference = grammar.parse(local)
+    reference = grammar.parse(context.store.meanings(local)[0])
     target = reference.digest or reference.tag
     with access.sources(context, reference) as sources:
         got = sources.first(lambda client: client.manifest(target))

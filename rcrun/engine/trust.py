@@ -245,11 +245,17 @@ def check_pull(
 
 
 def _of_registry(context: Context, client: Client, document: Document) -> Signatures:
-    """From beside the registry, and from the registry itself where registries.d says so."""
+    """From beside the registry, or out of it if it keeps them; and attachments where registries.d says so."""
+    from rcrun.registry import extension
     from rcrun.registry.lookaside import Lookaside
 
     lookaside = Lookaside(context.environ)
-    found = _sorted(document.data, lookaside.signatures(client.reference, document.digest))
+    files = (
+        extension.signatures(client, document.digest)
+        if extension.is_there(client)
+        else lookaside.signatures(client.reference, document.digest)
+    )
+    found = _sorted(document.data, files)
     if not lookaside.uses_attachments(client.reference):
         return found
     return Signatures(

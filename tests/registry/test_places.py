@@ -15,7 +15,8 @@ import pytest
 from rcrun.engine.access import Access, meanings
 from rcrun.engine.context import Context
 from rcrun.engine.pull import pull, tags
-from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.engine.search import find
+from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError
 from rcrun.paths import Store
 from rcrun.registry.credentials import Credentials
 from rcrun.storage import images
@@ -124,6 +125,28 @@ def test_short_names(
         images.find(context.store, "mine:1")
     with pytest.raises(InvalidInput, match="aliases: mine is not a text"):
         pull(context, "mine:1")
+
+
+def test_a_search_goes_where_short_names_go(
+    registry: TinyRegistry, elsewhere: TinyRegistry, context: Context
+) -> None:
+    """As podman's: one that cannot be asked is told, and none at all is an error."""
+    answer = b'{"results": [{"name": "lib/thing"}]}'
+    registry.rule("/v1/search", lambda h: h.answer(200, answer, Content_Type="application/json"), 9)
+    elsewhere.rule("/v", lambda h: h.fail(500, "UNKNOWN", "on fire"), 99)
+    told: list[str] = []
+    context.warn = lambda message, *_: told.append(message)  # type: ignore[method-assign]
+    both = f'["{elsewhere.address}", "{registry.address}"]'
+    configure(context, f"unqualified-search-registries = {both}")
+    found = find(context, "thing", 5, one_try())
+    assert [(each.domain, each.name) for each in found] == [(registry.address, "lib/thing")]
+    assert "on fire" in told[0]
+    asked = len(elsewhere.asked)
+    assert find(context, f"{registry.address}/thing", 5, one_try())[0].name == "lib/thing"
+    assert len(elsewhere.asked) == asked
+    configure(context, f'unqualified-search-registries = ["{elsewhere.address}"]')
+    with pytest.raises(RegistryError, match="on fire"):
+        find(context, "thing", 5, one_try())
 
 
 def test_blocked(registry: TinyRegistry, context: Context, image: TinyImage) -> None:
