@@ -17,6 +17,7 @@ from rcrun.engine.context import Context
 from rcrun.engine.pull import pull, tags
 from rcrun.engine.search import find
 from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError
+from rcrun.formats.reference import parse
 from rcrun.paths import Store
 from rcrun.registry.credentials import Credentials
 from rcrun.storage import images
@@ -147,6 +148,19 @@ def test_a_search_goes_where_short_names_go(
     configure(context, f'unqualified-search-registries = ["{elsewhere.address}"]')
     with pytest.raises(RegistryError, match="on fire"):
         find(context, "thing", 5, one_try())
+
+
+def test_insecure(context: Context) -> None:
+    """TLS is not insisted upon for the place that says so, nor with the option; elsewhere it is."""
+    configure(context, '[[registry]]\nlocation = "lax.example"\ninsecure = true')
+    for access, text, verified in (
+        (Access(), "lax.example/x", False),
+        (Access(), "strict.example/x", True),
+        (Access(verify=False), "strict.example/x", False),
+    ):
+        client, transport = access.connect(context, parse(text))
+        assert transport.verify is verified, text
+        assert client.session.domain == text.partition("/")[0]
 
 
 def test_blocked(registry: TinyRegistry, context: Context, image: TinyImage) -> None:
