@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from rcrun_cli import context
-from rcrun_cli.declare import option
+from rcrun_cli.declare import option, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from rcrun.engine.access import Access
     from rcrun.engine.signing import Signing
-    from rcrun_cli.declare import Handler
-
-    Declare = Callable[[Handler], Handler]
 
 ACCESS = (
     option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate; --tls-verify=false allows plain HTTP too"),
@@ -35,17 +31,6 @@ SIGNING = (
     option("--sign-passphrase-file", metavar="FILE", help="The passphrase of that key is the first line of this file"),
 )  # fmt: skip
 _SIGNED_BY = ("sign_by", "sign_by_sigstore_private_key", "sign_passphrase_file")
-
-
-def several(*rows: Declare) -> Declare:
-    """Options as one decorator."""
-
-    def declare(handler: Handler) -> Handler:
-        for row in reversed(rows):
-            handler = row(handler)
-        return handler
-
-    return declare
 
 
 access_options = several(*ACCESS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import context, output
 from rcrun_cli.copying import progress_of, write_digest
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.declare import argument, command, option, table_options
 from rcrun_cli.registryoptions import (
     access_from,
     access_options,
@@ -67,8 +67,7 @@ def add_artifact(name: str, paths: Sequence[str], **given: Any) -> None:
 
 
 @command("ls")
-@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
-@option("-n", "--noheading", is_flag=True, help="Leave the headers out")
+@table_options
 @option("--no-trunc", is_flag=True, help="Do not shorten digests")
 @option("-q", "--quiet", is_flag=True, help="Print digests only")
 def list_artifacts(form: str | None, noheading: bool, no_trunc: bool, quiet: bool) -> None:

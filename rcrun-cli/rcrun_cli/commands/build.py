@@ -6,7 +6,7 @@ import sys
 
 from rcrun.errors import RcrunError
 from rcrun_cli import buildoptions, context, output
-from rcrun_cli.declare import argument, command
+from rcrun_cli.declare import argument, command, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,21 +15,16 @@ if TYPE_CHECKING:
     from rcrun.engine.access import Access
     from rcrun.engine.build.request import Built, Request
     from rcrun.engine.signing import Signing
-    from rcrun_cli.declare import Handler
 
 
-def _options(handler: Handler) -> Handler:
-    every = (
-        *buildoptions.LANGUAGE,
-        *buildoptions.RESULT,
-        *buildoptions.CACHE,
-        *buildoptions.STEPS,
-        *buildoptions.TELLING,
-        *buildoptions.QUIET,
-    )
-    for declare in reversed(every):
-        handler = declare(handler)
-    return handler
+_options = several(
+    *buildoptions.LANGUAGE,
+    *buildoptions.RESULT,
+    *buildoptions.CACHE,
+    *buildoptions.STEPS,
+    *buildoptions.TELLING,
+    *buildoptions.QUIET,
+)
 
 
 @command(failure_status=1)
