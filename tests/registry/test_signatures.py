@@ -353,6 +353,7 @@ def test_every_way_in(
     anything = home / "anything.json"
     anything.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     rcrun("pull", "-q", "--signature-policy", anything, name).check()
+    rcrun("build", "-q", "--signature-policy", anything, "-f", file, home).check()
     rcrun("save", "-o", home / "a.tar", name).check()
     rcrun("save", "--format", "docker-dir", "-o", home / "dir", name).check()
     rcrun("rmi", "-f", name).check()
