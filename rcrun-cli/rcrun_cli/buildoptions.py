@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun_cli.declare import option
+from rcrun_cli.registryoptions import ACCESS, POLICY, RETRY, SIGNING
 
 LANGUAGE = (
     option("-f", "--file", metavar="FILE", help="Containerfile or Dockerfile of the context if nothing is said; - is standard input"),
@@ -21,6 +22,7 @@ RESULT = (
     option("-o", "--output", multiple=True, metavar="DIR|type=KIND,dest=PATH", help="Write what was built: local, tar, oci, docker, image, registry; - is standard output"),
     option("--load", is_flag=True, help="Keep it in the store, whatever --output says"),
     option("--push", is_flag=True, help="Push every name afterwards"),
+    *SIGNING,
     option("--platform", multiple=True, metavar="OS/ARCH[/VARIANT],…", help="Build for these platforms; of several an index is made"),
     option("--os", "system", metavar="OS", help="The first word of the platform"),
     option("--arch", metavar="ARCH", help="The second word of the platform"),
@@ -53,10 +55,9 @@ CACHE = (
     option("--pull", is_flag=True, words=("always", "missing", "ifmissing", "never", "newer", "ifnewer"), help="Ask the registries for newer bases; or always, missing, never, newer"),
     option("--pull-always", is_flag=True, hidden=True, help="As --pull=always"),
     option("--pull-never", is_flag=True, hidden=True, help="As --pull=never"),
-    option("--authfile", metavar="FILE", help="Look for credentials in this file only"),
-    option("--cert-dir", metavar="DIR", help="Take certificates from here too"),
-    option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user"),
-    option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate; --tls-verify=false allows plain HTTP too"),
+    *ACCESS,
+    *RETRY,
+    *POLICY,
 )  # fmt: skip
 STEPS = (
     option("--network", metavar="default|none|host", help="Network of RUN"),
@@ -116,8 +117,6 @@ QUIET = (
     option("-D", "short_d", is_flag=True, hidden=True, help="For scripts; no effect"),
     option("--builder", metavar="NAME", hidden=True, help="For scripts; there is one builder"),
     option("--isolation", metavar="MODE", hidden=True, help="For scripts; steps are containers"),
-    option("--retry", type=int, metavar="NUMBER", hidden=True, help="For scripts; it is tried five times"),
-    option("--retry-delay", metavar="DURATION", hidden=True, help="For scripts; the pauses grow"),
     option("--provenance", metavar="VALUE", hidden=True, help="Only false"),
     option("--sbom", metavar="VALUE", hidden=True, help="Only false"),
     option("--attest", multiple=True, metavar="VALUE", hidden=True, help="Only with disabled=true"),

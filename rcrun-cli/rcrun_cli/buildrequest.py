@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rcrun.engine.access import Access
     from rcrun.engine.build.request import Caching, Looks, Request
     from rcrun.formats.buildwords import Words
 
@@ -88,14 +89,12 @@ def check(options: Options) -> None:
         raise InvalidInput(f"invalid --jobs {options['jobs']}", "0 is as many as there are stages")
 
 
-def access_of(options: Options) -> Any:
-    """None for what the environment says."""
-    given = any(options[name] for name in ("creds", "authfile", "cert_dir"))
-    if options["tls_verify"] and not given and not context.settings.config_dir:
-        return None
-    from rcrun_cli.commands.pull import access_from
+def access_of(options: Options) -> Access:
+    from rcrun_cli.registryoptions import access_from
 
-    names = ("tls_verify", "creds", "authfile", "cert_dir")
+    names = (
+        "tls_verify", "creds", "authfile", "cert_dir", "retry", "retry_delay", "signature_policy",
+    )  # fmt: skip
     return access_from(**{name: options[name] for name in names})
 
 

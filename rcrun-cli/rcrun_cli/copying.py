@@ -13,6 +13,7 @@ from rcrun_cli.textfile import write_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from rcrun.engine.access import Access
     from rcrun.formats.image import Descriptor
@@ -71,15 +72,18 @@ def access_of(
     username: str | None = None,
     password: str | None = None,
     anonymous: bool = False,
+    **more: Any,
 ) -> Access:
     """As of pull, with what skopeo has beside that; `anonymous`: --no-creds."""
-    from rcrun_cli.commands.pull import access_from
+    from rcrun_cli.registryoptions import access_from
 
     if username and creds is None:
         creds = f"{username}:{password or ''}"
     if anonymous and creds:
         raise InvalidInput("credentials and their absence exclude each other")
-    way = access_from(tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir)
+    way = access_from(
+        tls_verify=tls_verify, creds=creds, authfile=authfile, cert_dir=cert_dir, **more
+    )
     if anonymous:
         from os import devnull
 

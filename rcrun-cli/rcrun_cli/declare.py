@@ -282,6 +282,25 @@ def option(*decls: str, **attrs: Any) -> Callable[[Handler], Handler]:
     return _recorder("option", decls, attrs)
 
 
+def several(*rows: Callable[[Handler], Handler]) -> Callable[[Handler], Handler]:
+    """Options that belong together as one decorator, in the order of the help."""
+
+    def record(handler: Handler) -> Handler:
+        for row in reversed(rows):
+            handler = row(handler)
+        return handler
+
+    return record
+
+
+def table_options(handler: Handler) -> Handler:
+    """Of a command that prints a table: how, and whether with headers."""
+    help_ = "table, json, table TEMPLATE, or a Go template"
+    form = option("--format", "form", metavar="FORMAT", help=help_)
+    heading = option("-n", "--noheading", is_flag=True, help="Leave the headers out")
+    return several(form, heading)(handler)
+
+
 def argument(*decls: str, **attrs: Any) -> Callable[[Handler], Handler]:
     return _recorder("argument", decls, attrs)
 

@@ -28,11 +28,12 @@ _ENCRYPTED = (
     "encrypted images cannot be read",
     "skopeo copy --decryption-key … decrypts one on its way",
 )
-_SIGNATURES = dict.fromkeys(
-    ("--sign-by", "--sign-by-sigstore", "--sign-by-sigstore-private-key", "--sign-by-sq-fingerprint",
-     "--sign-passphrase-file"),
-    ("nothing is signed here", "skopeo copy signs what is in the registry"),
-)  # fmt: skip
+_SIGNATURES = {
+    "--sign-by-sigstore": (
+        "neither Fulcio nor Rekor is asked", "with a key of one's own: --sign-by-sigstore-private-key FILE",
+    ),
+    "--sign-by-sq-fingerprint": ("Sequoia's keys are not asked", "those of GnuPG: --sign-by FINGERPRINT"),
+}  # fmt: skip
 # By the words behind `rcrun`, then by option: why not, and a hint.
 REFUSED: dict[str, dict[str, tuple[str, str]]] = {
     "start": {"--checkpoint": _CHECKPOINT, "--checkpoint-dir": _CHECKPOINT},
@@ -40,6 +41,8 @@ REFUSED: dict[str, dict[str, tuple[str, str]]] = {
     "pull": {"--decryption-key": _ENCRYPTED},
     "artifact pull": {"--decryption-key": _ENCRYPTED},
     "artifact push": _SIGNATURES,
+    "image copy": _SIGNATURES,
+    "push": _SIGNATURES,
     "manifest push": {
         **_SIGNATURES,
         "--add-compression": (
@@ -74,7 +77,6 @@ REFUSED: dict[str, dict[str, tuple[str, str]]] = {
         "--layer-label": ("steps leave layers, not images that could have labels", "--label is of the image"),
         "--logsplit": ("a build tells all its platforms in one place", "build them one by one, each with a --logfile"),
         "--runtime-flag": ("steps run on rcrun itself", ""),
-        "--sign-by": ("images are not signed", ""),
         "--stdin": ("steps have no standard input", "give it as a file: RUN --mount=type=bind"),
     },
     "secret create": {"--template-driver": ("secrets are kept as they are", "fill the template in first")},

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput
+from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
+    from typing import TypeVar
 
     from rcrun.engine.context import Context
+    from rcrun.formats.policy import Policy
     from rcrun.formats.reference import Reference
     from rcrun.formats.registriesconf import Place, Registries
     from rcrun.registry.client import Client
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from rcrun.registry.session import Patience
     from rcrun.registry.transport import Transport
 
+    Found = TypeVar("Found")
     Sleep = Callable[[float], object]
 
 
@@ -23,7 +27,7 @@ class Access:
     """Empty values mean what the environment says; `policy_file` stands in the place of policy.json."""
 
     __slots__ = (
-        "_known", "authfile", "cert_dir", "credentials", "delay", "policy_file", "retries", "verify",
+        "_known", "_policies", "authfile", "cert_dir", "credentials", "delay", "policy_file", "retries", "verify",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +51,27 @@ class Access:
         self.retries = retries
         self.delay = delay
         self._known: Registries | None = None
+        self._policies: list[Policy | None] = []
+
+    def insecurely(self) -> Access:
+        """The same for a registry whose certificate does not matter."""
+        return Access(
+            verify=False,
+            credentials=self.credentials,
+            authfile=self.authfile,
+            cert_dir=self.cert_dir,
+            policy_file=self.policy_file,
+            retries=self.retries,
+            delay=self.delay,
+        )
+
+    def policy(self, environ: Mapping[str, str]) -> Policy | None:
+        """Read once; None when there is none: everything is accepted."""
+        if not self._policies:
+            from rcrun.engine.trust import read_policy
+
+            self._policies.append(read_policy(environ, self.policy_file))
+        return self._policies[0]
 
     def registries(self, environ: Mapping[str, str]) -> Registries:
         """Read once."""
@@ -62,6 +87,11 @@ class Access:
         """To the registry itself; the caller closes the transport. `sleep` makes the pauses between tries."""
         place = self.registries(context.environ).itself(reference)
         return self.connect_to(context, place, reference, sleep)
+
+    def sources(self, context: Context, reference: Reference) -> Sources:
+        """For what reads: the mirrors in order, then the registry itself."""
+        places = self.registries(context.environ).pull_places(reference)
+        return Sources(self, context, reference, places)
 
     def connect_to(
         self, context: Context, place: Place, typed: Reference, sleep: Sleep | None = None
@@ -95,6 +125,90 @@ class Access:
         from rcrun.registry.session import Patience
 
         return Patience(sleep or time.sleep, self.retries, self.delay)
+
+
+class Sources:
+    """The places of an image, connected to one after the other as they fail; a context manager that closes the connection.
+
+    `stop` ends what is under way at the place that is asked.
+    """
+
+    __slots__ = (
+        "_access", "_client", "_context", "_failures", "_lock", "_places", "_transport", "reference", "stop",
+    )  # fmt: skip
+
+    def __init__(
+        self, access: Access, context: Context, reference: Reference, places: list[Place]
+    ) -> None:
+        import threading
+
+        self.reference = reference
+        self._access = access
+        self._context = context
+        self._places = places
+        self._failures: list[str] = []
+        self._client: Client | None = None
+        self._transport: Transport | None = None
+        self._lock = threading.Lock()
+        self.stop: threading.Event
+
+    def __enter__(self) -> Sources:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._close()
+
+    def first(self, ask: Callable[[Client], Found]) -> Found:
+        """What the first place answers that can; whoever asks again begins there. Several threads may ask."""
+        while True:
+            client = self._connected()
+            try:
+                return ask(client)
+            except (NotFound, RegistryError) as error:
+                self._go_on(client, error)
+
+    def _connected(self) -> Client:
+        """To the first of the places that are left and that are not blocked."""
+        with self._lock:
+            while self._client is None:
+                self._connect()
+            return self._client
+
+    def _connect(self) -> None:
+        import threading
+
+        from rcrun.engine.download import sleeper
+        from rcrun.formats.registriesconf import Blocked
+
+        self.stop = threading.Event()  # a new one: the failure of the place before has set its own
+        try:
+            self._client, self._transport = self._access.connect_to(
+                self._context, self._places[0], self.reference, sleeper(self.stop)
+            )
+        except Blocked as error:
+            self._drop(error)
+
+    def _go_on(self, client: Client, error: RcrunError) -> None:
+        """To the next place, unless another thread has done so; the error when there is none."""
+        with self._lock:
+            if client is self._client:
+                self._drop(error)
+
+    def _drop(self, error: RcrunError) -> None:
+        if len(self._places) == 1:
+            if self._failures:
+                error.message += f"; its mirrors failed before: {'; '.join(self._failures)}"
+                error.args = (error.message,)
+                self._failures.clear()
+            raise error
+        self._failures.append(error.message)
+        self._close()
+        del self._places[0]
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        self._client = self._transport = None
 
 
 def meanings(environ: Mapping[str, str], text: str) -> list[str]:

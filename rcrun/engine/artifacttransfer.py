@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rcrun.engine.context import Context
     from rcrun.engine.imagecopy import Progress
     from rcrun.engine.places import Place
+    from rcrun.engine.signing import Signing
     from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
 
@@ -69,6 +70,16 @@ def extract(
     return targets
 
 
+def files_of(store: Store, text: str, *, title: str, digest: str) -> list[tuple[str, str]]:
+    """Name and place of its files, for a mount: a blob of the store is a file as it is."""
+    found = find(store, text)
+    files = []
+    for layer in chosen_files(found, text, title=title, digest=digest):
+        wholes.check_blob(store, layer)
+        files.append((_file_name(layer, text), store.blob_path(layer["digest"])))
+    return files
+
+
 def _file_name(layer: Descriptor, text: str) -> str:
     """Whoever made the artifact must not choose where we write."""
     title = title_of(layer) or layer["digest"].replace(":", "-")
@@ -112,12 +123,19 @@ def pull(context: Context, text: str, access: Access, progress: Progress) -> Art
     return Artifact(found.top, found.manifests[0][1], str(reference))
 
 
-def push(context: Context, text: str, target: Place, access: Access, progress: Progress) -> str:
+def push(
+    context: Context,
+    text: str,
+    target: Place,
+    access: Access,
+    progress: Progress,
+    signing: Signing | None = None,
+) -> str:
     from rcrun.engine import imagecopy
     from rcrun.engine.download import Stopped
 
     found = find(context.store, text)
-    options = imagecopy.Options()
+    options = imagecopy.Options(signing=signing)
     try:
         with Lease(context.store) as lease:
             whole = wholes.whole(context.store, found.descriptor)

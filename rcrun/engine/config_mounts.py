@@ -227,10 +227,10 @@ def _typed(options: Options, facts: Facts) -> Iterable[Mount]:
 
         for text in options["mount"]:
             mount = parse_mount(text, facts.cwd)
-            if mount.kind == "glob":
-                from rcrun.engine.config_othermounts import matches
+            if mount.kind in ("glob", "artifact"):
+                from rcrun.engine.config_othermounts import expanded
 
-                yield from matches(mount, facts)
+                yield from expanded(mount, facts)
             else:
                 yield mount
     for text in options.get("tmpfs") or ():

@@ -1,4 +1,4 @@
-"""Mounts that few ask for: the files of images, terminals, ramfs, and what a pattern matches. Pure."""
+"""Mounts that few ask for: the files of images and artifacts, terminals, ramfs, and what a pattern matches. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,36 @@ def _document(mount: Mount, kind: str, source: str, options: list[str]) -> spec.
     }
 
 
-def matches(mount: Mount, facts: Facts) -> list[Mount]:
+def expanded(mount: Mount, facts: Facts) -> list[Mount]:
+    """The bind mounts that one stands for."""
+    return _files(mount, facts) if mount.kind == "artifact" else _matches(mount, facts)
+
+
+def _files(mount: Mount, facts: Facts) -> list[Mount]:
+    """Beneath the destination by their titles; one alone also on a file of the image that is there (as podman)."""
+    title, digest, name = mount.data
+    found = facts.artifact_files(mount.source, title, digest)
+    if facts.image_file(mount.destination) is not None:
+        if len(found) > 1:
+            raise InvalidInput(
+                f'cannot mount the {len(found)} files of artifact "{mount.source}" on "{mount.destination}", which is a file',
+                "name one of them: title=NAME or digest=DIGEST",
+            )
+        return [Mount("bind", found[0][1], mount.destination, dict(mount.decided))]
+    names = [each for each, _ in found]
+    if name:
+        names = [f"{name}-{at}" for at in range(len(found))] if len(found) > 1 else [name]
+    if len(set(names)) < len(names):
+        raise InvalidInput(
+            f'artifact "{mount.source}" has two files of one name', "give them another: name=NAME"
+        )
+    return [
+        Mount("bind", path, f"{mount.destination.rstrip('/')}/{each}", dict(mount.decided))
+        for each, (_, path) in zip(names, found, strict=True)
+    ]
+
+
+def _matches(mount: Mount, facts: Facts) -> list[Mount]:
     """A bind mount of each path that the pattern matches, beneath the destination."""
     found = [
         Mount("bind", path, f"{mount.destination}/{path.rpartition('/')[2]}", dict(mount.decided))

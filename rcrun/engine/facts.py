@@ -42,7 +42,7 @@ class Facts:
     """
 
     __slots__ = (
-        "container_dir", "container_id", "created", "cwd", "donor", "environ", "find_program",
+        "artifact_files", "container_dir", "container_id", "created", "cwd", "donor", "environ", "find_program",
         "group", "hard_limit", "has_bridges", "held", "host_address", "hostname", "identity", "image_file",
         "image_layers", "kernel", "list_dir", "lowers", "machine", "mounts_of", "name", "network",
         "new_id", "passwd", "read", "secret", "stat", "store_dir", "subordinate", "taken_ids", "volume",
@@ -81,6 +81,7 @@ class Facts:
         image_file: Callable[[str], bytes | None] = lambda path: None,
         list_dir: Callable[[str], list[str]] = lambda path: [],
         image_layers: Callable[[str], tuple[str, list[str]]] | None = None,
+        artifact_files: Callable[[str, str, str], list[tuple[str, str]]] = lambda *words: [],
         network: Callable[[str], dict[str, Any]] = lambda name: {},
         has_bridges: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -114,6 +115,7 @@ class Facts:
         self.image_file = image_file
         self.list_dir = list_dir
         self.image_layers = image_layers or _no_image
+        self.artifact_files = artifact_files
         self.network = network
         self.has_bridges = has_bridges
 
@@ -168,6 +170,7 @@ def gather(
         image_file=lambda path: _image_file(store, lowers, path),
         list_dir=_list_dir,
         image_layers=lambda name: _image_layers(store, identity, name),
+        artifact_files=lambda *words: _artifact_files(store, *words),
         network=lambda name: _network(store, name),
         has_bridges=lambda: not os.path.exists(no_bridges(store)),
     )
@@ -226,6 +229,12 @@ def _image_layers(store: Store, identity: Identity, name: str) -> tuple[str, lis
         raise NotFound(error.message, f"rcrun pull {name}") from error
     found = layers.ensure(store, identity, image, None)
     return image.config_digest, [store.relative(path) for path in found]
+
+
+def _artifact_files(store: Store, name: str, title: str, digest: str) -> list[tuple[str, str]]:
+    from rcrun.engine.artifacttransfer import files_of
+
+    return files_of(store, name, title=title, digest=digest)
 
 
 def _donor(store: Store, name: str) -> Donor:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rcrun.engine.context import Context
     from rcrun.engine.places import Place
     from rcrun.engine.push import Progress as PushProgress
+    from rcrun.engine.signing import Signing
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference
     from rcrun.storage.saving import Saved
@@ -41,7 +42,7 @@ class Options:
     """`every`: an index with all its images; `index_only`: nothing of what it names."""
 
     __slots__ = (
-        "additional_tags", "every", "index_only", "origins", "platform", "preserve", "wishes",
+        "additional_tags", "every", "index_only", "origins", "platform", "preserve", "signing", "wishes",
     )  # fmt: skip
 
     def __init__(
@@ -53,7 +54,9 @@ class Options:
         preserve: bool = False,
         additional_tags: Sequence[str] = (),
         wishes: Wishes | None = None,
+        signing: Signing | None = None,
     ) -> None:
+        self.signing = signing
         self.every = every
         self.index_only = index_only
         self.platform = platform
@@ -140,14 +143,14 @@ def _brought(
         )
         options.origins = dict.fromkeys(found.digests(), source.reference)
         return found, lambda wanted: remote.fetch(wanted, progress)
-    return chosen(context, local(context, source, lease), options), _nothing
+    return chosen(context, local(context, source, lease, access.policy_file), options), _nothing
 
 
 def _nothing(wanted: Iterable[Descriptor]) -> None:
     pass
 
 
-def local(context: Context, source: Place, lease: Lease) -> Whole:
+def local(context: Context, source: Place, lease: Lease, policy_file: str = "") -> Whole:
     """What is on this host, its blobs in the store."""
     store = context.store
     if source.kind == "store":
@@ -172,7 +175,7 @@ def local(context: Context, source: Place, lease: Lease) -> Whole:
         found = wholes.whole(store, brought[0].descriptor)
         location = f"{source.path}:{source.name}" if source.name else source.path
         for manifest, _ in found.manifests:
-            check_local(context, source.kind, location, manifest["digest"])
+            check_local(context, source.kind, location, manifest["digest"], policy_file)
     lease.add(found.digests())
     wholes.check_blobs(store, found, foreign_too=False)
     return found
@@ -227,6 +230,9 @@ def deliver(
     lease: Lease,
     fetch: Fetch,
 ) -> None:
+    from rcrun.engine.signing import check_place
+
+    check_place(target.kind, options.signing)
     if target.kind == "docker":
         _to_registry(context, found, target, options, progress, access, fetch)
         return
@@ -254,6 +260,7 @@ def _to_registry(
     import threading
 
     from rcrun.engine.download import sleeper
+    from rcrun.engine.signing import signer_of
     from rcrun.registry.upload import Uploader
 
     reference = target.reference
@@ -262,6 +269,7 @@ def _to_registry(
             f'"{target.text}" cannot be that digest: what is copied is "{found.top["digest"]}"',
             "name a tag",
         )
+    signer = signer_of(context, reference, options.signing)
     stop = threading.Event()
     client, transport = access.connect(context, reference, sleeper(stop))
     progress.begin(reference)
@@ -269,6 +277,7 @@ def _to_registry(
         sender = Sender(
             context.store, Uploader(client), reference, progress, stop, lambda one: fetch([one])
         )
+        sender.signer = signer
         sender.others.note(options.origins)
         tags = [_tag_of(tag) for tag in options.additional_tags]
         sender.run(found.top, *tags, index_only=options.index_only)

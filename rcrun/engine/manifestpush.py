@@ -31,6 +31,9 @@ class Origins:
     def __init__(
         self, context: Context, access: Access, lease: Lease, stack: ExitStack, progress: Progress
     ) -> None:
+        import threading
+
+        self._lock = threading.Lock()  # layers go out side by side
         self._context = context
         self._access = access
         self._lease = lease
@@ -63,10 +66,11 @@ class Origins:
     def _remote(self, name: str) -> Remote:
         from rcrun.engine.remote import Remote
 
-        if name not in self._remotes:
-            remote = Remote(self._context, grammar.parse(name), self._access, self._lease)
-            self._remotes[name] = self._stack.enter_context(remote)
-        return self._remotes[name]
+        with self._lock:
+            if name not in self._remotes:
+                remote = Remote(self._context, grammar.parse(name), self._access, self._lease)
+                self._remotes[name] = self._stack.enter_context(remote)
+            return self._remotes[name]
 
 
 def push(
@@ -119,10 +123,10 @@ def document(context: Context, text: str, access: Access) -> tuple[Descriptor, b
             return entry, blobs.read_blob(context.store, entry), local
         except NotFound:
             pass
-    reference = grammar.parse(local)
-    client, transport = access.connect(context, reference)
-    with transport:
-        got = client.manifest(reference.digest or reference.tag)
+    reference = grammar.parse(context.store.meanings(local)[0])
+    target = reference.digest or reference.tag
+    with access.sources(context, reference) as sources:
+        got = sources.first(lambda client: client.manifest(target))
     descriptor: Descriptor = {
         "mediaType": got.media_type,
         "digest": got.digest,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rcrun.engine.access import Access
     from rcrun.engine.context import Context
+    from rcrun.engine.places import Place
     from rcrun.formats.image import Descriptor
     from rcrun.paths import Store
     from rcrun.storage.wholes import Whole
@@ -198,22 +199,30 @@ def brought(
     context: Context, image: str, details: Details, access: Access, lease: Lease, *, every: bool
 ) -> tuple[Whole, str]:
     """The documents of an image in the store, and the reference of one that stays in its registry."""
-    from rcrun.engine import imagecopy, places
+    from rcrun.engine import imagecopy
 
-    place = places.parse(image)
     platform = _wanted(details)
-    if place.kind == "store" and not _is_here(context.store, image):
-        place = places.parse(f"docker://{image}")
+    place = _place_of(context.store, image)
     if place.kind == "docker":
         from rcrun.engine.remote import Remote
 
         with Remote(context, place.reference, access, lease) as remote:
             return remote.bring(remote.top(), platform=platform, every=every), place.name
-    if place.kind == "store":
-        place.name = image
     found = imagecopy.local(context, place, lease)
     options = imagecopy.Options(every=every, platform=platform)
     return imagecopy.chosen(context, found, options), ""
+
+
+def _place_of(store: Store, image: str) -> Place:
+    """A name that is not here is one of a registry."""
+    from rcrun.engine import places
+
+    if _is_here(store, image):
+        return places.Place(image, "store", name=image)
+    place = places.parse(image)
+    if place.kind == "store":
+        return places.parse(f"docker://{store.meanings(image)[0]}")
+    return place
 
 
 def _wanted(details: Details) -> str:
@@ -226,7 +235,7 @@ def _wanted(details: Details) -> str:
 def _is_here(store: Store, text: str) -> bool:
     try:
         images.entry_of(store, text)
-    except NotFound:
+    except (NotFound, InvalidInput):
         return False
     return True
 

@@ -196,39 +196,23 @@ def _from_places(
     progress: Progress,
     access: Access,
 ) -> Image:
-    """From the first place that has the manifest: the mirrors in order, then the registry."""
-    import threading
-
-    from rcrun.engine.download import Stopped, sleeper
+    """From the first place that has all of it: the mirrors in order, then the registry."""
+    from rcrun.engine.download import Stopped
     from rcrun.engine.trust import check_allowed
-    from rcrun.formats.registriesconf import Blocked
 
-    check_allowed(context, reference, access.policy_file)
+    check_allowed(context, reference, access)
     progress.begin(reference, typed)
-    stop = threading.Event()
-    places = access.registries(context.environ).pull_places(reference)
-    failures: list[str] = []
-    for place in places:
-        try:
-            client, transport = access.connect_to(context, place, reference, sleeper(stop))
-            with transport:
-                top = client.manifest(reference.digest or reference.tag)
-                one = _RegistryPull(context, client, reference, progress, stop, access.policy_file)
-                return one.run(platform, top, every)
-        except Stopped:
-            raise RcrunError(f'the pull of "{typed}" was stopped') from None
-        except (NotFound, RegistryError, Blocked) as error:
-            if place is places[-1]:
-                _add_mirrors(error, failures)
-                raise
-            failures.append(error.message)
-    raise AssertionError("there is always a place")
 
+    def fetch(client: Client) -> Image:
+        top = client.manifest(reference.digest or reference.tag)
+        one = _RegistryPull(context, client, reference, progress, sources.stop, access)
+        return one.run(platform, top, every)
 
-def _add_mirrors(error: RcrunError, failures: Sequence[str]) -> None:
-    if failures:
-        error.message += f"; its mirrors failed before: {'; '.join(failures)}"
-        error.args = (error.message,)
+    try:
+        with access.sources(context, reference) as sources:
+            return sources.first(fetch)
+    except Stopped:
+        raise RcrunError(f'the pull of "{typed}" was stopped') from None
 
 
 class _RegistryPull:
@@ -241,11 +225,11 @@ class _RegistryPull:
         reference: Reference,
         progress: Progress,
         stop: threading.Event,
-        policy_file: str,
+        access: Access,
     ) -> None:
         self.context = context
         self.store = context.store
-        self.policy_file = policy_file
+        self.access = access
         self.client = client
         self.reference = reference
         self.progress = progress
@@ -293,7 +277,7 @@ class _RegistryPull:
         """By the policy, before anything is unpacked: one of them must be signed where it wants signatures."""
         from rcrun.engine.trust import check_pull
 
-        check_pull(self.context, self.client, self.reference, documents, self.policy_file)
+        check_pull(self.context, self.client, self.reference, documents, self.access)
 
     def _manifest_for(self, top: Document, platform: str) -> Document:
         """The manifest of the platform; through indexes, of which there is one in practice."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rcrun.engine.access import Access
     from rcrun.engine.context import Context
+    from rcrun.engine.signing import Signer, Signing
     from rcrun.formats.image import Descriptor, Index, Manifest
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store
@@ -106,17 +107,20 @@ def push(
     wishes: Wishes | None = None,
     progress: Progress,
     access: Access,
+    signing: Signing | None = None,
 ) -> Pushed:
     """The image that `text` names, as `destination`."""
     import threading
 
     from rcrun.engine.download import Stopped, sleeper
     from rcrun.engine.rmi import finish
+    from rcrun.engine.signing import signer_of
     from rcrun.registry.upload import Uploader
     from rcrun.storage.lease import Lease
 
     if destination.digest:
         raise InvalidInput("an image is pushed under a tag: its digest follows from what it is")
+    signer = signer_of(context, destination, signing)
     stop = threading.Event()
     client, transport = access.connect(context, destination, sleeper(stop))
     with transport, Lease(context.store) as lease:
@@ -127,6 +131,7 @@ def push(
         try:
             top = prepared(context.store, found.top, wishes or Wishes(), lease)
             sender = Sender(context.store, Uploader(client), destination, progress, stop)
+            sender.signer = signer
             pushed = sender.run(top)
         except Stopped:
             raise RcrunError(f'the push of "{text}" was stopped') from None
@@ -253,6 +258,7 @@ class Sender:
         self.progress = progress
         self.stop = stop
         self.fetch = fetch
+        self.signer: Signer | None = None
         self.others = _Neighbours(store, reference)
 
     def run(self, descriptor: Descriptor, *tags: str, index_only: bool = False) -> Pushed:
@@ -262,6 +268,9 @@ class Sender:
         for document in () if index_only else found.documents():
             if document["digest"] != descriptor["digest"]:
                 self._put(document["digest"], document)
+        if self.signer is not None:
+            signed = [descriptor] if index_only else found.documents()
+            self.signer.sign(self.uploader, signed)
         for tag in (self.reference.tag, *tags):
             self._put(tag or descriptor["digest"], descriptor)
         return Pushed(self.reference, descriptor["digest"], descriptor["size"])

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from rcrun.engine.access import Access
     from rcrun.engine.context import Context
+    from rcrun.registry.client import Client
 
 
 def referrers(
@@ -20,7 +21,10 @@ def referrers(
     from rcrun.registry.referrers import referrers as ask
 
     reference = grammar.parse(context.store.meanings(split_transport(text)[1])[0])
-    client, transport = access.connect(context, reference)
-    with transport:
+
+    def listed(client: Client) -> list[dict[str, Any]]:
         digest = reference.digest or client.manifest(reference.tag).digest
         return ask(client, digest, artifact_type)
+
+    with access.sources(context, reference) as sources:
+        return sources.first(listed)

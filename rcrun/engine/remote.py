@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Sequence
 
-    from rcrun.engine.access import Access
+    from rcrun.engine.access import Access, Found, Sources
     from rcrun.engine.context import Context
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store
     from rcrun.registry.client import Client, Document
-    from rcrun.registry.transport import Transport
     from rcrun.storage.lease import Lease
     from rcrun.storage.wholes import Whole
 
@@ -29,53 +28,65 @@ if TYPE_CHECKING:
 MOST_CONFIG = 4 << 20  # what the client takes for a document
 
 
+class _Connected:
+    """The one place of somebody who has chosen it."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def first(self, ask: Callable[[Client], Found]) -> Found:
+        return ask(self._client)
+
+
 class Remote:
-    """One reference of one registry; a context manager that closes the connections.
+    """One reference of one registry, of its mirrors first; a context manager that closes the connections.
 
     `progress` is told of the blobs that come: `advanced(digest, done)`, `downloaded(digest)`.
     """
 
-    __slots__ = ("_client", "_judge", "_transport", "lease", "reference", "stop", "store")
+    __slots__ = ("_judge", "_sources", "_stop", "lease", "reference", "store")
 
     def __init__(
         self, context: Context, reference: Reference, access: Access, lease: Lease
     ) -> None:
-        import threading
-
-        from rcrun.engine.download import sleeper
         from rcrun.engine.trust import check_allowed, check_pull
 
-        check_allowed(context, reference, access.policy_file)
-        self._judge: Callable[[Sequence[Document]], None] = lambda found: check_pull(
-            context, self._client, reference, found, access.policy_file
+        check_allowed(context, reference, access)
+        self._judge: Callable[[Sequence[Document]], None] = lambda found: self._sources.first(
+            lambda client: check_pull(context, client, reference, found, access)
         )
         self.store = context.store
         self.reference = reference
         self.lease = lease
-        self.stop: threading.Event = threading.Event()
-        self._client: Client
-        self._transport: Transport
-        self._client, self._transport = access.connect(context, reference, sleeper(self.stop))
+        self._stop: threading.Event | None = None
+        self._sources: Sources | _Connected = access.sources(context, reference)
 
     @classmethod
     def of_client(cls, store: Store, client: Client, lease: Lease, stop: threading.Event) -> Remote:
         """With a connection that somebody else keeps, who has judged it by the policy."""
         made = cls.__new__(cls)
-        made.store, made.lease, made.stop = store, lease, stop
+        made.store, made.lease, made._stop = store, lease, stop
         made.reference = client.reference
-        made._client = client
+        made._sources = _Connected(client)
         made._judge = lambda found: None
         return made
 
     def __enter__(self) -> Remote:
-        self._transport.__enter__()
         return self
 
     def __exit__(self, *details: object) -> None:
-        self._transport.__exit__(*details)
+        self._sources.__exit__(*details)
 
     def top(self) -> Document:
-        return self._client.manifest(self.reference.digest or self.reference.tag)
+        return self._manifest(self.reference.digest or self.reference.tag)
+
+    def _manifest(self, target: str) -> Document:
+        return self._sources.first(lambda client: client.manifest(target))
 
     def bring(
         self, top: Document, *, platform: str = "", every: bool = False, index_only: bool = False
@@ -97,13 +108,21 @@ class Remote:
 
     def fetch(self, descriptors: Iterable[Descriptor], progress: object) -> None:
         """Those of them that the store lacks; foreign layers come from where they say, so not from here."""
+        import threading
+
         from rcrun.engine.download import fetch_all
 
         wanted = [each for each in descriptors if not documents.is_foreign(each)]
         self.lease.add([each["digest"] for each in wanted])
-        absent = [each for each in wanted if not blobs.has_blob(self.store, each)]
-        if absent:
-            fetch_all(self.store, self._client, absent, progress, self.stop)  # type: ignore[arg-type]
+
+        def bring(client: Client) -> None:
+            absent = [each for each in wanted if not blobs.has_blob(self.store, each)]
+            # One's own: a failure elsewhere at this moment must not end it.
+            stop = self._stop or threading.Event()
+            if absent:
+                fetch_all(self.store, client, absent, progress, stop)  # type: ignore[arg-type]
+
+        self._sources.first(bring)
 
     def _keep(self, document: Document) -> Descriptor:
         return blobs.write_blob(self.store, document.data, document.media_type, lease=self.lease)
@@ -114,7 +133,7 @@ class Remote:
             if not document.is_index:
                 return document
             member = images.choose(document.value, platform)  # type: ignore[arg-type]
-            document = self._client.manifest(member["digest"])
+            document = self._manifest(member["digest"])
         raise self._unusable("its image indexes are nested too deeply")
 
     def _bring_members(self, descriptor: Descriptor, depth: int) -> None:
@@ -127,14 +146,14 @@ class Remote:
         for member in wholes.members(index, descriptor["digest"]):
             self.lease.add([member["digest"]])
             if not blobs.has_blob(self.store, member):
-                self._keep(self._client.manifest(member["digest"]))
+                self._keep(self._manifest(member["digest"]))
             self._bring_members(wholes.plain(member), depth - 1)
 
     def _bring_config(self, config: Descriptor) -> None:
         """Small, and needed to know what an image is; the large ones of artifacts come with the layers."""
         self.lease.add([config["digest"]])
         if config["size"] <= MOST_CONFIG and not blobs.has_blob(self.store, config):
-            data = self._client.small_blob(config)
+            data = self._sources.first(lambda client: client.small_blob(config))
             blobs.write_blob(self.store, data, config.get("mediaType", ""), lease=self.lease)
 
     def _unusable(self, fault: str) -> InvalidInput:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
     from rcrun.formats.policy import Key, Policy, Requirement
     from rcrun.formats.reference import Reference
@@ -203,12 +204,12 @@ def _refusal(policy: Policy, name: str, where: str, fault: str, hint: str = "") 
 # Where images come from.
 
 
-def check_allowed(context: Context, reference: Reference, policy_file: str) -> None:
+def check_allowed(context: Context, reference: Reference, access: Access) -> None:
     """Before anything is asked: what is rejected whatever it is."""
     from rcrun.formats.policy import docker_scopes
     from rcrun.formats.reference import familiar
 
-    policy = read_policy(context.environ, policy_file)
+    policy = access.policy(context.environ)
     if policy is None:
         return
     requirements, where = policy.requirements("docker", docker_scopes(reference))
@@ -221,7 +222,7 @@ def check_pull(
     client: Client,
     reference: Reference,
     manifests: Sequence[Document],
-    policy_file: str,
+    access: Access,
 ) -> None:
     """`reference` is what was asked for, that of the client where it is. The manifest of the platform may be
     signed, or the index that names it by its digest, which comes to the same.
@@ -229,7 +230,7 @@ def check_pull(
     from rcrun.formats.policy import docker_scopes
     from rcrun.formats.reference import familiar
 
-    policy = read_policy(context.environ, policy_file)
+    policy = access.policy(context.environ)
     if policy is None:
         return
     unique = {document.digest: document for document in manifests}.values()
@@ -244,11 +245,17 @@ def check_pull(
 
 
 def _of_registry(context: Context, client: Client, document: Document) -> Signatures:
-    """From beside the registry, and from the registry itself where registries.d says so."""
+    """From beside the registry, or out of it if it keeps them; and attachments where registries.d says so."""
+    from rcrun.registry import extension
     from rcrun.registry.lookaside import Lookaside
 
     lookaside = Lookaside(context.environ)
-    found = _sorted(document.data, lookaside.signatures(client.reference, document.digest))
+    files = (
+        extension.signatures(client, document.digest)
+        if extension.is_there(client)
+        else lookaside.signatures(client.reference, document.digest)
+    )
+    found = _sorted(document.data, files)
     if not lookaside.uses_attachments(client.reference):
         return found
     return Signatures(

@@ -6,7 +6,7 @@ from rcrun.errors import InvalidInput
 from rcrun.formats import names, size, volume, volumeoptions
 from rcrun.formats.volume import Mount
 
-_TYPES = ("bind", "volume", "tmpfs", "image", "devpts", "ramfs", "glob")
+_TYPES = ("bind", "volume", "tmpfs", "image", "devpts", "ramfs", "glob", "artifact")
 _BINDS = ("bind", "glob")
 _ALIASES = {
     "src": "source",
@@ -23,7 +23,7 @@ _ALIASES = {
 # Which mount types a key belongs to.
 _KEYS = {
     "type": _TYPES,
-    "source": ("bind", "volume", "image", "glob"),
+    "source": ("bind", "volume", "image", "glob", "artifact"),
     "target": _TYPES,
     "readonly": _TYPES,
     "rw": _TYPES,
@@ -37,6 +37,9 @@ _KEYS = {
     "relabel": ("bind", "volume", "glob"),
     "U": _TYPES,
     "subpath": ("volume", "image"),
+    "title": ("artifact",),
+    "digest": ("artifact",),
+    "name": ("artifact",),
     "volume-nocopy": ("volume",),
     "volume-label": ("volume",),
     "volume-driver": ("volume",),
@@ -58,10 +61,6 @@ _KEYS = {
     "nosuid": _TYPES,
 }
 _REFUSED = {
-    "artifact": (
-        "artifacts are not mounted",
-        "bind what this writes: rcrun artifact extract NAME DIR",
-    ),
     "npipe": ("it is for Windows containers", "leave it out"),
     "cluster": ("there is no swarm, and so no volume of one", "type=volume"),
 }
@@ -88,7 +87,9 @@ def parse_mount(text: str, cwd: str = "/") -> Mount:
     decided = _decided(fields, text)
     if kind == "tmpfs":
         return _tmpfs(destination, fields, decided, text)
-    if kind in ("image", "devpts", "ramfs"):
+    if kind in ("image", "artifact"):
+        return _kept(kind, destination, fields, decided, text)
+    if kind in ("devpts", "ramfs"):
         return _other(kind, destination, fields, decided, text)
     if kind in _BINDS:
         return _bind(destination, fields, decided, text, cwd)
@@ -231,21 +232,35 @@ def _folder_of(pattern: str, cwd: str) -> str:
     return volume.absolute(pattern, cwd).rpartition("/")[0] or "/"
 
 
+def _kept(
+    kind: str, destination: str, fields: dict[str, str], decided: dict[str, str], text: str
+) -> Mount:
+    """The files of an image, or of an artifact, of which `data` are the title, the digest and the name."""
+    if not fields.get("source"):
+        raise InvalidInput(f'invalid --mount "{text}": source is missing')
+    if "rw" in fields and _flag(fields, "rw", text):
+        raise InvalidInput(
+            f'--mount "{text}": an {kind} is mounted read-only',
+            "make a container of it, and share its files with --volumes-from"
+            if kind == "image"
+            else "bind what this writes: rcrun artifact extract NAME DIR",
+        )
+    decided["access"] = "ro"
+    if kind == "image":
+        subpath = _subpath(fields, text)
+        return Mount(kind, fields["source"], destination, decided, subpath=subpath)
+    if fields.get("title") and fields.get("digest"):
+        raise InvalidInput(f'invalid --mount "{text}": title and digest exclude each other')
+    if "/" in fields.get("name", "") or fields.get("name") in (".", ".."):
+        raise InvalidInput(f'invalid --mount "{text}": the name is that of a file')
+    data = [fields.get(key, "") for key in ("title", "digest", "name")]
+    return Mount(kind, fields["source"], destination, decided, data=data)
+
+
 def _other(
     kind: str, destination: str, fields: dict[str, str], decided: dict[str, str], text: str
 ) -> Mount:
-    """An image's files, terminals, or memory without a limit."""
-    if kind == "image":
-        if not fields.get("source"):
-            raise InvalidInput(f'invalid --mount "{text}": source is missing')
-        if "rw" in fields and _flag(fields, "rw", text):
-            raise InvalidInput(
-                f'--mount "{text}": an image is mounted read-only',
-                "make a container of it, and share its files with --volumes-from",
-            )
-        decided["access"] = "ro"
-        subpath = _subpath(fields, text)
-        return Mount(kind, fields["source"], destination, decided, subpath=subpath)
+    """Terminals, or memory without a limit."""
     data = [decided[key] for key in ("access", "exec", "dev", "suid", "atime") if key in decided]
     if kind == "devpts":
         data += ["nosuid", "noexec", "newinstance", "ptmxmode=0666"]

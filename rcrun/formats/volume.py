@@ -53,7 +53,7 @@ TMPFS_KEYS = frozenset("size mode uid gid nr_inodes nr_blocks mpol huge".split()
 
 
 class Mount:
-    """`kind` is bind, volume, tmpfs, image, devpts, ramfs or glob; the source is a host path or a volume's name (empty: anonymous).
+    """`kind` is bind, volume, tmpfs, image, artifact, devpts, ramfs or glob; the source is a host path or a volume's name (empty: anonymous).
 
     `decided` maps what the user decided (access, propagation, recursion, exec …) to the word. `borrowed` is a mount
     of another container, of whose volume `is_anonymous` tells. `mode` are the options as they were typed.

@@ -7,6 +7,7 @@ import os
 from urllib.parse import quote, unquote, urlsplit
 
 from rcrun.errors import InvalidInput, RegistryError
+from rcrun.files import write_file
 from rcrun.formats.policy import docker_scopes
 from rcrun.registry.payload import Refused, strict_json
 from rcrun.registry.settings import SYSTEM, user_dir
@@ -66,6 +67,40 @@ class Lookaside:
                 return found
             found.append(data)
         raise RegistryError(f'there are more than {MOST} signatures at "{base}"')
+
+    def staged(self, reference: Reference, digest: str) -> list[bytes]:
+        """Those that are where new ones are written."""
+        folder = self._folder(reference, digest)
+        found: list[bytes] = []
+        while (data := read_file(f"{folder}/signature-{len(found) + 1}")) is not None:
+            found.append(data)
+        return found
+
+    def add(self, reference: Reference, digest: str, signature: bytes) -> None:
+        """Behind those that are there, whole or not at all."""
+        folder = self._folder(reference, digest)
+        draft = f"{folder}/.draft-{os.getpid()}"
+        try:
+            os.makedirs(folder, exist_ok=True)
+            write_file(draft, signature)
+            _give_number(draft, folder)
+            os.unlink(draft)
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            raise InvalidInput(
+                f'cannot write a signature to "{folder}": {reason}',
+                f'"{self.folder}" says where: lookaside-staging',
+            ) from error
+
+    def _folder(self, reference: Reference, digest: str) -> str:
+        url = f"{self.base(reference, write=True)}@{digest.replace(':', '=')}"
+        parts = urlsplit(url)
+        if parts.scheme != "file":
+            raise InvalidInput(
+                f'cannot write a signature to "{url}"',
+                f'name a directory in "{self.folder}": lookaside-staging: file:///DIR',
+            )
+        return unquote(parts.path)
 
     def _fetch(self, url: str) -> bytes | None:
         parts = urlsplit(url)
@@ -134,6 +169,17 @@ class Lookaside:
             if scope in self._docker:
                 raise InvalidInput(f'"{path}" cannot be used: another file has "{scope}" too')
             self._docker[str(scope)] = _namespace(value, path, f"docker: {scope}")
+
+
+def _give_number(draft: str, folder: str) -> None:
+    """The first that is free; who signs at the same moment gets another."""
+    for number in range(1, MOST):
+        try:
+            os.link(draft, f"{folder}/signature-{number}")
+            return
+        except FileExistsError:
+            continue
+    raise InvalidInput(f'"{folder}" has {MOST - 1} signatures', "remove those that are obsolete")
 
 
 def parted(data: bytes) -> bytes | Sigstore:

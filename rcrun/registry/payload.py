@@ -61,3 +61,18 @@ def strict_json(data: bytes) -> Any:
         return json.loads(data, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise Refused(f"it is not proper JSON: {error}") from error
+
+
+def written(kind: str, digest: str, reference: str, creator: str, now: int) -> bytes:
+    """What is signed."""
+    from rcrun.files import dump_json
+
+    document = {
+        "critical": {
+            "type": kind,
+            "image": {"docker-manifest-digest": digest},
+            "identity": {"docker-reference": reference},
+        },
+        "optional": {"creator": creator, "timestamp": now},
+    }
+    return dump_json(document).encode()

@@ -87,3 +87,18 @@ def test_every_dependency_has_its_reason() -> None:
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     assert names
     assert [name for name in names if f"| {name} |" not in readme] == []
+
+
+def test_tests_that_are_named_exist() -> None:
+    """In the table of conformance.md: `FILE::TEST`, and behind it more tests of that file."""
+    text = (CHECKOUT / "docs/conformance.md").read_text(encoding="utf-8")
+    missing, count, file = [], 0, ""
+    for named, test in re.findall(r"`(?:([\w/]+\.py)::)?(test_\w+)`", text):
+        if named:
+            file = named if "/" in named else f"tests/registry/{named}"
+        if file:
+            count += 1
+            source = (CHECKOUT / file).read_text(encoding="utf-8")
+            missing += [] if f"def {test}(" in source else [f"{file}::{test}"]
+    assert count > 60
+    assert missing == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -205,6 +206,32 @@ def test_mounts_of_other_kinds(rcrun: Any) -> None:
     link = ("--mount", f"type=bind,src={folder}/link,dst=/l,no-dereference")
     assert sh(rcrun, "readlink /l", *link) == ["/nowhere"]
     assert "no such image" in refused(rcrun, "--mount", "type=image,src=none,dst=/i")
+
+
+def test_mounts_of_artifacts(rcrun: Any) -> None:
+    """Their files by their titles, read-only; one alone on a file that the image has, as with podman."""
+    folder = Path(rcrun.account.new_dir("files"))
+    rcrun.account.run("sh", "-c", "echo 1 >one; echo 2 >two", cwd=folder).check()
+    rcrun("artifact", "add", "arts:1", folder / "one", folder / "two").check()
+
+    def mounted(more: str, script: str) -> list[str]:
+        return sh(rcrun, script, "--mount", f"type=artifact,src=arts:1,{more}")
+
+    assert mounted("dst=/a", "cat /a/one /a/two; echo x 2>/dev/null >/a/one || echo no") == [
+        "1", "2", "no",
+    ]  # fmt: skip
+    assert mounted("dst=/a/b,name=f", "cd /a/b; cat f-0 f-1") == ["1", "2"]
+    assert mounted("dst=/a,title=two,name=f", "ls /a; cat /a/f") == ["f", "2"]
+    sum_of_one = hashlib.sha256(b"1\n").hexdigest()
+    assert mounted(f"dst=/a,digest=sha256:{sum_of_one}", "cat /a/*") == ["1"]
+    assert mounted("dst=/etc/passwd,title=two", "cat /etc/passwd") == ["2"]
+    for words, reason in (
+        ("src=arts:1,dst=/etc/passwd", 'cannot mount the 2 files of artifact "arts:1"'),
+        ("src=arts:1,dst=/a,title=three", 'artifact "arts:1" has no file "three"'),
+        ("src=none,dst=/a", "no such artifact"),
+    ):
+        assert reason in refused(rcrun, "--mount", f"type=artifact,{words}")
+    rcrun("artifact", "rm", "arts:1").check()
 
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)

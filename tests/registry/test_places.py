@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +15,20 @@ import pytest
 from rcrun.engine.access import Access, meanings
 from rcrun.engine.context import Context
 from rcrun.engine.pull import pull, tags
-from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.engine.search import find
+from rcrun.errors import InvalidInput, NotFound, RcrunError, RegistryError
+from rcrun.formats.reference import parse
 from rcrun.paths import Store
 from rcrun.registry.credentials import Credentials
 from rcrun.storage import images
+from tiny_image import MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tiny_registry import TinyRegistry
 
+    from conftest import Rcrun
     from tiny_image import TinyImage
 
 pytestmark = pytest.mark.requires("userns")
@@ -122,6 +128,41 @@ def test_short_names(
         pull(context, "mine:1")
 
 
+def test_a_search_goes_where_short_names_go(
+    registry: TinyRegistry, elsewhere: TinyRegistry, context: Context
+) -> None:
+    """As podman's: one that cannot be asked is told, and none at all is an error."""
+    answer = b'{"results": [{"name": "lib/thing"}]}'
+    registry.rule("/v1/search", lambda h: h.answer(200, answer, Content_Type="application/json"), 9)
+    elsewhere.rule("/v", lambda h: h.fail(500, "UNKNOWN", "on fire"), 99)
+    told: list[str] = []
+    context.warn = lambda message, *_: told.append(message)  # type: ignore[method-assign]
+    both = f'["{elsewhere.address}", "{registry.address}"]'
+    configure(context, f"unqualified-search-registries = {both}")
+    found = find(context, "thing", 5, one_try())
+    assert [(each.domain, each.name) for each in found] == [(registry.address, "lib/thing")]
+    assert "on fire" in told[0]
+    asked = len(elsewhere.asked)
+    assert find(context, f"{registry.address}/thing", 5, one_try())[0].name == "lib/thing"
+    assert len(elsewhere.asked) == asked
+    configure(context, f'unqualified-search-registries = ["{elsewhere.address}"]')
+    with pytest.raises(RegistryError, match="on fire"):
+        find(context, "thing", 5, one_try())
+
+
+def test_insecure(context: Context) -> None:
+    """TLS is not insisted upon for the place that says so, nor with the option; elsewhere it is."""
+    configure(context, '[[registry]]\nlocation = "lax.example"\ninsecure = true')
+    for access, text, verified in (
+        (Access(), "lax.example/x", False),
+        (Access(), "strict.example/x", True),
+        (Access(verify=False), "strict.example/x", False),
+    ):
+        client, transport = access.connect(context, parse(text))
+        assert transport.verify is verified, text
+        assert client.session.domain == text.partition("/")[0]
+
+
 def test_blocked(registry: TinyRegistry, context: Context, image: TinyImage) -> None:
     registry.put(image, "1")
     configure(context, f'[[registry]]\nlocation = "{registry.address}/closed"\nblocked = true')
@@ -149,3 +190,57 @@ def test_helpers_of_credentials(registry: TinyRegistry, context: Context, image:
         pull(context, f"{registry.address}/x:1")
     configure(context, 'credential-helpers = ["containers-auth.json", "ours"]')
     pull(context, f"{registry.address}/x:1")
+
+
+@pytest.mark.requires("skopeo")
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_whatever_reads_asks_the_mirrors(
+    fresh_rcrun: Callable[..., Rcrun],
+    registry: TinyRegistry,
+    elsewhere: TinyRegistry,
+    image: TinyImage,
+) -> None:
+    """As skopeo: nothing of what a mirror has is asked of the registry; what the mirror lacks is."""
+    rcrun = fresh_rcrun()
+    home = rcrun.account.new_dir("home")
+    rcrun.env["HOME"] = str(home)
+    (home / ".config/containers").mkdir(parents=True)
+    conf = home / ".config/containers/registries.conf"
+    conf.write_text(
+        f'[[registry]]\nprefix = "far.example"\nlocation = "{registry.address}/real"\ninsecure = true\n'
+        f'[[registry.mirror]]\nlocation = "{elsewhere.address}/copy"\ninsecure = true\n'
+    )
+    elsewhere.put(image, "1")
+    artifact = json.loads(image.manifest)
+    artifact["config"] = {**artifact["config"], "mediaType": "application/vnd.oci.empty.v1+json"}
+    elsewhere.manifests["art"] = (MANIFEST, json.dumps(artifact).encode())
+    name = "docker://far.example/a/b:1"
+    file = home / "Containerfile"
+    file.write_text("FROM far.example/a/b:1\nCOPY Containerfile /\n")
+    rcrun("manifest", "create", "list").check()
+    skopeo = ["skopeo", "--registries-conf", str(conf), "copy", "-q", name, f"dir:{home}/skopeo"]
+    subprocess.run(skopeo, check=True)
+    asked = {path for path in elsewhere.paths() if path != "/v2/"}
+    for number, words in enumerate((
+        ("image", "copy", "-q", name, f"dir:{home}/ours"),
+        ("manifest", "inspect", "far.example/a/b:1"),
+        ("manifest", "add", "list", name),
+        ("artifact", "pull", "far.example/a/b:art"),
+        ("image", "referrers", "far.example/a/b:1"),
+        ("build", "-q", "--cache-from", "type=registry,ref=far.example/cache:1", "-f", file, home),
+    )):  # fmt: skip
+        elsewhere.asked.clear()
+        rcrun(*words).check()
+        assert elsewhere.paths("/v2/copy/a/b/manifests/"), words
+        if number == 0:
+            assert {path for path in elsewhere.paths() if path != "/v2/"} == asked
+    # The registry was asked for what the mirror has not: referrers and the cache.
+    assert {path.split("/")[3] for path in registry.paths("/v2/real/")} <= {"cache", "a"}
+    assert not registry.paths("/blobs/")
+    rcrun("rmi", "-af").check()
+    rcrun("builder", "prune", "-af").check()
+    digest = image.layer_descriptor()["digest"]
+    registry.put(image)
+    del elsewhere.blobs[digest]
+    rcrun("image", "copy", "-q", name, f"dir:{home}/again").check()
+    assert registry.paths("/blobs/") == [f"/v2/real/a/b/blobs/{digest}"]

@@ -13,6 +13,7 @@ import pytest
 from signing_keys import Keys
 
 from rcrun.engine import trust
+from rcrun.engine.access import Access
 from rcrun.engine.context import Context
 from rcrun.engine.trust import Untrusted
 from rcrun.errors import InvalidInput
@@ -93,7 +94,7 @@ class Host:
         context = Context(store, self.environ, [], lambda *_: None)
         documents = [self.client.manifest(each) for each in (chosen, tag) if each]
         asked = parse(reference) if reference else self.reference
-        trust.check_pull(context, self.client, asked, documents, "")
+        trust.check_pull(context, self.client, asked, documents, Access())
 
 
 @pytest.fixture
@@ -352,6 +353,7 @@ def test_every_way_in(
     anything = home / "anything.json"
     anything.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     rcrun("pull", "-q", "--signature-policy", anything, name).check()
+    rcrun("build", "-q", "--signature-policy", anything, "-f", file, home).check()
     rcrun("save", "-o", home / "a.tar", name).check()
     rcrun("save", "--format", "docker-dir", "-o", home / "dir", name).check()
     rcrun("rmi", "-f", name).check()

@@ -93,6 +93,29 @@ def test_authority_in_certs_d(
         client_of(name, environ=environ).manifest("1")
 
 
+def test_a_certificate_of_ones_own(
+    certificate: Path, client_of: MakeClient, image: TinyImage, tmp_path: Path
+) -> None:
+    """A registry that asks for one gets what lies in certs.d beside its authority."""
+    server = TinyRegistry()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "server.crt", certificate / "server.key")
+    context.load_verify_locations(certificate / "server.crt")
+    context.verify_mode = ssl.CERT_REQUIRED
+    server.server.socket = context.wrap_socket(server.server.socket, server_side=True)
+    server.put(image, "1")
+    environ = {"HOME": str(tmp_path)}
+    with server:
+        folder = tmp_path / ".config/containers/certs.d" / f"127.0.0.1:{server.server.server_port}"
+        folder.mkdir(parents=True)
+        with pytest.raises(RegistryError):
+            client_of(f"{server.address}/x", environ=environ, retries=0).manifest("1")
+        shutil.copy(certificate / "server.crt", folder / "client.cert")
+        shutil.copy(certificate / "server.key", folder / "client.key")
+        found = client_of(f"{server.address}/x", environ=environ).manifest("1")
+    assert found.digest == image.digest
+
+
 def test_local_registry_with_any_certificate(
     secure: TinyRegistry, client_of: MakeClient, image: TinyImage
 ) -> None:

@@ -97,6 +97,7 @@ class TinyRegistry:
         self.users: dict[str, str] = {}
         self.realm = f"{self.url}/token"
         self.token = "secret-token"
+        self.headers: dict[str, str] = {}  # of the answer to /v2/
         self._rules: list[tuple[str, int, Action]] = []
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
 
@@ -137,7 +138,7 @@ class TinyRegistry:
     def _serve(self, handler: Handler) -> None:
         kind, _, target = handler.path.rpartition("/")
         if handler.path == "/v2/":
-            handler.answer(200, b"{}")
+            handler.answer(200, b"{}", **self.headers)
         elif "/blobs/uploads/" in handler.path:
             self._serve_upload(handler)
         elif handler.command == "PUT" and kind.endswith("/manifests"):

@@ -36,7 +36,16 @@ def verbs(rcrun, registry, account):
     (folder / "Containerfile").write_text("FROM busybox\nCOPY file /\nRUN rm /file; echo >/made\n")
     name = f"{registry.address}/team/app"
     rcrun(
-        "run", "--name", "base", *NO_NETWORK, "busybox", "sh", "-c", "echo >/new; rm -r /home"
+        "run",
+        "--name",
+        "base",
+        "--label",
+        "keep",
+        *NO_NETWORK,
+        "busybox",
+        "sh",
+        "-c",
+        "echo >/new; rm -r /home",
     ).check()
     return [
         ("pull", "-q", name),
@@ -48,6 +57,8 @@ def verbs(rcrun, registry, account):
         ("rmi", "-f", name, "built", "committed", "imported"),
         ("image", "prune", "-af"),
         ("builder", "prune", "-af"),
+        # The base stays, and with it its image: others build and push it.
+        ("system", "prune", "-af", "--filter", "label!=keep"),
     ]
 
 

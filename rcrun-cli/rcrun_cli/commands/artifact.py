@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import context, output
-from rcrun_cli.copying import access_of, progress_of, write_digest
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.copying import progress_of, write_digest
+from rcrun_cli.declare import argument, command, option, table_options
+from rcrun_cli.registryoptions import (
+    access_from,
+    access_options,
+    retry_options,
+    signing_from,
+    signing_options,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,8 +67,7 @@ def add_artifact(name: str, paths: Sequence[str], **given: Any) -> None:
 
 
 @command("ls")
-@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
-@option("-n", "--noheading", is_flag=True, help="Leave the headers out")
+@table_options
 @option("--no-trunc", is_flag=True, help="Do not shorten digests")
 @option("-q", "--quiet", is_flag=True, help="Print digests only")
 def list_artifacts(form: str | None, noheading: bool, no_trunc: bool, quiet: bool) -> None:
@@ -123,36 +129,23 @@ def remove_artifacts(names: Sequence[str], everything: bool, ignore: bool) -> in
 
 @command("pull")
 @option("-q", "--quiet", is_flag=True, help="Print the digest only")
-@option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate")
-@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this pull")
-@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
-@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
-@option(
-    "--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: it tries again by itself"
-)
-@option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: see --retry")
+@access_options
+@retry_options
 @argument("name", metavar="ARTIFACT")
-def pull_artifact(
-    name: str, quiet: bool, retry: int | None, retry_delay: str | None, **access: Any
-) -> None:
+def pull_artifact(name: str, quiet: bool, **access: Any) -> None:
     """Fetch an artifact from a registry."""
     from rcrun.engine.artifacttransfer import pull
 
-    found = pull(context.engine(), name, access_of(**access), progress_of(quiet=quiet))
+    found = pull(context.engine(), name, access_from(**access), progress_of(quiet=quiet))
     output.put(output.id_text(found.digest))
 
 
 @command("push")
 @option("-q", "--quiet", is_flag=True, help="Say nothing")
 @option("--digestfile", metavar="FILE", help="Write the digest there")
-@option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate")
-@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this push")
-@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
-@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
-@option(
-    "--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: it tries again by itself"
-)
-@option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: see --retry")
+@access_options
+@retry_options
+@signing_options
 @argument("name", metavar="ARTIFACT")
 @argument("destination", required=False)
 def push_artifact(
@@ -160,18 +153,18 @@ def push_artifact(
     destination: str | None,
     quiet: bool,
     digestfile: str | None,
-    retry: int | None,
-    retry_delay: str | None,
-    **access: Any,
+    **given: Any,
 ) -> None:
     """Send an artifact to a registry, or write it to `oci:DIR`, `oci-archive:FILE`, `dir:DIR`."""
     from rcrun.engine.artifacttransfer import push
     from rcrun.engine.places import parse
 
+    signing = signing_from(given)
     target = parse(destination or name)
     if target.kind == "store":
         target = parse(f"docker://{destination or name}")
-    digest = push(context.engine(), name, target, access_of(**access), progress_of(quiet=quiet))
+    way, progress = access_from(**given), progress_of(quiet=quiet)
+    digest = push(context.engine(), name, target, way, progress, signing)
     write_digest(digestfile, digest)
 
 

@@ -40,9 +40,9 @@ def auto_update(
     With =registry the registry is asked, with =local the store.
     """
     from rcrun.engine import autoupdate as engine
-    from rcrun_cli.commands.pull import access_from
+    from rcrun_cli.registryoptions import access_from
 
-    access = access_from(tls_verify=tls_verify, creds=None, authfile=authfile, cert_dir=None)
+    access = access_from(tls_verify=tls_verify, authfile=authfile)
     whole = context.engine()
     found = engine.update(
         whole, engine.systemd_restart(whole), access, dry_run=dry_run, rollback=rollback

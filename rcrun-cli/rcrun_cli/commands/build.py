@@ -6,28 +6,25 @@ import sys
 
 from rcrun.errors import RcrunError
 from rcrun_cli import buildoptions, context, output
-from rcrun_cli.declare import argument, command
+from rcrun_cli.declare import argument, command, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rcrun.engine.access import Access
     from rcrun.engine.build.request import Built, Request
-    from rcrun_cli.declare import Handler
+    from rcrun.engine.signing import Signing
 
 
-def _options(handler: Handler) -> Handler:
-    every = (
-        *buildoptions.LANGUAGE,
-        *buildoptions.RESULT,
-        *buildoptions.CACHE,
-        *buildoptions.STEPS,
-        *buildoptions.TELLING,
-        *buildoptions.QUIET,
-    )
-    for declare in reversed(every):
-        handler = declare(handler)
-    return handler
+_options = several(
+    *buildoptions.LANGUAGE,
+    *buildoptions.RESULT,
+    *buildoptions.CACHE,
+    *buildoptions.STEPS,
+    *buildoptions.TELLING,
+    *buildoptions.QUIET,
+)
 
 
 @command(failure_status=1)
@@ -45,6 +42,7 @@ def build(place: str | None, **options: Any) -> int | None:
     with Closing() as stack:
         source = source_of(place, options["file"], stack)
         request = request_of(source, options)
+        signing = _signing(request, options)
         if options["check"] or options["call"] == "check":
             return _check(request)
         progress = build_progress(_progress_kind(options), _log(options["logfile"], stack))
@@ -56,11 +54,23 @@ def build(place: str | None, **options: Any) -> int | None:
             failed = error
         else:
             progress.end()
-            _report(built, request, options)
+            _report(built, request, options, signing)
             return None
         from rcrun_cli.buildfailure import explain
 
         return explain(failed, source, progress, options)
+
+
+def _signing(request: Request, options: dict[str, Any]) -> Signing | None:
+    """Before anything is built: a key that cannot be read is told at once."""
+    from rcrun.errors import InvalidInput
+    from rcrun_cli.buildrequest import pushes
+    from rcrun_cli.registryoptions import signing_from
+
+    signing = signing_from(options)
+    if signing is not None and not pushes(request, options):
+        raise InvalidInput("only what is pushed is signed", "add --push")
+    return signing
 
 
 def _progress_kind(options: dict[str, Any]) -> str:
@@ -101,9 +111,11 @@ def _check(request: Request) -> int:
 # ---- afterwards
 
 
-def _report(built: Built, request: Request, options: dict[str, Any]) -> None:
+def _report(
+    built: Built, request: Request, options: dict[str, Any], signing: Signing | None
+) -> None:
     """docker prints the id when it is quiet, podman without `sha256:` always."""
-    pushed = _push(built, request, options)
+    pushed = _push(built, request, options, signing)
     if options["iidfile"]:
         from rcrun_cli.textfile import write_text
 
@@ -146,7 +158,7 @@ def _write_metadata(path: str, built: Built, request: Request, pushed: str) -> N
     write_text(path, dump_json(facts) + "\n")
 
 
-def _push(built: Built, request: Request, options: dict[str, Any]) -> str:
+def _push(built: Built, request: Request, options: dict[str, Any], signing: Signing | None) -> str:
     """The digest that the registry knows; empty if nothing was pushed."""
     from rcrun.errors import InvalidInput
     from rcrun_cli.buildrequest import access_of, pushes
@@ -159,31 +171,32 @@ def _push(built: Built, request: Request, options: dict[str, Any]) -> str:
                 "there is no name to push the image under", "rcrun build -t NAME --push …"
             )
         for name in names:
-            digest = _push_one(built, request, wanted, name, access_of(options), options["quiet"])
+            digest = _push_one(
+                built, request, wanted, name, access_of(options), signing, options["quiet"]
+            )
     return digest
 
 
 def _push_one(
-    built: Built, request: Request, wanted: Any, name: str, access: Any, quiet: bool
+    built: Built,
+    request: Request,
+    wanted: Any,
+    name: str,
+    access: Access,
+    signing: Signing | None,
+    quiet: bool,
 ) -> str:
-    from rcrun.engine.access import Access
     from rcrun.engine.build.outputs import wishes_of
     from rcrun.engine.build.platforms import push_built
     from rcrun.formats.reference import parse
     from rcrun_cli.pushing import push_progress
 
-    access = access or Access()
     if wanted.has("registry.insecure"):
-        access = Access(
-            verify=False,
-            credentials=access.credentials,
-            authfile=access.authfile,
-            cert_dir=access.cert_dir,
-        )
+        access = access.insecurely()
     wishes = wishes_of(wanted)
     progress = push_progress(quiet=quiet or not sys.stderr.isatty())
     pushed = push_built(
-        context.engine(), built, parse(name), request.form, wishes, progress, access
+        context.engine(), built, parse(name), request.form, wishes, progress, access, signing
     )
     if not quiet:
         output.tell(f"pushed {name}: digest: {pushed.digest} size: {pushed.size}")

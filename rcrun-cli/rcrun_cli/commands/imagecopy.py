@@ -5,6 +5,12 @@ from __future__ import annotations
 from rcrun.errors import InvalidInput
 from rcrun_cli import context
 from rcrun_cli.declare import argument, command, option
+from rcrun_cli.registryoptions import (
+    policy_options,
+    retry_options,
+    signing_from,
+    signing_options,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,8 +55,10 @@ MULTI_ARCH = ("system", "all", "index-only")
 @option("--dest-authfile", metavar="FILE", help="The same for the destination")
 @option("-q", "--quiet", is_flag=True, help="Say nothing")
 @option("--remove-signatures", is_flag=True, hidden=True, help="For scripts: none are copied")
-@option("--retry-times", "--retry", type=int, hidden=True, metavar="COUNT", help="For scripts")
-@option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: it tries again by itself")
+@retry_options
+@policy_options
+@signing_options
+@option("--sign-identity", metavar="NAME", help="Sign it as the image of this name")
 @argument("source")
 @argument("destination")
 def copy_image(
@@ -106,6 +114,7 @@ def _options(given: dict[str, Any]) -> Options:
         preserve=given["preserve_digests"],
         additional_tags=given["additional_tag"],
         wishes=wishes,
+        signing=signing_from(given, given["sign_identity"] or ""),
     )
 
 
@@ -120,4 +129,7 @@ def _access(end: str, given: dict[str, Any]) -> Any:
         username=given[f"{end}_username"],
         password=given[f"{end}_password"],
         anonymous=given[f"{end}_no_creds"],
+        retry=given["retry"],
+        retry_delay=given["retry_delay"],
+        signature_policy=given["signature_policy"],
     )

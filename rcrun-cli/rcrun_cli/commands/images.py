@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput
 from rcrun_cli import context, output
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.declare import argument, command, option, table_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ SORTS = ["created", "id", "repository", "size", "tag"]
 @option(
     "-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Show only what matches"
 )
-@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
-@option("-n", "--noheading", is_flag=True, help="Leave the headers out")
+@table_options
 @option("--no-trunc", is_flag=True, help="Do not shorten ids")
 @option("--history", is_flag=True, help="Show all names of each image, too")
 @option("--sort", type=SORTS, metavar="|".join(SORTS), help="In this order, not the newest first")

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import context, output
-from rcrun_cli.copying import access_of, personality_is, progress_of, write_digest
+from rcrun_cli.copying import personality_is, progress_of, write_digest
 from rcrun_cli.declare import argument, command, option
+from rcrun_cli.registryoptions import (
+    access_from,
+    access_options,
+    retry_options,
+    signing_from,
+    signing_options,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,23 +28,19 @@ FAILED = 125  # as podman: 1 is an answer
 
 def _way(given: dict[str, Any]) -> Access:
     """docker's --insecure is podman's --tls-verify=false."""
-    return access_of(
-        tls_verify=given["tls_verify"] and not given.get("insecure"),
-        creds=given.get("creds"),
-        authfile=given.get("authfile"),
-        cert_dir=given.get("cert_dir"),
-    )
+    names = ("creds", "authfile", "cert_dir", "retry", "retry_delay")
+    known: dict[str, Any] = {name: given.get(name) for name in names}
+    way = access_from(**known)
+    way.verify = given["tls_verify"] and not given.get("insecure")
+    return way
 
 
 @command("create")
 @option("-a", "--amend", is_flag=True, help="Add to a list that is there")
 @option("--all", "every", is_flag=True, help="Of an index that is added, all its images")
 @option("--annotation", multiple=True, metavar="KEY=VALUE", help="Set an annotation of the list")
-@option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate")
+@access_options
 @option("--insecure", is_flag=True, help="Docker's word for --tls-verify=false")
-@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
-@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user")
-@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
 @argument("name", metavar="LIST")
 @argument("images", nargs=-1)
 def create_manifest(name: str, images: Sequence[str], **given: Any) -> None:
@@ -85,10 +88,7 @@ def _put_digest(entry: Descriptor) -> None:
 @option("--artifact-exclude-titles", is_flag=True, help="Its files have no names")
 @option("--artifact-subject", metavar="NAME", help="It is about this image")
 @option("--artifact-annotation", multiple=True, metavar="KEY=VALUE", help="With this annotation")
-@option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate")
-@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
-@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user")
-@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
+@access_options
 @argument("name", metavar="LIST")
 @argument("images", nargs=-1, required=True)
 def add_manifest(name: str, images: Sequence[str], **given: Any) -> None:
@@ -198,11 +198,8 @@ def exists_manifest(name: str) -> int:
 
 @command("inspect")
 @option("-v", "--verbose", is_flag=True, help="As docker: with descriptor and reference")
-@option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate")
+@access_options
 @option("--insecure", is_flag=True, help="Docker's word for --tls-verify=false")
-@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
-@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user")
-@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
 @argument("names", nargs=-1, required=True, metavar="[LIST] NAME")
 def inspect_manifest(names: Sequence[str], verbose: bool, **given: Any) -> None:
     """Print a list or a manifest, of the store or else of a registry."""
@@ -230,16 +227,11 @@ def inspect_manifest(names: Sequence[str], verbose: bool, **given: Any) -> None:
 @option("--force-compression", is_flag=True, help="Compress again what is compressed otherwise")
 @option("--digestfile", metavar="FILE", help="Write the digest of the list there")
 @option("-p", "--rm", "--purge", "purge", is_flag=True, help="Remove the list afterwards")
-@option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate")
+@access_options
 @option("--insecure", is_flag=True, help="Docker's word for --tls-verify=false")
-@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
-@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user")
-@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
 @option("--remove-signatures", is_flag=True, hidden=True, help="For scripts: none are pushed")
-@option(
-    "--retry", type=int, hidden=True, metavar="COUNT", help="For scripts: it tries again by itself"
-)
-@option("--retry-delay", hidden=True, metavar="TIME", help="For scripts: see --retry")
+@retry_options
+@signing_options
 @argument("name", metavar="LIST")
 @argument("destination", required=False)
 def push_manifest(name: str, destination: str | None, quiet: bool, **given: Any) -> None:
@@ -255,7 +247,9 @@ def push_manifest(name: str, destination: str | None, quiet: bool, **given: Any)
         level=given["compression_level"],
         force=given["force_compression"],
     )
-    options = imagecopy.Options(every=True, index_only=not given["every"], wishes=wishes)
+    options = imagecopy.Options(
+        every=True, index_only=not given["every"], wishes=wishes, signing=signing_from(given)
+    )
     target = places.parse(destination or name)
     if target.kind == "store":
         target = places.parse(f"docker://{destination or name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun_cli import context, output
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.declare import argument, command, option, table_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,8 +138,7 @@ def _refuse(given: dict[str, Any]) -> None:
     metavar="KEY=VALUE",
     help="Show only what matches: driver, id, label, name, dangling, type, until",
 )
-@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
-@option("-n", "--noheading", is_flag=True, help="Leave the headers out")
+@table_options
 @option("--no-trunc", is_flag=True, help="Print whole ids")
 @option("-q", "--quiet", is_flag=True, help="Print ids only")
 def list_networks(

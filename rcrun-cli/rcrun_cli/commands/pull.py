@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rcrun_cli import context
 from rcrun_cli.declare import argument, command, option
+from rcrun_cli.registryoptions import access_from, access_options, policy_options, retry_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,19 +28,10 @@ if TYPE_CHECKING:
     default="always",
     help="When to ask the registry",
 )
-@option(
-    "--tls-verify",
-    is_flag=True,
-    default=True,
-    help="Insist on a valid certificate; --tls-verify=false allows plain HTTP too",
-)
-@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this pull")
-@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
-@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
+@access_options
 @option("-a", "--all-tags", is_flag=True, help="Every tag of the repository")
-@option("--retry", type=int, metavar="COUNT", help="Try so many times more; 4 if nothing is said")
-@option("--retry-delay", metavar="TIME", help="Always wait so long in between, as in 5s")
-@option("--signature-policy", metavar="FILE", help="Take this file in the place of policy.json")
+@retry_options
+@policy_options
 @option(
     "--disable-content-trust",
     is_flag=True,
@@ -122,49 +113,6 @@ def final_line(text: str, image: Image) -> str:
     if output.trait("pull_prints_id") or not image.reference:
         return image.config_digest.removeprefix("sha256:")
     return image.reference
-
-
-def access_from(
-    *,
-    tls_verify: bool,
-    creds: str | None,
-    authfile: str | None,
-    cert_dir: str | None,
-    retry: int | None = None,
-    retry_delay: str | None = None,
-    signature_policy: str | None = None,
-) -> Access:
-    """`--config DIR` before the command means DIR/config.json, as docker has it."""
-    from rcrun.engine.access import Access
-
-    config = context.settings.config_dir
-    if config and not authfile:
-        authfile = f"{config}/config.json"
-    credentials = None
-    if creds:
-        from rcrun.registry.credentials import from_option
-
-        credentials = from_option(creds)
-    return Access(
-        verify=tls_verify,
-        credentials=credentials,
-        authfile=authfile or "",
-        cert_dir=cert_dir or "",
-        policy_file=signature_policy or "",
-        retries=retry,
-        delay=_seconds(retry_delay),
-    )
-
-
-def _seconds(text: str | None) -> float | None:
-    """Seconds, or a time as Go writes it."""
-    if not text:
-        return None
-    if text.isdecimal():
-        return float(text)
-    from rcrun.formats import duration
-
-    return duration.parse(text) / 1e9
 
 
 def wanted_platform(system: str | None, arch: str | None, variant: str | None) -> str:

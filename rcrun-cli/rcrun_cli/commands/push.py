@@ -5,13 +5,22 @@ from __future__ import annotations
 from rcrun.errors import InvalidInput
 from rcrun_cli import context
 from rcrun_cli.declare import argument, command, option
+from rcrun_cli.registryoptions import (
+    access_from,
+    access_options,
+    retry_options,
+    signing_from,
+    signing_options,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rcrun.engine.access import Access
     from rcrun.engine.context import Context
     from rcrun.engine.push import Pushed, Wishes
+    from rcrun.engine.signing import Signing
     from rcrun.formats.reference import Reference
 
 # What save calls the places that are no registries.
@@ -32,17 +41,9 @@ _FORMS = {
 @option("--compression-format", metavar="gzip|zstd", help="Compress layers that are not so")
 @option("--compression-level", type=int, metavar="LEVEL", help="How hard: 1 to 9, of zstd 1 to 22")
 @option("--force-compression", is_flag=True, help="Compress again what is compressed otherwise")
-@option(
-    "--tls-verify",
-    is_flag=True,
-    default=True,
-    help="Insist on a valid certificate; --tls-verify=false allows plain HTTP too",
-)
-@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this push")
-@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
-@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
-@option("--retry", type=int, metavar="COUNT", help="Try so many times more; 4 if nothing is said")
-@option("--retry-delay", metavar="TIME", help="Always wait so long in between, as in 5s")
+@access_options
+@retry_options
+@signing_options
 @option(
     "--disable-content-trust",
     is_flag=True,
@@ -66,16 +67,19 @@ def push(
     force_compression: bool,
     disable_content_trust: bool,
     remove_signatures: bool,
-    **access: Any,
+    **given: Any,
 ) -> None:
     """Send an image to a registry, or write it to `oci:DIR`, `dir:DIR`, `oci-archive:FILE`, `docker-archive:FILE`."""
     from rcrun.engine.pull import split_transport
     from rcrun.engine.push import Wishes, tags_of
+    from rcrun.engine.signing import check_place
     from rcrun.formats.reference import parse
     from rcrun_cli.textfile import write_text
 
     engine = context.engine()
+    signing = signing_from(given)
     scheme, place = split_transport(destination or image)
+    check_place(scheme, signing)
     if scheme != "docker":
         _write(engine, image, scheme, place, platform or "")
         return
@@ -87,10 +91,11 @@ def push(
     )
     if all_tags and destination:
         raise InvalidInput("--all-tags takes no destination", "name the repository alone")
+    access = access_from(**given)
     names = tags_of(engine.store, image) if all_tags else [parse(place)]
     for name in names:
         typed = str(name) if all_tags else image
-        pushed = _push(engine, typed, name, quiet, platform or "", wishes, access)
+        pushed = _push(engine, typed, name, quiet, platform or "", wishes, access, signing)
         _tell(pushed, quiet)
         if digestfile:
             write_text(digestfile, pushed.digest)
@@ -103,10 +108,10 @@ def _push(
     quiet: bool,
     platform: str,
     wishes: Wishes,
-    access: dict[str, Any],
+    access: Access,
+    signing: Signing | None,
 ) -> Pushed:
     from rcrun.engine.push import push as send
-    from rcrun_cli.commands.pull import access_from
     from rcrun_cli.pushing import push_progress
 
     return send(
@@ -116,7 +121,8 @@ def _push(
         platform=platform,
         wishes=wishes,
         progress=push_progress(quiet=quiet),
-        access=access_from(**access),
+        access=access,
+        signing=signing,
     )
 
 

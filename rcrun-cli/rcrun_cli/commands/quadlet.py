@@ -6,7 +6,7 @@ import os
 
 from rcrun.errors import InvalidInput
 from rcrun_cli import context, output
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.declare import argument, command, option, table_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def install_quadlet(paths: tuple[str, ...], reload_systemd: bool, replace: bool)
     metavar="KEY=VALUE",
     help="Show only what matches: name, status",
 )
-@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
-@option("-n", "--noheading", is_flag=True, help="Leave the headers out")
+@table_options
 def list_quadlets(filters: tuple[str, ...], form: str | None, noheading: bool) -> None:
     """List files of Quadlet, and what becomes of them."""
     from rcrun.engine.quadlet import files

@@ -89,7 +89,7 @@ def _with_access(options: dict[str, Any]) -> dict[str, Any]:
             raise InvalidInput("conflicting options: --platform and --arch, --os or --variant")
         options["platform"] = wanted_platform(*wanted)
     if any(value is not None and value is not True for value in ways.values()):
-        from rcrun_cli.commands.pull import access_from
+        from rcrun_cli.registryoptions import access_from
 
         options["access"] = access_from(**ways)
     return options

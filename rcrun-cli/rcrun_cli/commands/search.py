@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
+from rcrun_cli.registryoptions import access_from, access_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,10 +46,7 @@ DEFAULT_LIMIT = 25
 @option("--no-trunc", is_flag=True, help="Do not shorten descriptions")
 @option("--list-tags", is_flag=True, help="The tags of the repository that is named")
 @option("--compatible", is_flag=True, help="For scripts; no effect", hidden=True)
-@option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate")
-@option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this search")
-@option("--authfile", metavar="FILE", help="Look for credentials in this file only")
-@option("--cert-dir", metavar="DIR", help="Take certificates from here too")
+@access_options
 @argument("term")
 def search(
     term: str,
@@ -60,9 +58,8 @@ def search(
     compatible: bool,
     **access: Any,
 ) -> None:
-    """Search for images in Docker Hub, or in the registry HOST with `HOST/TERM`."""
+    """Search for images in Docker Hub, in the registries that registries.conf names for short names, or in HOST with `HOST/TERM`."""
     from rcrun.engine.search import find, tests_of
-    from rcrun_cli.commands.pull import access_from
 
     way = access_from(**access)
     engine = context.engine()
@@ -74,7 +71,8 @@ def search(
         output.Listing(COLUMNS, TAGS).print(rows[: limit or None], form)
         return
     tests = tests_of(filters)
-    found = find(engine, term, limit or DEFAULT_LIMIT, way)
+    hub_only = context.settings.personality == "docker"
+    found = find(engine, term, limit or DEFAULT_LIMIT, way, hub_only=hub_only)
     rows = [_row(each, whole=no_trunc) for each in found if all(test(each) for test in tests)]
     output.Listing(COLUMNS, SHOWN).print(rows, form)
 

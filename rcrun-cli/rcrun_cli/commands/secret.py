@@ -6,7 +6,7 @@ import time
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun_cli import context, output
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.declare import argument, command, option, table_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def create_secret(
     metavar="KEY=VALUE",
     help="Show only what matches: id, label, name",
 )
-@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
-@option("-n", "--noheading", is_flag=True, help="Leave the headers out")
+@table_options
 @option("-q", "--quiet", is_flag=True, help="Print ids only")
 def list_secrets(filters: tuple[str, ...], form: str | None, noheading: bool, quiet: bool) -> None:
     """List secrets."""

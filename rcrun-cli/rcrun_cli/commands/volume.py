@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun_cli import context, output
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.declare import argument, command, option, table_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def _driver_options(words: tuple[str, ...]) -> dict[str, str]:
 @option(
     "-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Show only what matches"
 )
-@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
-@option("-n", "--noheading", is_flag=True, help="Leave the headers out")
+@table_options
 @option("--no-trunc", is_flag=True, help="For scripts: names are never cut")
 @option("-q", "--quiet", is_flag=True, help="Print names only")
 def list_volumes(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rcrun.engine.build.request import Built, Made
     from rcrun.engine.context import Context
     from rcrun.engine.push import Progress, Pushed, Wishes
+    from rcrun.engine.signing import Signing
     from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store
@@ -89,21 +90,26 @@ def push_index(
     progress: Progress,
     access: Access,
     lease: Lease,
+    signing: Signing | None = None,
 ) -> Pushed:
     """Each image under its digest, then the index under the name."""
     import threading
 
     from rcrun.engine.download import sleeper
     from rcrun.engine.push import Sender
+    from rcrun.engine.signing import signer_of
     from rcrun.registry.upload import Uploader
 
     store = context.store
+    signer = signer_of(context, destination, signing)
     stop = threading.Event()
     client, transport = access.connect(context, destination, sleeper(stop))
     with transport:
         progress.begin(destination)
         index = write_index(store, [member(image, store) for image in outgoing], form, lease)
-        return Sender(store, Uploader(client), destination, progress, stop).run(index)
+        sender = Sender(store, Uploader(client), destination, progress, stop)
+        sender.signer = signer
+        return sender.run(index)
 
 
 def push_built(
@@ -114,6 +120,7 @@ def push_built(
     wishes: Wishes | None,
     progress: Progress,
     access: Access,
+    signing: Signing | None = None,
 ) -> Pushed:
     """What a build has kept, under this name: an image, or an index with its images."""
     from rcrun.engine.push import push
@@ -121,10 +128,18 @@ def push_built(
 
     if len(built.made) == 1:
         typed = built.made[0].image.config_digest
-        return push(context, typed, destination, wishes=wishes, progress=progress, access=access)
+        return push(
+            context,
+            typed,
+            destination,
+            wishes=wishes,
+            progress=progress,
+            access=access,
+            signing=signing,
+        )
     with Lease(context.store) as lease:
         for each in built.made:
             members = [each.image.manifest["config"], *each.image.manifest["layers"]]
             lease.add([each.image.digest, *(one["digest"] for one in members)])
         outgoing = [compressed(context.store, each, wishes, lease) for each in built.made]
-        return push_index(context, outgoing, destination, form, progress, access, lease)
+        return push_index(context, outgoing, destination, form, progress, access, lease, signing)

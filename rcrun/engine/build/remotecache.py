@@ -14,6 +14,7 @@ from rcrun.files import parse_json
 from rcrun.formats import digest as digests
 from rcrun.formats import image as documents
 from rcrun.formats import reference as grammar
+from rcrun.formats.registriesconf import Blocked
 from rcrun.storage import blobs, saving
 
 TYPE_CHECKING = False
@@ -126,21 +127,35 @@ class Remote:
             found = _in_directory(words.get("src"))
             return [lambda key: found]
         reference = grammar.parse(words.get("ref"))
-        client = self._client(reference, words)
+        clients, whole = self._answering(reference, words)
         sources: list[Callable[[str], Found | None]] = []
-        whole = _in_registry(client, reference.digest or reference.tag)
         if whole is not None:
             sources.append(lambda key: whole)
         if words.kind == "plain" and not _has_tag(words.get("ref")):
-            sources.append(lambda key: _in_registry(client, key))
+            sources += [_steps_of(client) for client in clients]
         elif whole is None:
             raise NotFound("it holds no build cache of rcrun")
         return sources
 
-    def _client(self, reference: grammar.Reference, words: Words) -> Client:
-        client, transport = _access(self.request, words).connect(self.context, reference)
-        self.connections.enter_context(transport)
-        return client
+    def _answering(
+        self, reference: grammar.Reference, words: Words
+    ) -> tuple[list[Client], Found | None]:
+        """The places that answer, mirrors and the registry itself, and the cache that the first has under this name."""
+        access = _access(self.request, words)
+        failures: list[RcrunError] = []
+        clients: list[Client] = []
+        whole = None
+        for place in access.registries(self.context.environ).pull_places(reference):
+            try:
+                client, transport = access.connect_to(self.context, place, reference)
+                self.connections.enter_context(transport)
+                whole = whole or _in_registry(client, reference.digest or reference.tag)
+                clients.append(client)
+            except (RegistryError, Blocked) as error:
+                failures.append(error)
+        if not clients:
+            raise failures[-1]
+        return clients, whole
 
     def _brought(self, found: Found, step: Step) -> Result | None:
         """Into the store, where the next build finds it; a layer is what its diffID says, or an error."""
@@ -225,7 +240,9 @@ class Remote:
 
         named = grammar.parse(words.get("ref"))
         reference = grammar.Reference(named.domain, named.path, tag)
-        uploader = Uploader(self._client(reference, words))
+        client, transport = _access(self.request, words).connect(self.context, reference)
+        self.connections.enter_context(transport)
+        uploader = Uploader(client)
         sender = Sender(self.context.store, uploader, reference, _Silent(), threading.Event())
         sender.run(self._manifest(words, steps))
 
@@ -275,14 +292,11 @@ def _access(request: Request, words: Words) -> Access:
     from rcrun.engine.access import Access
 
     given = request.access or Access()
-    if not words.has("registry.insecure"):
-        return given
-    return Access(
-        verify=False,
-        credentials=given.credentials,
-        authfile=given.authfile,
-        cert_dir=given.cert_dir,
-    )
+    return given.insecurely() if words.has("registry.insecure") else given
+
+
+def _steps_of(client: Client) -> Callable[[str], Found | None]:
+    return lambda key: _in_registry(client, key)
 
 
 def _in_registry(client: Client, target: str) -> Found | None:
