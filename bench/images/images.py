@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sizes import memory, processes
+
 NULL = os.open("/dev/null", os.O_RDWR)
 TEN = "".join(f"RUN echo {number} >/tmp/{number}\n" for number in range(10))
 
@@ -322,37 +324,6 @@ def told(sides: Sequence[Side], values: Sequence[float], unit: str) -> str:
     if len(values) > 1:
         texts.append(f"ratio **{values[0] / values[1]:.2f}**")
     return ", ".join(texts)
-
-
-def processes(group: Path) -> list[int]:
-    found = []
-    for path in group.rglob("cgroup.procs"):
-        try:
-            found += [int(word) for word in path.read_text().split()]
-        except OSError:
-            continue
-    return found
-
-
-def memory(pid: int) -> tuple[int, int]:
-    """Of one process, in KiB: its proportional share, its resident set."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return own_status(pid), own_status(pid)
-    fields = dict(line.split()[:2] for line in text.splitlines()[1:] if len(line.split()) > 1)
-    return int(fields["Pss:"]), int(fields["Rss:"])
-
-
-def own_status(pid: int) -> int:
-    """What everybody may read, of a process with other ids than ours."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next(
-        (int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS:")), 0
-    )
 
 
 WORK = ("pull", "load", "save_and_rmi", "build", "changed", "disk", "memory")

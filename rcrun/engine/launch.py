@@ -7,7 +7,7 @@ import os
 from rcrun.engine.eventlog import plan_records
 from rcrun.kernel import shim
 from rcrun.paths import make_private_dir
-from rcrun.storage.containers import anonymous_volumes, note_failure, prepare_launch
+from rcrun.storage.containers import anonymous_volumes, prepare_launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def launch(
         else:
             _become_client(context, container, spec, lock, foreground)
     except BaseException:
-        _undo(context, container)
+        undo(context, container)
         raise
 
 
@@ -374,29 +374,9 @@ def fuse_record(
     return ["root-fuse", merged, program, "-o", options, merged]
 
 
-def _undo(context: Context, container: Container) -> None:
+def undo(context: Context, container: Container) -> None:
+    """What a start that did not work has made outside of the container's own directories."""
     from rcrun.engine.launch_network import leave_bridges
 
     remove_cgroup(container)
     leave_bridges(context, container)
-
-
-def launch_failed(context: Context, container: Container, error: RcrunError) -> None:
-    """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
-    _undo(context, container)
-    if (container.record.get("network") or {}).get("mode") == "pasta":
-        from rcrun.engine.network import end_helper
-
-        end_helper(container)
-    if container.record["auto_remove"]:
-        from rcrun.engine.rm import remove_trees
-        from rcrun.storage.claims import discard
-
-        remove_trees(context, [discard(container), container.live_dir])
-        names = anonymous_volumes(container)
-        if names:
-            from rcrun.engine.volumerm import remove_unused
-
-            remove_unused(context, names)
-    else:
-        note_failure(container, error.message)

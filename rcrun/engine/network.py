@@ -31,16 +31,38 @@ def helper_pid(container: Container) -> int:
 def is_lost(container: Container, now: Status) -> bool:
     """Whether the network has ended under a container that runs."""
     if now.is_running and (container.record.get("network") or {}).get("mode") == "bridge":
-        from rcrun.engine.room import has_lost
-
         bound = container.record["network"].get("bound")
         if bound and not _is_child(helper_pid(container), now):
             return True  # its port proxy
-        return has_lost(container)
+        return _has_lost(container)
     if not now.is_running or not kind(container):
         return False
     pid = helper_pid(container)
     return not _is_child(pid, now) and not (pid and _names_us(container, pid))
+
+
+def _has_lost(container: Container) -> bool:
+    """Whether an interface of this running container is in no room, or the room has no way out any more."""
+    from rcrun.engine.room import interfaces_of
+    from rcrun.files import read_json_or_none, read_text
+    from rcrun.kernel.process import is_alive
+    from rcrun.network import definitions
+
+    directory = definitions.room_dir(container.store)
+    endpoints = (container.record.get("network") or {}).get("endpoints") or {}
+    try:
+        found = read_json_or_none(f"{directory}/room.json") or {}
+    except ValueError:
+        found = {}
+    if not endpoints:
+        return False
+    if not is_alive(found.get("pid", 0), found.get("start", 0)):
+        return True
+    there = interfaces_of(found["pid"])
+    if any(endpoint["veth"] not in there for endpoint in endpoints.values()):
+        return True
+    words = read_text(f"{directory}/outside").split()
+    return len(words) == 2 and not is_alive(int(words[0]), int(words[1]))
 
 
 def _is_child(pid: int, now: Status) -> bool:

@@ -64,7 +64,7 @@ def _leave_none(container: Container) -> None:
             f"rcrun stop {container.name}, then connect it and start it again",
         )
     before = container.record["network"]
-    resolv = {"servers": [], "search": [], "options": []}
+    resolv: dict[str, list[str]] = {"servers": [], "search": [], "options": []}
     on_bridges = {"mode": bridge.MODE, "networks": [], "endpoints": {}, "resolv": resolv}
     container.record["network"] = {**before, **on_bridges}
 

@@ -167,7 +167,8 @@ def end_wait(container: Container) -> None:
 
 def restart_again(context: Context, container: Container, delay: int) -> None:
     """What the monitor of the run before becomes, after its wait of so many milliseconds."""
-    from rcrun.engine.launch import launch, launch_failed
+    from rcrun.engine.launch import launch
+    from rcrun.engine.launchfailed import launch_failed
     from rcrun.engine.start import renew_network
     from rcrun.errors import RcrunError
     from rcrun.storage.claims import ContainerLock

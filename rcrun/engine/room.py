@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rcrun.engine.context import Context
     from rcrun.engine.outside import Connecting
     from rcrun.network.definitions import Definition
-    from rcrun.storage.containers import Container
 
     Records = list[list[str]]
 
@@ -314,25 +313,6 @@ class Room:
 
         optional = all(definition["internal"] for definition in networks)
         self._connecting = Connecting(self.context, self.dir, found["pid"], optional=optional)
-
-
-def has_lost(container: Container) -> bool:
-    """Whether an interface of this running container is in no room, or the room has no way out any more."""
-    directory = definitions.room_dir(container.store)
-    endpoints = (container.record.get("network") or {}).get("endpoints") or {}
-    try:
-        found = read_json_or_none(f"{directory}/room.json") or {}
-    except ValueError:
-        found = {}
-    if not endpoints:
-        return False
-    if not is_alive(found.get("pid", 0), found.get("start", 0)):
-        return True
-    there = interfaces_of(found["pid"])
-    if any(endpoint["veth"] not in there for endpoint in endpoints.values()):
-        return True
-    words = read_text(f"{directory}/outside").split()
-    return len(words) == 2 and not is_alive(int(words[0]), int(words[1]))
 
 
 def interfaces_of(pid: int) -> set[str]:

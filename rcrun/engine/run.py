@@ -7,7 +7,7 @@ import os
 from rcrun.engine.config import ImageFacts, build
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.facts import gather
-from rcrun.engine.launch import Foreground, launch, launch_failed
+from rcrun.engine.launch import Foreground, launch
 from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError, StepFailed
 from rcrun.files import Lock, dump_json, unlink_if_there, write_new
 from rcrun.formats import names
@@ -63,9 +63,9 @@ def run(
         try:
             launch(context, container, making.claim.lock, foreground, config)
         except RcrunError as error:
-            if making.claim.is_saved():  # else the start was not tried, and nothing is to be kept
-                making.release_volumes()  # which go with a --rm container
-                launch_failed(context, container, error)
+            from rcrun.engine.launchfailed import new_failed
+
+            new_failed(context, making, error)
             raise
         return container.id
 

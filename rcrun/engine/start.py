@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.launch import Foreground, launch
-from rcrun.engine.launch import launch_failed as _launch_failed
 from rcrun.errors import NotFound, RcrunError
-from rcrun.kernel.process import is_alive
 from rcrun.storage.claims import ContainerLock
 from rcrun.storage.containers import find, load, status
 
@@ -31,7 +29,9 @@ def start(context: Context, container: Container, foreground: Foreground | None 
             try:
                 launch(context, container, lock.lock, foreground)
             except RcrunError as error:
-                _launch_failed(context, container, error)
+                from rcrun.engine.launchfailed import launch_failed
+
+                launch_failed(context, container, error)
                 raise
             return
     if foreground is not None:
@@ -64,31 +64,6 @@ def renew_network(container: Container) -> None:
 
     network.end_helper(container)
     network.refresh_hosts(container)
-
-
-def launch_failed(context: Context, container_id: str, error: RcrunError) -> None:
-    """What the hidden command calls for a foreground launch, whose shim held the lock until now."""
-    container = load(context.store, container_id)
-    if container is None:
-        return
-    try:
-        with ContainerLock(container):
-            if not status(container).is_running:
-                _launch_failed(context, container, error)
-    except NotFound:
-        pass
-
-
-def client_failed(context: Context, container_id: str, error: RcrunError) -> None:
-    """The client of a launched container lost it or cannot write: what the monitor does at the end is its
-    own, but a killed one leaves a --rm container behind."""
-    container = load(context.store, container_id)
-    if container is None or not container.record["auto_remove"]:
-        return
-    now = status(container)
-    if not now.monitor or not is_alive(now.monitor, now.monitor_start):
-        let_old_monitor_end(container)
-        launch_failed(context, container_id, error)
 
 
 def restart(context: Context, text: str, *, seconds: int | None = None, signal: str = "") -> None:

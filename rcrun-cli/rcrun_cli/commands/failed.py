@@ -27,9 +27,9 @@ def failed(container_id: str, report: str, plan_fd: int) -> None:
     else:
         error, launched = error_for(_plan(plan_fd), decoded), is_of_client(decoded)
     if container_id:
-        from rcrun.engine.start import client_failed, launch_failed
+        from rcrun.engine.launchfailed import client_failed, foreground_failed
 
-        (client_failed if launched else launch_failed)(context.engine(), container_id, error)
+        (client_failed if launched else foreground_failed)(context.engine(), container_id, error)
     raise error
 
 

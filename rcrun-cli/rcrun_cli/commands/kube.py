@@ -97,8 +97,8 @@ def _check(options: dict[str, Any]) -> None:
 def _request(options: dict[str, Any]) -> Request:
     from rcrun.engine.kube.request import Request
     from rcrun.engine.options import pairs
-    from rcrun_cli.commands.pull import access_from
     from rcrun_cli.progress import pull_progress
+    from rcrun_cli.registryoptions import access_from
 
     request = Request()
     for key in ("config_maps", "log_opts", "macs", "networks", "no_hostname", "no_hosts", "publish", "publish_all",

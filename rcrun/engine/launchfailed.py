@@ -1,0 +1,69 @@
+"""A container that could not be started: what is left of the try is taken away, and what is kept says why."""
+
+from __future__ import annotations
+
+from rcrun.engine.launch import undo
+from rcrun.errors import NotFound, RcrunError
+from rcrun.kernel.process import is_alive
+from rcrun.storage.claims import ContainerLock, discard
+from rcrun.storage.containers import anonymous_volumes, load, note_failure, status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rcrun.engine.context import Context
+    from rcrun.engine.run import Making
+    from rcrun.storage.containers import Container
+
+
+def launch_failed(context: Context, container: Container, error: RcrunError) -> None:
+    """A start did not work: a --rm container goes, another one keeps the reason. The caller holds the lock."""
+    undo(context, container)
+    if (container.record.get("network") or {}).get("mode") == "pasta":
+        from rcrun.engine.network import end_helper
+
+        end_helper(container)
+    if container.record["auto_remove"]:
+        from rcrun.engine.rm import remove_trees
+
+        remove_trees(context, [discard(container), container.live_dir])
+        names = anonymous_volumes(container)
+        if names:
+            from rcrun.engine.volumerm import remove_unused
+
+            remove_unused(context, names)
+    else:
+        note_failure(container, error.message)
+
+
+def new_failed(context: Context, making: Making, error: RcrunError) -> None:
+    """One that was just made."""
+    if making.claim.is_saved():  # else the start was not tried, and nothing is to be kept
+        making.release_volumes()  # which go with a --rm container
+        launch_failed(context, making.claim.container, error)
+
+
+def foreground_failed(context: Context, container_id: str, error: RcrunError) -> None:
+    """What the hidden command calls for a foreground launch, whose shim held the lock until now."""
+    container = load(context.store, container_id)
+    if container is None:
+        return
+    try:
+        with ContainerLock(container):
+            if not status(container).is_running:
+                launch_failed(context, container, error)
+    except NotFound:
+        pass
+
+
+def client_failed(context: Context, container_id: str, error: RcrunError) -> None:
+    """The client of a launched container lost it or cannot write: what the monitor does at the end is its
+    own, but a killed one leaves a --rm container behind."""
+    container = load(context.store, container_id)
+    if container is None or not container.record["auto_remove"]:
+        return
+    from rcrun.engine.start import let_old_monitor_end
+
+    now = status(container)
+    if not now.monitor or not is_alive(now.monitor, now.monitor_start):
+        let_old_monitor_end(container)
+        foreground_failed(context, container_id, error)
