@@ -132,8 +132,8 @@ def test_all_of_it(kube: Any) -> None:
         lambda: kube("logs", "web-main").out if "1000" in kube("logs", "web-main").out else ""
     )
     assert said == "made by setup\nbluehunterkept\nweb hunter blue front 1000\n"
-    got = kube("exec", "web-main", "wget", "-q", "-O", "-", "http://localhost/x")
-    assert got.check().out == "made by setup\n"
+    asked = ("exec", "web-main", "wget", "-q", "-O", "-", "http://localhost/x")
+    until(lambda: kube(*asked).out == "made by setup\n")
     assert kube("exec", "web-main", "touch", "/x").status != 0
     shown = json.loads(kube("inspect", "web-main").out)[0]
     assert shown["Config"]["Healthcheck"]["Test"] == ["CMD", "true"]
