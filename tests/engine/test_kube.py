@@ -132,8 +132,8 @@ def test_all_of_it(kube: Any) -> None:
         lambda: kube("logs", "web-main").out if "1000" in kube("logs", "web-main").out else ""
     )
     assert said == "made by setup\nbluehunterkept\nweb hunter blue front 1000\n"
-    got = kube("exec", "web-main", "wget", "-q", "-O", "-", "http://localhost/x")
-    assert got.check().out == "made by setup\n"
+    asked = ("exec", "web-main", "wget", "-q", "-O", "-", "http://localhost/x")
+    until(lambda: kube(*asked).out == "made by setup\n")
     assert kube("exec", "web-main", "touch", "/x").status != 0
     shown = json.loads(kube("inspect", "web-main").out)[0]
     assert shown["Config"]["Healthcheck"]["Test"] == ["CMD", "true"]
@@ -187,8 +187,15 @@ def test_what_fails_leaves_nothing(kube: Any, old: str, new: str, status: int, f
 
 
 def test_it_takes_down_what_it_made_alone(kube: Any) -> None:
-    """A volume and a secret of somebody else's stay; a volume that differs is not written over."""
+    """A pod, a volume and a secret of somebody else's stay; a volume that differs is not written over."""
     kube("volume", "create", "disk").check()
+    kube("pod", "create", "web").check()
+    kube("kube", "down", "--force", kube.write("web.yaml", OBJECTS + POD)).check()
+    assert (
+        kube("volume", "ls", "-q").out + kube("pod", "ps", "--format", "{{.Name}}").out
+        == "disk\nweb\n"
+    )
+    kube("pod", "rm", "web").check()
     kube("secret", "create", "login", "-", input="mine").check()
     refused = kube.play(kube.write("web.yaml", OBJECTS + POD))
     assert 'Secret "login": a secret of this name is there, and no play has made it' in refused.err

@@ -220,7 +220,7 @@ kind: Pod
 metadata: {name: box}
 spec:
   restartPolicy: Never
-  terminationGracePeriodSeconds: 60
+  terminationGracePeriodSeconds: 5
   containers:
   - {name: one, image: busybox, imagePullPolicy: Never, command: [sh, -c, LOOP, "0"], volumeMounts: [{name: v, mountPath: /v}]}
   - {name: two, image: busybox, imagePullPolicy: Never, command: [sh, -c, LOOP, "3"], volumeMounts: [{name: v, mountPath: /v}]}
@@ -239,9 +239,7 @@ def test_a_pod_of_kubernetes(user):
     user("quadlet", "install", str(folder / "box.kube")).check()
     try:
         user.systemctl("start", "box").check()
-        wait_for(
-            lambda: "0 runs" in user.said("box.service") and "3 runs" in user.said("box.service")
-        )
+        wait_for(lambda: all(f"{code} runs" in user.said("box.service") for code in (0, 3)), 60)
         assert user.state("box") == "active"
         assert user("pod", "ps", "--format", "{{.Name}} {{.Status}}").out == "box Running\n"
         group = user.systemctl("show", "-P", "ControlGroup", "box").out.strip()

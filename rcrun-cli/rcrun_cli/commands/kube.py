@@ -7,6 +7,7 @@ import sys
 from rcrun.errors import InvalidInput
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
+from rcrun_cli.main import INTERRUPTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,20 +63,28 @@ def _play_options(handler: Handler) -> Handler:
 @_FILES
 def play_kube(files: tuple[str, ...], **options: Any) -> int:
     """Make pods, volumes and secrets as documents of Kubernetes say."""
-    from rcrun.engine.kube import play, service
+    from rcrun.engine.kube import service
     from rcrun.engine.kube.sources import read_documents
 
     _check(options)
     if options["down"]:
         return _take_down(files, options["force"])
     documents, name = read_documents(files)
+    try:
+        return _play(documents, name, options)
+    except service.Interrupted:
+        return INTERRUPTED
+
+
+def _play(documents: Sequence[Any], name: str, options: dict[str, Any]) -> int:
+    from rcrun.engine.kube import play, service
+
     request = _request(options)
-    stays = options["wait"] or options["service"]
     engine = context.engine()
-    with service.Staying(engine, stays) as staying:
+    with service.Staying(engine) as staying:
         report = play.play(engine, documents, name, request)
         _print(report)
-        if not stays:
+        if not (options["wait"] or options["service"]):
             return 0
         sys.stdout.flush()
         code = staying.wait(report.pods, options["propagation"])

@@ -53,12 +53,13 @@ def take_down(context: Context, objects: Objects, *, with_volumes: bool = False)
 
 
 def _pod(context: Context, name: str) -> Pod | None:
-    """By its name alone: the name in a document is no beginning of an id."""
+    """By its name alone, which is no beginning of an id; one that no play has made is somebody else's."""
     try:
         pod = pods.find(context.store, name)
     except NotFound:
         return None
-    return pod if pod.name == name else None
+    labels = pod.record.get("labels") or {}
+    return pod if pod.name == name and made.LABEL in labels else None
 
 
 def _take_secrets(context: Context, objects: Objects, taken: Taken) -> None:

@@ -172,7 +172,8 @@ def _of_pod(context: Context, pod: Pod, wanted: Wanted, found: Generated) -> Obj
         (documents or initial)[0]["ports"] = ports
     if initial:
         spec["initContainers"] = initial
-    parts.labels = dict(pod.record.get("labels") or {})
+    labels = pod.record.get("labels") or {}
+    parts.labels = {key: text for key, text in labels.items() if key != made.LABEL}
     found.notes += parts.notes
     return _pod(_kube_name(pod.name), parts, spec, documents)
 

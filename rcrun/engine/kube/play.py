@@ -194,7 +194,8 @@ def _make_pod(
     from rcrun.engine.pod import create
     from rcrun.engine.podrm import remove
 
-    pod = create(context, plan.options)
+    labels = [*(plan.options.get("label") or ()), f"{made.LABEL}=pod"]
+    pod = create(context, {**plan.options, "label": labels})
     undo.steps.append(lambda: remove(context, pod, force=True, patience=0))
     around.pod_id = pod.id
     found, awaited = [], []

@@ -22,25 +22,23 @@ class Interrupted(BaseException):
 
 
 class Staying:
-    """With `stays`, signals end the play or the wait in order; what systemd told us is not for containers in any case."""
+    """Signals end the play or the wait in order; what systemd told us is not for containers."""
 
-    __slots__ = ("_before", "context", "environ", "stays")
+    __slots__ = ("_before", "context", "environ")
 
-    def __init__(self, context: Context, stays: bool) -> None:
+    def __init__(self, context: Context) -> None:
         self.context = context
         self.environ = context.environ
-        self.stays = stays
         self._before: dict[int, object] = {}
         context.environ = {
             key: text for key, text in context.environ.items() if key not in _OF_SYSTEMD
         }
 
     def __enter__(self) -> Staying:
-        if self.stays:
-            import signal
+        import signal
 
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._interrupt)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._interrupt)
         return self
 
     def __exit__(self, *error: object) -> None:
