@@ -42,7 +42,11 @@ class Engines:
 
     def clear(self, network: str) -> None:
         for name in self.words:
-            self.run(name, "network", "rm", network)
+            self.remove(name, "-a")
+            self.run(name, "network", "rm", network, check=False)
+        self.run(
+            "podman", "system", "migrate", check=False
+        )  # ends the process that holds its namespace
         subprocess.run(["rm", "-rf", self.base], check=False)
 
     def run(self, name: str, *words: str, check: bool = True) -> str:

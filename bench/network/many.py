@@ -112,8 +112,10 @@ def main() -> None:
                 f"| names not found, of {NUMBER}² | {ours['lost']:.0f} | {theirs['lost']:.0f} | | |"
             )
         sys.stdout.flush()
-    ENGINES.clear("many")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        ENGINES.clear("many")

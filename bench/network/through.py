@@ -124,8 +124,10 @@ def main() -> None:
                 flush=True,
             )
         server.kill()
-    ENGINES.clear("through")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        ENGINES.clear("through")
