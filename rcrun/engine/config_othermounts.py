@@ -44,10 +44,11 @@ def expanded(mount: Mount, facts: Facts) -> list[Mount]:
 
 
 def _files(mount: Mount, facts: Facts) -> list[Mount]:
-    """Beneath the destination by their titles; one alone also on a file of the image that is there (as podman)."""
+    """Beneath the destination by their titles; one alone at the destination itself, unless that is a directory (as podman)."""
     title, digest, name = mount.data
     found = facts.artifact_files(mount.source, title, digest)
-    if facts.image_file(mount.destination) is not None:
+    kind = facts.image_kind(mount.destination)
+    if kind == "file" or (not kind and len(found) == 1):
         if len(found) > 1:
             raise InvalidInput(
                 f'cannot mount the {len(found)} files of artifact "{mount.source}" on "{mount.destination}", which is a file',

@@ -44,7 +44,7 @@ class Facts:
     __slots__ = (
         "artifact_files", "container_dir", "container_id", "created", "cwd", "donor", "environ", "find_program",
         "group", "hard_limit", "has_bridges", "held", "host_address", "hostname", "identity", "image_file",
-        "image_layers", "kernel", "list_dir", "lowers", "machine", "mounts_of", "name", "network",
+        "image_kind", "image_layers", "kernel", "list_dir", "lowers", "machine", "mounts_of", "name", "network",
         "new_id", "passwd", "read", "secret", "stat", "store_dir", "subordinate", "taken_ids", "volume",
     )  # fmt: skip
 
@@ -79,6 +79,7 @@ class Facts:
         subordinate: Callable[[str, str], list[tuple[int, int]]] = lambda which, name: [],
         taken_ids: Callable[[str], list[tuple[int, int]]] = lambda which: [],
         image_file: Callable[[str], bytes | None] = lambda path: None,
+        image_kind: Callable[[str], str] = lambda path: "",
         list_dir: Callable[[str], list[str]] = lambda path: [],
         image_layers: Callable[[str], tuple[str, list[str]]] | None = None,
         artifact_files: Callable[[str, str, str], list[tuple[str, str]]] = lambda *words: [],
@@ -113,6 +114,7 @@ class Facts:
         self.subordinate = subordinate
         self.taken_ids = taken_ids
         self.image_file = image_file
+        self.image_kind = image_kind
         self.list_dir = list_dir
         self.image_layers = image_layers or _no_image
         self.artifact_files = artifact_files
@@ -168,6 +170,7 @@ def gather(
         subordinate=_subordinate,
         taken_ids=taken_ids,
         image_file=lambda path: _image_file(store, lowers, path),
+        image_kind=lambda path: _image_kind(store, lowers, path),
         list_dir=_list_dir,
         image_layers=lambda name: _image_layers(store, identity, name),
         artifact_files=lambda *words: _artifact_files(store, *words),
@@ -255,6 +258,16 @@ def _image_file(store: Store, lowers: list[str], path: str) -> bytes | None:
     from rcrun.storage.layered import read_file
 
     return read_file([store.path(lower) for lower in lowers], path, 1 << 20)
+
+
+def _image_kind(store: Store, lowers: list[str], path: str) -> str:
+    """What the image has there: "directory", "file" for all else, or nothing."""
+    from stat import S_ISDIR
+
+    from rcrun.storage.layered import lookup
+
+    found = lookup([store.path(lower) for lower in lowers], path)
+    return "" if found is None else "directory" if S_ISDIR(found.status.st_mode) else "file"
 
 
 def _list_dir(path: str) -> list[str]:

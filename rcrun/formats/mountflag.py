@@ -12,6 +12,7 @@ _ALIASES = {
     "src": "source",
     "dst": "target",
     "destination": "target",
+    "dest": "target",
     "ro": "readonly",
     "image-subpath": "subpath",
     "volume-subpath": "subpath",
