@@ -93,7 +93,9 @@ class Param:
             raise Unclear
         default = self.attrs.get("default")
         if default is None:
-            return False if self.is_flag else () if self.multiple else None
+            # A flag that says so is None where it is not given.
+            is_false = self.is_flag and "default" not in self.attrs
+            return () if self.multiple else False if is_false else None
         return default
 
     def _convert(self, text: str | bool) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rcrun.engine.launch import undo
 from rcrun.errors import NotFound, RcrunError
-from rcrun.kernel.process import is_alive
 from rcrun.storage.claims import ContainerLock, discard
 from rcrun.storage.containers import anonymous_volumes, load, note_failure, status
 
@@ -62,6 +61,7 @@ def client_failed(context: Context, container_id: str, error: RcrunError) -> Non
     if container is None or not container.record["auto_remove"]:
         return
     from rcrun.engine.start import let_old_monitor_end
+    from rcrun.kernel.process import is_alive
 
     now = status(container)
     if not now.monitor or not is_alive(now.monitor, now.monitor_start):

@@ -64,8 +64,12 @@ def _leave_none(container: Container) -> None:
             f"rcrun stop {container.name}, then connect it and start it again",
         )
     before = container.record["network"]
-    resolv: dict[str, list[str]] = {"servers": [], "search": [], "options": []}
-    on_bridges = {"mode": bridge.MODE, "networks": [], "endpoints": {}, "resolv": resolv}
+    on_bridges: dict[str, Any] = {
+        "mode": bridge.MODE,
+        "networks": [],
+        "endpoints": {},
+        "resolv": {"servers": [], "search": [], "options": []},
+    }
     container.record["network"] = {**before, **on_bridges}
 
 

@@ -89,6 +89,8 @@ def running(engine: Engine) -> Iterator[str]:
 
 
 def within_budget(command: str, names: set[str], bare: set[str]) -> None:
+    # There is no /true in the container, so that it fails, with all done that one does that starts.
+    names = names - {"rcrun.engine.launchfailed"}
     own = {name for name in names if name.partition(".")[0] in ("rcrun", "rcrun_cli")}
     foreign = names - own - bare - STANDARD
     assert "rcrun_cli.program" in own

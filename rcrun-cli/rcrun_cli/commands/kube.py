@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _OPTIONS = (
     option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Add an annotation to the pods and volumes"),
     option("--authfile", metavar="FILE", help="Look for credentials in this file only"),
-    option("--build", is_flag=True, help="Build the images whose folders are here, whether they are in the store or not; false: never"),
+    option("--build", is_flag=True, default=None, help="Build the images whose folders are here, whether they are in the store or not; false: never"),
     option("--cert-dir", metavar="DIR", help="Take certificates from here too"),
     option("--configmap", "config_maps", multiple=True, metavar="FILE", help="Read ConfigMaps from this file too"),
     option("--context-dir", metavar="DIR", help="With --build: where the folders of images are; the current directory if nothing is said"),
@@ -116,8 +116,7 @@ def _request(options: dict[str, Any]) -> Request:
     request.ips = [word for text in options["ips"] for word in text.split(",")]
     request.annotations = pairs(options["annotations"], "--annotation", bare=False)
     request.build = lambda image, file: _build(image, file, options["quiet"])
-    if any(word.partition("=")[0] == "--build" for word in sys.argv):
-        request.builds = options["build"]
+    request.builds = options["build"]
     if options["service"] and context.environ().get("INVOCATION_ID"):
         request.cgroups = "split"
     request.context_dir = options["context_dir"] or ""
