@@ -6,7 +6,7 @@ import os
 import time
 
 from rcrun.engine.monitor import Ending
-from rcrun.files import parse_json
+from rcrun.files import Lock, parse_json
 from rcrun.storage.containers import status
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 16
 FIRST_BYTES = 256
 SECONDS_BETWEEN_LOOKS = 0.05
-SECONDS_TO_RESTART = 0.2  # between the two halves of `restart`
+SECONDS_TO_RESTART = 0.2  # for a `start` behind a `stop`
 
 
 class Line:
@@ -110,13 +110,26 @@ def _batches(
 def next_run(container: Container) -> Status:
     """After an end: the run that a restart has begun, or is about to."""
     until = time.monotonic() + SECONDS_TO_RESTART
-    now = status(container)
-    while not now.is_running and os.path.lexists(container.path("container.json")):
-        if now.word != "restarting" and time.monotonic() > until:
-            break
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+    while True:
+        # before the state: a restart that is over by then is seen there
+        waits = time.monotonic() < until or _is_in_restart(container)
         now = status(container)
-    return now
+        waits = waits or now.word == "restarting"
+        if now.is_running or not waits or not os.path.lexists(container.path("container.json")):
+            return now
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _is_in_restart(container: Container) -> bool:
+    path = container.live_path("restart.lock")
+    lock = Lock(path, shared=True)
+    try:
+        if os.path.lexists(path) and not lock.acquire(wait=False):
+            return True
+    except FileNotFoundError:
+        pass  # the container goes away
+    lock.release()
+    return False
 
 
 class _Files:

@@ -67,9 +67,19 @@ def renew_network(container: Container) -> None:
 
 
 def restart(context: Context, text: str, *, seconds: int | None = None, signal: str = "") -> None:
+    """Between its two halves the lock tells who follows the log that the second one comes."""
     from rcrun.engine.stop import stop
+    from rcrun.files import Lock
 
     container = find(context.store, text)
-    stop(container, seconds=seconds, signal=signal)
-    start(context, container)
+    lock = Lock(container.live_path("restart.lock"))
+    try:
+        lock.acquire()
+    except FileNotFoundError:
+        pass  # it has never run
+    try:
+        stop(container, seconds=seconds, signal=signal)
+        start(context, container)
+    finally:
+        lock.release()
     container_event(container, "restart")

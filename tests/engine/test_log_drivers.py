@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -193,6 +196,29 @@ def test_a_container_that_is_restarted_is_followed(rcrun):
         assert process.wait(60) == 0
 
 
+def test_who_follows_waits_for_a_restart_that_takes_its_time(rcrun):
+    """Its lock tells of the second half."""
+    rcrun("run", "-d", "--name", "web", *NO_NETWORK, "busybox", "sh", "-c", "echo begun; exec sleep 100").check()  # fmt: skip
+    identity = rcrun("inspect", "-f", "{{.Id}}", "web").check().out.strip()
+    path = Path(rcrun.account.environ["RCRUN_RUNROOT"], "containers", identity, "restart.lock")
+    path.touch(0o600)
+    os.chown(path, rcrun.account.uid, rcrun.account.gid)
+    with rcrun.popen("logs", "-f", "web", stdout=-1) as process:
+        assert process.stdout.readline() == b"begun\n"
+        with path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            rcrun("kill", "web").check()
+            time.sleep(0.5)
+            assert process.poll() is None
+            rcrun("start", "web").check()
+        assert process.stdout.readline() == b"begun\n"
+        rcrun("kill", "web").check()
+        assert process.stdout.read() == b""
+    rcrun("restart", "-t", "0", "web").check()
+    with path.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody keeps it
+
+
 def test_several_containers(rcrun):
     for name, text in (("one", "a"), ("two", "b"), ("three", "c")):
         rcrun("run", "--name", name, *NO_NETWORK, "busybox", "echo", text).check()
@@ -226,8 +252,6 @@ def test_several_are_followed_at_once(rcrun):
 
 def test_compression_races_with_rotation(tmp_path):
     """As the monitor renames: whatever happens in between, each text is in exactly one file."""
-    import fcntl
-    import os
 
     from rcrun.engine import logcompress
 

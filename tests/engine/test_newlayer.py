@@ -22,7 +22,7 @@ STEPS = r"""
 FROM busybox
 RUN mkdir -p /d/sub /empty; echo x >/d/f; ln /d/f /d/hard; ln -s f /d/soft; chown 5:6 /d/f; echo 1 >/.wh.odd
 RUN rm /bin/vi; rm -rf /d/sub /empty; mkdir /d/sub; echo y >/d/sub/new; echo >/empty; chmod 4755 /d/f; mkfifo /d/p
-RUN rm -rf /d/sub /empty; mkdir /empty; chmod 1777 /d; nc -lU /d/socket & until test -S /d/socket; do sleep 0.05; done; touch -d @5 /d/old /etc/own
+RUN rm -rf /d/sub /empty; mkdir /empty; chmod 1777 /d; ln -s /d/socket /dev/log; syslogd; until test -S /d/socket; do sleep 0.05; done; touch -d @5 /d/old /etc/own
 COPY --chown=7 some /d/
 WORKDIR /made/here
 RUN true

@@ -7,13 +7,17 @@ import signal
 
 import pytest
 
+from waiting import wait_for
+
 NO_NETWORK = ("--network", "none")
 
 
 def nothing_is_left(rcrun):
     assert rcrun("ps", "-aq").check().out == ""
-    for folder in ("containers", "names", "trash"):
+    for folder in ("containers", "names"):
         assert rcrun.account.run("ls", "-A", f"{rcrun.store_dir}/{folder}").check().out == ""
+    # trees are removed after the end was told
+    wait_for(lambda: os.listdir(rcrun.store_dir / "trash") == [])
 
 
 def test_streams_stay_apart_and_nothing_else_is_printed(rcrun):
