@@ -53,6 +53,15 @@ def may_enter(group: str, mount: str = MOUNT, own: str | None = None) -> bool:
     return all(os.access(f"{place}/cgroup.procs", os.W_OK) for place in (shared, group))
 
 
+def named(cgroups_path: str, mount: str = MOUNT, own: str | None = None) -> str:
+    """A group by its path in the hierarchy, where what it lies in is ours and the kernel lets us enter it; else ""."""
+    above = whole = mount + cgroups_path.rstrip("/")
+    while not os.path.isdir(above):
+        above = os.path.dirname(above)
+    is_ours = len(above) > len(mount) and _is_writable(above) and may_enter(above, mount, own)
+    return whole if is_ours else ""
+
+
 def _is_writable(group: str) -> bool:
     return os.access(group, os.W_OK | os.X_OK) and os.access(f"{group}/cgroup.procs", os.W_OK)
 

@@ -162,11 +162,15 @@ def make(
     linux = spec.get("linux") or {}
     resources = linux.get("resources") or {}
     plan_resources.check(resources)
+    wanted = linux.get("cgroupsPath") or ""
+    path = ""
     if parent is None and manager != "disabled":
+        if wanted.startswith("/") and ".." not in wanted.split("/") and not root:
+            path = delegated.named(wanted)
         parent = delegated.find_parent()
-    if parent is None:
+    if not path and parent is None:
         return ""
-    path = place(linux.get("cgroupsPath") or "", container_id, parent, root=root)
+    path = path or place(wanted, container_id, str(parent), root=root)
     note(path)
     if not _make_directories(path):
         return ""

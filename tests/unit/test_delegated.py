@@ -56,3 +56,15 @@ def test_who_may_enter(mount: Path) -> None:
     assert delegated.may_enter(theirs, str(mount), OWN)
     # from another login session: what they have in common is root's
     assert not delegated.may_enter(theirs, str(mount), "/user.slice/session-2.scope")
+
+
+def test_by_its_path(mount: Path) -> None:
+    """Where the group above it is ours, and what lies between it and us."""
+    ours = "/user.slice/app.slice"
+    for path in (f"{ours}/new", f"{ours}/new/below", f"{OWN}/new/", OWN):
+        assert delegated.named(path, str(mount), OWN) == f"{mount}{path.rstrip('/')}"
+    for path in ("/new", "/user.slice/new", "/other.slice/new"):
+        assert delegated.named(path, str(mount), OWN) == ""
+    assert delegated.named(f"{ours}/new", str(mount), "/other.slice") == ""  # the way is closed
+    (mount / "cgroup.procs").chmod(0o644)
+    assert delegated.named(f"{ours}/new", str(mount), "/other.slice") == f"{mount}{ours}/new"
