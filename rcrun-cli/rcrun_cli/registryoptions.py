@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ACCESS = (
     option("--tls-verify", is_flag=True, default=True, help="Insist on a valid certificate; --tls-verify=false allows plain HTTP too"),
-    option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user for this once"),
+    option("--creds", metavar="USER[:PASSWORD]", help="Log in as this user"),
     option("--authfile", metavar="FILE", help="Look for credentials in this file only"),
     option("--cert-dir", metavar="DIR", help="Take certificates from here too"),
 )  # fmt: skip
