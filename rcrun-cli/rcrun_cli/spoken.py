@@ -34,6 +34,7 @@ PODMAN: Rows = (
     ("no such container: ", 'Error: no container with name or ID "{}" found: no such container'),
     ("no such image: ", "Error: {}: image not known"),
     ("no such network: ", "Error: unable to find network with name or ID {}: network not found"),
+    ("no such pod: ", 'Error: no pod with name or ID {} found: no such pod'),
     ("no such object: ", 'Error: no such object: "{}"'),
     ("no such secret: ", 'Error: no secret with name or id "{}": no such secret'),
     ("no such volume: ", 'Error: no volume with name "{}" found: no such volume'),

@@ -92,7 +92,7 @@ def _is_private(word: str, key: str) -> bool:
     if word == "private" or (key == "ipc" and word in ("shareable", "none")):
         return True
     if word.partition(":")[0] == "pod":
-        raise InvalidInput(f"--{key} {word} is not supported yet")
+        raise InvalidInput(f"--{key} {word} is for containers of a pod", "rcrun run --pod NAME …")
     raise InvalidInput(f'invalid --{key} "{word}"', "use private, host, container:NAME or ns:PATH")
 
 

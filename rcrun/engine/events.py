@@ -231,6 +231,7 @@ _FILTERS: dict[str, Callable[[Event, str], bool]] = {
     "image": _has_image,
     "label": _has_label,
     "network": _is_about("network", "network"),
+    "pod": _is_of("pod"),
     "scope": _has_scope,
     "secret": _is_of("secret"),
     "type": _has_type,

@@ -71,8 +71,19 @@ def command_text(container: Container) -> str:
 def published(container: Container) -> list[dict[str, Any]]:
     """As they are bound on the host while it runs."""
     network = container.record.get("network") or {}
+    if network.get("mode") == "container" and container.record.get("pod"):
+        network = _network_of_pod(container)
     ports: list[dict[str, Any]] = network.get("bound") or []
     return ports
+
+
+def _network_of_pod(container: Container) -> dict[str, Any]:
+    """Its ports are the infra container's."""
+    from rcrun.storage.containers import load
+
+    infra = load(container.store, str(container.record["network"].get("container")))
+    found: dict[str, Any] = (infra.record.get("network") or {}) if infra is not None else {}
+    return found
 
 
 def host_addresses(port: Mapping[str, Any]) -> list[str]:

@@ -25,7 +25,6 @@ FILES = {
     "t@.container": "[Container]\nImage=busybox\nNetwork=none\nVolume=data.volume:/data\n"
     "Exec=touch /data/%i\n[Service]\nType=oneshot\n",
     "bad.container": "[Container]\nImage=busybox\nNetwrk=none\n",
-    "p.pod": "[Pod]\n",
 }
 LOOP = ("sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done")
 
@@ -63,6 +62,8 @@ class User:
     def clean(self):
         self.systemctl("stop", "job", "data-volume", "t@7", "container-web", "web", "app")
         self.systemctl("reset-failed")
+        self.systemctl("stop", "site-pod", "server")
+        self("pod", "rm", "-f", "-a", "-t", "0")
         self("rm", "-f", "-a")
         self("volume", "rm", "-f", "systemd-data")
         shutil.rmtree(self.runtime / "systemd/user", ignore_errors=True)
@@ -91,9 +92,8 @@ def test_without_a_generator(user):
     assert (user.state("job"), user.state("data-volume"), user.state("t@7")) == ("active", "active", "inactive")  # fmt: skip
     listed = user("quadlet", "list", "--format", "{{.Name}} {{.UnitName}} {{.App}} {{.Status}}").out
     assert "job.container job.service app active/exited" in listed.split("\n")
-    for unit, reason in (("bad", 'there is no key "Netwrk"'), ("p-pod", '".pod" is not supported')):
-        assert user.systemctl("start", unit).status != 0
-        wait_for(lambda unit=unit, reason=reason: reason in user.said(f"{unit}.service"))
+    assert user.systemctl("start", "bad").status != 0
+    wait_for(lambda: 'there is no key "Netwrk"' in user.said("bad.service"))
     # what [Install] says is enabled, and is started by the unit that makes the units at a login
     user.systemctl("stop", "job").check()
     user("quadlet", "reload", "--start").check()
@@ -214,7 +214,7 @@ def test_services(user):
     user("rmi", "-f", "localhost/app")
 
 
-POD = """
+KUBE = """
 kind: Pod
 metadata: {name: box}
 spec:
@@ -231,7 +231,7 @@ def test_a_pod_of_kubernetes(user):
     """The service is there as long as the pod, hears how it ended, and takes it down."""
     loop = "trap 'exit 7' TERM; echo $0 runs; until [ -e /v/end ]; do sleep 0.05; done; exit $0"
     folder = user.account.new_dir("kube")
-    (folder / "pod.yaml").write_text(POD.replace("LOOP", json.dumps(loop)))
+    (folder / "pod.yaml").write_text(KUBE.replace("LOOP", json.dumps(loop)))
     (folder / "box.kube").write_text(
         f"[Kube]\nYaml={folder}/pod.yaml\nNetwork=none\nExitCodePropagation=any\nSetWorkingDirectory=yaml\n"
     )
@@ -256,3 +256,47 @@ def test_a_pod_of_kubernetes(user):
     finally:
         user.systemctl("stop", "box")
         user("pod", "rm", "-f", "-a")
+
+
+POD = {
+    "site.pod": "[Pod]\nPodName=site\nNetwork=none\nExitPolicy=continue\nStopTimeout=1\nPodmanArgs=--label a=b\n",
+    "server.container": "[Container]\nImage=busybox\nPod=site.pod\nStopTimeout=0\nExec=sh -c 'hostname >/dev/shm/said; exec sleep 1000'\n",
+    "later.container": "[Container]\nImage=busybox\nPod=site.pod\nStartWithPod=no\nExec=cat /dev/shm/said\n[Service]\nType=oneshot\n",
+}  # fmt: skip
+
+
+def test_a_pod(user):
+    """Its unit is up as long as the infra container, and starts the container that belongs to it; both go down together."""
+    for name, text in POD.items():
+        (user.folder / name).write_text(text)
+    user("quadlet", "install", *POD).check()
+    user.systemctl("start", "site-pod").check()
+    wait_for(lambda: user.state("server") == "active")
+    listed = user("ps", "--pod", "--format", "{{.Names}} {{.PodName}}").check().out.split("\n")
+    assert sorted(listed[:-1]) == ["site-infra site", "systemd-server site"]
+    monitor = user("inspect", "-f", "{{.State.ConmonPid}}", "site-infra").check().out
+    assert user.systemctl("show", "-P", "MainPID", "site-pod").out == monitor
+    user.systemctl("start", "later").check()
+    wait_for(lambda: "site" in user.said("later.service"))
+    user.systemctl("stop", "site-pod").check()
+    wait_for(lambda: user.state("server") in ("inactive", "failed"))  # it is killed at once
+    assert user.systemctl("show", "-P", "Result", "site-pod").out == "success\n"
+    wait_for(lambda: user("pod", "ps", "-q").out + user("ps", "-aq").out == "")
+    user.systemctl("start", "site-pod").check()
+    wait_for(lambda: user.state("server") == "active")
+    user("kill", "site-infra").check()  # then systemd makes the pod anew
+    wait_for(lambda: user.systemctl("show", "-P", "NRestarts", "site-pod").out != "0\n")
+    wait_for(lambda: user.state("site-pod") == "active")
+
+
+def test_limits_of_a_pod(user):
+    """A slice of systemd holds all of its containers."""
+    user("pod", "create", "--network", "none", "--memory", "60m", "--cpus", "0.5", "box").check()
+    user("run", "-d", "--pod", "box", "--name", "one", "--stop-signal", "KILL", "busybox", "sleep", "1000").check()  # fmt: skip
+    group = Path(user("pod", "inspect", "-f", "{{.CgroupPath}}", "box").check().out.strip())
+    assert (group / "memory.max").read_text() == f"{60 << 20}\n"
+    assert (group / "cpu.max").read_text().split()[0] == "50000"
+    pid = user("inspect", "-f", "{{.State.Pid}}", "one").check().out.strip()
+    assert str(group).removeprefix("/sys/fs/cgroup") in Path(f"/proc/{pid}/cgroup").read_text()
+    user("pod", "rm", "-f", "-t", "0", "box").check()
+    wait_for(lambda: not group.exists())

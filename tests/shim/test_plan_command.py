@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
+import time
+from pathlib import Path
 
 import pytest
 
@@ -184,6 +187,22 @@ def test_init_ends_as_its_command(shim: Shim) -> None:
 def test_init_says_why_exec_failed(shim: Shim) -> None:
     plan = shim.plan(end=[PATH, ["init"], ["exec", "nothing"]])
     assert shim.run(plan).failure == (len(plan) - 1, "execve", "ENOENT", 1)
+
+
+def test_pause_stays_until_it_is_told_to_end(shim: Shim) -> None:
+    """What stands behind `exec` is not run."""
+    path = shim.dir / "state"
+    end = [["pause"], ["exec", "/nothing"]]
+    plan = shim.plan(settings=[["state", str(path)]], before=[PROC], end=end)
+    with shim.start(plan) as process:
+        until = time.monotonic() + 30
+        while not path.exists():
+            assert time.monotonic() < until, "it does not run"
+            time.sleep(0.02)
+        pid = json.loads(path.read_text())["pid"]
+        assert Path(f"/proc/{pid}/comm").read_text() == "rcrun:pause\n"
+        process.send_signal(15)
+        assert process.wait(30) == 0
 
 
 def test_init_forwards_signals(shim: Shim) -> None:

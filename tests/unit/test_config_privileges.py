@@ -160,7 +160,7 @@ def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> 
         ({"workdir": "rel"}, "not an absolute path"),
         ({"hostname": "a b"}, "invalid --hostname"),
         ({"hostname": "a", "uts": "host"}, "conflicting options"),
-        ({"pid": "pod:x"}, "--pid pod:x is not supported yet"),
+        ({"pid": "pod:x"}, "--pid pod:x is for containers of a pod"),
         ({"pid": "ns:x"}, 'invalid --pid "ns:x": it is not an absolute path'),
         ({"pid": "what"}, 'invalid --pid "what"'),
         ({"network": ("mynet", "host")}, "--network host and another --network"),

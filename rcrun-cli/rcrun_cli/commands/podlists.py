@@ -169,16 +169,15 @@ def top_pod(latest: bool, words: tuple[str, ...]) -> None:
     pod = _one("top", None if latest else next(iter(words), None), latest)
     options = words if latest else words[1:]
     titles: Any = ()
-    rows: dict[
-        tuple[str, ...], None
-    ] = {}  # those of a shared pid namespace are seen from everywhere
+    rows: list[list[str]] = []
     for container in pod.members():
-        if status(container).is_running:
-            titles, found = top(container, options, podman=context.settings.personality == "podman")
-            rows.update(dict.fromkeys(map(tuple, found)))
+        if status(container).is_running and not (container.record.get("joins") or {}).get("pid"):
+            podman = context.settings.personality == "podman"
+            titles, found = top(container, options, podman=podman)
+            rows += found  # those of a pid namespace that is shared are seen from its owner
     if not titles:
         raise WrongState(f'pod "{pod.name}" is not running', f"rcrun pod start {pod.name}")
-    output.print_table(titles, list(rows))
+    output.print_table(titles, rows)
 
 
 @command("stats")
