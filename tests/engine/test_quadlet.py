@@ -215,7 +215,7 @@ def test_services(user):
     user("rmi", "-f", "localhost/app")
 
 
-POD = """
+KUBE = """
 kind: Pod
 metadata: {name: box}
 spec:
@@ -232,7 +232,7 @@ def test_a_pod_of_kubernetes(user):
     """The service is there as long as the pod, hears how it ended, and takes it down."""
     loop = "trap 'exit 7' TERM; echo $0 runs; until [ -e /v/end ]; do sleep 0.05; done; exit $0"
     folder = user.account.new_dir("kube")
-    (folder / "pod.yaml").write_text(POD.replace("LOOP", json.dumps(loop)))
+    (folder / "pod.yaml").write_text(KUBE.replace("LOOP", json.dumps(loop)))
     (folder / "box.kube").write_text(
         f"[Kube]\nYaml={folder}/pod.yaml\nNetwork=none\nExitCodePropagation=any\nSetWorkingDirectory=yaml\n"
     )
