@@ -54,8 +54,7 @@ class Room:
         self._making = Lock(f"{self.dir}/make.lock")
         self._connecting: Connecting | None = None
         self._started: list[int] = []  # the holder, if it is ours
-        self.pid = self.start = 0
-        self.transparent = True
+        self.pid, self.start, self.transparent = 0, 0, True
         self.left: tuple[int, int] | None = None  # who runs below a room that may be gone
 
     def record(self) -> dict[str, Any]:
@@ -218,8 +217,7 @@ class Room:
 
     def _namespaces(self) -> Records:
         """A room that is gone may have left containers below its user namespace: the new one is in that one."""
-        identity = self.context.identity
-        if identity.kind == "root":
+        if self.context.identity.kind == "root":
             return [["unshare", "network"]]
         if self.left is not None:
             return [["enter-parent", *map(str, self.left)], ["new-network"]]
@@ -230,7 +228,7 @@ class Room:
                 network, now = container.record.get("network") or {}, status(container)
                 if network.get("mode") == "bridge" and now.is_running:
                     return [["enter-parent", str(now.pid), str(now.pid_start)], ["new-network"]]
-        return [*namespace_records(identity), ["unshare", "user,network"]]
+        return [*namespace_records(self.context.identity), ["unshare", "user,network"]]
 
     def _sysctls(self) -> list[tuple[str, str]]:
         return [(key, value) for key, value in _SYSCTLS if os.path.exists(f"/proc/sys/{key}")]
