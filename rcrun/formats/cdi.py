@@ -86,8 +86,9 @@ def _read(data: bytes, path: str) -> object:
             return parse_json(data)
         except ValueError as error:
             raise InvalidInput(f'the CDI specification "{path}" is no JSON: {error}') from error
-    import yaml
+    from rcrun.packages import installed
 
+    yaml = installed("yaml")
     try:
         return yaml.safe_load(data)
     except yaml.YAMLError as error:

@@ -74,19 +74,13 @@ def _schema(kind: str) -> Any:
 
 
 def _validator(schema: Any) -> Any:
-    try:
-        from jsonschema import Draft202012Validator
-    except ImportError:  # started with -S: it may be where only site looks
-        import site
+    from rcrun.packages import installed
 
-        site.main()
-        from jsonschema import Draft202012Validator
-    from jsonschema import validators
-
+    jsonschema: Any = installed("jsonschema")
+    validator = jsonschema.Draft202012Validator
     # JSON Schema takes 1.0 for an integer; those who read these documents do not.
-    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
-    extend: Any = validators.extend
-    return extend(Draft202012Validator, type_checker=types)(schema)
+    types = validator.TYPE_CHECKER.redefine("integer", _is_integer)
+    return jsonschema.validators.extend(validator, type_checker=types)(schema)
 
 
 def _is_integer(_: object, value: object) -> bool:

@@ -148,8 +148,9 @@ class Lookaside:
                 self._read(f"{self.folder}/{name}")
 
     def _read(self, path: str) -> None:
-        import yaml
+        from rcrun.packages import installed
 
+        yaml = installed("yaml")
         try:
             with open(path, "rb") as file:
                 document = yaml.safe_load(file)

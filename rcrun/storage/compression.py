@@ -60,20 +60,11 @@ def reader_of(pieces: Iterator[bytes]) -> Read:
 
 
 def optional(name: str) -> ModuleType | None:
-    """A module that need not be installed, looked for in site-packages too when -S left them out."""
-    import importlib
-    import sys
+    """A module that need not be installed."""
+    from rcrun.packages import installed
 
     try:
-        return importlib.import_module(name)
-    except ImportError:
-        if "site" in sys.modules:
-            return None
-    import site
-
-    site.main()
-    try:
-        return importlib.import_module(name)
+        return installed(name)
     except ImportError:
         return None
 

@@ -6,6 +6,7 @@ Words are read as Kubernetes reads them (YAML 1.2's): `yes` is a text, `0644` an
 from __future__ import annotations
 
 from rcrun.errors import InvalidInput
+from rcrun.packages import installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,14 +68,7 @@ def text_of(documents: Iterable[Any]) -> list[str]:
 
 
 def _yaml() -> Any:
-    try:
-        import yaml
-    except ImportError:  # started with -S: it may be where only site looks
-        import site
-
-        site.main()
-        import yaml
-    return yaml
+    return installed("yaml")
 
 
 def _base() -> Any:
