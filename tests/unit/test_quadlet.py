@@ -70,7 +70,7 @@ def test_every_key_of_the_manual(section: str) -> None:
         value = VALUES.get(f"{section}.{key}", usual)
         files = {f"x.{kind}": f"[{section}]\n{BASE[section]}{key}={value}\n", "p.pod": "[Pod]\n"}
         one = next(each for each in made(files).values() if each.source)
-        if key in REFUSED.get(section, {}) or (section, key) in [("Volume", "Image"), ("Container", "Rootfs"), ("Container", "RemapUsers")]:  # fmt: skip
+        if key in REFUSED.get(section, {}) or (section, key) in [("Volume", "Image"), ("Container", "Rootfs"), ("Container", "RemapUsers"), ("Pod", "RemapUsers")]:  # fmt: skip
             assert key in one.fault or not value, (key, one.fault)
         elif key not in ("StartWithPod", "ImageTag", "RemapUid", "RemapGid", "RemapUidSize"):
             lines = [line for line in one.text.split("\n") if f"{key}={value}" != line]
@@ -213,7 +213,7 @@ def test_pods() -> None:
             "web.pod": "[Pod]\nPodName=site\nPublishPort=8080:80\nNetwork=n.network\nVolume=v.volume:/x\nStopTimeout=3\nExitPolicy=continue\n",
             "a.container": "[Container]\nImage=x\nPod=web.pod\nExec=run\n",
             "b.container": "[Container]\nImage=x\nPod=web.pod\nStartWithPod=no\n",
-            "n.network": "[Network]\n", "v.volume": "[Volume]\n", "t@.pod": "[Pod]\n",
+            "n.network": "[Network]\n", "v.volume": "[Volume]\n", "t@.pod": "[Pod]\nRemapUsers=manual\nRemapUid=0:10:5\n",
         }
     )  # fmt: skip
     unit, service = (section_of(units["web-pod.service"], name) for name in ("Unit", "Service"))
@@ -224,6 +224,7 @@ def test_pods() -> None:
         "/bin/rcrun pod create --replace --exit-policy=continue --publish 8080:80 --network systemd-n "
         "--volume systemd-v:/x --infra-name site-infra --name site"
     ]
+    assert "--uidmap 0:10:5 " in section_of(units["t-pod@.service"], "Service")["ExecStartPre"][0]
     assert service["ExecStop"] == ["/bin/rcrun pod stop --ignore --time=3 site"]
     assert (service["Type"], service["Restart"]) == (["notify"], ["on-failure"])
     for name in ("a", "b"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rcrun.engine.quadlet import names
 from rcrun.engine.quadlet.pod import add_pod
+from rcrun.engine.quadlet.remap import remapped
 from rcrun.errors import InvalidInput
 from rcrun.formats import unitfile
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 _KILL_MODES = ("mixed", "control-group")
 _TYPES = ("notify", "oneshot")
-_MAPS = ("UserNS", "UIDMap", "GIDMap", "SubUIDMap", "SubGIDMap")
 # Mounts whose source may be another file, or a path from the file's own directory.
 _WITH_SOURCE = ("volume", "bind", "glob", "image", "artifact")
 _SOURCES = (".volume", ".image", ".build", ".artifact")
@@ -132,33 +132,6 @@ def _user(service: Service) -> list[str]:
     if group and not user:
         raise InvalidInput("Group= needs User=")
     return ["--user", f"{user}:{group}" if group else user] if user else []
-
-
-def remapped(service: Service) -> list[str]:
-    """RemapUsers= and its like, which came before UserNS=; for all containers of a pod there are no maps of one's own."""
-    unit, section = service.unit, service.section
-    uids, gids = unit.words(section, "RemapUid"), unit.words(section, "RemapGid")
-    how = service.value("RemapUsers")
-    if not how and not uids and not gids:
-        return []
-    if any(unit.last(section, key) for key in _MAPS):
-        raise InvalidInput("RemapUsers= and UserNS=, UIDMap= and their like exclude each other")
-    if how == "manual" and section == "Container":
-        maps = [["--uidmap", text] for text in uids] + [["--gidmap", text] for text in gids]
-        return [word for pair in maps for word in pair]
-    if how == "auto":
-        size = service.value("RemapUidSize")
-        parts = [f"uidmapping={text}" for text in uids] + [f"gidmapping={text}" for text in gids]
-        return _userns("auto", [*parts, *([f"size={size}"] if size else [])])
-    if how == "keep-id" and len(uids) < 2 and len(gids) < 2:
-        return _userns(
-            "keep-id", [f"uid={text}" for text in uids] + [f"gid={text}" for text in gids]
-        )
-    raise InvalidInput(f'RemapUsers="{how}" cannot be had so: say UserNS=, UIDMap= and GIDMap=')
-
-
-def _userns(mode: str, parts: list[str]) -> list[str]:
-    return ["--userns", f"{mode}:{','.join(parts)}" if parts else mode]
 
 
 def _environment_files(service: Service) -> list[str]:

@@ -224,6 +224,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "Pod": {
         **_GLOBAL,
+        **dict.fromkeys(("RemapUsers", "RemapUid", "RemapGid", "RemapUidSize"), OWN),
         "PodName": OWN,
         "ExitPolicy": OWN,
         "StopTimeout": OWN,

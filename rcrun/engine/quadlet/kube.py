@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rcrun.engine.quadlet.container import check_service, logs, remapped
+from rcrun.engine.quadlet.container import check_service, logs
+from rcrun.engine.quadlet.remap import remapped
 from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.engine.quadlet import names
+from rcrun.engine.quadlet.remap import remapped
 from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False
@@ -19,7 +20,7 @@ def complete_pod(service: Service) -> None:
     seconds = service.value("StopTimeout") or _STOP_SECONDS
     words = [
         "pod", "create", "--replace", f"--exit-policy={service.value('ExitPolicy') or 'stop'}",
-        *service.options(), *service.add_networks(), *service.add_volumes(),
+        *service.options(), *remapped(service), *service.add_networks(), *service.add_volumes(),
         "--infra-name", f"{name}-infra", "--name", name, *service.extra_arguments(),
     ]  # fmt: skip
     service.add_command("ExecStartPre", words)
