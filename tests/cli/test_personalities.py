@@ -30,6 +30,7 @@ WORDS = [
      'Error: no volume with name "web" found: no such volume'),
     ("no such network: web", "Error response from daemon: network web not found",
      "Error: unable to find network with name or ID web: network not found"),
+    ("no such pod: web", None, "Error: no pod with name or ID web found: no such pod"),
     ("no such secret: web", "Error response from daemon: secret web not found",
      'Error: no secret with name or id "web": no such secret'),
     ("no such option: --nosuch Did you mean --no-trunc?", "unknown flag: --nosuch", "Error: unknown flag: --nosuch"),

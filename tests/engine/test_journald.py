@@ -45,7 +45,7 @@ def test_fields(rcrun):
     rcrun("run", "-d", "--name", "web", *DRIVER, "--log-opt", "tag={{.Name}}.t", "--log-opt", "labels=my.role",
           "--log-opt", "env=X", "--label", "my.role=db", "-e", "X=1", "busybox", "sh", "-c",
           STEPS + "echo out; step 1; echo err >&2; step 2; printf part; step 3; echo ial").check()  # fmt: skip
-    in_steps(rcrun, 3)
+    in_steps(rcrun, 1, 2, 3)
     identity, found = entries(rcrun, "web")
     assert [entry["MESSAGE"] for entry in found] == ["out", "err", "part", "ial"]
     assert [entry["PRIORITY"] for entry in found] == ["6", "3", "6", "6"]

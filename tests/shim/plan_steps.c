@@ -187,11 +187,12 @@ static void load_filter(int first)
 
 /* --- the steps ------------------------------------------------------------------------------------ */
 
-/* These walk directories, which are the host's own here, or talk to processes that are not there. */
+/* These walk directories, which are the host's own here, talk to processes that are not there, or wait for ever. */
 static bool is_left_out(const struct record *record)
 {
-	static const char *const names[] = {"remove-tree", "remove-cgroup", "tmpfs-copyup", "ready",
-					    "network",     "sync",          "on-exit"};
+	static const char *const names[] = {"remove-tree", "remove-cgroup", "tmpfs-copyup",
+					    "ready",       "network",       "sync",
+					    "on-exit",     "pause"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (record_is(record, names[i]))
