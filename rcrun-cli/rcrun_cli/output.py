@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from rcrun.errors import RcrunError
+from rcrun.errors import NotFound, RcrunError
 from rcrun_cli.context import settings
 
 TYPE_CHECKING = False
@@ -254,6 +254,26 @@ def print_inspected(values: Sequence[Any], form: str | None) -> None:
     template = parse_template(form)
     for value in values:
         put(template.render(value))
+
+
+def inspect_each(
+    names: Sequence[str],
+    look: Callable[[str], Any],
+    form: str | None,
+    show: Callable[[Sequence[Any], str | None], None] = print_inspected,
+) -> int:
+    """Show what `look` tells of each, and complain of those that are not there; the exit status."""
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(look(name))
+        except NotFound as error:
+            missing.append(error)
+    if found or not form:
+        show(found, form)
+    for absence in missing:
+        complain(absence.message, absence.hint)
+    return trait("failure_status") if missing else 0
 
 
 def print_value(value: Any, form: str) -> None:

@@ -204,17 +204,7 @@ def inspect_network(networks: tuple[str, ...], form: str | None, verbose: bool) 
 
     store = context.store()
     shape = podman_object if context.settings.personality == "podman" else docker_object
-    found, missing = [], []
-    for name in networks:
-        try:
-            found.append(shape(store, find(store, name)))
-        except NotFound as error:
-            missing.append(error)
-    if found or not form:
-        output.print_inspected(found, form)
-    for absence in missing:
-        output.complain(absence.message, absence.hint)
-    return output.trait("failure_status") if missing else 0
+    return output.inspect_each(networks, lambda name: shape(store, find(store, name)), form)
 
 
 @command("rm")

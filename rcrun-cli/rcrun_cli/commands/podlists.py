@@ -131,17 +131,10 @@ def inspect_pod(pods: tuple[str, ...], form: str | None, latest: bool) -> int:
     from rcrun.engine.podlist import inspect_object
     from rcrun.storage.pods import find
 
-    found, missing = [], []
-    for name in pods or [_one("inspect", None, latest).id]:
-        try:
-            found.append(inspect_object(find(context.store(), name)))
-        except NotFound as error:
-            missing.append(error)
-    if found or not form:
-        output.print_inspected(found, form)
-    for absence in missing:
-        output.complain(absence.message, absence.hint)
-    return output.trait("failure_status") if missing else 0
+    names = pods or [_one("inspect", None, latest).id]
+    return output.inspect_each(
+        names, lambda name: inspect_object(find(context.store(), name)), form
+    )
 
 
 def _one(verb: str, name: str | None, latest: bool) -> Pod:

@@ -10,7 +10,7 @@ from rcrun_cli.declare import argument, command, option, table_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from rcrun.storage.secrets import Record
@@ -130,23 +130,20 @@ def inspect_secret(
     from rcrun.engine.secrets import inspect_object
     from rcrun.storage.secrets import load
 
-    found, missing = [], []
-    for name in secrets:
-        try:
-            found.append(inspect_object(load(context.store(), name), show=showsecret))
-        except NotFound as error:
-            missing.append(error)
-    if pretty:
-        for each in found:
-            _print_pretty(each)
-    elif found or not form:
-        output.print_inspected(found, form)
-    for absence in missing:
-        output.complain(absence.message, absence.hint)
-    return output.trait("failure_status") if missing else 0
+    return output.inspect_each(
+        secrets,
+        lambda name: inspect_object(load(context.store(), name), show=showsecret),
+        form,
+        _print_pretty if pretty else output.print_inspected,
+    )
 
 
-def _print_pretty(secret: Mapping[str, Any]) -> None:
+def _print_pretty(secrets: Sequence[Mapping[str, Any]], form: str | None) -> None:
+    for each in secrets:
+        _print_one(each)
+
+
+def _print_one(secret: Mapping[str, Any]) -> None:
     spec = secret["Spec"]
     output.put(f"ID:              {secret['ID']}")
     output.put(f"Name:            {spec['Name']}")

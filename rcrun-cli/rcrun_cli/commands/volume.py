@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.errors import InvalidInput, RcrunError
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option, table_options
 
@@ -143,17 +143,9 @@ def inspect_volume(volumes: tuple[str, ...], everything: bool, form: str | None)
     elif not volumes:
         raise InvalidInput("inspect needs at least one volume", "see rcrun volume inspect --help")
     used = users(store)
-    found, missing = [], []
-    for name in volumes:
-        try:
-            found.append(inspect_object(store, load(store, name), used))
-        except NotFound as error:
-            missing.append(error)
-    if found or not form:
-        output.print_inspected(found, form)
-    for absence in missing:
-        output.complain(absence.message, absence.hint)
-    return output.trait("failure_status") if missing else 0
+    return output.inspect_each(
+        volumes, lambda name: inspect_object(store, load(store, name), used), form
+    )
 
 
 @command("rm")

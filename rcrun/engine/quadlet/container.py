@@ -27,14 +27,7 @@ def complete(service: Service) -> None:
     if image and rootfs:
         raise InvalidInput("Image= and Rootfs= exclude each other")
     what = [service.image(image)] if image else ["--rootfs", rootfs]
-    is_notified = check_service(service)
-    service.add("Service", "Environment", "PODMAN_SYSTEMD_UNIT=%n")  # for auto-update
-    service.set_missing("Service", "KillMode", "mixed")
-    service.add("Service", "Delegate", "yes")
-    service.set_missing("Service", "SyslogIdentifier", "%N")
-    if is_notified:
-        service.replace("Service", "Type", "notify")
-        service.replace("Service", "NotifyAccess", "all")
+    is_notified = follow(service)
     _add_ends(service, name)
     words = [
         "run", "--name", name, "--replace", "--rm", *logs(service),
@@ -46,14 +39,22 @@ def complete(service: Service) -> None:
     service.add_command("ExecStart", [*words, *command])
 
 
-def check_service(service: Service) -> bool:
-    """Whether systemd is to be told of the start; KillMode and Type are as others need them."""
+def follow(service: Service) -> bool:
+    """How systemd follows it, which is whether it is to be told of the start; KillMode and Type are as others need them."""
     mode, kind = service.last("Service", "KillMode"), service.last("Service", "Type")
     if mode is not None and mode not in _KILL_MODES:
         raise InvalidInput(f'KillMode="{mode}" in [Service]: it is {" or ".join(_KILL_MODES)}')
     if kind is not None and kind not in _TYPES:
         raise InvalidInput(f'Type="{kind}" in [Service]: it is {" or ".join(_TYPES)}')
-    return kind != "oneshot"
+    is_notified = kind != "oneshot"
+    service.add("Service", "Environment", "PODMAN_SYSTEMD_UNIT=%n")  # for auto-update
+    service.set_missing("Service", "KillMode", "mixed")
+    service.add("Service", "Delegate", "yes")
+    service.set_missing("Service", "SyslogIdentifier", "%N")
+    if is_notified:
+        service.replace("Service", "Type", "notify")
+        service.replace("Service", "NotifyAccess", "all")
+    return is_notified
 
 
 def _add_ends(service: Service, name: str) -> None:

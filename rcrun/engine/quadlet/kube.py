@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.engine.quadlet.container import check_service, logs
+from rcrun.engine.quadlet.container import follow, logs
 from rcrun.engine.quadlet.remap import remapped
 from rcrun.errors import InvalidInput
 
@@ -18,17 +18,10 @@ def complete(service: Service) -> None:
     files = [service.absolute(path) for path in service.unit.arguments("Kube", "Yaml")]
     if not files:
         raise InvalidInput("Yaml= is not given")
-    is_notified = check_service(service)
     how = service.value("ExitCodePropagation")
     if how and how not in _PROPAGATIONS:
         raise InvalidInput(f'ExitCodePropagation="{how}": it is {", ".join(_PROPAGATIONS)}')
-    service.add("Service", "Environment", "PODMAN_SYSTEMD_UNIT=%n")  # for auto-update
-    service.set_missing("Service", "KillMode", "mixed")
-    service.add("Service", "Delegate", "yes")
-    service.set_missing("Service", "SyslogIdentifier", "%N")
-    if is_notified:
-        service.replace("Service", "Type", "notify")
-        service.replace("Service", "NotifyAccess", "all")
+    is_notified = follow(service)
     stays = [f"--service-container={'true' if is_notified else 'false'}"]
     service.add_command(
         "ExecStart",
