@@ -19,7 +19,7 @@ LEVELS = [
     ["rcrun.kernel"],
     ["rcrun.formats"],
     ["rcrun.paths", "rcrun.files"],
-    ["rcrun.errors", "rcrun.version"],
+    ["rcrun.errors", "rcrun.packages", "rcrun.version"],
 ]
 LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 
