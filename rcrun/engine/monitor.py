@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rcrun.storage.containers import Container, Status
 
 LARGEST_PACKET = 65_536 + 1
+SECONDS_OF_MONITOR = 20
 
 
 def connect(path: str) -> _socket.socket | None:
@@ -112,6 +113,19 @@ class Ending:
     def __exit__(self, *error: object) -> None:
         self._hang_up()
         self._close_pidfds()
+
+
+def wait_for_monitor(running: Status) -> None:
+    """Until it is gone: once a service's stop command has ended, systemd kills a main process that is about to end itself."""
+    fd = open_pidfd(running.monitor, running.monitor_start) if running.monitor else None
+    if fd is None:
+        return
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.poll(SECONDS_OF_MONITOR * 1000)
+    finally:
+        os.close(fd)
 
 
 def wait_for_end(container: Container) -> int:

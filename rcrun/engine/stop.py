@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.eventlog import container_event
-from rcrun.engine.monitor import Ending, send_signal
+from rcrun.engine.monitor import Ending, send_signal, wait_for_monitor
 from rcrun.errors import RcrunError, WrongState
 from rcrun.formats.signals import NUMBERS, parse
 from rcrun.storage.containers import status
@@ -42,6 +42,8 @@ def _stop(container: Container, seconds: int | None, signal: str) -> None:
         if not (send_signal(now, chosen) and ending.wait(None if patience < 0 else patience)):
             _kill_and_wait(container, now, ending)
     end_stray_helpers(container)
+    if record.get("notify") or record.get("conmon_pidfile"):
+        wait_for_monitor(now)
     container_event(container, "stop")
 
 

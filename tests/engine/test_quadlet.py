@@ -50,6 +50,20 @@ class User:
     def state(self, unit):
         return self.systemctl("show", "-P", "ActiveState", unit).out.strip()
 
+    def story(self, unit):
+        """What systemd tells of it, for a failure."""
+        command = [
+            "journalctl",
+            "-q",
+            "-o",
+            "short-monotonic",
+            f"USER_UNIT={unit}.service",
+            "+",
+            f"_SYSTEMD_USER_UNIT={unit}.service",
+        ]
+        journal = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        return self.systemctl("show", unit).out + journal
+
     def said(self, unit):
         subprocess.run(["journalctl", "--sync"], check=True)
         command = ["journalctl", "-q", "-o", "cat", f"_SYSTEMD_USER_UNIT={unit}"]
@@ -205,7 +219,7 @@ def test_services(user):
     wait_for(lambda: user.state("web") == "active")
     wait_for(lambda: user.said("web.service").splitlines().count("up") == 2)  # the trap is set
     user.systemctl("stop", "web").check()
-    assert user.systemctl("show", "-P", "Result", "web").out == "success\n"
+    assert user.systemctl("show", "-P", "Result", "web").out == "success\n", user.story("web")
     assert user("ps", "-a", "--format", "{{.Names}}").out == "systemd-app\n"
 
     make(["/sick"], "2")
