@@ -80,8 +80,10 @@ def test_ipv6_of_the_host(rcrun):
     if not own:
         pytest.skip("the host has no IPv6")
     with Server(TCP, "::", socket.AF_INET6) as server:
-        got = ask_from_inside(rcrun, "pasta", f"tcp/{own}/{server.port}")
-    assert got == [f"from {own}"]
+        # A pasta of 2023 that starts on a busy machine once said nothing for ten seconds.
+        got = ask_from_inside(rcrun, "pasta", *[f"tcp/{own}/{server.port}"] * 3)
+    assert f"from {own}" in got
+    assert set(got) <= {f"from {own}", "TimeoutError"}
 
 
 @pytest.mark.requires("pasta", "slirp4netns")
