@@ -11,7 +11,7 @@ from rcrun.files import dump_json, parse_json, write_new
 from rcrun.formats import names
 from rcrun.runtime.update import merged
 from rcrun.storage import images, layers
-from rcrun.storage.claims import claim
+from rcrun.storage.claims import claim, claim_free
 from rcrun.storage.containers import now_text
 
 TYPE_CHECKING = False
@@ -53,15 +53,7 @@ def _claim_name(made: Claim, original: Container, name: str) -> None:
     if name:
         made.claim_name(names.check(name.removeprefix("/"), "container"))
         return
-    from rcrun.errors import AlreadyExists
-
-    for number in range(1000):
-        try:
-            made.claim_name(f"{original.name}-clone{number or ''}")
-            return
-        except AlreadyExists:
-            continue
-    raise AlreadyExists("cannot find a free name", "choose one with --name")
+    claim_free(made.claim_name, lambda number: f"{original.name}-clone{number or ''}")
 
 
 def _fill(

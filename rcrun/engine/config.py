@@ -238,12 +238,7 @@ def labels(options: Options, image: ContainerConfig, facts: Facts) -> dict[str, 
     found = dict(image.get("Labels") or {})
     if facts.environ.get("PODMAN_SYSTEMD_UNIT"):  # for auto-update, as podman has it
         found["PODMAN_SYSTEMD_UNIT"] = facts.environ["PODMAN_SYSTEMD_UNIT"]
-    for path in options.get("label_file") or ():
-        lines = facts.read(path).decode("utf-8-sig", "replace").splitlines()
-        words = [line.lstrip() for line in lines]
-        kept = [word for word in words if word and not word.startswith("#")]
-        found.update(run_options.pairs(kept, f'--label-file "{path}"'))
-    found.update(run_options.pairs(options.get("label") or (), "--label"))
+    found.update(run_options.labels(options, facts.read))
     return found
 
 

@@ -6,7 +6,7 @@ import os
 import time
 
 from rcrun.engine.eventlog import log_path
-from rcrun.errors import InvalidInput
+from rcrun.engine.filters import parsed
 from rcrun.files import parse_json
 from rcrun.paths import make_private_dir
 
@@ -38,7 +38,7 @@ def read(
     store: Store, *, since: int | None, until: int | None, stream: bool, filters: Sequence[str] = ()
 ) -> Iterator[Event]:
     """Those of the past from `since` on (ns since the epoch), then those to come until `until`, or for ever."""
-    asked = parsed(filters)
+    asked = parsed(filters, _FILTERS)
     make_private_dir(store.live_dir)
     from rcrun.kernel.inotify import Watch
 
@@ -150,19 +150,6 @@ def _event_of(line: bytes) -> Event | None:
 
 
 # Filters: of one key one value must match, of labels all.
-
-
-def parsed(filters: Sequence[str]) -> Asked:
-    asked: dict[str, list[str]] = {}
-    for word in filters:
-        key, equals, value = word.partition("=")
-        if not equals or key not in _FILTERS:
-            raise InvalidInput(
-                f'invalid filter "{word}"',
-                f"filters are written KEY=VALUE; keys: {' '.join(_FILTERS)}",
-            )
-        asked.setdefault(key, []).append(value)
-    return asked
 
 
 def passes(event: Event, asked: Asked) -> bool:

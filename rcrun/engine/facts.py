@@ -149,7 +149,7 @@ def gather(
         container_dir=store.container_dir(container_id),
         created=created,
         stat=stat_or_none,
-        read=_read,
+        read=host_file,
         find_program=lambda name: find_program(name, environ.get("PATH", "")),
         hard_limit=hard_limit,
         new_id=_new_id,
@@ -284,7 +284,7 @@ def stat_or_none(path: str) -> os.stat_result | None:
         return None
 
 
-def _read(path: str) -> bytes:
+def host_file(path: str) -> bytes:
     from rcrun.errors import InvalidInput
 
     try:

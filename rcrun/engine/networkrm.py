@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rcrun.engine import networks
 from rcrun.engine.events_network import tell
+from rcrun.engine.filters import parsed
 from rcrun.errors import InUse, InvalidInput
 from rcrun.files import unlink_if_there
 from rcrun.formats import networkflag
@@ -78,7 +79,7 @@ def _forget(context: Context, network: Definition) -> None:
 
 def prune(context: Context, filters: Sequence[str]) -> list[str]:
     """The names of those that nobody used."""
-    asked = networks.parsed_filters(filters, ("label", "label!", "until"))
+    asked = parsed(filters, ("label", "label!", "until"))
     removed = []
     with definitions.changing(context.store):
         used = networks.users(context.store)

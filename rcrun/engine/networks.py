@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.filters import parsed
 from rcrun.errors import InvalidInput, NotFound
 from rcrun.formats import networkflag
 from rcrun.network import definitions
@@ -59,24 +60,9 @@ _FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "scope", "typ
 
 
 def matching(store: Store, filters: Sequence[str]) -> list[Definition]:
-    asked = parsed_filters(filters, _FILTERS)
+    asked = parsed(filters, _FILTERS)
     used = users(store) if "dangling" in asked else {}
     return [each for each in definitions.every(store) if passes(each, asked, used)]
-
-
-def parsed_filters(words: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
-    asked: dict[str, list[str]] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if key.endswith("!") and equals:
-            key = key[:-1] + "!"
-        if not equals or key not in known:
-            raise InvalidInput(
-                f'invalid filter "{word}"',
-                f"filters are written KEY=VALUE; keys: {' '.join(known)}",
-            )
-        asked.setdefault(key, []).append(value)
-    return asked
 
 
 def passes(
@@ -213,7 +199,7 @@ def members(store: Store, name: str) -> list[tuple[Container, Mapping[str, Any]]
 
 def built_in(filters: Sequence[str]) -> list[Definition]:
     """`host` and `none`, which docker lists."""
-    asked = parsed_filters(filters, _FILTERS)
+    asked = parsed(filters, _FILTERS)
     found = []
     for name, driver in (("host", "host"), ("none", "null")):
         each: Definition = {

@@ -6,7 +6,7 @@ from rcrun.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     Options = Mapping[str, Any]
@@ -131,6 +131,17 @@ def pairs(words: Iterable[str], flag: str, *, bare: bool = True) -> dict[str, st
             raise InvalidInput(f'invalid {flag} "{word}"', "write KEY=VALUE")
         _check_text(word, flag)
         found[key] = value
+    return found
+
+
+def labels(options: Options, read: Callable[[str], bytes]) -> dict[str, str]:
+    """Those of the files of --label-file, and over them those of --label."""
+    found: dict[str, str] = {}
+    for path in options.get("label_file") or ():
+        words = [line.lstrip() for line in read(path).decode("utf-8-sig", "replace").splitlines()]
+        kept = [word for word in words if word and not word.startswith("#")]
+        found.update(pairs(kept, f'--label-file "{path}"'))
+    found.update(pairs(options.get("label") or (), "--label"))
     return found
 
 

@@ -7,11 +7,13 @@ import os
 from rcrun.engine import config_pod
 from rcrun.engine.config_pod import PAUSE
 from rcrun.engine.eventlog import emit
-from rcrun.engine.options import pairs
+from rcrun.engine.facts import host_file
+from rcrun.engine.options import labels
 from rcrun.errors import AlreadyExists, InvalidInput
 from rcrun.files import unlink_if_there, write_new
 from rcrun.formats import names
 from rcrun.storage import containers, pods
+from rcrun.storage.claims import claim_free, random_name
 from rcrun.storage.containers import now_text
 
 TYPE_CHECKING = False
@@ -93,7 +95,7 @@ def _record(options: Options) -> dict[str, Any]:
     return {
         "version": 1,
         "created": now_text(),
-        "labels": _labels(options),
+        "labels": {**(options.get("labels") or {}), **labels(options, host_file)},
         "share": shared,
         "share_parent": bool(options.get("share_parent", True)),
         "infra": "",
@@ -130,26 +132,12 @@ def _refuse_without_infra(options: Options) -> None:
             )
 
 
-def _labels(options: Options) -> dict[str, str]:
-    found = dict(options.get("labels") or {})
-    for path in options.get("label_file") or ():
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                lines = [line.strip() for line in file]
-        except OSError as error:
-            raise InvalidInput(f'cannot read "{path}": {(error.strerror or "").lower()}') from error
-        kept = [line for line in lines if line and not line.startswith("#")]
-        found.update(pairs(kept, f'--label-file "{path}"'))
-    found.update(pairs(options.get("label") or (), "--label"))
-    return found
-
-
 def _claim_name(context: Context, claim: PodClaim, options: Options) -> None:
     given = str(options.get("name") or "")
     if not given:
         if options.get("replace"):
             raise InvalidInput("--replace needs --name")
-        _claim_any_name(claim)
+        claim_free(claim.claim_name, random_name)
         return
     name = names.check(given, "pod")
     if options.get("replace"):
@@ -158,19 +146,6 @@ def _claim_name(context: Context, claim: PodClaim, options: Options) -> None:
         remove_holder(context, name)
     _refuse_name_of_container(context.store, name)
     claim.claim_name(name)
-
-
-def _claim_any_name(claim: PodClaim) -> None:
-    for attempt in range(1000):
-        name = names.generated(
-            lambda limit: int.from_bytes(os.urandom(8), "little") % limit, attempt
-        )
-        try:
-            claim.claim_name(name)
-        except AlreadyExists:
-            continue
-        return
-    raise AlreadyExists("cannot find a free name", "choose one with --name")
 
 
 def _refuse_name_of_container(store: Store, name: str) -> None:

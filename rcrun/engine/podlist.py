@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from rcrun.engine.filters import parsed
 from rcrun.engine.pod import state_of
 from rcrun.errors import InvalidInput
 from rcrun.storage import containers, pods
@@ -41,7 +42,7 @@ class SeenPod:
 
 def listed(store: Store, filters: Sequence[str] = (), sort: str = "created") -> list[SeenPod]:
     """The newest first, or in another order; every container is read once."""
-    tests = _tests(store, filters)
+    tests = _tests(filters)
     by_pod: dict[str, list[Container]] = {}
     for container in reversed(containers.every(store)):
         by_pod.setdefault(pods.pod_id_of(container), []).append(container)
@@ -63,18 +64,12 @@ _KEYS: dict[str, Callable[[SeenPod], Any]] = {
 # ---- filters
 
 
-def _tests(store: Store, filters: Sequence[str]) -> list[Test]:
+def _tests(filters: Sequence[str]) -> list[Test]:
     """Of several values of one key one must match, of labels all."""
-    asked: dict[str, list[Test]] = {}
-    for word in filters:
-        key, equals, value = word.partition("=")
-        if not equals or key not in _FILTERS:
-            raise InvalidInput(
-                f'invalid filter "{word}"',
-                f"filters are written KEY=VALUE; keys: {' '.join(sorted(_FILTERS))}",
-            )
-        asked.setdefault(key, []).append(_FILTERS[key](value))
-    return [_joined(key, chosen) for key, chosen in asked.items()]
+    asked = parsed(filters, _FILTERS)
+    return [
+        _joined(key, [_FILTERS[key](value) for value in values]) for key, values in asked.items()
+    ]
 
 
 def _joined(key: str, tests: Sequence[Test]) -> Test:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.engine.pod import pod_event
+from rcrun.engine.podlist import listed
 from rcrun.engine.rm import Removal
 from rcrun.errors import NotFound, WrongState
 from rcrun.storage import containers, pods
@@ -64,15 +65,15 @@ def remove_holder(context: Context, name: str) -> None:
 def prune(context: Context) -> list[str]:
     """The ids of the pods of which no container runs, and that went."""
     removed = []
-    for pod in pods.every(context.store):
-        words = [containers.status(each).word for each in pod.members()]
+    for seen in listed(context.store):
+        words = [status.word for status in seen.statuses]
         if any(word not in ("exited", "removing") for word in words) or not words:
             continue  # as podman: one that was never started is no waste
         try:
-            remove(context, pod)
+            remove(context, seen.pod)
         except (NotFound, WrongState):
             continue  # removed or started meanwhile
-        removed.append(pod.id)
+        removed.append(seen.pod.id)
     return removed
 
 

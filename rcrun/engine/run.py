@@ -13,7 +13,7 @@ from rcrun.files import Lock, dump_json, unlink_if_there, write_new
 from rcrun.formats import names
 from rcrun.paths import make_private_dir
 from rcrun.storage import images, layered, layers
-from rcrun.storage.claims import Claim, claim
+from rcrun.storage.claims import Claim, claim, claim_free, random_name
 from rcrun.storage.containers import anonymous_volumes, now_text
 
 TYPE_CHECKING = False
@@ -263,13 +263,7 @@ class Making:
             return
         if self.options.get("replace"):
             raise InvalidInput("--replace needs --name")
-        for attempt in range(1000):
-            try:
-                self.claim.claim_name(names.generated(_random_below, attempt))
-                return
-            except AlreadyExists:
-                continue
-        raise AlreadyExists("cannot find a free name", "choose one with --name")
+        claim_free(self.claim.claim_name, random_name)
 
     def _fill(self, built: Built, root: Root) -> None:
         container = self.claim.container
@@ -394,7 +388,3 @@ def _cidfile_exists(path: str) -> AlreadyExists:
     return AlreadyExists(
         f'container ID file found, make sure the other container isn\'t running or delete "{path}"'
     )
-
-
-def _random_below(limit: int) -> int:
-    return int.from_bytes(os.urandom(8), "little") % limit

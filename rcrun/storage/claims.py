@@ -12,6 +12,8 @@ from rcrun.storage.containers import Container, load, name_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rcrun.paths import Store
 
 
@@ -81,6 +83,23 @@ class Claim:
 
 def claim(store: Store) -> Claim:
     return Claim(store, os.urandom(32).hex())
+
+
+def claim_free(claim_name: Callable[[str], None], candidate: Callable[[int], str]) -> None:
+    """The first candidate that nobody has; AlreadyExists after a thousand."""
+    for attempt in range(1000):
+        try:
+            claim_name(candidate(attempt))
+            return
+        except AlreadyExists:
+            continue
+    raise AlreadyExists("cannot find a free name", "choose one with --name")
+
+
+def random_name(attempt: int) -> str:
+    from rcrun.formats import names
+
+    return names.generated(lambda limit: int.from_bytes(os.urandom(8), "little") % limit, attempt)
 
 
 def discard(container: Container) -> str:

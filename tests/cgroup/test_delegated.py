@@ -6,11 +6,10 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from accounts import Account, DelegatedAccount
+from accounts import DelegatedAccount
 from waiting import wait_for
 
 pytestmark = pytest.mark.requires("userns", "overlay", "subids")
@@ -19,14 +18,15 @@ COUNTER = "n=0; while :; do n=$((n+1)); echo $n >/count; sleep 0.02; done"
 
 
 @pytest.fixture
-def rcrun(
-    delegated_account: DelegatedAccount, shared_stores: Callable[[Account], Any]
-) -> Iterator[Callable]:
-    """Runs in the subtree; afterwards no group is left in it."""
-    shared = shared_stores(delegated_account)
-    yield shared
-    shared.restore()
+def no_group_is_left(delegated_account: DelegatedAccount) -> Iterator[None]:
+    yield
     wait_for(lambda: delegated_account.groups_left() == [])
+
+
+@pytest.fixture
+def rcrun(no_group_is_left: None, delegated_rcrun: Callable) -> Callable:
+    """Runs in the subtree; afterwards, when its store is clean again, no group is left in it."""
+    return delegated_rcrun
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
+from rcrun.engine.sidebyside import AT_ONCE
 from rcrun.errors import NotFound
-from rcrun_cli.together import AT_ONCE, each_together
+from rcrun_cli.together import each_together
 
 
 def test_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:

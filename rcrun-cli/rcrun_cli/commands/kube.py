@@ -69,7 +69,7 @@ def play_kube(files: tuple[str, ...], **options: Any) -> int:
     _check(options)
     if options["down"]:
         return _take_down(files, options["force"])
-    documents, name = read_documents(files)
+    documents, name = read_documents(files, context.environ())
     try:
         return _play(documents, name, options)
     except service.Interrupted:
@@ -169,7 +169,7 @@ def down_kube(files: tuple[str, ...], force: bool) -> int:
 def _take_down(files: Sequence[str], force: bool) -> int:
     from rcrun.engine.kube.sources import read_documents
 
-    documents, name = read_documents(files)
+    documents, name = read_documents(files, context.environ())
     return _take_down_documents(documents, name, with_volumes=force)
 
 

@@ -73,7 +73,7 @@ def _tell(context: Context, objects: Objects) -> None:
 
 def _around(context: Context, objects: Objects, request: Request) -> Around:
     around = Around()
-    around.config_maps = {**objects.config_maps, **_config_maps(request, objects)}
+    around.config_maps = {**objects.config_maps, **_config_maps(context, request, objects)}
     around.secret = lambda name: (
         objects.secrets[name].data
         if name in objects.secrets
@@ -91,14 +91,14 @@ def _around(context: Context, objects: Objects, request: Request) -> Around:
     return around
 
 
-def _config_maps(request: Request, objects: Objects) -> dict[str, Keyed]:
+def _config_maps(context: Context, request: Request, objects: Objects) -> dict[str, Keyed]:
     """Of --configmap."""
     from rcrun.engine.kube.sources import read
     from rcrun.formats.kube.documents import parse
 
     found: dict[str, Keyed] = {}
     for path in request.config_maps:
-        others = sort_out(parse(read(path), path), path)
+        others = sort_out(parse(read(path, context.environ), path), path)
         if others.pods or others.claims or others.secrets or others.skipped:
             raise InvalidInput(f'"{path}" has other documents than ConfigMaps')
         for name, keyed in others.config_maps.items():

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput
+from rcrun.errors import InvalidInput, RcrunError
 from rcrun.formats.kube.documents import LARGEST, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
-SECONDS = 30
+
+class _Enough(Exception):
+    """More than can be read has come."""
 
 
-def read_documents(places: Sequence[str]) -> tuple[list[Any], str]:
+def read_documents(places: Sequence[str], environ: Mapping[str, str]) -> tuple[list[Any], str]:
     """All documents in their order, and what to call them."""
     found: list[Any] = []
     for place in places:
         name = "standard input" if place == "-" else place
-        found += parse(read(place), name)
+        found += parse(read(place, environ), name)
     return found, "standard input" if list(places) == ["-"] else " ".join(places)
 
 
-def read(place: str) -> bytes:
+def read(place: str, environ: Mapping[str, str]) -> bytes:
     """No more than what can be too much."""
     if place.startswith(("http://", "https://")):
-        return _from_the_web(place)
+        return _from_the_web(place, environ)
     try:
         with open(0 if place == "-" else place, "rb", closefd=place != "-") as file:
             return file.read(LARGEST + 1)
@@ -36,13 +38,20 @@ def read(place: str) -> bytes:
         ) from error
 
 
-def _from_the_web(address: str) -> bytes:
-    import urllib.request
+def _from_the_web(address: str, environ: Mapping[str, str]) -> bytes:
+    from rcrun.registry.fetch import fetch
+
+    data = bytearray()
+
+    def take(piece: bytes) -> None:
+        data.extend(piece)
+        if len(data) > LARGEST:
+            raise _Enough
 
     try:
-        with urllib.request.urlopen(address, timeout=SECONDS) as answer:
-            data: bytes = answer.read(LARGEST + 1)
-            return data
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise InvalidInput(f'cannot read "{address}": {reason}') from error
+        fetch(address, environ, take)
+    except _Enough:
+        pass
+    except RcrunError as error:
+        raise InvalidInput(f'cannot read "{address}": {error.message}', error.hint) from error
+    return bytes(data)
