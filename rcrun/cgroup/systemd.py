@@ -102,6 +102,11 @@ class Manager:
                     ) from None
                 self.stop(place.unit)
 
+    def drop_empty(self, place: Place) -> None:
+        """A scope whose process ended while systemd put it there: it would stay, as no group of it gets empty."""
+        if not self._is_used(place):
+            self.stop(place.unit)
+
     def _is_used(self, place: Place) -> bool:
         return "populated 1" in read_text(f"{self.directory(place)}/cgroup.events")
 

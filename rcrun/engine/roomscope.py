@@ -31,6 +31,7 @@ def leave_unit(context: Context, pids: Sequence[int]) -> None:
             manager.start(place, first, [], [])
             for pid in others:
                 manager.attach(place.unit, "", pid)
+            manager.drop_empty(place)
         finally:
             manager.close()
     except (RcrunError, DBusError, OSError):

@@ -71,13 +71,16 @@ class Scope:
 
     def start_beside(self, unit: str, pid: int) -> None:
         """Another scope in the same slice, without limits, for one of our own processes."""
-        self._manager.start(properties.Place(self.place.slice, unit), pid, [], [])
+        place = properties.Place(self.place.slice, unit)
+        self._manager.start(place, pid, [], [])
+        self._manager.drop_empty(place)
 
     def _make(self, pid: int) -> None:
         resources = (self.spec.get("linux") or {}).get("resources") or {}
         self._manager.start(self.place, pid, self.rows, self.asked)
         found = groups.of_process(pid)
         if found != self.dir:
+            self._manager.drop_empty(self.place)
             raise HostLacks(
                 f'systemd has put the process into "{found}", not into "{self.dir}"',
                 "use --cgroup-manager=cgroupfs",

@@ -84,12 +84,15 @@ def convert_one(unit: Unit, around: Around) -> Made:
 
 
 def _refusing(unit: Unit, reason: str) -> Made:
-    """A unit all the same: who starts it finds the reason in its log, and not that there is no such unit."""
+    """A unit all the same: who starts it finds the reason in its status, and not that there is no such unit.
+
+    In the description too: journald cannot tell whose a line is once the process that wrote it has ended.
+    """
     name = f"{names.service_name(unit)}.service"
     script = 'echo "$$0" >&2; exit 78'  # 78: EX_CONFIG, which systemctl status shows as CONFIG
     command = unitfile.joined(["/bin/sh", "-c", script, unitfile.literal(reason)])
     sections: dict[str, list[Line]] = {
-        "Unit": [("Description", unitfile.literal(f"{unit.name} (refused)"))],
+        "Unit": [("Description", unitfile.literal(f"{unit.name} (refused): {reason}"))],
         "Service": [("Type", "oneshot"), ("SyslogIdentifier", "%N"), ("ExecStart", command)],
     }
     if unit.path:
