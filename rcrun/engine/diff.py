@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from rcrun.engine.rootfs import Layers, container_ids
+from rcrun.engine.work import worker_events
 from rcrun.files import dump_json
-from rcrun.storage.marks import LOG
-from rcrun.storage.work import Workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from rcrun.engine.context import Context
@@ -51,12 +50,20 @@ def changes_job(context: Context, container: Container) -> Job:
         "whole": layers.whole,
         "driver": layers.driver,
         "hidden": sorted(_hidden(container)),
-        "log": container.path(LOG) if context.identity.kind == "single" else "",
+        "log": _marks_log(context, container),
         "single": context.identity.kind == "single",
         "shifted": bool(container.record.get("shifted")),
         "uids": uids,
         "gids": gids,
     }
+
+
+def _marks_log(context: Context, container: Container) -> str:
+    if context.identity.kind != "single":
+        return ""
+    from rcrun.storage.marks import LOG
+
+    return container.path(LOG)
 
 
 def _hidden(container: Container) -> set[str]:
@@ -72,29 +79,3 @@ def _hidden(container: Container) -> set[str]:
 def _told(context: Context, job: Job) -> Iterator[Line]:
     for event in worker_events(context, ["changes", dump_json(job)]):
         yield event["change"], f"/{event['path']}"
-
-
-def worker_events(
-    context: Context,
-    words: list[str],
-    *,
-    steps: list[list[str]] | None = None,
-    stream_fd: int = -1,
-    direct: bool = False,
-    started: Callable[[], None] = lambda: None,
-) -> Iterator[dict[str, Any]]:
-    """One worker to its end; notes are warnings. `started` is called once the worker has its descriptors."""
-    from rcrun.engine.work import worded
-    from rcrun.errors import StepFailed
-
-    with Workers(context.identity) as workers:
-        workers.start(words, stdin_fd=stream_fd, steps=steps or [], direct=direct)
-        started()
-        try:
-            for event in workers.events():
-                if "note" in event:
-                    context.warn(event["note"], None)
-                else:
-                    yield event
-        except StepFailed as error:
-            raise worded(error) from error

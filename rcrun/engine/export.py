@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine.diff import changes_job, worker_events
+from rcrun.engine.diff import changes_job
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Layers
+from rcrun.engine.work import worker_events
 from rcrun.errors import RcrunError
 from rcrun.files import dump_json
 from rcrun.storage.stillthere import StillThere

@@ -234,7 +234,7 @@ def _chain(store: PodmanStore, image: Mapping[str, Any], count: int) -> list[dic
 def _layer(
     context: Context, store: PodmanStore, layer: Mapping[str, Any], diff_id: str, lease: Lease
 ) -> Descriptor:
-    from rcrun.engine.diff import worker_events
+    from rcrun.engine.work import worker_events
     from rcrun.storage.scratch import Scratch
 
     size = layer.get("diff-size")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from rcrun.engine.launch import overlay_options, root_records
 from rcrun.errors import WrongState
 from rcrun.formats import idmap
 from rcrun.storage.claims import ContainerLock
@@ -101,6 +100,8 @@ class Root:
 
     def _mount(self) -> None:
         """The root as a start would make it, with the volumes and what is bound from the host."""
+        from rcrun.engine.launch import root_records
+
         self.path = mounted_path(self.container)
         self.steps = [
             ["propagation", "rprivate"],
@@ -200,6 +201,8 @@ class Layers:
             options = f"lowerdir={':'.join(stack)}"
             record = ["root-fuse", place, program, "-o", options, place]
         else:
+            from rcrun.engine.launch import overlay_options
+
             words = overlay_options(context, {})
             record = ["root-overlay", "", "", words, place, *stack]
         return [["propagation", "rprivate"], record], place

@@ -6,10 +6,13 @@ from rcrun.kernel.identity import namespace_records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
+    from rcrun.engine.context import Context
     from rcrun.errors import StepFailed
     from rcrun.kernel.identity import Identity
+    from rcrun.storage.work import Workers
 
 
 def work_plan(
@@ -25,6 +28,38 @@ def work_plan(
         *([["unshare", ",".join(types)]] if types else []),
         *steps,
     ]
+
+
+def worker_events(
+    context: Context,
+    words: list[str],
+    *,
+    steps: list[list[str]] | None = None,
+    stream_fd: int = -1,
+    direct: bool = False,
+    started: Callable[[], None] = lambda: None,
+) -> Iterator[dict[str, Any]]:
+    """One worker to its end; notes are warnings. `started` is called once the worker has its descriptors."""
+    from rcrun.storage.work import Workers
+
+    with Workers(context.identity) as workers:
+        workers.start(words, stdin_fd=stream_fd, steps=steps or [], direct=direct)
+        started()
+        yield from heard(context, workers)
+
+
+def heard(context: Context, workers: Workers) -> Iterator[dict[str, Any]]:
+    """What they say until they have ended; notes are warnings."""
+    from rcrun.errors import StepFailed
+
+    try:
+        for event in workers.events():
+            if "note" in event:
+                context.warn(event["note"], None)
+            else:
+                yield event
+    except StepFailed as error:
+        raise worded(error) from error
 
 
 def worded(error: StepFailed) -> StepFailed:

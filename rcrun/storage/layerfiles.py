@@ -7,6 +7,7 @@ the archive did not describe and that have not been given the look of the layer 
 
 from __future__ import annotations
 
+import _json
 import os
 import time
 
@@ -39,11 +40,14 @@ def write_owners(layer_dir: str, lines: Iterable[str]) -> None:
 
 
 def write_pending(layer_dir: str, implied: Iterable[bytes]) -> None:
-    names = [name.decode("utf-8", "surrogateescape") for name in sorted(implied)]
-    import json  # which can write a name that is not UTF-8
-
-    text = json.dumps({"boot": boot(), "implied": names})
+    names = (name.decode("utf-8", "surrogateescape") for name in sorted(implied))
+    text = f'{{"boot": {_listed(boot())}, "implied": {_listed(names)}}}'
     write_file(f"{layer_dir}/pending", text.encode("ascii"), durable=False)
+
+
+def _listed(words: Iterable[str]) -> str:
+    """As JSON that can have names which are not UTF-8."""
+    return f"[{', '.join(map(_json.encode_basestring_ascii, words))}]"
 
 
 def read_pending(layer_dir: str) -> dict[str, Any] | None:

@@ -154,10 +154,13 @@ def tar_split(words: Sequence[str]) -> None:
 
 
 def new_layer(words: Sequence[str]) -> None:
-    """JOB: what a container changed, as a layer of the store; its tar to the file 0."""
+    """FD: what a container changed, as a layer of the store; its tar to the file 0. The job comes by FD, or never."""
     from rcrun.storage import newlayer
 
-    newlayer.make(parse_json(words[0]), say)
+    with open(int(words[0]), "rb") as file:
+        data = file.read()
+    if data:
+        newlayer.make(parse_json(data), say)
 
 
 def job(name: str) -> Callable[[Sequence[str]], None]:

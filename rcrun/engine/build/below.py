@@ -49,7 +49,7 @@ def worker(
     direct: bool = False,
 ) -> list[dict[str, Any]]:
     """One worker to its end; what it said. Notes are warnings."""
-    from rcrun.engine.diff import worker_events
+    from rcrun.engine.work import worker_events
 
     words = [command, dump_json(job)]
     return list(worker_events(context, words, stream_fd=stream_fd, steps=steps, direct=direct))

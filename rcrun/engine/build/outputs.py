@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.build.copying import Stream, merged_tree, place_job
-from rcrun.engine.diff import worker_events
+from rcrun.engine.work import worker_events
 from rcrun.errors import InvalidInput, RcrunError
 from rcrun.files import dump_json
 from rcrun.formats import reference as grammar

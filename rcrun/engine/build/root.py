@@ -8,7 +8,7 @@ from rcrun.engine.build.state import Layer
 from rcrun.engine.config import ImageFacts
 from rcrun.engine.diff import OWN_PLACES, changes_job
 from rcrun.engine.launch import root_records
-from rcrun.engine.newlayer import new_layer
+from rcrun.engine.newlayer import NewLayer
 from rcrun.engine.rootfs import mounted_path
 from rcrun.engine.run import Making, Root
 from rcrun.runtime.plan_resources import controllers
@@ -104,7 +104,8 @@ class StepRoot(Making):
             "newest": newest,
         }
         diff_ids = [layer.diff_id for layer in self.state.layers]
-        descriptor = new_layer(self.context, job, lease, diff_ids, gives_up=self._is_given_up(job))
+        with NewLayer(self.context) as new_layer:
+            descriptor = new_layer.make(job, lease, diff_ids, gives_up=self._is_given_up(job))
         if descriptor["size"] <= NO_CHANGES:
             return None
         return Layer(descriptor, descriptor["digest"])

@@ -49,8 +49,8 @@ def _of_tars(context: Context, state: State, lease: Lease) -> Layer:
 def _everything(context: Context, state: State, lease: Lease) -> Layer:
     """The root as it is seen, owners and all."""
     from rcrun.engine.build.outputs import merged_root
-    from rcrun.engine.commit import packed
+    from rcrun.engine.packed import packed
 
     steps, job = merged_root(context, state, lease)
-    descriptor = packed(context, "export", job, lease, steps)
+    descriptor = packed(context, job, lease, steps)
     return Layer(descriptor, descriptor["digest"])
