@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rcrun.engine import cgroup, commit, df
+from rcrun.engine import cgroup, commit, commitimage, df
 from rcrun.errors import HostLacks, WrongState
 from rcrun.paths import Store
 
@@ -44,9 +44,9 @@ def test_commit_pauses_what_runs(
         if refusal is not None:
             raise refusal
 
-    monkeypatch.setattr(commit, "status", lambda container: Word(next(states)))
-    monkeypatch.setattr(commit, "_layer", lambda *_: "layer")
+    monkeypatch.setattr(commitimage, "status", lambda container: Word(next(states)))
     monkeypatch.setattr(cgroup, "freeze", freeze)
-    made: Any = commit._paused_layer(None, None, commit.Options(), None)  # type: ignore[arg-type]
+    nobody: Any = None
+    made: Any = commitimage._paused(nobody, commit.Options(), iter(["layer"]).__next__)
     assert made == "layer"
     assert asked == frozen

@@ -40,6 +40,9 @@ class Manager:
     def attach(self, unit: str, below: str, pid: int) -> None:
         self.said.append((unit, below, pid))
 
+    def drop_empty(self, place: Any) -> None:
+        self.said.append(("drop", place.unit))
+
     def close(self) -> None:
         self.said.append("closed")
 
@@ -52,7 +55,8 @@ def test_its_processes_go_into_one_scope(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(roomscope, "_children", lambda pid: [8] if pid == 7 else [])
     roomscope.leave_unit(context, [7, 9])
     unit = "rcrun-room-7.scope"
-    assert manager.said == [("user.slice", unit, 7), (unit, "", 8), (unit, "", 9), "closed"]
+    moved = [("user.slice", unit, 7), (unit, "", 8), (unit, "", 9)]
+    assert manager.said == [*moved, ("drop", unit), "closed"]
 
 
 def test_without_systemd_they_stay(monkeypatch: pytest.MonkeyPatch) -> None:
