@@ -43,6 +43,9 @@ settings = Settings()
 def configure(options: dict[str, Any]) -> None:
     """Take the global options."""
     _refuse_remote(options.get("host"))
+    out = "/dev/null" if options["noout"] else options["out"]
+    if out:
+        _write_to(out)
     settings.root = options["root"]
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
@@ -54,6 +57,18 @@ def configure(options: dict[str, Any]) -> None:
         from rcrun_cli.phases import Phases
 
         settings.phases = Phases(*settings.entered)
+
+
+def _write_to(path: str) -> None:
+    from rcrun.errors import InvalidInput
+
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InvalidInput(f'cannot write --out "{path}": {reason}') from error
+    os.dup2(fd, 1)
+    os.close(fd)
 
 
 def _manager_of(variables: Mapping[str, str]) -> str:

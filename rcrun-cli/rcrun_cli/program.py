@@ -14,7 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+    from rcrun_cli.declare import Handler
+
+# What podman's scripts say before the command, and what changes nothing here.
+WITHOUT_EFFECT = ("conmon", "events-backend", "network-cmd-path", "storage-driver", "tmpdir")
 LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"]
+
+
+def _without_effect(handler: Handler) -> Handler:
+    for name in WITHOUT_EFFECT:
+        handler = option(f"--{name}", metavar="WORD", hidden=True, help="Accepted, no effect")(
+            handler
+        )
+    words = option("--storage-opt", multiple=True, metavar="WORD", hidden=True, help="As these")
+    return option("--syslog", is_flag=True, hidden=True, help="As these")(words(handler))
 
 
 @command(interspersed=False)
@@ -40,7 +53,10 @@ LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
 )
 @option("-l", "--log-level", type=LOG_LEVELS, default="info", help="How much to say on stderr")
 @option("-H", "--host", metavar="URL", help="For scripts; only a local socket's is accepted")
+@option("--out", metavar="FILE", help="Write to this file what would go to standard output")
+@option("--noout", is_flag=True, help="Write nothing to standard output")
 @option("-v", "--version", is_flag=True, help="Print the version")
+@_without_effect
 @argument("words", nargs=-1)
 def rcrun(words: Sequence[str], **options: Any) -> None:
     """Run containers without root and without a daemon."""

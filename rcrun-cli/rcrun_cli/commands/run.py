@@ -47,7 +47,13 @@ def run(image: str | None, args: tuple[str, ...], **options: Any) -> None:
 
     image, args = _words(image, args, options)
     options = _with_access(options)
-    output.put(engine.run(context.engine(), image, args, options, _progress(options)))
+    output.allow_no_terminal(options)
+
+    def tell(identifier: str) -> None:
+        output.put(identifier)
+        sys.stdout.flush()  # before this process is another program
+
+    output.put(engine.run(context.engine(), image, args, options, _progress(options), tell))
 
 
 @command(interspersed=False, failure_status=125)
@@ -76,8 +82,10 @@ _WAYS = ("tls_verify", "creds", "authfile", "cert_dir", "retry", "retry_delay")
 
 def _with_access(options: dict[str, Any]) -> dict[str, Any]:
     """How the image is fetched, as with `pull`; podman's three options for a platform, and its IPC namespaces."""
-    if context.settings.personality == "podman" and not options["ipc"]:
-        options["ipc"] = "shareable"
+    if context.settings.personality == "podman":
+        options["ipc"] = options["ipc"] or "shareable"
+    if context.settings.personality == "podman" or options["replace"]:
+        options["new_cidfile"] = True
     if not options["creds"]:  # a password is not for container.json
         options["create_command"] = [context.settings.personality, *sys.argv[1:]]
     wanted = [options.pop(key) for key in ("system", "arch", "variant")]
