@@ -43,9 +43,8 @@ settings = Settings()
 def configure(options: dict[str, Any]) -> None:
     """Take the global options."""
     _refuse_remote(options.get("host"))
-    out = "/dev/null" if options["noout"] else options["out"]
-    if out:
-        _write_to(out)
+    if options["noout"] or options["out"]:
+        _redirect("/dev/null" if options["noout"] else options["out"])
     settings.root = options["root"]
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
@@ -59,16 +58,16 @@ def configure(options: dict[str, Any]) -> None:
         settings.phases = Phases(*settings.entered)
 
 
-def _write_to(path: str) -> None:
-    from rcrun.errors import InvalidInput
+def _redirect(path: str) -> None:
+    import sys
 
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        sys.stdout = open(path, "w", encoding="utf-8", errors="surrogateescape")
     except OSError as error:
+        from rcrun.errors import InvalidInput
+
         reason = (error.strerror or str(error)).lower()
-        raise InvalidInput(f'cannot write --out "{path}": {reason}') from error
-    os.dup2(fd, 1)
-    os.close(fd)
+        raise InvalidInput(f'cannot write "{path}": {reason}') from error
 
 
 def _manager_of(variables: Mapping[str, str]) -> str:

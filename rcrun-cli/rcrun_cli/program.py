@@ -7,30 +7,31 @@ import time
 
 from rcrun_cli import context, main, output
 from rcrun_cli.commands import GROUPS, HIDDEN, SECTIONS
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.declare import argument, command, option, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
-    from rcrun_cli.declare import Handler
-
-# What podman's scripts say before the command, and what changes nothing here.
-WITHOUT_EFFECT = ("conmon", "events-backend", "network-cmd-path", "storage-driver", "tmpdir")
+# Podman's that say how its own parts work together; those that would be missed are in refused.py.
+IGNORED = (
+    "--conmon", "--db-backend", "--events-backend", "--identity", "--network-cmd-path", "--network-config-dir", "--pull-option", "--runtime",
+    "--runtime-flag", "--ssh", "--storage-driver", "--storage-opt", "--tmpdir",
+)  # fmt: skip
+IGNORED_FLAGS = ("--syslog", "--trace", "--transient-store")
 LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"]
 
 
-def _without_effect(handler: Handler) -> Handler:
-    for name in WITHOUT_EFFECT:
-        handler = option(f"--{name}", metavar="WORD", hidden=True, help="Accepted, no effect")(
-            handler
-        )
-    words = option("--storage-opt", multiple=True, metavar="WORD", hidden=True, help="As these")
-    return option("--syslog", is_flag=True, hidden=True, help="As these")(words(handler))
-
-
 @command(interspersed=False)
+@several(
+    *[option(name, hidden=True, metavar="VALUE", help="For scripts") for name in IGNORED],
+    *[option(name, is_flag=True, hidden=True, help="For scripts") for name in IGNORED_FLAGS],
+)
+@option(
+    "--noout", is_flag=True, help="Print nothing on stdout; what a container does is not touched"
+)
+@option("--out", metavar="FILE", help="Print into this file what would be on stdout")
 @option("--root", metavar="DIR", help="Keep images and containers here")
 @option("--runroot", metavar="DIR", help="Keep the live state of containers here")
 @option("--config", metavar="DIR", help="Look for credentials here")
@@ -53,10 +54,7 @@ def _without_effect(handler: Handler) -> Handler:
 )
 @option("-l", "--log-level", type=LOG_LEVELS, default="info", help="How much to say on stderr")
 @option("-H", "--host", metavar="URL", help="For scripts; only a local socket's is accepted")
-@option("--out", metavar="FILE", help="Write to this file what would go to standard output")
-@option("--noout", is_flag=True, help="Write nothing to standard output")
 @option("-v", "--version", is_flag=True, help="Print the version")
-@_without_effect
 @argument("words", nargs=-1)
 def rcrun(words: Sequence[str], **options: Any) -> None:
     """Run containers without root and without a daemon."""

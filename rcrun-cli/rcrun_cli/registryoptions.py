@@ -57,10 +57,7 @@ def access_from(
 
     config = context.settings.config_dir
     if authfile and not os.path.exists(authfile):
-        raise InvalidInput(
-            f'cannot read --authfile "{authfile}": no such file',
-            f"rcrun login --authfile {authfile}",
-        )
+        raise InvalidInput(f'cannot read credentials from "{authfile}": there is no such file')
     if config and not authfile:
         authfile = f"{config}/config.json"
     credentials = None

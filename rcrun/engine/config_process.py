@@ -23,11 +23,10 @@ DEFAULT_CAPABILITIES = (
     "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
     "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
 )  # fmt: skip
+# Podman's word for the caller's own, which have no numbers inside but count for files.
+KEEP_GROUPS = "keep-groups"
 # systemd knows "oci" as the neutral word and then looks for the marker files, which say the rest.
 CONTAINER_WORD = "oci"
-KEEP_GROUPS = (
-    "keep-groups"  # podman's word: the caller's, which are no numbers inside, but count for files
-)
 _MOST_FILES = 1_048_576
 _MOST_PROCESSES = 4_194_304
 _UNLIMITED = 2**64 - 1  # RLIM_INFINITY as config.json writes it

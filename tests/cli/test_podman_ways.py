@@ -67,8 +67,8 @@ def test_what_comes_before_the_command(rcrun: Rcrun) -> None:
     assert rcrun(*words, "--tmpdir", "/x", "ps", "-q").check().out == ""
     assert rcrun("--noout", "info").check().out == ""
     got = rcrun("--out", "/none/such", "ps")
-    assert (got.status, "cannot write --out" in got.err) == (1, True)
+    assert (got.status, "cannot write" in got.err) == (1, True)
     got = rcrun("pull", "--authfile", "/none/such", "busybox")
-    assert (got.status, "cannot read --authfile" in got.err) == (1, True)
+    assert (got.status, "cannot read credentials" in got.err) == (1, True)
     got = rcrun("create", "--no-hosts", "--add-host", "a:1.2.3.4", "busybox")
     assert (got.status, "--no-hosts and --add-host" in got.err) == (125, True)

@@ -173,8 +173,8 @@ def test_what_a_shell_ignores_in_the_background_is_passed_on(relay):
     """`rcrun run … & kill -INT $!`: SIGINT is ignored there, and still means the container."""
     process = relay.start(
         *("run", "--streams", "o", "--sig-proxy"),
-        *("env", "--default-signal=INT"),  # as containers begin
-        *sh("trap 'echo got; exit 3' INT; echo ready; while :; do sleep 0.05; done"),
+        *("--", "env", "--default-signal=INT"),  # as containers begin
+        *sh("trap 'echo got; exit 3' INT; echo ready; while :; do sleep 0.05; done")[1:],
         stdout=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )

@@ -82,10 +82,8 @@ _WAYS = ("tls_verify", "creds", "authfile", "cert_dir", "retry", "retry_delay")
 
 def _with_access(options: dict[str, Any]) -> dict[str, Any]:
     """How the image is fetched, as with `pull`; podman's three options for a platform, and its IPC namespaces."""
-    if context.settings.personality == "podman":
-        options["ipc"] = options["ipc"] or "shareable"
-    if context.settings.personality == "podman" or options["replace"]:
-        options["new_cidfile"] = True
+    if context.settings.personality == "podman" and not options["ipc"]:
+        options["ipc"] = "shareable"
     if not options["creds"]:  # a password is not for container.json
         options["create_command"] = [context.settings.personality, *sys.argv[1:]]
     wanted = [options.pop(key) for key in ("system", "arch", "variant")]
@@ -124,6 +122,8 @@ def _words(
     """With --rootfs and --bundle there is no image: the first word begins the command."""
     if context.settings.personality == "docker" and not options["log_driver"]:
         options["log_driver"] = "json-file"  # whose files docker's users read
+    if context.settings.personality == "podman" or options["replace"]:
+        options["new_cidfile"] = True  # one that is there is written over
     if options["rootfs"] or options["bundle"]:
         return "", args if image is None else (image, *args)
     if not image:
