@@ -43,6 +43,8 @@ settings = Settings()
 def configure(options: dict[str, Any]) -> None:
     """Take the global options."""
     _refuse_remote(options.get("host"))
+    if options["noout"] or options["out"]:
+        _redirect("/dev/null" if options["noout"] else options["out"])
     settings.root = options["root"]
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
@@ -54,6 +56,18 @@ def configure(options: dict[str, Any]) -> None:
         from rcrun_cli.phases import Phases
 
         settings.phases = Phases(*settings.entered)
+
+
+def _redirect(path: str) -> None:
+    import sys
+
+    try:
+        sys.stdout = open(path, "w", encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        from rcrun.errors import InvalidInput
+
+        reason = (error.strerror or str(error)).lower()
+        raise InvalidInput(f'cannot write "{path}": {reason}') from error
 
 
 def _manager_of(variables: Mapping[str, str]) -> str:

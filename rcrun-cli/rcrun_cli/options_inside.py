@@ -13,7 +13,7 @@ PROCESS = (
     option("--entrypoint", metavar="COMMAND", help="Run this instead of the image's entrypoint"),
     option("-w", "--workdir", metavar="DIR", help="Working directory; made if it is missing"),
     option("-u", "--user", metavar="USER[:GROUP]", help="Run as this user, by name or number"),
-    option("--group-add", multiple=True, metavar="GROUP", help="Add a supplementary group"),
+    option("--group-add", multiple=True, metavar="GROUP", help="Add a supplementary group; keep-groups: those of the caller"),
     option("--umask", metavar="OCTAL", help="The umask of the command; 0022 if nothing is said"),
     option("-i", "--interactive", is_flag=True, help="Keep standard input open"),
     option("-t", "--tty", is_flag=True, help="Give the command a terminal"),

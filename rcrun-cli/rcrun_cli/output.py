@@ -70,6 +70,15 @@ def warn(message: str, hint: str | None = None) -> None:
         tell(f"rcrun: warning: {message}" + (f"\nhint: {hint}" if hint else ""))
 
 
+def allow_no_terminal(options: dict[str, Any]) -> None:
+    """Podman's scripts say -it in CI, too: there it warns and goes on, where docker ends."""
+    if settings.personality != "podman" or options["detach"]:
+        return
+    if options["tty"] and options["interactive"] and not is_terminal(0):
+        warn("the input device is not a TTY: --tty and --interactive may not do what they should")
+        options["any_input"] = True
+
+
 def tell(text: str) -> None:
     """A line for people; nobody listening is no reason to stop."""
     from rcrun.formats.visible import visible

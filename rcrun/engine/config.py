@@ -164,6 +164,8 @@ def _config(
             config["domainname"] = options["domainname"]
     if options.get("annotation"):
         config["annotations"] = run_options.pairs(options["annotation"], "--annotation")
+    if config_process.KEEP_GROUPS in (options.get("group_add") or ()):
+        config.setdefault("annotations", {})["run.oci.keep_original_groups"] = "1"
     return config
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcrun.engine import config_ids
+from rcrun.engine.config_accounts import accounts_of
 from rcrun.errors import InvalidInput
 from rcrun.formats.volume import absolute
 
@@ -57,7 +58,7 @@ def add(
             record["root_emulation"] = True
     if options.get("rmi"):
         record["remove_image"] = True
-    accounts = _accounts(options, facts, user)
+    accounts = accounts_of(options, facts, user)
     if accounts:
         record["accounts"] = accounts
 
@@ -119,85 +120,6 @@ def _refuse_limits(config: Spec) -> None:
     asked = controllers(config["linux"].get("resources") or {})
     if asked:
         raise InvalidInput(f"conflicting options: --cgroups disabled and a limit of {asked[0]}")
-
-
-# ---- /etc/passwd and /etc/group
-
-
-def _accounts(options: Options, facts: Facts, user: User) -> dict[str, str]:
-    """Lines to be added, by file."""
-    passwd = [
-        _host_line(name)
-        for text in options.get("hostuser") or ()
-        for name in text.split(",")
-        if name
-    ]
-    group: list[str] = []
-    keeps = str(options.get("userns") or "").partition(":")[0] == "keep-id"
-    wants = keeps and options.get("passwd", True)
-    if options.get("passwd_entry"):
-        passwd.append(_filled(str(options["passwd_entry"]), facts, user))
-    elif wants and not _has(facts.passwd, 2, user.uid):
-        passwd.append(_filled("$USERNAME:x:$UID:$GID:$NAME:$HOME:/bin/sh", facts, user))
-    if options.get("group_entry"):
-        group.append(_filled(str(options["group_entry"]), facts, user))
-    elif wants and not _has(facts.group, 2, user.gid):
-        group.append(_filled("$GROUPNAME:x:$GID:", facts, user))
-    texts = (("passwd", facts.passwd, passwd), ("group", facts.group, group))
-    return {name: _appended(text, lines) for name, text, lines in texts if lines}
-
-
-def _appended(text: str, lines: list[str]) -> str:
-    whole = text if text.endswith("\n") or not text else f"{text}\n"
-    return whole + "".join([f"{line}\n" for line in lines])
-
-
-def _has(text: str, field: int, number: int) -> bool:
-    rows = [line.split(":") for line in text.splitlines()]
-    return any(len(row) > field and row[field] == str(number) for row in rows)
-
-
-def _host_line(name: str) -> str:
-    import pwd
-
-    try:
-        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
-    except KeyError:
-        raise InvalidInput(f'invalid --hostuser "{name}": the host has no such user') from None
-    words = (entry.pw_name, "x", entry.pw_uid, entry.pw_gid, entry.pw_gecos, entry.pw_dir)
-    return ":".join([str(word) for word in (*words, entry.pw_shell)])
-
-
-def _filled(text: str, facts: Facts, user: User) -> str:
-    """podman's words in a line for /etc/passwd or /etc/group."""
-    import re
-
-    name, gecos, group = _caller_names(facts)
-    known = {
-        "USERNAME": name, "UID": str(user.uid), "GID": str(user.gid), "NAME": gecos or name,
-        "HOME": user.home if user.home != "/" else "/", "GROUPNAME": group, "USERLIST": "",
-    }  # fmt: skip
-    line = re.sub(r"\$(\w+)", lambda match: known.get(match[1], match[0]), text.rstrip("\n"))
-    if "\n" in line or "\0" in line:
-        raise InvalidInput(f'invalid line "{text}" for /etc/passwd or /etc/group')
-    return line
-
-
-def _caller_names(facts: Facts) -> tuple[str, str, str]:
-    import grp
-    import pwd
-
-    uid, gid = facts.identity.uid, facts.identity.gid
-    try:
-        entry = pwd.getpwuid(uid)
-        name, gecos = entry.pw_name, entry.pw_gecos.partition(",")[0]
-    except KeyError:
-        name, gecos = str(uid), ""
-    try:
-        group = grp.getgrgid(gid).gr_name
-    except KeyError:
-        group = name
-    return name, gecos, group
 
 
 # ---- /etc/hosts

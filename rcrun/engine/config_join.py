@@ -91,7 +91,8 @@ def _checked_path(path: str, key: str) -> str:
 
 def _add_donor(joined: Joined, key: str, kind: str, donor: Donor) -> None:
     word = donor.record.get("ipc") or "private"
-    if kind == "ipc" and word != "shareable" and "ipc" not in (donor.record.get("joins") or {}):
+    is_shared = word in ("shareable", "host") or "ipc" in (donor.record.get("joins") or {})
+    if kind == "ipc" and not is_shared:
         raise InvalidInput(
             f'cannot join the IPC namespace of container "{donor.name}": it is not shareable',
             f"start that one with --ipc shareable: its own is {word}",

@@ -53,11 +53,12 @@ def limits(options: Options, stat: Stat, before: Mapping[str, Any] | None = None
 def _memory(options: Options, before: int) -> dict[str, int]:
     found: dict[str, int] = {}
     for key, name in (("memory", "limit"), ("memory_reservation", "reservation")):
-        if options.get(key):
-            found[name] = _bytes(options[key], key)
+        amount = _bytes(options[key], key) if options.get(key) else 0
+        if amount:  # 0 is no limit
+            found[name] = amount
     if "limit" in found and found["limit"] < _LEAST_MEMORY:
         raise InvalidInput(f'invalid --memory "{options["memory"]}": the least is 6m')
-    if options.get("memory_swap"):
+    if options.get("memory_swap") not in (None, "", "0"):
         found["swap"] = _swap(str(options["memory_swap"]), found.get("limit", before))
     return found
 
@@ -84,9 +85,9 @@ def _bytes(text: object, key: str) -> int:
 
 def _cpu(options: Options) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if options.get("cpus"):
-        found["quota"] = _cpus(str(options["cpus"]))
-        found["period"] = 100_000
+    quota = _cpus(str(options["cpus"])) if options.get("cpus") else 0
+    if quota:
+        found.update(quota=quota, period=100_000)
     for key, name in (("cpu_shares", "shares"), ("cpu_period", "period"), ("cpu_quota", "quota")):
         if options.get(key):
             found[name] = options[key]
@@ -99,10 +100,10 @@ def _cpu(options: Options) -> dict[str, Any]:
 def _cpus(text: str) -> int:
     whole, _, fraction = text.partition(".")
     digits = whole + fraction
-    if not (digits.isascii() and digits.isdigit()) or not int(digits):
-        raise InvalidInput(f'invalid --cpus "{text}": it is a number above 0')
+    if not (digits.isascii() and digits.isdigit()):
+        raise InvalidInput(f'invalid --cpus "{text}": it is a number, and 0 is no limit')
     quota = int(float(text) * 100_000)
-    if quota < 1000:
+    if int(digits) and quota < 1000:
         raise InvalidInput(f'invalid --cpus "{text}": the least is 0.01')
     return quota
 

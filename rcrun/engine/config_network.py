@@ -155,7 +155,10 @@ def bound_files(options: Options, facts: Facts, hostname: str) -> dict[str, str]
         from rcrun.engine.config_beside import hosts_text
 
         files["hosts"] = hosts_text(options, facts, _hosts(options, facts, hostname))
-    elif not options.get("no_hosts"):
+    elif options.get("no_hosts"):
+        if options.get("add_host"):
+            raise InvalidInput("conflicting options: --no-hosts and --add-host")
+    else:
         files["hosts"] = _hosts(options, facts, hostname)
     if "none" not in (options.get("dns") or ()):
         files["resolv.conf"] = _resolv(options, facts)

@@ -23,6 +23,8 @@ DEFAULT_CAPABILITIES = (
     "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
     "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
 )  # fmt: skip
+# Podman's word for the caller's own, which have no numbers inside but count for files.
+KEEP_GROUPS = "keep-groups"
 # systemd knows "oci" as the neutral word and then looks for the marker files, which say the rest.
 CONTAINER_WORD = "oci"
 _MOST_FILES = 1_048_576
@@ -144,9 +146,25 @@ def working_directory(options: Options, image: ContainerConfig) -> str:
 
 def find_user(options: Options, image: ContainerConfig, facts: Facts) -> User:
     text = options.get("user")
+    kept = _kept_user(options, facts)
     if text is None:
-        text = _kept_user(options, facts) or image.get("User") or ""
-    return passwd.lookup(str(text), facts.passwd, facts.group, options.get("group_add") or ())
+        text = kept or image.get("User") or ""
+    users, groups = facts.passwd, facts.group
+    if any(options.get(key) for key in ("hostuser", "passwd_entry", "group_entry")):
+        from rcrun.engine.config_accounts import with_added
+
+        users, groups = with_added(options, users, groups)
+    added = [word for each in options.get("group_add") or () for word in each.split(",")]
+    if KEEP_GROUPS in added:
+        if len(added) > 1:
+            raise InvalidInput(f"--group-add {KEEP_GROUPS} goes with no other --group-add")
+        added = []
+    user = passwd.lookup(str(text), users, groups, added)
+    if kept and not user.name and options.get("passwd", True):
+        from rcrun.engine.config_accounts import kept_home
+
+        user.home = kept_home(options, facts, working_directory(options, image))
+    return user
 
 
 def _kept_user(options: Options, facts: Facts) -> str:

@@ -58,8 +58,11 @@ class Options:
         self.owner = owner
 
 
-def parse_end(context: Context, text: str) -> End:
-    """`CONTAINER:PATH`, or a path of the host: what begins with `/` or `.`, or has no colon."""
+def parse_end(context: Context, text: str, *, in_workdir: bool = False) -> End:
+    """`CONTAINER:PATH`, or a path of the host: what begins with `/` or `.`, or has no colon.
+
+    `in_workdir`: podman's paths begin at the container's working directory, docker's at its root.
+    """
     name, colon, path = text.partition(":")
     if not colon or text.startswith(("/", ".")):
         if not text:
@@ -69,7 +72,11 @@ def parse_end(context: Context, text: str) -> End:
         raise InvalidInput(f'"{text}" names no container', "write CONTAINER:PATH")
     if not path:
         raise InvalidInput(f'"{text}" names no path', f"write {name}:/PATH")
-    return End(containers.find(context.store, name), path)
+    container = containers.find(context.store, name)
+    if in_workdir and not path.startswith("/"):
+        directory = (container.config().get("process") or {}).get("cwd") or "/"
+        path = f"{directory.rstrip('/')}/{path}"
+    return End(container, path)
 
 
 def copy(

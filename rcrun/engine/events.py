@@ -221,6 +221,7 @@ _FILTERS: dict[str, Callable[[Event, str], bool]] = {
     "pod": _is_of("pod"),
     "scope": _has_scope,
     "secret": _is_of("secret"),
+    "status": _has_action,  # podman's word for it
     "type": _has_type,
     "volume": _is_about("volume", "volume"),
 }

@@ -29,7 +29,8 @@ def execute(
     context: Context, container: Container, args: Sequence[str], options: Mapping[str, Any]
 ) -> None:
     """With `detach` this returns once the command runs; else our process becomes its client."""
-    if options.get("interactive") and options.get("tty") and not os.isatty(0):
+    with_terminal = options.get("interactive") and options.get("tty")
+    if with_terminal and not os.isatty(0) and not options.get("any_input"):
         raise InvalidInput(
             "the input device is not a TTY", "leave -t out where standard input is no terminal"
         )

@@ -11,6 +11,7 @@ from rcrun.engine.network import is_lost
 from rcrun.errors import NotFound, RcrunError
 from rcrun.formats.mountopts import PROPAGATION as PROPAGATIONS
 from rcrun.formats.signals import name_of
+from rcrun.formats.size import decimal
 from rcrun.storage.containers import HOST_WENT_DOWN, find, status, time_text
 
 TYPE_CHECKING = False
@@ -264,7 +265,7 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
             "Config": _log_options(log),
             "Path": log_path(container),
             "Tag": log.get("tag", ""),
-            "Size": "0B",
+            "Size": decimal(log.get("max_size") or 0),
         },
         "NetworkMode": record.get("network_mode")
         or next(iter(ps.network_names(container)), "none"),

@@ -31,6 +31,7 @@ def completed(found: Object, container: Container, spec: Mapping[str, Any]) -> O
     found["HostConfig"].update(_asked(record.get("asked") or {}))
     _fill(found["HostConfig"], _resources(spec))
     _fill(found["HostConfig"], {**_PODMAN_HOST, **_groups(record)})
+    found["HostConfig"]["AutoRemoveImage"] = bool(record.get("remove_image"))
     found["HostConfig"].setdefault("Annotations", _annotations(spec))
     _fill(found["HostConfig"]["LogConfig"], _log(container))
     _fill(found["NetworkSettings"], _NETWORK)
@@ -186,9 +187,7 @@ def _block_devices(
 
 
 def _log(container: Container) -> Object:
-    log = container.record.get("log") or {}
-    size = log.get("max_size") or 0
-    return {"Path": container.path("log"), "Tag": "", "Size": f"{size}B" if size else "-1B"}
+    return {"Path": container.path("log"), "Tag": ""}
 
 
 def _groups(record: Mapping[str, Any]) -> Object:
@@ -198,7 +197,6 @@ def _groups(record: Mapping[str, Any]) -> Object:
 
 _PODMAN_HOST = {
     "CgroupMode": "private",
-    "AutoRemoveImage": False,
     "HostsFile": "",
     "CgroupConf": None,
 }
@@ -222,6 +220,15 @@ def nano_cpus(cpu: Mapping[str, Any]) -> int:
 
 def ulimits(spec: Mapping[str, Any]) -> list[Object]:
     return [
-        {"Name": limit["type"].removeprefix("RLIMIT_").lower(), "Hard": limit["hard"], "Soft": limit["soft"]}
+        {
+            "Name": limit["type"].removeprefix("RLIMIT_").lower(),
+            "Hard": _limit(limit["hard"]),
+            "Soft": _limit(limit["soft"]),
+        }
         for limit in (spec.get("process") or {}).get("rlimits") or []
-    ]  # fmt: skip
+    ]
+
+
+def _limit(number: int) -> int:
+    """As docker and podman write "unlimited"."""
+    return -1 if number == 2**64 - 1 else number

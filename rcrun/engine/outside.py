@@ -142,16 +142,28 @@ class Starting:
 
 
 def _spawn(words: list[str], null: int, errors: int, writer: int) -> int:
-    actions = [
+    actions: list[tuple[int, ...]] = [
         (os.POSIX_SPAWN_DUP2, null, 0),
         (os.POSIX_SPAWN_DUP2, null, 1),
         (os.POSIX_SPAWN_DUP2, errors, 2),
     ]
     if writer >= 0:
         actions.append((os.POSIX_SPAWN_DUP2, writer, writer))
+    actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in _of_our_caller()]
     return os.posix_spawn(
         words[0], words, os.environ, file_actions=actions, setsid=True, setsigdef=_DEFAULT
     )
+
+
+def _of_our_caller() -> list[int]:
+    """Descriptors that were left open to us: what stays must not hold somebody's lock, or the end of a pipe."""
+    return [
+        int(name)
+        for name in os.listdir("/proc/self/fd")
+        if int(name) > 2
+        and os.path.exists(f"/proc/self/fd/{name}")
+        and os.get_inheritable(int(name))
+    ]
 
 
 def end_outside(directory: str) -> None:

@@ -81,11 +81,12 @@ def _regular(key: str, value: str) -> Callable[[str], object]:
 
 
 def _id(_: Store, value: str) -> Test:
-    """The beginning of an id, or a regular expression as podman takes it."""
-    if value.strip("0123456789abcdef"):
+    """The beginning of an id, in any case, or a regular expression as podman takes it."""
+    lower = value.lower()
+    if lower.strip("0123456789abcdef"):
         search = _regular("id", value)
         return lambda seen: search(seen.container.id) is not None
-    return lambda seen: seen.container.id.startswith(value)
+    return lambda seen: seen.container.id.startswith(lower)
 
 
 def _name(_: Store, value: str) -> Test:
@@ -278,6 +279,7 @@ def _health(_: Store, value: str) -> Test:
 
 
 def _restart_policy(_: Store, value: str) -> Test:
+    value = "no" if value == "none" else value
     if value not in POLICIES:
         raise _wrong("restart-policy", value, f"policies are {' '.join(POLICIES)}")
 

@@ -18,7 +18,7 @@ from rcrun.storage.containers import anonymous_volumes, now_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rcrun.engine.config import Built
     from rcrun.engine.context import Context
@@ -52,14 +52,20 @@ def run(
     args: Sequence[str],
     options: Options,
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> str:
-    """Create and start; the id of a detached container. In the foreground the process becomes its client."""
+    """Create and start; the id of a detached container. In the foreground the process becomes its client.
+
+    `tell` gets the id before that where nobody joins what the container writes.
+    """
     options = _prepared(options)
     foreground = None if options.get("detach") else foreground_of(options)
     with Making(context, options) as making:
         config = making.make(text, args, progress)
         container = making.claim.container
         container_event(container, "create", *(["attach"] if foreground else []))
+        if tell and foreground and not set(foreground.streams) & {"o", "e"}:
+            tell(container.id)
         try:
             launch(context, container, making.claim.lock, foreground, config)
         except RcrunError as error:
@@ -99,7 +105,7 @@ def foreground_of(options: Options) -> Foreground:
     """Which streams the caller joins; docker's rule for a terminal that is none."""
     asked = [stream.lower() for stream in options.get("attach") or ()]
     stdin = options.get("interactive") and (not asked or "stdin" in asked)
-    if stdin and options.get("tty") and not os.isatty(0):
+    if stdin and options.get("tty") and not os.isatty(0) and not options.get("any_input"):
         raise InvalidInput(
             "the input device is not a TTY", "leave -t out where standard input is no terminal"
         )
@@ -338,7 +344,9 @@ class Making:
     def __enter__(self) -> Making:
         path = self.options.get("cidfile")
         if path and os.path.lexists(path):
-            raise _cidfile_exists(path)
+            if not self.options.get("new_cidfile"):
+                raise _cidfile_exists(path)
+            unlink_if_there(path)
         return self
 
     def __exit__(self, *error: object) -> None:

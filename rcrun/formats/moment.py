@@ -8,16 +8,20 @@ from rcrun.formats import duration
 _SECOND = 1_000_000_000
 
 
-def parse(text: str, now: int) -> int:
-    """Nanoseconds since the epoch; `now` is that, too. A time without a zone is local."""
+def parse(text: str, now: int, *, ahead: bool = False) -> int:
+    """Nanoseconds since the epoch; `now` is that, too. A time without a zone is local.
+
+    A duration is how long ago, and `ahead` how long from now on, as podman reads `--until`.
+    """
     if text and not text.strip("0123456789."):
         return _epoch(text)
     if "-" in text[1:]:
         return _date(text)
     try:
-        return max(0, now - duration.parse(text))
+        length = duration.parse(text)
     except InvalidInput as error:
         raise _invalid(text) from error
+    return max(0, now + length if ahead else now - length)
 
 
 def _epoch(text: str) -> int:

@@ -16,7 +16,8 @@ NUMBERS: dict[str, int] = {
 
 
 def parse(text: str) -> int:
-    """The number; names in any case, with or without SIG."""
+    """The number; names in any case, with or without SIG; podman's `-9` and `-TERM`."""
+    text = text.removeprefix("-") or text
     if text.isascii() and text.isdigit():
         if 1 <= int(text) <= _RTMAX:
             return int(text)

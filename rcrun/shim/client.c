@@ -175,8 +175,9 @@ static void on_signals(struct client *client)
 }
 
 /*
- * Which signals are ours. Those that were ignored when we began (nohup) stay ignored: blocked they
- * would arrive. SIGPIPE is only blocked. Reading or changing a terminal in the background stops us.
+ * Which signals are ours. SIGHUP stays ignored if it was when we began (nohup): blocked it would arrive. SIGINT and
+ * SIGQUIT do not: a shell ignores them for what it starts with `&`, and kill(1) still means the container. SIGPIPE is
+ * only blocked. Reading or changing a terminal in the background stops us.
  */
 static int take_signals(struct client *client)
 {
@@ -186,10 +187,8 @@ static int take_signals(struct client *client)
 	(void)sigfillset(&client->signals);
 	for (size_t i = 0; i < sizeof left / sizeof *left; i++)
 		(void)sigdelset(&client->signals, left[i]);
-	for (int number = 1; number < NSIG; number++)
-		if (number != SIGPIPE && sigaction(number, NULL, &action) == 0 &&
-		    action.sa_handler == SIG_IGN)
-			(void)sigdelset(&client->signals, number);
+	if (sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+		(void)sigdelset(&client->signals, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &client->signals, &client->before) < 0)
 		return -1;
 	(void)sigdelset(&client->signals, SIGPIPE);

@@ -27,8 +27,8 @@ enum packet_kind {
 enum client_flag { CLIENT_IN = 1, CLIENT_OUT = 2, CLIENT_ERR = 4 };
 
 enum {
-	/* The largest packet, kind byte included. */
-	RELAY_PACKET = 16384,
+	/* The largest packet, kind byte included: what is piped through arrives in whole blocks, as dd wants them. */
+	RELAY_PACKET = 16384 + 1,
 	/* Further clients wait in the listen queue until one leaves. */
 	RELAY_CLIENTS = 32,
 	DETACH_KEYS_MAX = 32,

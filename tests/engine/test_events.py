@@ -58,7 +58,7 @@ def test_the_life_of_a_container(rcrun, log):
         "container destroy",
     ]  # fmt: skip
     assert log("--filter", "event=die", form="{{.Actor.Attributes.name}}") == ["web", "shop"]
-    codes = log("--filter", "event=die", form="{{.Actor.Attributes.exitCode}}")
+    codes = log("--filter", "status=died", form="{{.Actor.Attributes.exitCode}}")
     assert codes == ["137", "137"]
 
 

@@ -169,6 +169,21 @@ def test_an_ignored_signal_stays_ignored(relay):
     assert process.wait(60) == 0
 
 
+def test_what_a_shell_ignores_in_the_background_is_passed_on(relay):
+    """`rcrun run … & kill -INT $!`: SIGINT is ignored there, and still means the container."""
+    process = relay.start(
+        *("run", "--streams", "o", "--sig-proxy"),
+        *("--", "env", "--default-signal=INT"),  # as containers begin
+        *sh("trap 'echo got; exit 3' INT; echo ready; while :; do sleep 0.05; done")[1:],
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.read() == b"got\n"
+    assert process.wait(60) == 3
+
+
 def test_a_client_whose_reader_left_ends_and_the_container_goes_on(relay):
     process = relay.start(
         *("run", "--streams", "o", "--listen", relay.socket, *sh("yes | head -c 100000000")),

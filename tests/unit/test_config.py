@@ -155,6 +155,11 @@ def test_a_missing_env_file_is_named() -> None:
 def test_users() -> None:
     made = built({"group_add": ("77",)}, image={"User": "web"}).config["process"]
     assert made["user"] == {"uid": 33, "gid": 33, "umask": 0o022, "additionalGids": [33, 4, 77]}
+    words = built({"group_add": ("77,4", "5")}).config["process"]["user"]["additionalGids"]
+    assert words == [0, 77, 4, 5]  # docker takes one a time, podman several
+    kept = built({"group_add": ("keep-groups",)}).config
+    assert kept["annotations"] == {"run.oci.keep_original_groups": "1"}
+    refused({"group_add": ("keep-groups", "5")}, "goes with no other --group-add")
     assert built({"user": "0"}, image={"User": "web"}).config["process"]["user"]["uid"] == 0
     refused({"user": "nobody"}, 'unable to find user "nobody"')
     refused({"user": "70000"}, "cannot run as user 70000")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from typing import Any
 
 import pytest
@@ -81,6 +83,30 @@ def test_lines_of_accounts() -> None:
     kept = built({"userns": "keep-id"}).container["accounts"]
     assert ":x:1000:1000:" in kept["passwd"].splitlines()[-1]
     assert "accounts" not in built({"userns": "keep-id", "passwd": False}).container
+    own = pwd.getpwuid(os.getuid())
+    who = {"hostuser": (own.pw_name,), "user": f"{own.pw_name}:crew", "group_entry": "crew:x:42:"}
+    given = built(who).config["process"]
+    assert (given["user"]["uid"], given["user"]["gid"]) == (own.pw_uid, 42)
+
+
+def test_the_home_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As podman: where it is mounted, else where the command begins."""
+    home = "/home/me"
+    entry = pwd.struct_passwd(("me", "x", 1000, 1000, "Me", home, "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: entry)
+    for mounts, expected in (
+        ({}, "/srv"),
+        ({"volume": ("/elsewhere:/x",)}, "/srv"),
+        ({"volume": (f"/usr:{home}:ro",)}, home),
+        ({"mount": (f"type=tmpfs,dst={home}",)}, home),
+    ):
+        made = built({"userns": "keep-id", "workdir": "/srv", **mounts})
+        assert f"HOME={expected}" in made.config["process"]["env"]
+        line = made.container["accounts"]["passwd"].splitlines()[-1]
+        assert line.endswith(f":{expected}:/bin/sh")
+
+
+def test_what_is_no_line() -> None:
     with pytest.raises(InvalidInput, match="the host has no such user"):
         built({"hostuser": ("no-such-user-here",)})
     with pytest.raises(InvalidInput, match="invalid line"):

@@ -135,6 +135,7 @@ def test_ulimits() -> None:
         ({"pids_limit": 10}, {"pids": {"limit": 10}}),
         ({"pids_limit": -1}, {"pids": {"limit": -1}}),
         ({"pids_limit": 0}, {"pids": {"limit": -1}}),
+        (dict.fromkeys(("memory", "memory_swap", "memory_reservation", "cpus"), "0"), None),
     ],
 )
 def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> None:
@@ -148,7 +149,8 @@ def test_resources(options: dict[str, Any], expected: dict[str, Any] | None) -> 
         ({"memory": "x"}, "--memory: invalid size"),
         ({"memory_swap": "1g"}, "--memory-swap needs --memory"),
         ({"memory": "64m", "memory_swap": "1m"}, "memory and swap together"),
-        ({"cpus": "0"}, "a number above 0"),
+        ({"cpus": "0.001"}, "the least is 0.01"),
+        ({"cpus": "many"}, "it is a number, and 0 is no limit"),
         ({"cpus": "1", "cpu_quota": 5}, "conflicting options: --cpus and --cpu-quota"),
         ({"cpuset_cpus": "1-"}, "invalid --cpuset-cpus"),
         ({"oom_score_adj": 2000}, "invalid --oom-score-adj"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 
 import pytest
 
 from rcrun.errors import InvalidInput
-from rcrun.formats import device, names, signals, ulimit
+from rcrun.formats import device, moment, names, signals, ulimit
 
 
 @pytest.mark.parametrize(
@@ -20,13 +21,17 @@ from rcrun.formats import device, names, signals, ulimit
         ("15", 15),
         ("SIGRTMIN+3", 37),
         ("RTMAX-1", 63),
+        ("-9", 9),
+        ("-TERM", 15),
     ],
 )
 def test_signals(text: str, number: int) -> None:
     assert signals.parse(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "0", "65", "SIG", "FOO", "SIGRTMIN+99", "-9", "SIG_DFL"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "65", "SIG", "FOO", "SIGRTMIN+99", "-", "--9", "SIG_DFL"]
+)
 def test_wrong_signals(text: str) -> None:
     with pytest.raises(InvalidInput, match="invalid signal"):
         signals.parse(text)
@@ -96,3 +101,11 @@ def test_devices(text: str, expected: tuple[str, str, str]) -> None:
 def test_wrong_devices(text: str) -> None:
     with pytest.raises(InvalidInput, match="--device"):
         device.parse(text)
+
+
+def test_moments_ahead() -> None:
+    now = time.time_ns()
+    minute = 60 * 1_000_000_000
+    assert moment.parse("1m", now) == now - minute
+    assert moment.parse("1m", now, ahead=True) == now + minute
+    assert moment.parse("17", now, ahead=True) == 17_000_000_000

@@ -33,11 +33,12 @@ def cp(source: str, target: str, archive: bool, follow: bool, quiet: bool, overw
     from rcrun.engine.copy import copy, parse_end
 
     engine = context.engine()
-    ends = parse_end(engine, source), parse_end(engine, target)
-    _check_streams(*ends)
+    in_workdir = context.settings.personality == "podman"
+    first, second = [parse_end(engine, text, in_workdir=in_workdir) for text in (source, target)]
+    _check_streams(first, second)
     is_shown = not quiet and output.is_terminal(1) and target != "-"
     progress = _Progress(target, is_shown=is_shown)
-    copy(engine, *ends, _options(archive, follow, overwrite), progress.advanced)
+    copy(engine, first, second, _options(archive, follow, overwrite), progress.advanced)
     progress.finish()
 
 

@@ -45,7 +45,7 @@ def events(
     found = engine.read(
         context.store(),
         since=_moment(since),
-        until=_moment(until),
+        until=_moment(until, ahead=as_podman),
         stream=stream and not no_stream,
         filters=filters,
     )
@@ -54,12 +54,12 @@ def events(
         sys.stdout.flush()
 
 
-def _moment(text: str | None) -> int | None:
+def _moment(text: str | None, *, ahead: bool = False) -> int | None:
     if not text:
         return None
     from rcrun.formats import moment
 
-    return moment.parse(text, time.time_ns())
+    return moment.parse(text, time.time_ns(), ahead=ahead)
 
 
 def _formatter(form: str | None, as_podman: bool, whole: bool) -> Callable[[Event], str]:

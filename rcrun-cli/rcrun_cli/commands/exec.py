@@ -51,6 +51,7 @@ def exec_(container: str | None, args: tuple[str, ...], **options: Any) -> None:
         from rcrun.engine.beside import passed_fds
 
         options["kept_fds"] = passed_fds(options)  # before anything is opened
+    output.allow_no_terminal(options)
     whole = context.engine()
     try:
         execute(whole, find(whole.store, container), args, options)

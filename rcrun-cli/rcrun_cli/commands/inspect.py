@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import choosing, context, output
 from rcrun_cli.declare import argument, command, option
@@ -76,6 +78,7 @@ def _inspect(
             each.update({"Name": each["Name"].removeprefix("/")} if "Name" in each else {})
     if found or not form:
         output.print_inspected(found, form)
+        sys.stdout.flush()  # before the errors, where both go into one place
     for absence in missing:
         output.complain(absence.message, absence.hint)
     return output.trait("failure_status") if missing else 0

@@ -60,9 +60,13 @@ def logs(
 
 def bounds(*, follow: bool, tail: str, since: str | None, until: str | None) -> dict[str, Any]:
     """How much is asked for."""
+    as_podman = context.settings.personality == "podman"
     return {
-        "follow": follow, "tail": _count(tail), "since": _bound(since), "until": _bound(until),
-    }  # fmt: skip
+        "follow": follow,
+        "tail": _count(tail),
+        "since": _bound(since),
+        "until": _bound(until, ahead=as_podman),
+    }
 
 
 def _chosen(texts: tuple[str, ...], latest: bool) -> list[Container]:
@@ -130,7 +134,7 @@ def _count(tail: str) -> int | None:
     return int(tail)
 
 
-def _bound(text: str | None) -> bytes:
+def _bound(text: str | None, *, ahead: bool = False) -> bytes:
     if not text:
         return b""
     import time
@@ -138,4 +142,4 @@ def _bound(text: str | None) -> bytes:
     from rcrun.formats.moment import parse
     from rcrun.storage.containers import time_text
 
-    return time_text(parse(text, time.time_ns())).encode()
+    return time_text(parse(text, time.time_ns(), ahead=ahead)).encode()

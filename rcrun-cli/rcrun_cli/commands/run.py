@@ -47,7 +47,13 @@ def run(image: str | None, args: tuple[str, ...], **options: Any) -> None:
 
     image, args = _words(image, args, options)
     options = _with_access(options)
-    output.put(engine.run(context.engine(), image, args, options, _progress(options)))
+    output.allow_no_terminal(options)
+
+    def tell(identifier: str) -> None:
+        output.put(identifier)
+        sys.stdout.flush()  # before this process is another program
+
+    output.put(engine.run(context.engine(), image, args, options, _progress(options), tell))
 
 
 @command(interspersed=False, failure_status=125)
@@ -116,6 +122,8 @@ def _words(
     """With --rootfs and --bundle there is no image: the first word begins the command."""
     if context.settings.personality == "docker" and not options["log_driver"]:
         options["log_driver"] = "json-file"  # whose files docker's users read
+    if context.settings.personality == "podman" or options["replace"]:
+        options["new_cidfile"] = True  # one that is there is written over
     if options["rootfs"] or options["bundle"]:
         return "", args if image is None else (image, *args)
     if not image:

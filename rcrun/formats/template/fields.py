@@ -55,6 +55,9 @@ NIL_LISTS = frozenset(
     "ExtraHosts GroupAdd Layers Links OnBuild RepoDigests RepoTags SecurityOpt Shell Ulimits VolumesFrom".split()
 )
 
+# Fields of podman's types whose name in JSON is another word.
+OTHER_NAMES = {"CgroupsVersion": "cgroupVersion", "Healthcheck": "Health"}
+
 
 class NilList(list["Any"]):
     """A list of NIL_LISTS that is null in JSON."""
@@ -98,6 +101,8 @@ def field_of(value: Any, name: str) -> Any:
     for key in value:
         if key.casefold() == folded:
             return _typed(key, value[key])
+    if OTHER_NAMES.get(name) in value:
+        return value[OTHER_NAMES[name]]
     if name in ZERO_FIELDS:
         return _typed(name, ZERO_FIELDS[name])
     if name in ("Name", "Driver") and "Destination" in value:
