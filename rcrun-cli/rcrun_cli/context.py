@@ -43,6 +43,8 @@ settings = Settings()
 def configure(options: dict[str, Any]) -> None:
     """Take the global options."""
     _refuse_remote(options.get("host"))
+    if options["noout"] or options["out"]:
+        _redirect("/dev/null" if options["noout"] else options["out"])
     settings.root = options["root"]
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
@@ -54,6 +56,18 @@ def configure(options: dict[str, Any]) -> None:
         from rcrun_cli.phases import Phases
 
         settings.phases = Phases(*settings.entered)
+
+
+def _redirect(path: str) -> None:
+    import sys
+
+    try:
+        sys.stdout = open(path, "w", encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        from rcrun.errors import InvalidInput
+
+        reason = (error.strerror or str(error)).lower()
+        raise InvalidInput(f'cannot write "{path}": {reason}') from error
 
 
 def _manager_of(variables: Mapping[str, str]) -> str:
@@ -95,7 +109,8 @@ def store() -> Store:
     live = settings.runroot or paths.default_live_dir(variables, os.geteuid())
     others = [*settings.additional, *variables.get("RCRUN_ADDITIONAL_STORES", "").split(":")]
     named = [os.path.abspath(path) for path in others if path]
-    return paths.Store(os.path.abspath(root), os.path.abspath(live), named, _meanings())
+    own_names = settings.personality == "podman"
+    return paths.Store(os.path.abspath(root), os.path.abspath(live), named, _meanings(), own_names)
 
 
 def _meanings() -> Callable[[str], list[str]] | None:

@@ -7,17 +7,31 @@ import time
 
 from rcrun_cli import context, main, output
 from rcrun_cli.commands import GROUPS, HIDDEN, SECTIONS
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.declare import argument, command, option, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+# Podman's that say how its own parts work together; those that would be missed are in refused.py.
+IGNORED = (
+    "--conmon", "--db-backend", "--events-backend", "--identity", "--network-cmd-path", "--network-config-dir", "--pull-option", "--runtime",
+    "--runtime-flag", "--ssh", "--storage-driver", "--storage-opt", "--tmpdir",
+)  # fmt: skip
+IGNORED_FLAGS = ("--syslog", "--trace", "--transient-store")
 LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"]
 
 
 @command(interspersed=False)
+@several(
+    *[option(name, hidden=True, metavar="VALUE", help="For scripts") for name in IGNORED],
+    *[option(name, is_flag=True, hidden=True, help="For scripts") for name in IGNORED_FLAGS],
+)
+@option(
+    "--noout", is_flag=True, help="Print nothing on stdout; what a container does is not touched"
+)
+@option("--out", metavar="FILE", help="Print into this file what would be on stdout")
 @option("--root", metavar="DIR", help="Keep images and containers here")
 @option("--runroot", metavar="DIR", help="Keep the live state of containers here")
 @option("--config", metavar="DIR", help="Look for credentials here")

@@ -12,7 +12,6 @@ from rcrun.engine.rootfs import Layers
 from rcrun.errors import HostLacks, InvalidInput, NotFound, WrongState
 from rcrun.files import dump_json
 from rcrun.formats import image as documents
-from rcrun.formats import reference as grammar
 from rcrun.storage import committing, images, layout
 from rcrun.storage.blobs import BlobWriter
 from rcrun.storage.committing import Draft
@@ -66,7 +65,7 @@ def commit(context: Context, container: Container, name: str, options: Options) 
     """The new image's id; `name` may be empty."""
     from rcrun.formats.imagechange import apply_all
 
-    reference = _reference(name)
+    reference = str(images.named(context.store, name)) if name else ""
     if options.form not in committing.FORMATS:
         raise InvalidInput(f'invalid format "{options.form}"', "write oci or docker")
     store = context.store
@@ -87,15 +86,6 @@ def commit(context: Context, container: Container, name: str, options: Options) 
         layout.add_reference(store, descriptor, reference)
     container_event(container, "commit", imageID=image.config_digest, imageRef=reference)
     return image.config_digest
-
-
-def _reference(name: str) -> str:
-    if not name:
-        return ""
-    reference = grammar.parse(name)
-    if reference.digest:
-        raise InvalidInput(f'cannot name an image "{name}": a digest is computed, not given')
-    return str(reference)
 
 
 def _base(context: Context, container: Container, options: Options, lease: Lease) -> Image | None:
