@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from rcrun.errors import InvalidInput
 from rcrun_cli import context
 from rcrun_cli.declare import option, several
 
@@ -53,6 +56,8 @@ def access_from(
     from rcrun.engine.access import Access
 
     config = context.settings.config_dir
+    if authfile and not os.path.exists(authfile):
+        raise InvalidInput(f'cannot read credentials from "{authfile}": there is no such file')
     if config and not authfile:
         authfile = f"{config}/config.json"
     credentials = None
