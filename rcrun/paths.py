@@ -56,9 +56,10 @@ class Store:
 
     `others` are the directories of stores whose images and layers are used where they are, and never changed: those
     that were given, and the lines of the file `additional-stores`. `meanings` tells what a short name may mean.
+    `own_names`: short names of images that are made here are below `localhost`, as podman's are.
     """
 
-    __slots__ = ("_given", "_meanings", "_others", "live_dir", "root_dir")
+    __slots__ = ("_given", "_meanings", "_others", "live_dir", "own_names", "root_dir")
 
     def __init__(
         self,
@@ -66,12 +67,14 @@ class Store:
         live_dir: str,
         others: Sequence[str] = (),
         meanings: Callable[[str], list[str]] | None = None,
+        own_names: bool = False,
     ) -> None:
         self.root_dir = root_dir
         self.live_dir = live_dir
         self._given = others
         self._others: list[str] | None = None
         self._meanings = meanings
+        self.own_names = own_names
 
     @property
     def others(self) -> list[str]:

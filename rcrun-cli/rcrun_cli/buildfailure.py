@@ -32,19 +32,26 @@ def explain(error: StepFailed, source: Source, progress: Quiet, options: dict[st
         hint = hint or "to look around there: the same command with --shell-on-failure"
     output.complain(error.message, hint)
     if not shell:
-        return 1
+        return _status(error)
     if not error.image_id:
         output.tell("there is nothing to open a shell in: the stage has no files at that point")
-        return 1
+        return _status(error)
     network = ["--network", options["network"]] if options["network"] else []
     words = ["run", "--rm", "-it", *network, error.image_id[7:19]]
     if context.settings.personality == "podman" or not _has_terminal():
         output.tell(f"the step failed here: rcrun {' '.join(words)}")
         output.tell("rcrun image prune removes it")
-        return 1
+        return _status(error)
     output.tell(f"a shell where the step failed; later: rcrun {' '.join(words)}")
     launcher = context.engine().launcher
     return os.execv(launcher[0], [*launcher, *words])
+
+
+def _status(error: StepFailed) -> int:
+    """As podman that of the command; else one for all."""
+    if context.settings.personality != "podman":
+        return 1
+    return getattr(error.cause, "status_of_command", 0) or int(output.trait("failure_status"))
 
 
 def _has_terminal() -> bool:

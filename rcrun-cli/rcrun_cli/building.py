@@ -9,6 +9,7 @@ from rcrun_cli.context import settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TextIO
 
 
@@ -22,7 +23,7 @@ class Quiet:
         self._count = 0
         self.kept: dict[int, bytes] = {}
 
-    def stage(self, name: str, count: int) -> None:
+    def stage(self, name: str, count: int, text: str) -> None:
         pass
 
     def step(self, stage: str, step: int, text: str) -> int:
@@ -47,6 +48,9 @@ class Quiet:
     def end(self) -> None:
         """Nothing more comes; may be said twice."""
 
+    def named(self, typed: Sequence[str], names: Sequence[str], image_id: str) -> None:
+        """The image is there, under these names."""
+
     def output_of(self, number: int, lines: int) -> str:
         """The end of what a step that failed has written."""
         kept = self.kept.get(number, b"").rstrip(b"\n").split(b"\n")[-lines:]
@@ -67,7 +71,7 @@ class Plain(Quiet):
         self._rest: dict[int, bytes] = {}
         self._cached: set[int] = set()
 
-    def stage(self, name: str, count: int) -> None:
+    def stage(self, name: str, count: int, text: str) -> None:
         self._counts[name] = count
 
     def step(self, stage: str, step: int, text: str) -> int:
@@ -115,7 +119,11 @@ class Plain(Quiet):
 
 
 class PodmanLines(Plain):
-    """`STEP 2/4: RUN make`, the output as it is, `--> Using cache`."""
+    """`STEP 2/4: RUN make`, the output as it is, `--> Using cache`, `COMMIT NAME`."""
+
+    def stage(self, name: str, count: int, text: str) -> None:
+        super().stage(name, count, text)
+        self._say(f"STEP 1/{count + 1}: {text}")
 
     def step(self, stage: str, step: int, text: str) -> int:
         number = Quiet.step(self, stage, step, text)
@@ -134,6 +142,12 @@ class PodmanLines(Plain):
 
     def cached(self, number: int) -> None:
         self._say("--> Using cache")
+
+    def named(self, typed: Sequence[str], names: Sequence[str], image_id: str) -> None:
+        self._say(f"COMMIT {' '.join(typed[:1])}".rstrip())
+        self._say(f"--> {image_id.removeprefix('sha256:')[:12]}")
+        for name in names:
+            self._say(f"Successfully tagged {name}")
 
     def done(self, number: int) -> None:
         Quiet.done(self, number)

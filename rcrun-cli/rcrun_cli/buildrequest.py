@@ -176,6 +176,8 @@ def _platforms(options: Options) -> list[str]:
 
 
 def _squash(options: Options) -> str:
+    if options["squash_all"] and options["squash"]:
+        raise InvalidInput("--squash-all and --squash exclude each other")
     if options["squash_all"]:
         return "all"
     return "new" if options["squash"] or not options["layers"] else ""
@@ -202,7 +204,7 @@ def _caching(options: Options) -> Caching:
 
         younger = parse(ttl) / 1_000_000_000
     return Caching(
-        use=not options["no_cache"],
+        use=not options["no_cache"] and options["layers"],
         without=[name for text in options["no_cache_filter"] for name in text.split(",") if name],
         sources=_caches("--cache-from", options["cache_from"]),
         targets=_caches("--cache-to", options["cache_to"]),

@@ -23,7 +23,7 @@ class RawJson(Quiet):
         self._counts: dict[str, int] = {}
         self._vertexes: dict[int, dict[str, Any]] = {}
 
-    def stage(self, name: str, count: int) -> None:
+    def stage(self, name: str, count: int, text: str) -> None:
         self._counts[name] = count
 
     def step(self, stage: str, step: int, text: str) -> int:

@@ -28,7 +28,10 @@ def source_of(place: str | None, file: str | None, stack: Closing) -> Source:
 
     if place is None and file is None:
         raise InvalidInput("no context is given", "rcrun build [OPTIONS] DIR")
-    place = place or "."
+    place = place or _beside(file)
+    if file and file.startswith(("http://", "https://")) and os.path.isdir(place):
+        text = stack.enter_context(Fetched(context.engine())).from_address(file)
+        return Source(os.path.abspath(place), text, file)
     if place != "-" and not is_remote(place):
         if not os.path.isdir(place):
             raise NotFound(f'no such directory: "{place}"')
@@ -42,6 +45,11 @@ def source_of(place: str | None, file: str | None, stack: Closing) -> Source:
     return Source(fetched.path, text, place) if text else _in_folder(fetched.path, file, place)
 
 
+def _beside(file: str | None) -> str:
+    """Without a context, as podman, the directory of the Containerfile."""
+    return os.path.dirname(file) or "." if file and os.path.isfile(file) else "."
+
+
 def _in_folder(folder: str, file: str | None, place: str) -> Source:
     from rcrun.engine.build.contexts import NAMES
 
@@ -49,10 +57,20 @@ def _in_folder(folder: str, file: str | None, place: str) -> Source:
         return Source(folder, sys.stdin.read(), "-")
     candidates = [file, f"{folder}/{file}"] if file else [f"{folder}/{name}" for name in NAMES]
     for path in candidates:
-        if os.path.isfile(path):
+        if os.path.isfile(path) or (file and _is_pipe(path)):
             return Source(folder, read(path), file or os.path.basename(path))
     wanted = f'"{file}"' if file else " nor ".join(f'"{name}"' for name in NAMES)
     raise NotFound(f'there is no {wanted} in "{place}"', "name it: -f FILE")
+
+
+def _is_pipe(path: str) -> bool:
+    """As bash's `<(COMMAND)` gives one."""
+    import stat
+
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def read(path: str) -> str:

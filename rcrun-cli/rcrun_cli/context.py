@@ -109,7 +109,8 @@ def store() -> Store:
     live = settings.runroot or paths.default_live_dir(variables, os.geteuid())
     others = [*settings.additional, *variables.get("RCRUN_ADDITIONAL_STORES", "").split(":")]
     named = [os.path.abspath(path) for path in others if path]
-    return paths.Store(os.path.abspath(root), os.path.abspath(live), named, _meanings())
+    own_names = settings.personality == "podman"
+    return paths.Store(os.path.abspath(root), os.path.abspath(live), named, _meanings(), own_names)
 
 
 def _meanings() -> Callable[[str], list[str]] | None:

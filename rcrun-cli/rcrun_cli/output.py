@@ -216,6 +216,8 @@ class Listing:
                 put(template.render(row))
 
     def _print_template_table(self, rows: Sequence[Mapping[str, Any]], form: str) -> None:
+        if settings.personality == "podman":
+            form = form.replace("}} {{", "}}\t{{")  # a blank is the end of a column
         template = parse_template(form, escapes=True)
         titles = template.render_header({**self.columns, "Label": _label_title}).split("\t")
         cells = [template.render(row).split("\t") for row in rows]
@@ -260,7 +262,7 @@ def print_inspected(values: Sequence[Any], form: str | None) -> None:
         text = json.dumps(values, indent=4 if not form else None, ensure_ascii=False)
         put(text.translate(JSON_ESCAPES))
         return
-    template = parse_template(form)
+    template = parse_template(form, escapes=settings.personality == "podman")
     for value in values:
         put(template.render(value))
 
@@ -287,7 +289,8 @@ def inspect_each(
 
 def print_value(value: Any, form: str) -> None:
     """One object, as `version` and `info` reshape it: `json` or a template."""
-    put(parse_template("{{json .}}" if form == "json" else form).render(value))
+    form = "{{json .}}" if form == "json" else form
+    put(parse_template(form, escapes=settings.personality == "podman").render(value))
 
 
 def status_text(
@@ -317,14 +320,15 @@ def ago(seconds: float) -> str:
 
 
 def confirmed(warning: str) -> bool:
-    """Ask on the terminal, as docker does; where there is none nobody can be asked."""
-    if not is_terminal(0):
+    """Ask, as docker does; the answer may come out of a pipe, but there must be one."""
+    sys.stderr.write(f"WARNING! {warning}\nAre you sure you want to continue? [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer and not is_terminal(0):
         from rcrun.errors import InvalidInput
 
         raise InvalidInput("nobody can be asked: standard input is no terminal", "add --force")
-    sys.stderr.write(f"WARNING! {warning}\nAre you sure you want to continue? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def short_id(container_id: str, *, whole: bool = False) -> str:

@@ -24,6 +24,10 @@ _STEP_IDS = (
     "files of other ids: COPY --chown",
 )
 
+_REMOTE = (
+    "rcrun has no daemon, it works on this host only",
+    "log in there and run the same command: ssh HOST rcrun …",
+)
 _ENCRYPTED = (
     "encrypted images cannot be read",
     "skopeo copy --decryption-key … decrypts one on its way",
@@ -36,6 +40,15 @@ _SIGNATURES = {
 }  # fmt: skip
 # By the words behind `rcrun`, then by option: why not, and a hint.
 REFUSED: dict[str, dict[str, tuple[str, str]]] = {
+    "": {
+        **dict.fromkeys(("-c", "--connection", "-r", "--remote", "--url"), _REMOTE),
+        "--cdi-spec-dir": ("it is an option of run and create", "rcrun run --cdi-spec-dir DIR …"),
+        "--default-mounts-file": ("there are no mounts that every container gets", "rcrun run -v SOURCE:/DIR …"),
+        "--hooks-dir": ("containers have no hooks of the host's", ""),
+        "--imagestore": ("images are kept in one place, with containers and volumes", "other images besides: --additional-store DIR"),
+        "--module": ("there is no containers.conf to add to", "give the options themselves"),
+        "--volumepath": ("volumes are kept with the rest of the store", "rcrun --root DIR …"),
+    },
     "start": {"--checkpoint": _CHECKPOINT, "--checkpoint-dir": _CHECKPOINT},
     "rm": {"--link": ("there are no links to remove", "")},
     "pull": {"--decryption-key": _ENCRYPTED},

@@ -36,6 +36,8 @@ PODMAN: Rows = (
     ("no such network: ", "Error: unable to find network with name or ID {}: network not found"),
     ("no such pod: ", 'Error: no pod with name or ID {} found: no such pod'),
     ("no such object: ", 'Error: no such object: "{}"'),
+    ("no such artifact: ", "Error: {}: artifact does not exist"),
+    ("no such manifest list: ", "Error: {}: image not known"),
     ("no such secret: ", 'Error: no secret with name or id "{}": no such secret'),
     ("no such volume: ", 'Error: no volume with name "{}" found: no such volume'),
     ("no such option", "Error: unknown flag: {}"),

@@ -59,7 +59,8 @@ class Candidate:
                 f'container "{name}" was not made by a unit of systemd, which could be started anew',
                 "write a .container file for it: rcrun quadlet install FILE",
             )
-        if self.container.record.get("image") != str(grammar.parse(self.image)):
+        names = (grammar.parse(self.image), grammar.local(self.image))
+        if self.container.record.get("image") not in [str(name) for name in names]:
             raise InvalidInput(
                 f'container "{name}" was made of "{self.image}", which does not say where a newer one is',
                 "make it of REGISTRY/REPOSITORY:TAG",

@@ -6,7 +6,6 @@ from rcrun.engine.diff import changes_job
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Layers
 from rcrun.errors import HostLacks, InvalidInput, NotFound, WrongState
-from rcrun.formats import reference as grammar
 from rcrun.storage import committing, images, layers, layout
 from rcrun.storage.committing import Draft
 from rcrun.storage.containers import now_text, status, time_text
@@ -32,10 +31,10 @@ _OWN_VARIABLES = ("HOSTNAME", "HOME", "TERM", "container")
 def commit_with(
     new_layer: NewLayer, context: Context, container: Container, name: str, options: Options
 ) -> str:
-    reference = _reference(name)
+    store = context.store
+    reference = str(images.named(store, name)) if name else ""
     if options.form not in committing.FORMATS:
         raise InvalidInput(f'invalid format "{options.form}"', "write oci or docker")
-    store = context.store
     with Lease(store) as lease:
         base = _base(context, container, options, lease)
         with StillThere(container):
@@ -63,15 +62,6 @@ def commit_with(
         layout.add_reference(store, descriptor, reference)
     container_event(container, "commit", imageID=image.config_digest, imageRef=reference)
     return image.config_digest
-
-
-def _reference(name: str) -> str:
-    if not name:
-        return ""
-    reference = grammar.parse(name)
-    if reference.digest:
-        raise InvalidInput(f'cannot name an image "{name}": a digest is computed, not given')
-    return str(reference)
 
 
 def _base(context: Context, container: Container, options: Options, lease: Lease) -> Image | None:

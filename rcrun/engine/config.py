@@ -145,7 +145,7 @@ def _config(
     mounts: Mounts,
     joined: Joined | None,
 ) -> Spec:
-    security = config_process.security(options)
+    security = config_process.security(options, facts.stat)
     allowed = config_process.allowed(options, facts.held)
     seccomp = config_process.seccomp(security, allowed, facts)
     linux = config_linux.linux(options, facts, user, security, seccomp, joined)

@@ -27,6 +27,7 @@ DEFAULT_CAPABILITIES = (
 KEEP_GROUPS = "keep-groups"
 # systemd knows "oci" as the neutral word and then looks for the marker files, which say the rest.
 CONTAINER_WORD = "oci"
+SELINUX = "/sys/fs/selinux/enforce"  # there when the kernel asks it
 _MOST_FILES = 1_048_576
 _MOST_PROCESSES = 4_194_304
 _UNLIMITED = 2**64 - 1  # RLIM_INFINITY as config.json writes it
@@ -295,18 +296,18 @@ def asked_limits(
     return found
 
 
-def security(options: Options) -> Security:
+def security(options: Options, stat: Callable[[str], object]) -> Security:
     """--security-opt, and --privileged, which takes the masks and the filter away."""
     decided = Security()
     if options.get("privileged"):
         decided.seccomp = "unconfined"
         decided.masked, decided.readonly = [], []
     for text in options.get("security_opt") or ():
-        _decide(decided, text)
+        _decide(decided, text, stat)
     return decided
 
 
-def _decide(decided: Security, text: str) -> None:
+def _decide(decided: Security, text: str, stat: Callable[[str], object]) -> None:
     key, _, value = text.partition(":" if "=" not in text else "=")
     if key == "no-new-privileges" and value in ("", "true", "false"):
         decided.no_new_privileges = value != "false"
@@ -321,7 +322,7 @@ def _decide(decided: Security, text: str) -> None:
     elif key == "unmask" and value:
         _unmask(decided, value)
     elif key == "label" and value:
-        if value != "disable":
+        if value not in ("disable", "nested") and stat(SELINUX):
             raise InvalidInput(f'--security-opt "{text}": SELinux labels are not supported yet')
     else:
         raise InvalidInput(

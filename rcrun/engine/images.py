@@ -149,6 +149,11 @@ def _label(_: Store, value: str) -> Callable[[Listed], bool]:
     return lambda each: key in each.labels and (not equals or each.labels[key] == wanted)
 
 
+def _label_not(store: Store, value: str) -> Callable[[Listed], bool]:
+    has = _label(store, value)
+    return lambda each: not has(each)
+
+
 def _before(store: Store, value: str) -> Callable[[Listed], bool]:
     limit = of_image(store, images.find(store, value)).created
     return lambda each: each.created < limit
@@ -215,12 +220,15 @@ def _name_test(pattern: str) -> Callable[[Reference], bool]:
 
 
 def _spellings(reference: Reference) -> tuple[str, ...]:
-    return (
+    spellings = (
         reference.familiar_repository,
         grammar.familiar(reference),
         reference.repository,
         str(reference),
     )
+    if reference.domain != grammar.LOCAL_DOMAIN:
+        return spellings
+    return (*spellings, reference.path, f"{reference.path}:{reference.tag}")
 
 
 def _pattern_text(pattern: str) -> str:
@@ -241,8 +249,10 @@ def _pattern_text(pattern: str) -> str:
 _FILTERS: dict[str, Callable[[Store, str], Callable[[Listed], bool]]] = {
     "dangling": _dangling,
     "label": _label,
+    "label!": _label_not,
     "before": _before,
     "since": _since,
+    "after": _since,
     "until": _until,
     "id": _id,
     "readonly": _read_only,

@@ -33,6 +33,7 @@ def podman_host(context: Context, system: Mapping[str, str], memory: int) -> dic
     host, identity = os.uname(), context.identity
     return {
         "arch": platform_of(host.machine)[0],
+        "buildahVersion": VERSION,
         "cgroupControllers": controllers(context),
         "cgroupManager": cgroup_driver(context).replace("none", "disabled"),
         "cgroupVersion": "v2" if context.host.unified else "v1",

@@ -6,7 +6,6 @@ from rcrun.engine.eventlog import emit
 from rcrun.engine.pull import Silent, unpack
 from rcrun.engine.trust import check_import, check_local
 from rcrun.errors import InvalidInput, RcrunError
-from rcrun.formats import reference as grammar
 from rcrun.storage import archive, images, wholes
 
 TYPE_CHECKING = False
@@ -28,8 +27,11 @@ def load(
     progress: Progress | None = None,
     policy_file: str = "",
 ) -> list[Loaded]:
-    """Every image of an archive (a path, or a descriptor to read from) or of a directory."""
+    """Every image of an archive (a path, an address, or a descriptor to read from) or of a directory."""
     told = progress or Silent()
+    if isinstance(source, str) and source.startswith(("http://", "https://")):
+        with _fetched(context, source) as file:
+            return load(context, file.fd, platform=platform, progress=told, policy_file=policy_file)
 
     def prepare(image: Image) -> None:
         """An archive may be of either kind, and often is of both: the policy must allow both."""
@@ -135,7 +137,7 @@ def import_image(
         "platform": platform,
         "prepare": lambda image: unpack(context, image, Silent()),
     }
-    reference = _name_for_import(name)
+    reference = str(images.named(context.store, name)) if name else ""
     check_import(context, source if isinstance(source, str) else "standard input")
     try:
         if isinstance(source, str) and source.startswith(("http://", "https://")):
@@ -147,15 +149,6 @@ def import_image(
         raise _unreadable(source, error) from error
     emit(context.store, "image", "import", loaded.config_digest, {"name": reference})
     return loaded
-
-
-def _name_for_import(name: str) -> str:
-    if not name:
-        return ""
-    reference = grammar.parse(name)
-    if reference.digest:
-        raise InvalidInput(f'cannot name an image "{name}": a digest is computed, not given')
-    return str(reference)
 
 
 class _fetched:  # noqa: N801  # used like a function

@@ -74,11 +74,11 @@ class Details:
 
 def find_list(store: Store, text: str) -> Descriptor:
     """The entry of a list; by its name, its digest, or the beginning of that."""
-    reference = _name_or_none(text)
+    names = [str(each) for each in images.typed(store, text)]
     digits = text.removeprefix("sha256:")
     other = False
     for entry in layout.references(store):
-        named = reference is not None and layout.name_of(entry) == str(reference)
+        named = layout.name_of(entry) in names
         by_digest = digests.is_hex(digits) and entry["digest"][7:].startswith(digits)
         if (named or by_digest) and wholes.is_index(entry):
             return entry
@@ -103,9 +103,7 @@ def create(
     annotations: Mapping[str, str] | None = None,
 ) -> Descriptor:
     """An empty list under this name, or with `amend` the one that is there."""
-    reference = grammar.parse(name)
-    if reference.digest:
-        raise InvalidInput(f'cannot name a list "{name}": a digest is computed, not given')
+    reference = images.named(context.store, name)
     layout.init(context.store)
     with _lock(context.store, str(reference)), Lease(context.store) as lease:
         known = _entry(context.store, str(reference))
@@ -336,8 +334,7 @@ def remove_list(context: Context, text: str) -> tuple[list[str], str]:
     """Forget a list: the names that are gone, and its digest when it went with the last one."""
     entry = find_list(context.store, text)
     name = layout.name_of(entry)
-    reference = _name_or_none(text)
-    if reference is not None and name == str(reference):
+    if name in map(str, images.typed(context.store, text)):
         layout.remove_reference(context.store, name)
         others = [e for e in layout.references(context.store) if e["digest"] == entry["digest"]]
         return [name], "" if others else entry["digest"]

@@ -32,7 +32,7 @@ def find(store: Store, text: str) -> Definition:
     if len(found) > 1:
         raise InvalidInput(f'several networks have an id that begins with "{text}"')
     if not found:
-        raise NotFound(f"network {text} not found")
+        raise NotFound(f"no such network: {text}")
     return found[0]
 
 
@@ -140,6 +140,14 @@ def docker_object(store: Store, network: Definition) -> Object:
     }
 
 
+def _podman_subnet(network: Definition, address: str) -> Object:
+    is_6 = ":" in address
+    for row in network["subnets"]:
+        if row.get("gateway") and (":" in row["subnet"]) == is_6:
+            return {"ipnet": address, "gateway": row["gateway"]}
+    return {"ipnet": address}
+
+
 def podman_object(store: Store, network: Definition) -> Object:
     found: Object = dict(network)
     found["name"] = shown_name(network["name"], "podman")
@@ -148,7 +156,7 @@ def podman_object(store: Store, network: Definition) -> Object:
             "name": container.name,
             "interfaces": {
                 endpoint["interface"]: {
-                    "subnets": [{"ipnet": address} for address in endpoint["addresses"]],
+                    "subnets": [_podman_subnet(network, each) for each in endpoint["addresses"]],
                     "mac_address": endpoint["mac"],
                 }
             },

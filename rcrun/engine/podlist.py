@@ -98,11 +98,20 @@ def _member_name(value: str) -> Test:
 
 
 def _id(value: str) -> Test:
-    return lambda seen: seen.pod.id.startswith(value)
+    matches = _of_ids(value)
+    return lambda seen: matches(seen.pod.id)
 
 
 def _member_id(value: str) -> Test:
-    return lambda seen: any(each.id.startswith(value) for each in seen.members)
+    matches = _of_ids(value)
+    return lambda seen: any(matches(each.id) for each in seen.members)
+
+
+def _of_ids(value: str) -> Callable[[str], bool]:
+    """As podman: the beginning, or a regular expression where there are other than its digits."""
+    from rcrun.formats.digest import is_hex
+
+    return (lambda text: text.startswith(value)) if is_hex(value) else _regular(value)
 
 
 def _label(value: str) -> Test:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcrun.engine.pod import pod_event
 from rcrun.engine.podlist import listed
 from rcrun.engine.rm import Removal
-from rcrun.errors import NotFound, WrongState
+from rcrun.errors import InvalidInput, NotFound, WrongState
 from rcrun.storage import containers, pods
 
 TYPE_CHECKING = False
@@ -44,6 +44,8 @@ def remove(context: Context, pod: Pod, *, force: bool = False, patience: int | N
 def _refuse_running(pod: Pod, members: list[Container]) -> None:
     for container in members:
         word = containers.status(container).word
+        if container.id == pod.infra_id:
+            continue  # which is nobody's work
         if word in ("running", "paused", "restarting"):
             raise WrongState(
                 f'cannot remove pod "{pod.name}": its container "{container.name}" is {word}: '
@@ -85,7 +87,7 @@ def refuse_infra(container: Container) -> None:
 
 
 def _refuse(pod: Pod, container: Container) -> NoReturn:
-    raise WrongState(
+    raise InvalidInput(
         f'cannot remove container "{container.name}": it is the infra container of pod "{pod.name}" '
         "and cannot be removed without removing the pod",
         f"rcrun pod rm {pod.name}",

@@ -57,6 +57,7 @@ class Wishes:
         force: bool = False,
         plain: bool = False,
     ) -> None:
+        form = "v2s2" if form == "docker" else form
         if form == "v2s1":
             raise InvalidInput('format "v2s1" is obsolete and not written', "use v2s2 or oci")
         if form and form not in FORMATS:
@@ -98,6 +99,15 @@ def tags_of(store: Store, text: str) -> list[Reference]:
     return found
 
 
+def _is_known_as(store: Store, top: Descriptor, destination: Reference) -> bool:
+    """Whether the image has a name of that repository: as podman a push gives it no other."""
+    for entry in layout.references(store):
+        name = layout.name_of(entry) if entry["digest"] == top["digest"] else ""
+        if name and grammar.parse(name).repository == destination.repository:
+            return True
+    return False
+
+
 def push(
     context: Context,
     text: str,
@@ -135,8 +145,9 @@ def push(
             pushed = sender.run(top)
         except Stopped:
             raise RcrunError(f'the push of "{text}" was stopped') from None
-        name = str(destination.with_digest(pushed.digest))
-        layout.add_reference(context.store, found.top, name)
+        if not context.store.own_names or _is_known_as(context.store, found.top, destination):
+            name = str(destination.with_digest(pushed.digest))
+            layout.add_reference(context.store, found.top, name)
     named = grammar.familiar(destination)
     emit(context.store, "image", "push", named, {"name": named})
     if pushed.digest != found.top["digest"]:

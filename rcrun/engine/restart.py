@@ -31,7 +31,7 @@ ENDING_SIGNALS = tuple(NUMBERS[name] for name in ("INT", "QUIT", "KILL", "TERM")
 def parse_policy(text: str) -> dict[str, Any]:
     """`{"name": …, "max": how often, 0 for ever}` of `on-failure:3` and its like; an empty text is `no`."""
     name, colon, count = text.partition(":")
-    name = name or "no"
+    name = "no" if name in ("", "never") else name
     if name not in NAMES:
         raise InvalidInput(
             f'invalid restart policy "{text}": unknown policy "{name}"',

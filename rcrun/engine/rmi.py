@@ -74,13 +74,9 @@ def finish(context: Context) -> None:
 
 def _known_name(store: Store, text: str) -> Descriptor | None:
     """The entry that was typed by name; None for an id."""
-    try:
-        wanted = str(grammar.parse(text))
-    except InvalidInput:
-        return None
-    for entry in layout.references(store):
-        if layout.name_of(entry) == wanted:
-            return entry
+    found = images.exact(store, layout.references(store), text)
+    if found is not None and found["digest"] != text:
+        return found
     return None if digests.is_hex(text) else images.meant(store, text)
 
 

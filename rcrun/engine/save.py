@@ -45,7 +45,7 @@ def find(store: Store, text: str, platform: str = "") -> Saved:
     else:
         name = layout.name_of(entry)
         image = _for_this_host(store, entry)
-    typed = _typed_name(name, text)
+    typed = _typed_name(store, name, text)
     return Saved(image, [typed] if typed else [], wholes.whole(store, entry))
 
 
@@ -56,12 +56,11 @@ def _for_this_host(store: Store, entry: Descriptor) -> Image | None:
         return None
 
 
-def _typed_name(name: str, text: str) -> grammar.Reference | None:
-    try:
-        reference = grammar.parse(text)
-    except InvalidInput:
-        return None
-    return reference if str(reference) == name and reference.tag else None
+def _typed_name(store: Store, name: str, text: str) -> grammar.Reference | None:
+    for reference in images.typed(store, text):
+        if str(reference) == name and reference.tag:
+            return reference
+    return None
 
 
 def _tell(store: Store, saved: Sequence[Saved]) -> None:

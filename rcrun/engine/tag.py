@@ -12,21 +12,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rcrun.formats.image import Descriptor
     from rcrun.formats.reference import Reference
     from rcrun.paths import Store
-    from rcrun.storage.images import Image
 
 
 def tag(store: Store, source: str, targets: Sequence[str]) -> None:
     """More names for an image; a name that another image has goes over to this one."""
-    references = [grammar.parse(target) for target in targets]
-    for target, reference in zip(targets, references, strict=True):
-        if reference.digest:
-            raise InvalidInput(f'cannot tag as "{target}": a digest is computed, not given')
-    image = images.find(store, source)
+    references = [images.named(store, target) for target in targets]
+    entry = images.entry_of(store, source)
+    image_id = _id_of(store, source, entry)
     for reference in references:
-        layout.add_reference(store, image.descriptor, str(reference))
-        _emit(store, image, "tag", reference)
+        layout.add_reference(store, entry, str(reference))
+        _emit(store, image_id, "tag", reference)
 
 
 def untag(store: Store, text: str, names: Sequence[str]) -> list[str]:
@@ -36,7 +34,7 @@ def untag(store: Store, text: str, names: Sequence[str]) -> list[str]:
     if known.read_only:
         raise InvalidInput(f'"{text}" is in a read-only store, which keeps its names')
     have = [str(reference) for reference in (*known.tags, *known.digests)]
-    wanted = [str(grammar.parse(name)) for name in names] or have
+    wanted = [_one_of(have, images.typed(store, name) or [name]) for name in names] or have
     for name in wanted:
         if name not in have:
             raise NotFound(f'"{name}" is no name of image "{text}"')
@@ -44,9 +42,22 @@ def untag(store: Store, text: str, names: Sequence[str]) -> list[str]:
         layout.add_reference(store, image.descriptor, "")
     for name in wanted:
         layout.remove_reference(store, name)
-        _emit(store, image, "untag", grammar.parse(name))
+        _emit(store, image.config_digest, "untag", grammar.parse(name))
     return wanted
 
 
-def _emit(store: Store, image: Image, action: str, reference: Reference) -> None:
-    emit(store, "image", action, image.config_digest, {"name": grammar.familiar(reference)})
+def _one_of(have: Sequence[str], meant: Sequence[object]) -> str:
+    texts = [str(each) for each in meant]
+    return next((text for text in texts if text in have), texts[-1])
+
+
+def _id_of(store: Store, source: str, entry: Descriptor) -> str:
+    """A list without an image for this host has none but its digest."""
+    try:
+        return images.find(store, source).config_digest
+    except NotFound:
+        return entry["digest"]
+
+
+def _emit(store: Store, image_id: str, action: str, reference: Reference) -> None:
+    emit(store, "image", action, image_id, {"name": grammar.familiar(reference)})

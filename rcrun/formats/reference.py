@@ -10,6 +10,7 @@ from __future__ import annotations
 from rcrun.errors import InvalidInput
 
 DEFAULT_DOMAIN = "docker.io"
+LOCAL_DOMAIN = "localhost"
 DEFAULT_TAG = "latest"
 OFFICIAL = "library/"
 MAX_NAME = 255
@@ -95,6 +96,17 @@ def parse(text: str, *, default_tag: str = DEFAULT_TAG) -> Reference:
     domain, path = _split_domain(name)
     _check_name(text, domain, path)
     return Reference(domain, path, tag or ("" if digest else default_tag), digest)
+
+
+def is_short(text: str) -> bool:
+    """Whether no registry was typed."""
+    first, slash, _ = text.partition("/")
+    return not slash or not _looks_like_domain(first)
+
+
+def local(text: str) -> Reference:
+    """What podman calls an image that is made here; a name without a registry is below `localhost`."""
+    return parse(f"{LOCAL_DOMAIN}/{text}" if is_short(text) else text)
 
 
 def tag_fault(tag: str) -> str:

@@ -45,6 +45,8 @@ def parse(options: Mapping[str, str]) -> LocalVolume:
     words = [word for word in options.get("o", "").split(",") if word]
     if kind == "tmpfs":
         return LocalVolume("tmpfs", _tmpfs_words(words))
+    if kind == "bind" and not {"bind", "rbind"}.intersection(words):
+        words = ["bind", *words]
     if "bind" in words or "rbind" in words:
         if kind not in ("", "none", "bind"):
             raise InvalidInput(

@@ -54,7 +54,7 @@ def load(store: Store, name: str) -> Definition:
 
         found = make_default(store)
     if found is None:
-        raise NotFound(f"network {name} not found", f"rcrun network create {name}")
+        raise NotFound(f"no such network: {name}", f"rcrun network create {name}")
     return found
 
 

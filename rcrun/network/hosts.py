@@ -23,8 +23,9 @@ ff02::2\tip6-allrouters
 
 
 def parse_added(text: str, host_address: str) -> tuple[str, str]:
-    """`NAME:ADDRESS` or `NAME=ADDRESS` of --add-host: name and address; `host-gateway` is the host."""
+    """`NAME:ADDRESS` or `NAME=ADDRESS` of --add-host: name and address; `host-gateway` is the host. `ONE;OTHER` are two names."""
     name, separator, address = _split(text)
+    name = " ".join(name.split(";"))
     address = address.removeprefix("[").removesuffix("]")
     if address == GATEWAY:
         if not host_address:

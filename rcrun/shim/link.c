@@ -8,6 +8,7 @@
 
 #include "netlink.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/fib_rules.h>
 #include <linux/if_bridge.h>
@@ -109,6 +110,15 @@ int step_link_delete(struct context *context, const struct record *record, struc
 
 /* --- addresses and routes ------------------------------------------------------------------------------- */
 
+static void put_broadcast(struct request *request, const struct address *address)
+{
+	uint32_t bits;
+
+	memcpy(&bits, address->bytes, sizeof(bits));
+	bits |= htonl(address->prefix ? UINT32_MAX >> address->prefix : UINT32_MAX);
+	request_put(request, IFA_BROADCAST, &bits, sizeof(bits));
+}
+
 static int add_address(int fd, int index, const char *word)
 {
 	struct address address;
@@ -128,6 +138,8 @@ static int add_address(int fd, int index, const char *word)
 	request_begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &body, sizeof(body));
 	request_put(&request, IFA_LOCAL, address.bytes, (size_t)address.length);
 	request_put(&request, IFA_ADDRESS, address.bytes, (size_t)address.length);
+	if (address.family == AF_INET && address.prefix < 31)
+		put_broadcast(&request, &address);
 	return netlink_ask(fd, &request);
 }
 

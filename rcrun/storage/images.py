@@ -12,7 +12,7 @@ from rcrun.storage import blobs, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from rcrun.formats.image import Descriptor, ImageConfig, Index, Manifest
     from rcrun.paths import Store
@@ -86,15 +86,16 @@ def entries_elsewhere(store: Store) -> Iterator[list[Descriptor]]:
 
 def _find(store: Store, entries: list[Descriptor], text: str, platform: str) -> Image:
     reference = _parse(text)
-    named = _named(store, entries, reference) if reference is not None else None
-    if named is not None:
-        return load(store, named, platform)
+    for each in typed(store, text):
+        named = _named(store, entries, each)
+        if named is not None:
+            return load(store, named, platform)
     digits = text.removeprefix("sha256:")
     if digests.is_hex(digits):
         found = _by_id(store, entries, digits, platform)
         if found is not None:
             return found
-    if reference is None:
+    if reference is None and not (digests.is_hex(digits) and len(digits) == 64):
         grammar.parse(text)  # says what is wrong with it
     other = meant(store, text)
     if other is not None:
@@ -104,12 +105,39 @@ def _find(store: Store, entries: list[Descriptor], text: str, platform: str) -> 
 
 def entry_of(store: Store, text: str, platform: str = "") -> Descriptor:
     """The entry of index.json that a name or a digest means, whatever is behind it; else that of the image which is found."""
-    reference = _parse(text)
     for entries in (layout.references(store), *entries_elsewhere(store)):
-        for entry in entries:
-            if entry["digest"] == text or (reference and layout.name_of(entry) == str(reference)):
-                return entry
+        entry = exact(store, entries, text)
+        if entry is not None:
+            return entry
     return find(store, text, platform=platform).descriptor
+
+
+def exact(store: Store, entries: Sequence[Descriptor], text: str) -> Descriptor | None:
+    """The entry with this digest, or with the name that was typed."""
+    for entry in entries:
+        if entry["digest"] == text:
+            return entry
+    known = {layout.name_of(entry): entry for entry in entries}
+    found = [known[str(each)] for each in typed(store, text) if str(each) in known]
+    return found[0] if found else None
+
+
+def typed(store: Store, text: str) -> list[grammar.Reference]:
+    """The names that were meant, in order; none of what cannot be one."""
+    reference = _parse(text)
+    if reference is None:
+        return []
+    if store.own_names and grammar.is_short(text):
+        return [grammar.local(text), reference]
+    return [reference]
+
+
+def named(store: Store, text: str) -> grammar.Reference:
+    """What an image is called that is made here."""
+    reference = grammar.local(text) if store.own_names else grammar.parse(text)
+    if reference.digest:
+        raise InvalidInput(f'cannot name an image "{text}": a digest is computed, not given')
+    return reference
 
 
 def manifest_of(store: Store, image: Image) -> Descriptor:
@@ -172,17 +200,33 @@ def _named(
 
 
 def meant(store: Store, text: str) -> Descriptor | None:
-    """The entry that a short name means by the host's configuration; a faulty one matters when something is pulled."""
+    """The entry that a short name means by the host's configuration; a faulty one matters when something is pulled.
+
+    What podman made here has a name below `localhost`; as podman, any repository that ends so will do.
+    """
+    reference = _parse(text)
+    if reference is None or not grammar.is_short(text):
+        return None
     try:
         names = store.meanings(text)
     except InvalidInput:
-        return None
+        names = []
     entries = layout.references(store)
-    for name in names:
-        reference = _parse(name) if name != text else None
-        found = _named(store, entries, reference) if reference is not None else None
+    for name in (*names, f"{grammar.LOCAL_DOMAIN}/{text}"):
+        other = _parse(name) if name != text else None
+        found = _named(store, entries, other) if other is not None else None
         if found is not None:
             return found
+    return _ending_so(entries, reference) if store.own_names else None
+
+
+def _ending_so(entries: Sequence[Descriptor], wanted: grammar.Reference) -> Descriptor | None:
+    path = wanted.path.removeprefix(grammar.OFFICIAL)
+    for entry in entries:
+        known = _parse(layout.name_of(entry))
+        same = known is not None and (known.tag, known.digest) == (wanted.tag, wanted.digest)
+        if known and same and f"/{known.path}".endswith(f"/{path}"):
+            return entry
     return None
 
 

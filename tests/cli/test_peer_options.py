@@ -9,6 +9,7 @@ import pytest
 from cli.table import every_command
 from rcrun_cli.clickapp import parse
 from rcrun_cli.program import program
+from rcrun_cli.program import rcrun as whole_line
 from rcrun_cli.refused import REFUSED, refusal
 
 LIST = Path(__file__).with_name("peer_options.txt")
@@ -45,12 +46,14 @@ def test_options(peer: str, command: str, options: list[str]) -> None:
 def test_a_refusal_is_of_nothing_that_works() -> None:
     for command, options in REFUSED.items():
         for name in options:
-            assert name not in COMMANDS[command].table(), f"{command} {name}"
+            record = COMMANDS[command] if command else whole_line
+            assert name not in record.table(), f"{command} {name}"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--hooks-dir", "x", "ps"], 'option "--hooks-dir" is not possible: containers have no hooks'),
         (["start", "--checkpoint", "c", "web"], 'option "--checkpoint" is not possible: there are no checkpoints\nhint: '),
         (["container", "start", "--checkpoint", "c", "web"], 'option "--checkpoint" is not possible: there are no'),
         (["volume", "create", "--scope=x"], 'option "--scope" is not possible: volumes of a cluster need a swarm'),

@@ -30,6 +30,8 @@ WORDS = [
      'Error: no volume with name "web" found: no such volume'),
     ("no such network: web", "Error response from daemon: network web not found",
      "Error: unable to find network with name or ID web: network not found"),
+    ("no such artifact: web", None, "Error: web: artifact does not exist"),
+    ("no such manifest list: web", None, "Error: web: image not known"),
     ("no such pod: web", None, "Error: no pod with name or ID web found: no such pod"),
     ("no such secret: web", "Error response from daemon: secret web not found",
      'Error: no secret with name or id "web": no such secret'),
@@ -69,7 +71,7 @@ def test_every_row_of_their_words_is_tried() -> None:
 def called(rcrun):
     """`called(NAME, LINE)` runs a command line as that name."""
     folder = rcrun.account.new_dir("bin")
-    for name in ("docker", "podman"):
+    for name in ("docker", "podman", "rcrun"):
         (folder / name).symlink_to(bin_dir() / "rcrun")
     return lambda name, line: rcrun.account.run(folder / name, *shlex.split(line), env=rcrun.env)
 
@@ -99,7 +101,19 @@ TABLE = [
     ("inspect nosuch", (1, r"\[\]\n", "error: no such object: nosuch"), (125, r"\[\]\n", 'Error: no such object: "nosuch"')),
     ("commit one made", (0, f"sha256:{ID}\n", ""), (0, f"{ID}\n", "")),
     ("rmi made", (0, "Untagged: made:latest\nDeleted: sha256:.*", ""),
-     (0, f"Untagged: docker.io/library/made:latest\nDeleted: {ID}\n", "")),
+     (0, f"Untagged: localhost/made:latest\nDeleted: {ID}\n", "")),
+    ("tag busybox mine", (0, "", ""), (0, "", "")),
+    ("tag mine other.example/mine:1", (0, "", ""), (0, "", "")),
+    ("inspect -f {{.Id}}{{.RepoTags}} mine", (0, rf"sha256:{ID}\[busybox:latest mine:latest other.example/mine:1\]\n", ""),
+     (0, rf"{ID}\[docker.io/library/busybox:latest localhost/mine:latest other.example/mine:1\]\n", "")),
+    ("images -n mine --format 'table {{.Repository}} {{.Tag}}'", (0, "mine latest\n", ""), (0, "localhost/mine  latest\n", "")),
+    ("rmi mine", (0, "Untagged: mine:latest\n", ""), (0, "Untagged: localhost/mine:latest\n", "")),
+    ("image exists mine:1", (1, "", ""), (0, "", "")),
+    ("untag busybox other.example/mine:1", (0, "", ""), (0, "", "")),
+    ("rmi -f nosuch", (0, "", "Error response from daemon: No such image: nosuch"), (0, "", "")),
+    ("--storage-driver=vfs --syslog --noout images", (0, "", ""), (0, "", "")),
+    ("--module=m images", (125, "", 'docker: option "--module" is not possible'), (125, "", 'Error: option "--module" is not possible')),
+    ("inspect -f {{.Image}} one", (0, f"sha256:{ID}\n", ""), (0, f"{ID}\n", "")),
     ("rm nosuch", (1, "", "Error response from daemon: No such container: nosuch"),
      (1, "", 'Error: no container with name or ID "nosuch" found: no such container')),
     ("rm -f nosuch", (0, "", ""), (0, "", "")),
@@ -126,6 +140,12 @@ TABLE = [
     ("version", (0, "Client: rcrun\n Version: .*", ""), (0, "Client:         Podman Engine\nVersion:        5[.].*", "")),
     ("--version", (0, "Docker version 28[.]0[.]0, build .*", ""), (0, "podman version 5[.]8[.]0\n", "")),
     ("container prune -f --filter label=nosuch", (0, "Total reclaimed space: 0B\n", ""), (0, "", "")),
+    ("network create --label a=b able", (0, f"{ID}\n", ""), (0, "able\n", "")),
+    ("network ls --format {{.Name}}", (0, "bridge\nable\nhost\nnone\n", ""), (0, "able\npodman\n", "")),
+    ("network rm able nosuch", (1, "able\n", "Error response from daemon: network nosuch not found"),
+     (1, "able\n", "Error: unable to find network with name or ID nosuch: network not found")),
+    ("events --since 10m --until 0s --filter event=create --filter type=network", (0, r".* network create [0-9a-f]{12,64} \(name=able, type=bridge\)\n", ""),
+     (0, r".* network create [0-9a-f]{12,64} \(name=able, type=bridge\)\n", "")),
     ("volume ls", (0, "DRIVER    VOLUME NAME\n", ""), (0, "DRIVER      VOLUME NAME\n", "")),
 ]  # fmt: skip
 
@@ -141,6 +161,31 @@ def test_what_differs(called, two, name):
         if got.status != status or not fits:
             failures.append(f"{line}: expected {status}, {out!r}, {err!r}\n{got!r}")
     assert not failures, "\n".join(failures)
+
+
+@USER
+def test_a_build_as_podman(called, two):
+    """What it prints is on stdout, its name is found again, and a step's exit status is its own."""
+    folder = two.account.new_dir("context")
+    (folder / "Containerfile").write_text("FROM busybox\nLABEL a=b\n")
+    (folder / "fails").write_text("FROM busybox\nRUN exit 42\n")
+    lines = called("podman", f"build -t made {folder}").check().out.splitlines()
+    assert lines[:4] == [
+        "STEP 1/2: FROM busybox",
+        "STEP 2/2: LABEL a=b",
+        "COMMIT made",
+        f"--> {lines[-1][:12]}",
+    ]
+    assert lines[4] == "Successfully tagged localhost/made:latest"
+    assert called("rcrun", "inspect -f {{.Id}} made").out == f"sha256:{lines[5]}\n"
+    for line, docker, podman in (
+        (f"build --network none -f {folder}/fails {folder}", 1, 42),
+        (f"build -f nosuch {folder}", 1, 125),
+        ("rmi localhost/made", 0, 1),
+    ):
+        assert (called("docker", line).status, called("podman", line).status) == (docker, podman), (
+            line
+        )
 
 
 @USER

@@ -171,6 +171,17 @@ def test_content_decides_what_is_cached(work: Work) -> None:
     assert told[0] == told[1]
 
 
+def test_the_same_build_makes_the_same_image(work: Work) -> None:
+    text = "FROM busybox\nLABEL a=b\nRUN echo x >/x\nENV c=d\n"
+    first = work.image(text)
+    assert work.image(text) == first
+    assert work.image(text, "--layers=false") != first
+    created = work.rcrun(
+        "inspect", "-f", "{{.Created}}", "busybox", work.image("FROM busybox\nLABEL a=b\n")
+    )
+    assert len(set(created.check().out.splitlines())) == 1
+
+
 def test_a_time_for_everything(work: Work) -> None:
     text = "FROM busybox\nRUN echo x >/x\n"
     first = work.image(text, "--no-cache", "--source-date-epoch", "1700000000")

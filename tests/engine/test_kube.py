@@ -204,7 +204,9 @@ def test_it_takes_down_what_it_made_alone(kube: Any) -> None:
     refused = kube.play("web.yaml")
     assert 'the volume "colours" is there, and was not made of a ConfigMap' in refused.err
     kube("volume", "rm", "colours").check()
-    kube.play("web.yaml").check()
+    kube("pod", "create", "--network", "none", "--name", "web").check()
+    assert 'pod name "web" is already in use' in kube.play("web.yaml").err
+    kube.play("web.yaml", "--replace").check()
     kube.play(kube.write("web.yaml", (OBJECTS + POD).replace("sky: blue", "sky: grey")), "--replace").check()  # fmt: skip
     until(lambda: "grey" in kube("logs", "web-main").out)
     down = kube("play", "kube", "--down", "--force", "web.yaml").check()

@@ -96,6 +96,21 @@ def _infra(rcrun: Any, pod: str) -> list[str]:
     return [str(rcrun("pod", "inspect", "-f", "{{.InfraContainerID}}", pod).check().out.strip())]
 
 
+def test_of_the_infra_container_alone(rcrun: Any) -> None:
+    pod_id = create(rcrun, "box")
+    rcrun("pod", "start", "box").check()
+    infra = f"{pod_id[:12]}-infra"
+    assert states(rcrun, "box") == {infra: "running"}
+    refused = rcrun("rm", infra)
+    assert (refused.status, "cannot be removed without removing the pod" in refused.err) == (
+        1,
+        True,
+    )
+    for value, found in ((pod_id[:2], 1), (f"^{pod_id[:2]}", 1), (f".{pod_id[:9]}", 0)):
+        assert len(rcrun("pod", "ps", "-q", "--filter", f"id={value}").check().out.split()) == found
+    assert rcrun("pod", "rm", "box").check().out == "box\n"
+
+
 def test_a_life(rcrun: Any) -> None:
     pod_id = create(rcrun, "box", "--label", "a=b", "--exit-policy", "stop")
     rcrun("create", "--pod", "box", "--name", "job", "--init-ctr", "once", "busybox", "sh", "-c", "echo made >/dev/shm/made").check()  # fmt: skip

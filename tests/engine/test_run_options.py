@@ -246,7 +246,7 @@ def test_a_bundle_with_changes(rcrun: Any) -> None:
         (["-m", "1", "busybox"], "the least is 6m"),
         (["--cap-add", "FLY", "busybox"], 'unknown capability "FLY"'),
         (["-u", "nobody-here", "busybox"], 'unable to find user "nobody-here"'),
-        (["--network", "mine", "busybox"], "network mine not found"),
+        (["--network", "mine", "busybox"], "no such network: mine"),
         (["--name", "-x", "busybox"], "invalid container name"),
         (["--rm"], "no image is given"),
     ],

@@ -122,7 +122,8 @@ def test_prune(rcrun: Any) -> None:
     got = rcrun("volume", "prune", "-af", "--filter", "label!=keep").check()
     assert got.out.startswith("Deleted Volumes:\nother\n\n")
     assert sorted(names(rcrun)) == sorted(["named", used])
-    assert rcrun("volume", "prune", "-f").check().out == "Total reclaimed space: 0B\n"
+    assert rcrun("volume", "prune", input="n\n").check().out == ""
+    assert rcrun("volume", "prune", input="y\n").check().out == "Total reclaimed space: 0B\n"
 
 
 def test_volumes_that_others_made_by_hand(rcrun: Any) -> None:

@@ -155,7 +155,7 @@ def test_one_that_exists(nets):
 @pytest.mark.parametrize("account", ["user"], indirect=True)
 def test_refusals_of_run(rcrun):
     for words, said in (
-        (("--network", "nope"), "network nope not found"),
+        (("--network", "nope"), "no such network: nope"),
         (("--network", "bridge", "--network", "host"), "conflicting options: --network host and another --network"),
         (("--network", "bridge", "--network", "podman"), '--network: network "bridge" is given twice'),
         (("--network", "none", "--ip", "10.0.0.1"), "conflicting options: --ip and --network none"),

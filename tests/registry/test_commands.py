@@ -75,9 +75,23 @@ def test_pull_under_other_names(rcrun: Rcrun, registry: TinyRegistry, image: Tin
     assert docker.err == ""
     assert docker.out.splitlines()[0] == "1: Pulling from thing"
     assert docker.out.splitlines()[-1] == name
+    as_name(rcrun, "podman", "push", "-q", name, f"{registry.address}/other:1").check()
+    assert "other" not in rcrun("inspect", "-f", "{{.RepoDigests}}", name).check().out
     podman = as_name(rcrun, "podman", "pull", name).check()
     assert podman.out == image.config_digest.removeprefix("sha256:") + "\n"
     assert podman.err.startswith(f"Trying to pull {name}...\n")
+
+
+def test_load_of_an_address(rcrun: Rcrun, registry: TinyRegistry, image: TinyImage) -> None:
+    registry.put(image, "1")
+    name = f"{registry.address}/thing:1"
+    archive = rcrun.account.new_dir("archive") / "a.tar"
+    rcrun("pull", "-q", name).check()
+    rcrun("save", "-o", archive, name).check()
+    rcrun("rmi", name).check()
+    content = archive.read_bytes()
+    registry.rule("/a.tar", lambda h: h.answer(200, content))
+    assert rcrun("load", "-i", f"{registry.url}/a.tar").check().out == f"Loaded image: {name}\n"
 
 
 def test_pull_of_several_goes_on_after_an_error(

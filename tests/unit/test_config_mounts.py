@@ -250,10 +250,16 @@ def test_ports_without_a_network() -> None:
 
 
 def test_hosts() -> None:
-    made = built({"add_host": ("db:10.1.1.1", "six:[::2]"), "hostname": "web", "domainname": "d"})
+    made = built(
+        {
+            "add_host": ("db:10.1.1.1", "six:[::2]", "a;b:10.1.1.2"),
+            "hostname": "web",
+            "domainname": "d",
+        }
+    )
     text = made.files["hosts"]
     assert "10.1.1.1\tdb\n" in text
-    assert "::2\tsix\n" in text
+    assert "::2\tsix\n10.1.1.2\ta b\n" in text
     assert "10.0.2.100\tweb.d web calm_curie\n" in text
     host = built({"network": "host", "add_host": ("db=10.1.1.1", "gw:host-gateway")}).files["hosts"]
     assert host.startswith(

@@ -61,6 +61,7 @@ def test_privileged_takes_masks_and_filter_away() -> None:
         ("apparmor=mine", lambda c: c["process"]["apparmorProfile"] == "mine"),
         ("apparmor=unconfined", lambda c: "apparmorProfile" not in c["process"]),
         ("label=disable", lambda c: "selinuxLabel" not in c["process"]),
+        ("label=level:s0", lambda c: "selinuxLabel" not in c["process"]),
         ("systempaths=unconfined", lambda c: c["linux"]["maskedPaths"] == []),
         ("mask=/a:/b", lambda c: c["linux"]["maskedPaths"][-2:] == ["/a", "/b"]),
         ("unmask=/proc/kcore", lambda c: "/proc/kcore" not in c["linux"]["maskedPaths"]),
@@ -74,7 +75,8 @@ def test_security_options(text: str, check: Any) -> None:
 
 def test_wrong_security_options() -> None:
     refused({"security_opt": ("what",)}, 'invalid --security-opt "what"')
-    refused({"security_opt": ("label=level:s0",)}, "not supported yet")
+    labelled = facts(files={"/sys/fs/selinux/enforce": b"1"})
+    refused({"security_opt": ("label=level:s0",)}, "not supported yet", known=labelled)
     refused({"security_opt": ("seccomp=/none",)}, 'cannot read "/none"')
 
 

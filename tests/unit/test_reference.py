@@ -37,6 +37,19 @@ def test_normalised(text: str, normalised: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("thing", "localhost/thing:latest"),
+        ("someone/thing:1", "localhost/someone/thing:1"),
+        ("example.org/thing", "example.org/thing:latest"),
+        ("docker.io/thing", "docker.io/library/thing:latest"),
+    ],
+)
+def test_what_is_made_here_as_podman(text: str, local: str) -> None:
+    assert str(reference.local(text)) == local
+
+
+@pytest.mark.parametrize(
     ("text", "short"),
     [
         ("docker.io/library/debian:12", "debian:12"),

@@ -18,6 +18,7 @@ from rcrun.formats import volumeoptions
         ({"type": "none", "o": "bind", "device": "/d"}, "bind", [], "/d"),
         ({"o": "rbind,ro,rslave", "device": "/d"}, "bind", ["ro", "rslave", "rbind"], "/d"),
         ({"type": "bind", "o": "bind,rw", "device": "/d"}, "bind", [], "/d"),
+        ({"type": "bind", "o": "ro", "device": "/d"}, "bind", ["ro"], "/d"),
     ],
 )  # fmt: skip
 def test_what_is_mounted(options: dict[str, str], kind: str, words: list[str], device: str) -> None:

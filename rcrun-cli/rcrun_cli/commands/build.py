@@ -27,7 +27,7 @@ _options = several(
 )
 
 
-@command(failure_status=1)
+@command()
 @_options
 @argument("place", metavar="CONTEXT", required=False)
 def build(place: str | None, **options: Any) -> int | None:
@@ -54,6 +54,7 @@ def build(place: str | None, **options: Any) -> int | None:
             failed = error
         else:
             progress.end()
+            progress.named(request.names, _full_names(request), built.image_id)
             _report(built, request, options, signing)
             return None
         from rcrun_cli.buildfailure import explain
@@ -135,6 +136,12 @@ def _report(
         output.tell(f"image {built.image_id}")
 
 
+def _full_names(request: Request) -> list[str]:
+    from rcrun.storage.images import named
+
+    return [str(named(context.store(), name)) for name in request.names]
+
+
 def _write_metadata(path: str, built: Built, request: Request, pushed: str) -> None:
     """As buildx writes it, as far as there is something to say."""
     from rcrun.files import dump_json
@@ -152,9 +159,7 @@ def _write_metadata(path: str, built: Built, request: Request, pushed: str) -> N
             "digest": digest,
         }
     if request.names:
-        from rcrun.formats.reference import parse
-
-        facts["image.name"] = ",".join(str(parse(name)) for name in request.names)
+        facts["image.name"] = ",".join(_full_names(request))
     write_text(path, dump_json(facts) + "\n")
 
 

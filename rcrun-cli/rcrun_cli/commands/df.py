@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rcrun.engine.df import Kind, Usage
-    from rcrun.storage.containers import Status
+    from rcrun.storage.containers import Container, Status
 
 COLUMNS = {
     "Type": "TYPE",
@@ -45,12 +45,13 @@ def df(form: str | None, verbose: bool) -> None:
 def _row(kind: Kind) -> dict[str, Any]:
     from rcrun.formats.size import decimal
 
+    counted = int if output.trait("bare_ids") else str
     share = f" ({100 * kind.reclaimable // kind.size}%)" if kind.size else ""
     return {
         "Type": kind.name,
-        "TotalCount": str(kind.total),
+        "TotalCount": counted(kind.total),
         "Total": kind.total,
-        "Active": str(kind.active),
+        "Active": counted(kind.active),
         "Size": decimal(kind.size),
         "RawSize": kind.size,
         "Reclaimable": decimal(kind.reclaimable) + share,
@@ -120,6 +121,22 @@ def _image_rows(usage: Usage) -> list[dict[str, Any]]:
     return found
 
 
+def _image(container: Container) -> str:
+    """As podman the id."""
+    from rcrun.engine.ps import shown_image
+
+    if not output.trait("bare_ids"):
+        return shown_image(container)
+    return output.short_id(str(container.record.get("image_id") or ""))
+
+
+def _command(container: Container) -> str:
+    from rcrun.engine.ps import command_text
+
+    text = output.shortened(command_text(container))
+    return f'"{text}"' if output.trait("quoted_command") else text
+
+
 def _container_rows(usage: Usage) -> list[dict[str, Any]]:
     import time
 
@@ -135,8 +152,8 @@ def _container_rows(usage: Usage) -> list[dict[str, Any]]:
         found.append(
             {
                 "ID": output.short_id(seen.container.id),
-                "Image": ps.shown_image(seen.container),
-                "Command": f'"{output.shortened(ps.command_text(seen.container))}"',
+                "Image": _image(seen.container),
+                "Command": _command(seen.container),
                 "LocalVolumes": str(len(named)),
                 "Size": decimal(size),
                 "RunningFor": output.ago(since),

@@ -119,6 +119,11 @@ def _podman_line(event: Event, whole: bool) -> str:
     attributes = dict(actor["Attributes"])
     zone = time.strftime("%Z", time.localtime(event["time"]))
     words = [f"{_time(event, ' ', ' ')} {zone}", event["Type"], _podman_action(event)]
+    if event["Type"] == "network":
+        words.append(_id(actor["ID"], whole))
+        return " ".join(
+            [*words, f"({', '.join(f'{k}={attributes[k]}' for k in sorted(attributes))})"]
+        )
     if event["Type"] != "container":
         name = attributes.get("name", "")
         return " ".join([*words, _id(actor["ID"], whole), *([name] if name != actor["ID"] else [])])

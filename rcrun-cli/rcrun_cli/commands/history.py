@@ -51,6 +51,8 @@ def history(
     for number, row in enumerate(rows):
         digest = found.config_digest if number == 0 else MISSING
         row["ID"] = digest if no_trunc or number else output.short_id(digest)
+    if form == "json" and rows and output.trait("bare_ids"):
+        rows[0]["ID"] = output.id_text(found.config_digest)
     if quiet:
         for row in rows:
             output.put(row["ID"])

@@ -11,6 +11,7 @@ from rcrun_cli.declare import argument, command, option
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 KINDS = ["all", "container", "image", "secret", "volume"]
 
@@ -47,6 +48,24 @@ def inspect_image(names: tuple[str, ...], form: str | None, platform: str | None
     return _inspect(names, form, "image", platform=platform or "")
 
 
+def _as_podman(each: dict[str, Any]) -> None:
+    """Ids of images without their algorithm, names whole, and those of containers without a slash."""
+    if "Name" in each:
+        each["Name"] = each["Name"].removeprefix("/")
+    if "RepoTags" in each:
+        from rcrun.formats.reference import full, parse
+
+        each["Id"] = output.id_text(each["Id"])
+        for key in ("RepoTags", "RepoDigests"):
+            each[key] = [full(parse(name)) for name in each[key]]
+    elif "Image" in each:
+        each["Image"] = output.id_text(each["Image"])
+        known = each["NetworkSettings"]["Networks"]
+        each["NetworkSettings"]["Networks"] = {
+            "podman" if name == "bridge" else name: known[name] for name in known
+        }
+
+
 def _inspect(
     names: Sequence[str],
     form: str | None,
@@ -75,7 +94,7 @@ def _inspect(
             missing.append(error)
     if not output.trait("slash"):
         for each in found:
-            each.update({"Name": each["Name"].removeprefix("/")} if "Name" in each else {})
+            _as_podman(each)
     if found or not form:
         output.print_inspected(found, form)
         sys.stdout.flush()  # before the errors, where both go into one place

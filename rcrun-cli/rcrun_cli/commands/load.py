@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 @command()
 @option(
-    "-i", "--input", "path", metavar="FILE", help="An archive, compressed or not, or a directory"
+    "-i",
+    "--input",
+    "path",
+    metavar="FILE",
+    help="An archive, compressed or not, its address, or a directory",
 )
 @option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
 @option("--platform", metavar="OS/ARCH[/VARIANT]", help="Take the image for this platform")

@@ -51,10 +51,12 @@ def login(
         output.put(registries.who(domain, variables, authfile=path))
         return
     if secret:
-        password = _from_secret(secret, username, password, password_stdin)
+        username = username or secret  # as podman
+        password = _from_secret(secret, password, password_stdin)
     credentials = _asked(domain, username, password, password_stdin)
     registries.verify(domain, credentials, variables, tls=tls_verify, cert_dir=cert_dir or "")
-    if not registries.keep(path, domain, credentials, variables):
+    kept = registries.keep(path, domain, credentials, variables)
+    if not kept and context.settings.personality != "podman":
         output.warn(
             f'the password is kept unencrypted in "{path}"',
             "a credential helper keeps it better: credsStore in that file",
@@ -70,13 +72,11 @@ def _one_file(authfile: str | None, compat: str | None) -> str | None:
     return authfile or compat
 
 
-def _from_secret(name: str, username: str | None, password: str | None, stdin: bool) -> str:
+def _from_secret(name: str, password: str | None, stdin: bool) -> str:
     from rcrun.storage import secrets
 
     if password is not None or stdin:
         raise InvalidInput("--secret excludes --password and --password-stdin")
-    if not username:
-        raise InvalidInput("--secret needs --username")
     return secrets.content(secrets.load(context.store(), name)).decode().rstrip("\r\n")
 
 
@@ -140,6 +140,7 @@ def logout(
     domain = registries.domain_of(registry or "")
     shown = registries.key_of(domain)
     if registries.forget(path, domain, context.environ()):
-        output.put(f"Removing login credentials for {shown}")
+        verb = "Removed" if context.settings.personality == "podman" else "Removing"
+        output.put(f"{verb} login credentials for {shown}")
     else:
         output.put(f"Not logged in to {shown}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput, NotFound
+from rcrun.errors import InvalidInput, NotFound, RcrunError
 from rcrun_cli import context, output
 from rcrun_cli.copying import personality_is, progress_of, write_digest
 from rcrun_cli.declare import argument, command, option
@@ -291,6 +291,13 @@ def remove_manifests(names: Sequence[str], ignore: bool) -> int:
         if deleted:
             output.put(f"Deleted: {output.id_text(deleted)}")
 
-    status = output.each(names, remove, quiet=True, missing_ok=ignore)
+    errors: list[RcrunError] = []
+    for name in names:
+        try:
+            remove(name)
+        except RcrunError as error:
+            if not (ignore and isinstance(error, NotFound)):
+                output.complain(error.message, error.hint)
+                errors.append(error)
     finish(engine)
-    return status
+    return output.removal_status(errors)

@@ -150,7 +150,9 @@ def list_networks(
     store = context.store()
     podman = context.settings.personality == "podman"
     found = networks.matching(store, filters)
-    if not podman:
+    if podman:
+        found.sort(key=lambda each: networks.shown_name(each["name"], "podman"))
+    else:
         found += networks.built_in(filters)
     if quiet and not form:
         for each in found:

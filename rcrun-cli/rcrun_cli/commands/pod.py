@@ -170,17 +170,20 @@ def remove_pods(
     from rcrun.storage.pods import find
 
     engine, missing_ok = context.engine(), ignore or force
+    podman = context.settings.personality == "podman"
     errors: list[RcrunError] = []
     for name in chosen("rm", pods, ignore=missing_ok, **choice):
         try:
-            remove(engine, find(engine.store, name), force=force, patience=seconds)
-            output.put(name)
+            pod = find(engine.store, name)
+            remove(engine, pod, force=force, patience=seconds)
+            output.put(pod.id if podman else name)
         except RcrunError as error:
             if isinstance(error, NotFound) and missing_ok:
                 continue
             output.complain(error.message, error.hint)
             errors.append(error)
-    return output.removal_status(errors)
+    status = output.removal_status(errors)
+    return output.trait("failure_status") if status > 1 else status
 
 
 @command("prune")

@@ -107,6 +107,7 @@ def _row(seen: SeenPod, form: str, *, whole: bool) -> Mapping[str, Any]:
     fields: dict[str, Any] = {
         **json_form,
         "ID": output.short_id(pod.id, whole=whole),
+        "Id": output.short_id(pod.id, whole=whole),
         "Created": output.ago(time.time() - seconds_of(str(record["created"]))),
         "InfraID": output.short_id(pod.infra_id, whole=whole),
         "ContainerIds": ",".join(output.short_id(each.id, whole=whole) for each in seen.members),

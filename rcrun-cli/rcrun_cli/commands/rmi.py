@@ -47,7 +47,7 @@ def rmi(
                 find(engine.store, text, platform=each)
             removed = engine_rmi.remove(engine, text, force=force, all_names=everything)
         except NotFound as error:
-            if not ignore:
+            if not ignore and not (force and context.settings.personality == "podman"):
                 output.complain(error.message, error.hint)
             if not (force or ignore):
                 errors.append(error)

@@ -82,8 +82,8 @@ _WAYS = ("tls_verify", "creds", "authfile", "cert_dir", "retry", "retry_delay")
 
 def _with_access(options: dict[str, Any]) -> dict[str, Any]:
     """How the image is fetched, as with `pull`; podman's three options for a platform, and its IPC namespaces."""
-    if context.settings.personality == "podman" and not options["ipc"]:
-        options["ipc"] = "shareable"
+    if context.settings.personality == "podman":
+        _as_podman(options)
     if not options["creds"]:  # a password is not for container.json
         options["create_command"] = [context.settings.personality, *sys.argv[1:]]
     wanted = [options.pop(key) for key in ("system", "arch", "variant")]
@@ -99,6 +99,14 @@ def _with_access(options: dict[str, Any]) -> dict[str, Any]:
 
         options["access"] = access_from(**ways)
     return options
+
+
+def _as_podman(options: dict[str, Any]) -> None:
+    """What is asked for twice is asked for once; an empty --publish is none."""
+    options["ipc"] = options["ipc"] or "shareable"
+    for key in ("volume", "tmpfs", "mount", "publish"):
+        if options[key]:
+            options[key] = tuple(dict.fromkeys(filter(None, options[key])))
 
 
 class _Later:

@@ -16,9 +16,8 @@ from rcrun.engine.build.state import Layer, State, apply
 from rcrun.engine.build.steps import Steps
 from rcrun.engine.build.together import Stage, Together
 from rcrun.engine.pull import Silent, pull
-from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.errors import NotFound, RcrunError
 from rcrun.formats import image as documents
-from rcrun.formats import reference as grammar
 from rcrun.formats.containerfile import parse
 from rcrun.formats.containerfile.faults import Fault
 from rcrun.formats.containerfile.instructions import Instruction, triggered
@@ -61,11 +60,13 @@ def build(context: Context, request: Request, progress: Progress) -> Built:
     """The new image, named, or where --output wants it; nothing but finished steps stays of a build that fails."""
     layout.init(context.store)
     os.makedirs(context.store.path("build"), 0o700, exist_ok=True)
-    names = [str(_checked(name)) for name in request.names]
+    names = [str(images.named(context.store, name)) for name in request.names]
     if request.manifest_list:
-        _checked(request.manifest_list)
-    if request.created is None:
-        request = request.changed(created=_time_of(request))
+        images.named(context.store, request.manifest_list)
+    dated = request.created is not None or request.epoch is not None
+    request = request.changed(
+        created=_time_of(request) if request.created is None else request.created, dated=dated
+    )
     with Lease(context.store) as lease:
         platforms = request.platforms or [""]
         made = [
@@ -94,13 +95,6 @@ def _image(context: Context, request: Request, progress: Progress, lease: Lease)
     return made
 
 
-def _checked(name: str) -> grammar.Reference:
-    reference = grammar.parse(name)
-    if reference.digest:
-        raise InvalidInput(f'cannot name an image "{name}": a digest is computed, not given')
-    return reference
-
-
 class Builder:
     def __init__(
         self, context: Context, request: Request, progress: Progress, lease: Lease
@@ -126,6 +120,10 @@ class Builder:
         self.steps = Steps(
             context, request, lease, progress, self, self._epoch(), self.created, self.brought
         )
+
+    def _time(self, state: State) -> str:
+        """Of what has no files: that of the last step that has, so that the same build makes the same image."""
+        return self.created if self.request.dated else state.time or self.created
 
     def _epoch(self) -> int:
         """Seconds; files that the build changes get no later time than this.
@@ -171,7 +169,7 @@ class Builder:
         state.is_cached = (
             needed.stage.name not in without and str(needed.stage.index) not in without
         )
-        self.progress.stage(label, len(instructions))
+        self.progress.stage(label, len(instructions), needed.stage.instruction.text)
         for at, instruction in enumerate(instructions, 1):
             self._take(state, instruction, label, at)
         return state
@@ -188,7 +186,7 @@ class Builder:
                 self.steps.take(state, instruction, number)
             else:
                 text = apply(state, instruction, self.arguments, self.request.arguments)
-                state.note(text, self.created, empty=True)
+                state.note(text, self._time(state), empty=True)
         except Fault:
             self.progress.failed(number)
             raise
@@ -315,7 +313,7 @@ class Builder:
     def image_of(self, state: State) -> Made:
         from rcrun.engine.build.ending import image_of
 
-        image = image_of(self.context, self.request, state, self.created, self.lease)
+        image = image_of(self.context, self.request, state, self._time(state), self.lease)
         return Made(image, documents.platform_text(image.config), state)  # type: ignore[arg-type]
 
 

@@ -111,11 +111,11 @@ def _name(
     if request.manifest_list:
         from rcrun.engine.build.platforms import add_to_list, member
 
-        name = str(grammar.parse(request.manifest_list))
+        name = str(images.named(store, request.manifest_list))
         members = [member(each.image, store) for each in made]
         layout.add_reference(store, add_to_list(store, name, members, request.form, lease), name)
     extra = [name for output in request.outputs for name in output.get("name").split(",") if name]
-    names = [*names, *(str(grammar.parse(name)) for name in extra)]
+    names = [*names, *(str(images.named(store, name)) for name in extra)]
     for name in names or ([] if request.manifest_list else [""]):
         layout.add_reference(store, descriptor, name)
     digest = made[0].image.config_digest if len(made) == 1 else descriptor["digest"]

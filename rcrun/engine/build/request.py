@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     class Progress(Protocol):
         """Told about steps, from several threads; `step` is a number, of which there are `count` in its stage."""
 
-        def stage(self, name: str, count: int) -> None: ...
+        def stage(self, name: str, count: int, text: str) -> None: ...
         def step(self, stage: str, step: int, text: str) -> int: ...
         def output(self, number: int, data: bytes) -> None: ...
         def cached(self, number: int) -> None: ...
@@ -138,6 +138,7 @@ class Request:
         self.allowed = list(allowed)
         self.epoch = epoch
         self.created = created
+        self.dated = created is not None or epoch is not None
         self.verify = verify
         self.keep_failed = keep_failed
         self.access = access

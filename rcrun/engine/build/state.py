@@ -45,6 +45,7 @@ class State:
         }
         self.config: dict[str, Any] = dict(document.get("config") or {})
         self.history: list[History] = list(document.get("history") or [])
+        self.time = str(document.get("created") or "")  # of what was made last, be it long ago
         self.layers: list[Layer] = []
         self.arguments: dict[str, str] = {}
         self.is_docker = False
@@ -63,6 +64,7 @@ class State:
         made.document = dict(self.document)
         made.config = dict(self.config)
         made.history = list(self.history)
+        made.time = self.time
         made.layers = list(self.layers)
         made.is_docker = self.is_docker
         made.steps = dict(self.steps)

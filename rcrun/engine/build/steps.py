@@ -113,6 +113,7 @@ class Steps:
     def _append(self, state: State, result: Result, text: str) -> None:
         if result.layer is not None:
             state.layers.append(result.layer)
+        state.time = result.created
         state.note(text, result.created, empty=result.layer is None)
 
     def _newest(self) -> int:

@@ -28,13 +28,16 @@ class Taken:
         self.errors: list[RcrunError] = []
 
 
-def take_down(context: Context, objects: Objects, *, with_volumes: bool = False) -> Taken:
+def take_down(
+    context: Context, objects: Objects, *, with_volumes: bool = False, of_others: bool = False
+) -> Taken:
+    """`of_others`: pods of these names whoever made them, for they are in the way."""
     from rcrun.engine.podlife import stop
     from rcrun.engine.podrm import remove
 
     taken = Taken()
     for document in objects.pods:
-        pod = _pod(context, document.name)
+        pod = _pod(context, document.name, of_others)
         if pod is None:
             continue
         try:
@@ -52,14 +55,14 @@ def take_down(context: Context, objects: Objects, *, with_volumes: bool = False)
     return taken
 
 
-def _pod(context: Context, name: str) -> Pod | None:
+def _pod(context: Context, name: str, of_others: bool) -> Pod | None:
     """By its name alone, which is no beginning of an id; one that no play has made is somebody else's."""
     try:
         pod = pods.find(context.store, name)
     except NotFound:
         return None
-    labels = pod.record.get("labels") or {}
-    return pod if pod.name == name and made.LABEL in labels else None
+    is_played = made.LABEL in (pod.record.get("labels") or {})
+    return pod if pod.name == name and (is_played or of_others) else None
 
 
 def _take_secrets(context: Context, objects: Objects, taken: Taken) -> None:

@@ -47,7 +47,7 @@ def play(context: Context, documents: Sequence[Any], name: str, request: Request
     if request.replace:
         from rcrun.engine.kube.down import take_down
 
-        take_down(context, objects)
+        take_down(context, objects, of_others=True)
     undo = made.Undo()
     try:
         return _make(context, objects, plans, around, request, undo)
