@@ -85,6 +85,10 @@ def commit(context: Context, container: Container, name: str, options: Options) 
         image = images.load(store, descriptor)
         unpack(context, image, Silent())
         layout.add_reference(store, descriptor, reference)
+    if context.drops_blobs:
+        from rcrun.engine.dropping import after
+
+        after(context, descriptor)
     container_event(container, "commit", imageID=image.config_digest, imageRef=reference)
     return image.config_digest
 

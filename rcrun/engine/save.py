@@ -75,6 +75,7 @@ def save_archive(context: Context, saved: Sequence[Saved], form: str, out_fd: in
     with Lease(context.store) as lease:
         _keep(context.store, saved, lease)
         write_archive(context.store, saved, out_fd, docker=form == "docker-archive")
+    context.drop_again()
     _tell(context.store, saved)
 
 
@@ -103,6 +104,7 @@ def save_directory(context: Context, saved: Sequence[Saved], form: str, path: st
         except OSError as error:
             reason = (error.strerror or "").lower()
             raise RcrunError(f'cannot write "{error.filename or path}": {reason}') from error
+    context.drop_again()
     _tell(context.store, saved)
 
 
