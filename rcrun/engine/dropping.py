@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rcrun.registry.client import Client
 
 AT_ONCE = 200  # layers that one worker is told of: they become a word of its command
+SMALLEST = 16 << 10  # with a recipe and headers, a block each, less would be won than it is worth
 
 
 class Dropped:
@@ -99,7 +100,9 @@ def _candidates(context: Context) -> list[Candidate]:
     def add(descriptor: Descriptor, chain: str, diff_id: str, name: str) -> None:
         digest = descriptor["digest"]
         if digest not in found:
-            if documents.is_foreign(descriptor) or not os.path.lexists(store.blob_path(digest)):
+            if documents.is_foreign(descriptor) or descriptor["size"] <= SMALLEST:
+                return
+            if not os.path.lexists(store.blob_path(digest)):
                 return
             if not os.path.isdir(f"{store.layer_dir(kind, chain)}/diff"):
                 return

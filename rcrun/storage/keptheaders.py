@@ -7,6 +7,7 @@ as it is, and then a file of the directory, or a part of one. It is compressed w
 from __future__ import annotations
 
 import os
+import stat
 import struct
 
 from rcrun.errors import InvalidInput, RcrunError
@@ -102,7 +103,7 @@ def _walked(blob_fd: int) -> list[Extent]:
     return list(extents(blob_fd))
 
 
-def pieces(headers_fd: int, root_fd: int) -> Iterator[bytes]:
+def pieces(headers_fd: int, files: _Files) -> Iterator[bytes]:
     """The tar again."""
     stream = ByteStream(decompressed(lambda size: os.read(headers_fd, size)))
     if stream.take(len(FIRST_LINE)) != FIRST_LINE:
@@ -119,16 +120,42 @@ def pieces(headers_fd: int, root_fd: int) -> Iterator[bytes]:
             plain -= len(data)
             yield data
         if size:
-            yield from _of_file(
-                root_fd, _whole(stream.take(min(length, _MOST_NAME)), length), offset, size
-            )
+            name = _whole(stream.take(min(length, _MOST_NAME)), length)
+            yield from content(files.open(name, offset), name, size)
 
 
-def _of_file(root_fd: int, name: bytes, offset: int, size: int) -> Iterator[bytes]:
-    fd = open_in_root(root_fd, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if offset:
-        os.lseek(fd, offset, os.SEEK_SET)
-    return content(fd, name, size)
+class _Files:
+    """The regular files of a layer, and nothing else: to open a device may do something. A context manager."""
+
+    __slots__ = ("_parent_fd", "_parent_name", "_root_fd")
+
+    def __init__(self, root_fd: int) -> None:
+        self._root_fd = root_fd
+        self._parent_fd = -1
+        self._parent_name = b""
+
+    def open(self, name: bytes, offset: int) -> int:
+        """As the layer was unpacked: the links above a file are followed, within the layer."""
+        parent, _, base = name.rpartition(b"/")
+        if self._parent_fd < 0 or parent != self._parent_name:
+            self.__exit__()
+            self._parent_fd = open_in_root(self._root_fd, parent, os.O_PATH | os.O_DIRECTORY)
+            self._parent_name = parent
+        status = os.stat(base, dir_fd=self._parent_fd, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidInput(f'"{tarheader.shown(name)}" is no file')
+        fd = os.open(base, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._parent_fd)
+        if offset:
+            os.lseek(fd, offset, os.SEEK_SET)
+        return fd
+
+    def __enter__(self) -> _Files:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._parent_fd >= 0:
+            os.close(self._parent_fd)
+            self._parent_fd = -1
 
 
 def _whole(data: bytes, size: int) -> bytes:
@@ -147,7 +174,8 @@ def assemble(headers_path: str, diff_dir: str, out_fd: int = -1) -> tuple[str, i
     try:
         root_fd = os.open(diff_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            return written(pieces(headers_fd, root_fd), out_fd)
+            with _Files(root_fd) as files:
+                return written(pieces(headers_fd, files), out_fd)
         finally:
             os.close(root_fd)
     finally:
