@@ -77,10 +77,10 @@ def _is_to_stay(context: Context, digest: str) -> bool:
 
 
 def drop(context: Context, wanted: Container[str] | None = None, *, ask: bool = True) -> Dropped:
-    """All that can go, or of these digests. Without `ask` no registry is asked: only tars go, and what went before."""
+    """All that can go, or of these digests. Without `ask` no registry is asked: only tars go, and what was brought back just now."""
     done = Dropped()
     found = [each for each in _candidates(context) if wanted is None or each.digest in wanted]
-    known = [each for each in found if _is_ready(context, each, ask)]
+    known = [each for each in found if _is_ready(context, each)]
     found = [each for each in found if ask or each.is_tar or each in known]
     new = [each for each in found if each not in known]
     _with_origin(context, [each for each in new if not each.is_tar], done)
@@ -136,11 +136,11 @@ def _of_builds(context: Context) -> Iterator[tuple[Descriptor, str]]:
             continue
 
 
-def _is_ready(context: Context, each: Candidate, ask: bool) -> bool:
-    """It was brought back, and its recipe stands; a registry may have changed its mind since."""
+def _is_ready(context: Context, each: Candidate) -> bool:
+    """It was brought back just now. Of any other the layer may have been damaged since its recipe was written."""
     store = context.store
-    known = recipes.read(store, each.digest)
-    if known is None or known.fault() or (ask and not known.layer):
+    known = recipes.read(store, each.digest) if each.digest in context.restored else None
+    if known is None or known.fault():
         return False
     layer = known.layer or f"{context.identity.layer_kind()}/{each.chain}"
     return not os.path.lexists(f"{store.path('layers', layer)}/pending")

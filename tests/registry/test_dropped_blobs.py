@@ -111,7 +111,9 @@ def test_plain_tars(rcrun: Rcrun, registry: TinyRegistry) -> None:
     assert os.listdir(rcrun.store_dir / "recipes") == []
 
 
-def test_what_a_registry_has(dropping: Rcrun, registry: TinyRegistry) -> None:
+def test_what_a_registry_has(
+    dropping: Rcrun, registry: TinyRegistry, elsewhere: TinyRegistry
+) -> None:
     """With the setting a pull leaves no layer's blob; it is fetched when it is needed, and goes again."""
     rcrun, image = dropping, image_of("one", "two")
     registry.put(image, "1")
@@ -129,6 +131,9 @@ def test_what_a_registry_has(dropping: Rcrun, registry: TinyRegistry) -> None:
 
     first = saved(rcrun, name)
     assert len(registry.paths("/blobs/")) == 2
+    assert not layers & here(rcrun)
+    rcrun("push", "-q", name, f"{elsewhere.address}/app:2").check()
+    assert layers < set(elsewhere.blobs)
     assert not layers & here(rcrun)
     # A pull without the setting makes the image whole.
     rcrun("pull", "-q", name, env={"RCRUN_DROP_BLOBS": "0"}).check()
@@ -239,6 +244,10 @@ def test_damage(rcrun: Rcrun) -> None:
     assert rcrun("save", "-o", rcrun.store_dir.parent / "saved.tar", "app:1").status != 0
     load(rcrun, archive_of(image))
     headers.write_bytes(whole)
+    # A blob that came back from elsewhere does not go while its layer is not what it was.
+    file.write_bytes(bytes(LARGE))
+    got = rcrun("image", "prune", "--blobs").check()
+    assert "stays: its files do not make that tar again" in got.err
     assert rcrun("system", "check", "--repair").status == 0
     saved(rcrun, "app:1")
 

@@ -73,7 +73,7 @@ def build(context: Context, request: Request, progress: Progress) -> Built:
             for platform in platforms
         ]
         built = finish(context, request, made, names, lease)
-    if context.leaves_blobs and context.drops_blobs:
+    if (context.leaves_blobs or context.restored) and context.drops_blobs:
         from rcrun.engine.dropping import after
 
         after(context, built.descriptor, builds=True)
