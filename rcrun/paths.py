@@ -57,9 +57,12 @@ class Store:
     `others` are the directories of stores whose images and layers are used where they are, and never changed: those
     that were given, and the lines of the file `additional-stores`. `meanings` tells what a short name may mean.
     `own_names`: short names of images that are made here are below `localhost`, as podman's are.
+    `restore` makes or fetches a blob that was dropped (storage/recipes.py), if there is a way; the engine sets it.
     """
 
-    __slots__ = ("_given", "_meanings", "_others", "live_dir", "own_names", "root_dir")
+    __slots__ = (
+        "_given", "_meanings", "_others", "live_dir", "own_names", "restore", "root_dir",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Store:
         self._others: list[str] | None = None
         self._meanings = meanings
         self.own_names = own_names
+        self.restore: Callable[[str], object] | None = None
 
     @property
     def others(self) -> list[str]:
@@ -102,6 +106,11 @@ class Store:
         """Of this store or of another."""
         path = self.blob_path(digest)
         return path if os.path.lexists(path) else self.shared_blob(digest) or path
+
+    def bring(self, digest: str) -> None:
+        """Before a blob's bytes are read: one that was dropped is here again then, if it can be had."""
+        if self.restore is not None and not os.path.lexists(self.blob_to_read(digest)):
+            self.restore(digest)
 
     def relative(self, path: str) -> str:
         """As container.json has it: joined with this store's directory it is that path again."""

@@ -301,11 +301,16 @@ class Bench:
             for side in self.sides:
                 side.empty()
                 self.have(side, tag)
-                words = side("unshare", "du", "-s", "--block-size=1M", side.store)
-                sizes.append(
-                    int(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout.split()[0])
-                )
+                sizes.append(self.taken(side))
             self.notes.append(f"disk of the image, {tag}: {told(self.sides, sizes, 'MB')}")
+            ours = self.sides[0]
+            ours.do("image", "prune", "--blobs")
+            sizes[0] = self.taken(ours)
+            self.notes.append(f"the same without blobs, {tag}: {told(self.sides, sizes, 'MB')}")
+
+    def taken(self, side: Side) -> int:
+        words = side("unshare", "du", "-s", "--block-size=1M", side.store)
+        return int(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout.split()[0])
 
     def memory(self) -> None:
         for tag in ("gzip", "zstd", "large"):

@@ -76,6 +76,7 @@ def files_of(store: Store, text: str, *, title: str, digest: str) -> list[tuple[
     files = []
     for layer in chosen_files(found, text, title=title, digest=digest):
         wholes.check_blob(store, layer)
+        store.bring(layer["digest"])
         files.append((_file_name(layer, text), store.blob_path(layer["digest"])))
     return files
 

@@ -22,7 +22,7 @@ class Context:
     """
 
     __slots__ = (
-        "_host", "cgroup_manager", "environ", "launcher", "mark", "max_size", "store", "warn",
+        "_host", "cgroup_manager", "environ", "launcher", "leaves_blobs", "mark", "max_size", "restored", "store", "warn",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +41,30 @@ class Context:
         self.cgroup_manager = ""
         self.max_size = 0
         self._host: Host | None = None
+        self.leaves_blobs = False  # a build has made some that may go
+        self.restored: list[str] = []  # digests of blobs that were dropped and are here again
+        store.restore = self._restore
+
+    def _restore(self, digest: str) -> None:
+        from rcrun.engine.restoring import restore
+
+        restore(self, digest)
+        self.restored.append(digest)
+
+    @property
+    def drops_blobs(self) -> bool:
+        """Whether the blobs of layers that are unpacked are to go, where they can be had again (dropping.py)."""
+        word = self.environ.get("RCRUN_DROP_BLOBS", "")
+        return word not in ("0", "false", "no") and (
+            bool(word) or os.path.lexists(self.store.path("drop-blobs"))
+        )
+
+    def drop_again(self) -> None:
+        """What was brought back for a moment goes, if blobs are dropped here."""
+        if self.restored and self.drops_blobs:
+            from rcrun.engine.dropping import after
+
+            after(self)
 
     @property
     def host(self) -> Host:

@@ -94,7 +94,10 @@ def info_data(context: Context, personality: str, now: int) -> dict[str, Any]:
         **counts,
         "Images": images,
         "Driver": storage_driver(context),
-        "DriverStatus": [["Layers", context.identity.layer_kind()]],
+        "DriverStatus": [
+            ["Layers", context.identity.layer_kind()],
+            *([["Blobs of layers", "dropped once unpacked"]] if context.drops_blobs else []),
+        ],
         "Plugins": {
             "Volume": ["local"],
             "Network": ["bridge", "none", "host", "pasta", "slirp4netns"],

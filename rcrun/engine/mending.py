@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rcrun.engine.context import Context
     from rcrun.storage.containers import Container
     from rcrun.storage.faults import Fault
+    from rcrun.storage.images import Image
 
 
 class Mended:
@@ -105,11 +106,19 @@ def _layer(context: Context, kind: str, chain: str) -> Mended:
         raise NotFound("no image here has this layer", "pull the image again, then check again")
     from rcrun.storage.comparing import can_unpack
 
+    _bring_blob(context, image, chain)
     can_unpack(store, image, chain)
     with layers.gate(store):
         layers.discard(store, kind, chain)
         layers.ensure(store, identity, image)
     return Mended("unpacked anew")
+
+
+def _bring_blob(context: Context, image: Image, chain: str) -> None:
+    try:
+        context.store.bring(image.manifest["layers"][image.chain.index(chain)]["digest"])
+    except RcrunError as error:
+        context.warn(error.message, error.hint)
 
 
 # Containers.

@@ -244,7 +244,7 @@ def _layer(
         "size": size if isinstance(size, int) else -1,
     }
     lease.add([diff_id])
-    if blobs.has_blob(context.store, known):
+    if blobs.can_have(context.store, known):
         return known
     layer_id = str(layer["id"])
     scratch = Scratch(context.store, "blob")

@@ -95,11 +95,16 @@ def pull(
     from rcrun.engine.access import Access
 
     try:
-        return _fetch(context, text, platform, every, progress or Silent(), access or Access())
+        image = _fetch(context, text, platform, every, progress or Silent(), access or Access())
     except RegistryError:
         if local is None:
             raise
         return local
+    if context.drops_blobs:
+        from rcrun.engine.dropping import after
+
+        after(context, image.descriptor, ask=True)
+    return image
 
 
 def tags(context: Context, text: str, access: Access) -> list[Reference]:
@@ -332,10 +337,11 @@ class _RegistryPull:
         """Those whose layer is unpacked already are needed as well: save and push hand them on."""
         from rcrun.engine.download import fetch_all
         from rcrun.engine.unpackahead import UnpackAhead
-        from rcrun.storage.blobs import has_blob
+        from rcrun.storage.blobs import can_have, has_blob
 
         unique = {layer["digest"]: layer for layer in image.manifest["layers"]}
-        missing = [layer for layer in unique.values() if not has_blob(self.store, layer)]
+        has = can_have if self.context.drops_blobs else has_blob  # else it is whole after a pull
+        missing = [layer for layer in unique.values() if not has(self.store, layer)]
         present = [layer for layer in unique.values() if layer not in missing]
         self.progress.layers(present, missing)
         if missing:

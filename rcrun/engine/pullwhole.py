@@ -46,8 +46,9 @@ def bring(
 
     remote = Remote.of_client(context.store, client, lease, stop)
     found = remote.bring(top, every=True)
-    progress.layers(*missing(context.store, found))
-    remote.fetch(found.blobs(), progress)
+    here, absent = missing(context.store, found, dropped_too=context.drops_blobs)
+    progress.layers(here, absent)
+    remote.fetch([each for each in found.blobs() if each not in here], progress)
     image = wholes.image_or_index(context.store, found.top, platform)
     if not wholes.stands_for_index(image):
         lease.add([], image.chain)

@@ -152,6 +152,7 @@ def push(
     emit(context.store, "image", "push", named, {"name": named})
     if pushed.digest != found.top["digest"]:
         finish(context)  # what was compressed has served
+    context.drop_again()
     return pushed
 
 

@@ -160,10 +160,13 @@ class Remote:
         return InvalidInput(f'image "{grammar.familiar(self.reference)}" cannot be used: {fault}')
 
 
-def missing(store: Store, found: Whole) -> tuple[Sequence[Descriptor], Sequence[Descriptor]]:
-    """Its layers: those that are here, and those that are not."""
+def missing(
+    store: Store, found: Whole, *, dropped_too: bool = False
+) -> tuple[Sequence[Descriptor], Sequence[Descriptor]]:
+    """Its layers: those that are here, with `dropped_too` those that can be had again, and those that are not."""
+    has = blobs.can_have if dropped_too else blobs.has_blob
     layers = {
         layer["digest"]: layer for _, manifest in found.manifests for layer in manifest["layers"]
     }
-    absent = [each for each in layers.values() if not blobs.has_blob(store, each)]
+    absent = [each for each in layers.values() if not has(store, each)]
     return [each for each in layers.values() if each not in absent], absent

@@ -71,9 +71,11 @@ def _tell(store: Store, saved: Sequence[Saved]) -> None:
 
 
 def save_archive(context: Context, saved: Sequence[Saved], form: str, out_fd: int) -> None:
+    layout.init(context.store)  # the image may be another store's
     with Lease(context.store) as lease:
         _keep(context.store, saved, lease)
         write_archive(context.store, saved, out_fd, docker=form == "docker-archive")
+    context.drop_again()
     _tell(context.store, saved)
 
 
@@ -88,6 +90,7 @@ def write_archive(store: Store, saved: Sequence[Saved], out_fd: int, *, docker: 
 def save_directory(context: Context, saved: Sequence[Saved], form: str, path: str) -> None:
     if form == "docker-dir" and len(saved) > 1:
         raise InvalidInput("docker-dir has room for one image", "save as oci-dir, or one by one")
+    layout.init(context.store)
     with Lease(context.store) as lease:
         _keep(context.store, saved, lease)
         sink = DirectorySink(path)
@@ -102,6 +105,7 @@ def save_directory(context: Context, saved: Sequence[Saved], form: str, path: st
         except OSError as error:
             reason = (error.strerror or "").lower()
             raise RcrunError(f'cannot write "{error.filename or path}": {reason}') from error
+    context.drop_again()
     _tell(context.store, saved)
 
 

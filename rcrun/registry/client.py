@@ -105,6 +105,15 @@ class Client:
             if not self.session.patience.wait(failures):
                 raise faults.broken(self.session.host, f'blob "{descriptor["digest"]}"', error)
 
+    def has_blob(self, descriptor: Mapping[str, Any]) -> bool:
+        """Whether whoever may pull there gets it."""
+        path = f"blobs/{descriptor['digest']}"
+        answer = self.session.request("HEAD", self.url_of(path), scope=self.scope("pull"))
+        if answer.status not in (200, 404):
+            raise self.refusal(answer, f'blob "{descriptor["digest"]}"')
+        answer.close()
+        return answer.status == 200
+
     def small_blob(self, descriptor: Mapping[str, Any]) -> bytes:
         """A blob that is a document, verified."""
         what = f'blob "{descriptor["digest"]}"'

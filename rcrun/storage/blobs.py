@@ -38,6 +38,16 @@ def has_blob(store: Store, descriptor: Descriptor) -> bool:
     return status.st_size == descriptor["size"]
 
 
+def can_have(store: Store, descriptor: Descriptor) -> bool:
+    """It is here, or was dropped, and `store.bring` has a way to it (recipes.py)."""
+    if has_blob(store, descriptor):
+        return True
+    from rcrun.storage.recipes import find
+
+    found = find(store, descriptor["digest"])
+    return found is not None and found.size == descriptor["size"]
+
+
 class BlobWriter:
     """A blob on its way in: hashed as it comes, renamed to its digest when that is right.
 

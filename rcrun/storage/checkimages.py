@@ -145,8 +145,12 @@ def _walk(
             needed.setdefault(member["digest"][7:], []).append(name)
             if entry["digest"] in elsewhere or member.get("urls"):
                 continue
-            if not os.path.lexists(store.blob_to_read(member["digest"])):
+            if not _is_to_be_had(store, member):
                 missing.append(member["digest"])
+
+
+def _is_to_be_had(store: Store, member: Descriptor) -> bool:
+    return os.path.lexists(store.blob_to_read(member["digest"])) or blobs.can_have(store, member)
 
 
 # Blobs.

@@ -6,14 +6,14 @@ import os
 
 from rcrun.errors import RcrunError
 from rcrun.files import read_json_or_none, subdirectories
-from rcrun.storage import containers, images, owners
+from rcrun.storage import containers, images, owners, recipes
 from rcrun.storage.checkcontainers import lowers
 from rcrun.storage.faults import UNREAD, Fault, reason
 from rcrun.storage.layers import jobs_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
@@ -30,8 +30,12 @@ def faults(store: Store, identity: Identity, *, quick: bool) -> Iterator[Fault]:
             elif kind == identity.layer_kind():
                 sound.append(chain)
     if not quick and sound and os.path.isdir(store.tmp_dir()):
-        for chain, found in compare(store, identity, sound):
-            yield _fault(identity.layer_kind(), chain, found, users)
+        kind = identity.layer_kind()
+        for chain, found in (
+            *compare(store, identity, sound),
+            *_made_again(store, identity, sound),
+        ):
+            yield _fault(kind, chain, found, users)
 
 
 def _fault(kind: str, chain: str, found: str, users: dict[str, list[str]]) -> Fault:
@@ -90,5 +94,22 @@ def compare(store: Store, identity: Identity, chains: Iterable[str]) -> list[tup
     found: list[tuple[str, str]] = []
     if words:
         command = ["compare", store.root_dir, identity.layer_kind(), *words]
+        run(identity, command, lambda event: found.append((event["chain"], event["fault"])))
+    return found
+
+
+def _made_again(store: Store, identity: Identity, sound: Container[str]) -> list[tuple[str, str]]:
+    """Each of those whose blob was dropped that is not the tar any more which it was."""
+    from rcrun.storage.work import run
+
+    kind, words = identity.layer_kind(), []
+    for digits, chain in recipes.chains(store):
+        recipe = recipes.read(store, f"sha256:{digits}")
+        is_here = os.path.lexists(store.blob_path(f"sha256:{digits}"))
+        if recipe and not is_here and recipe.layer == f"{kind}/{chain}" and chain in sound:
+            words += [digits, chain]
+    found: list[tuple[str, str]] = []
+    if words:
+        command = ["check-headers", store.root_dir, kind, *words]
         run(identity, command, lambda event: found.append((event["chain"], event["fault"])))
     return found

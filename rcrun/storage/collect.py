@@ -14,7 +14,7 @@ from rcrun.errors import RcrunError
 from rcrun.files import read_json_or_none, subdirectories, unlink_if_there
 from rcrun.formats import digest as digests
 from rcrun.formats import image as documents
-from rcrun.storage import blobs, images, layout
+from rcrun.storage import blobs, images, layout, recipes
 from rcrun.storage.layers import discard, gate
 from rcrun.storage.scratch import lock_leftover
 
@@ -60,11 +60,12 @@ def collect(store: Store, identity: Identity) -> Collected:
     layout.init(store)
     collected = Collected()
     lock = gate(store, exclusive=True)
-    if _acquired(lock):
+    if acquired(lock):
         try:
             marks = mark(store)
             _sweep_layers(store, marks, collected)
             _sweep_blobs(store, marks, collected)
+            collected.size += recipes.sweep(store, marks.blobs)
         finally:
             lock.release()
     _sweep_asides(store)
@@ -72,7 +73,7 @@ def collect(store: Store, identity: Identity) -> Collected:
     return collected
 
 
-def _acquired(lock: Lock) -> bool:
+def acquired(lock: Lock) -> bool:
     """A run that has to unpack first keeps the gate for longer than anybody wants to wait."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not lock.acquire(wait=False):
@@ -93,7 +94,7 @@ def layer_size(layer_dir: str) -> int:
 
 def mark(store: Store) -> Marks:
     marks = Marks()
-    for lines in _leases(store):
+    for lines in leases(store):
         for line in lines:
             _mark_line(marks, line)
     for entry in layout.references(store):
@@ -101,6 +102,9 @@ def mark(store: Store) -> Marks:
     for chain in container_chains(store):
         marks.layers.add(chain)
     marks.blobs.update(cached_blobs(store))
+    for digits, chain in recipes.chains(store):
+        if digits in marks.blobs:
+            marks.layers.add(chain)  # the blob is made of it
     return marks
 
 
@@ -171,7 +175,7 @@ def _lowers(record: Mapping[str, Any]) -> Iterator[str]:
         yield from holder.get("lowers") or ()
 
 
-def _leases(store: Store) -> Iterator[list[str]]:
+def leases(store: Store) -> Iterator[list[str]]:
     """The lines of those whose owner lives."""
     tmp_dir = store.tmp_dir()
     for name in subdirectories(tmp_dir):
@@ -209,7 +213,7 @@ def _blob_names(store: Store) -> Iterator[str]:
 
 def _sweep_asides(store: Store) -> None:
     """What `write_file` had written aside when its process was killed."""
-    for folder in (store.root_dir, store.path("blobs/sha256")):
+    for folder in (store.root_dir, store.path("blobs/sha256"), recipes.folder(store)):
         for name in subdirectories(folder):
             if name.endswith("~") and is_abandoned(f"{folder}/{name}"):
                 unlink_if_there(f"{folder}/{name}")

@@ -41,7 +41,7 @@ def base_image(store: Store, manifest_digest: str, lease: Lease) -> Image:
     members = [image.manifest["config"], *image.manifest["layers"]]
     lease.add([manifest_digest, *(member["digest"] for member in members)])
     for member in members:
-        if not blobs.has_blob(store, member):
+        if not blobs.can_have(store, member):
             raise _gone(member["digest"])
     return image
 

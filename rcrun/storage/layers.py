@@ -133,12 +133,18 @@ def _discard_doubtful(store: Store, kind: str, chains: Sequence[str]) -> bool:
     doubtful = {chain for chain, note in notes.items() if note and layerfiles.is_doubtful(note)}
     if not doubtful:
         return False
+    from rcrun.storage import recipes
     from rcrun.storage.collect import container_chains
 
     doubtful -= set(container_chains(store))
+    doubtful -= {chain for digits, chain in recipes.chains(store) if not _has(store, digits)}
     for chain in doubtful:
         discard(store, kind, chain)
     return bool(doubtful)
+
+
+def _has(store: Store, digits: str) -> bool:
+    return os.path.lexists(store.blob_path(f"sha256:{digits}"))
 
 
 def discard(store: Store, kind: str, chain: str) -> str:
@@ -157,7 +163,7 @@ class LayerQueue:
     `ready` and `close` may be called by other threads than the one that waits.
     """
 
-    __slots__ = ("_jobs", "_pipe", "_progress", "_workers")
+    __slots__ = ("_jobs", "_pipe", "_progress", "_store", "_workers")
 
     def __init__(
         self,
@@ -174,6 +180,7 @@ class LayerQueue:
         from rcrun.storage.work import Workers
 
         init(store)
+        self._store = store
         self._progress = progress
         self._jobs = jobs_of(image, set(missing(store, identity, image)), most)
         self._workers = Workers(identity)
@@ -194,7 +201,10 @@ class LayerQueue:
 
     def ready(self, digest: str) -> None:
         """This blob is in the store: unpack the layers that are made of it and missing."""
-        for job in self._jobs.pop(digest, ()):
+        jobs = self._jobs.pop(digest, ())
+        if jobs:
+            self._store.bring(digest)
+        for job in jobs:
             try:
                 os.write(self._pipe, job.encode().ljust(JOB_SIZE))
             except BrokenPipeError:

@@ -135,6 +135,7 @@ def verified(store: Store, descriptor: Descriptor) -> Iterator[bytes]:
 
     digest, left = descriptor["digest"], descriptor["size"]
     content = hashlib.sha256()
+    store.bring(digest)
     try:
         with open(store.blob_to_read(digest), "rb", buffering=0) as file:
             while left and (data := file.read(min(left, CHUNK))):

@@ -24,18 +24,24 @@ LONGEST_LINE = 64 << 20
 
 def assemble(split_path: str, diff_dir: str, out_fd: int) -> tuple[str, int]:
     """The digest and the size of what was written."""
+    root_fd = os.open(diff_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return written(_pieces(split_path, root_fd), out_fd)
+    finally:
+        os.close(root_fd)
+
+
+def written(pieces: Iterator[bytes], out_fd: int = -1) -> tuple[str, int]:
+    """Digest and size of what is written to the descriptor, or of what would be."""
     import hashlib
 
     content = hashlib.sha256()
     size = 0
-    root_fd = os.open(diff_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for data in _pieces(split_path, root_fd):
-            content.update(data)
-            size += len(data)
+    for data in pieces:
+        content.update(data)
+        size += len(data)
+        if out_fd >= 0:
             write_all(out_fd, data)
-    finally:
-        os.close(root_fd)
     return f"sha256:{content.hexdigest()}", size
 
 
@@ -70,7 +76,13 @@ def _name(entry: dict[str, Any]) -> bytes:
 
 
 def _file(root_fd: int, name: bytes, size: int) -> Iterator[bytes]:
-    fd = open_beneath(root_fd, name.lstrip(b"/"), os.O_RDONLY | os.O_NONBLOCK)
+    yield from content(
+        open_beneath(root_fd, name.lstrip(b"/"), os.O_RDONLY | os.O_NONBLOCK), name, size
+    )
+
+
+def content(fd: int, name: bytes, size: int) -> Iterator[bytes]:
+    """So many bytes of an open file, which is closed then."""
     try:
         left = size
         while left and (data := os.read(fd, min(left, CHUNK))):

@@ -142,7 +142,7 @@ def check_blobs(store: Store, found: Whole, *, foreign_too: bool) -> None:
 
 
 def check_blob(store: Store, descriptor: Descriptor) -> None:
-    if not blobs.has_blob(store, descriptor):
+    if not blobs.can_have(store, descriptor):
         raise NotFound(
             f'blob "{descriptor["digest"]}" is not in the store', "pull or load its image again"
         )

@@ -153,6 +153,27 @@ def tar_split(words: Sequence[str]) -> None:
     tarsplit.tell(words, say)
 
 
+def from_headers(words: Sequence[str]) -> None:
+    """HEADERS DIFF: a layer whose blob was dropped as the tar that it was, to descriptor 0."""
+    from rcrun.storage import keptheaders
+
+    keptheaders.tell(words, say)
+
+
+def keep_headers(words: Sequence[str]) -> None:
+    """JOB: what must be on the disk before the blobs of layers are dropped."""
+    from rcrun.storage import keptheaders
+
+    keptheaders.prepare(parse_json(words[0]), say)
+
+
+def check_headers(words: Sequence[str]) -> None:
+    """STORE KIND (HEX CHAIN)…: tell of layers that are not the tars any more that they were."""
+    from rcrun.storage import keptheaders
+
+    keptheaders.check(words, say)
+
+
 def new_layer(words: Sequence[str]) -> None:
     """FD: what a container changed, as a layer of the store; its tar to the file 0. The job comes by FD, or never."""
     from rcrun.storage import newlayer
@@ -190,6 +211,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "texts": texts,
     "place": place,
     "tar-split": tar_split,
+    "from-headers": from_headers,
+    "keep-headers": keep_headers,
+    "check-headers": check_headers,
     "workdir": workdir,
     "changes": job("tell"),
     "layer": job("layer"),

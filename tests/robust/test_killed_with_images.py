@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tarfile
 
 import pytest
 
 from registry.tiny_registry import TinyRegistry
 from robust.conftest import NO_NETWORK, rounds
-from tiny_image import oci_archive, tiny_image
+from tiny_image import docker_archive, oci_archive, tiny_image
 
 # Of Python and its workers: what changes the store, and what starts, holds and tells of them.
 CALLS = (
@@ -59,6 +60,7 @@ def verbs(rcrun, registry, account):
         ("builder", "prune", "-af"),
         # The base stays, and with it its image: others build and push it.
         ("system", "prune", "-af", "--filter", "label!=keep"),
+        ("image", "prune", "--blobs"),
     ]
 
 
@@ -87,4 +89,47 @@ def test_killed_before_a_call(rcrun, traces, chance, strace, verbs):
     rcrun("builder", "prune", "-af").check()
     rcrun("image", "prune", "-f").check()
     traces.check_nothing_left()
+    rcrun(
+        "save", "-o", rcrun.account.new_dir("saved") / "base", "busybox"
+    ).check()  # its blob is back
     assert rcrun("system", "check").check().out == "no faults\n"
+
+
+# Every call by which `image prune --blobs` changes what is kept: of its worker (which comes first), and of its own.
+DROPPING = (
+    ("syncfs", "worker"), ("unlink", "worker"), ("fdatasync", "worker"), ("rename", "worker"),
+    ("fdatasync", "own"), ("rename", "own"), ("fsync", "own"), ("unlink", "own"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+@pytest.mark.requires("strace", "root", "userns")
+def test_a_blob_that_is_dropped(fresh_rcrun, account, strace):
+    """Killed before any of them: either the blob is whole, or what it is made of is."""
+    rcrun, folder = fresh_rcrun(), account.new_dir("dropped")
+    archive, out = folder / "image.tar", folder / "out.tar"
+    archive.write_bytes(docker_archive(tiny_image({"a": os.urandom(40_000)}), "app:1"))
+    rcrun("load", "-q", "-i", archive).check()
+    layer = largest_file(archive)
+    for call, whose in DROPPING:
+        words = strace(f"trace={call}", f"inject={call}:signal=SIGKILL:when=1")
+        if whose == "own":
+            words.remove("-f")
+        got = subprocess.run(
+            [*words, "image", "prune", "--blobs"],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
+            env={**account.environ, **rcrun.env}, cwd=account.home,
+        )  # fmt: skip
+        assert got.returncode == 1 if whose == "worker" else got.returncode in (137, -9), call
+        out.unlink(missing_ok=True)
+        rcrun("save", "-q", "-o", out, "app:1").check()
+        assert largest_file(out) == layer
+        account.run("rm", "-rf", rcrun.store_dir / "recipes").check()
+    assert rcrun("system", "check").status == 0
+
+
+def largest_file(path):
+    """The layer of an archive."""
+    with tarfile.open(path) as archive:
+        member = max(archive.getmembers(), key=lambda each: each.size)
+        return archive.extractfile(member).read()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="Remove only what matches: dangling, label, label!, until",
 )
+@option(
+    "--blobs", is_flag=True, help="Only drop the blobs of unpacked layers that can be had again"
+)
 @option("-f", "--force", is_flag=True, help="Do not ask")
 @option(
     "--build-cache", is_flag=True, hidden=True, help="For scripts: builds keep none of their own"
@@ -27,9 +30,16 @@ if TYPE_CHECKING:
     "--external", is_flag=True, hidden=True, help="For scripts: no other engine has containers here"
 )
 def prune_images(
-    everything: bool, filters: tuple[str, ...], force: bool, build_cache: bool, external: bool
+    everything: bool,
+    filters: tuple[str, ...],
+    blobs: bool,
+    force: bool,
+    build_cache: bool,
+    external: bool,
 ) -> int:
     """Remove the images without a name, or all that nobody needs."""
+    if blobs:
+        return _drop_blobs(everything or bool(filters))
     from rcrun.engine.imageprune import prune
     from rcrun.formats.size import decimal
 
@@ -45,6 +55,24 @@ def prune_images(
         return 0
     _print(removed)
     output.put(f"Total reclaimed space: {decimal(size, 4)}")
+    return 0
+
+
+def _drop_blobs(combined: bool) -> int:
+    """Nothing is lost, so nobody is asked."""
+    from rcrun.engine.dropping import drop
+    from rcrun.errors import InvalidInput
+    from rcrun.formats.size import decimal
+
+    if combined:
+        raise InvalidInput("--blobs removes no image: it cannot be combined with --all or --filter")
+    dropped = drop(context.engine())
+    for digest in dropped.digests:
+        output.put(f"dropped: {digest}")
+    for digest, reason in dropped.kept.items():
+        output.tell(f"{digest} stays: {reason}")
+    if output.trait("prune_summary"):
+        output.put(f"Total reclaimed space: {decimal(dropped.size, 4)}")
     return 0
 
 

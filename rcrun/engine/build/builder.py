@@ -73,7 +73,12 @@ def build(context: Context, request: Request, progress: Progress) -> Built:
             _image(context, request.changed(platform=platform), progress, lease)
             for platform in platforms
         ]
-        return finish(context, request, made, names, lease)
+        built = finish(context, request, made, names, lease)
+    if (context.leaves_blobs or context.restored) and context.drops_blobs:
+        from rcrun.engine.dropping import after
+
+        after(context, built.descriptor, builds=True)
+    return built
 
 
 def _image(context: Context, request: Request, progress: Progress, lease: Lease) -> Made:

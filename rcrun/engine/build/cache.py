@@ -10,7 +10,7 @@ import os
 from rcrun.engine.build.state import Layer
 from rcrun.files import read_json_or_none, subdirectories, unlink_if_there, write_json
 from rcrun.paths import make_private_dir
-from rcrun.storage.blobs import has_blob
+from rcrun.storage.blobs import can_have
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def find(store: Store, key: str, lease: Lease) -> Result | None:
     if descriptor is None:
         return Result(None, record["created"])
     lease.add([descriptor["digest"]])
-    if not has_blob(store, descriptor):
+    if not can_have(store, descriptor):
         return None
     try:
         os.utime(_path(store, key))

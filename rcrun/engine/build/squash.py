@@ -35,9 +35,10 @@ def _of_tars(context: Context, state: State, lease: Lease) -> Layer:
     from rcrun.storage.tarwrite import Buffered
 
     store = context.store
-    paths = [
-        store.blob_path(layer.descriptor["digest"]) for layer in state.layers[state.base_layers :]
-    ]
+    digests = [layer.descriptor["digest"] for layer in state.layers[state.base_layers :]]
+    for digest in digests:
+        store.bring(digest)
+    paths = [store.blob_path(digest) for digest in digests]
     with BlobWriter(store, lease=lease) as blob:
         write = Buffered(blob.write)
         squash(paths, write)

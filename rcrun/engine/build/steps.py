@@ -88,6 +88,7 @@ class Steps:
         if result is None:
             lowers = lowers_of(self.context, state, self.lease)
             result = cache.Result(make(lowers), self.created)
+            self.context.leaves_blobs = True
             if self.request.caching.keep:
                 cache.keep(self.context.store, key, result)
         else:

@@ -68,6 +68,8 @@ def _compare_layers(context: Context, one: State, other: State) -> None:
 
 def differences(context: Context, one: str, other: str) -> Iterator[str]:
     """The names of members that are in one of the two tars only, or are not the same."""
+    for digest in (one, other):
+        context.store.bring(digest)
     before, after = (_members(context.store.blob_path(digest)) for digest in (one, other))
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
