@@ -137,7 +137,9 @@ WORK = {
 def main() -> None:
     ENGINES.prepare("through")
     with subprocess.Popen(["iperf3", "-s", "-p", PORT], stdout=subprocess.DEVNULL) as server:
-        print("| Gbit/s, where nothing else is said | rcrun | podman | ratio |\n| --- | --- | --- | --- |")
+        print(
+            "| Gbit/s, where nothing else is said | rcrun | podman | ratio |\n| --- | --- | --- | --- |"
+        )
         for work, measure in WORK.items():
             if ONLY not in work:
                 continue

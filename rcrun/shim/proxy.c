@@ -455,16 +455,16 @@ int proxy_main(int argc, char **argv)
 	for (int i = 3; i < argc; i++)
 		if (!proxy.listeners || add_listeners(&proxy, argv[i]) < 0) {
 			dprintf(2, "invalid listener \"%s\"\n", argv[i]);
-			return 125;
+			_exit(125);
 		}
 	if (watch_listeners(&proxy) < 0 || enter(&proxy, argv[1]) < 0) {
 		dprintf(2, "cannot enter the network of process %s: %s\n", argv[1],
 			strerror(errno));
-		return 1;
+		_exit(1);
 	}
 	(void)!chdir("/");
 	if (TEMP_FAILURE_RETRY(write(ready, "r", 1)) != 1)
-		return 1;
+		_exit(1);
 	(void)close(ready);
 	give_back_stack();
 	serve(&proxy);
