@@ -66,9 +66,9 @@ def main() -> None:
                 rows.setdefault(name, {}).setdefault(side, []).append(value)
     for name, values in rows.items():
         ours, theirs = (statistics.median(values[side]) for side in SIDES)
-        print(
-            f"{name:32} rcrun {ours:9.2f}  podman {theirs:9.2f}  ratio {ours / (theirs or 1):5.2f}"
-        )
+        pairs = zip(*(values[side] for side in SIDES), strict=True)
+        ratio = statistics.median(a / (b or 1) for a, b in pairs)
+        print(f"{name:32} rcrun {ours:9.2f}  podman {theirs:9.2f}  ratio {ratio:5.2f}")
     print(f"memory (PSS, kB) after it: rcrun {pss(pids['rcrun'])}, podman {pss(pids['podman'])}")
 
 

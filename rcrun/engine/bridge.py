@@ -87,10 +87,11 @@ class Joining:
         return [room, *self._interfaces(made), *self._proxies(made)]
 
     def _proxies(self, made: dict[str, Any]) -> Records:
-        """The process that publishes its ports: on the host, and from the room to its first network."""
+        """The processes that publish its ports: on the host, and from the room to its first network."""
         network = self.container.record["network"]
         if not network.get("ports"):
             return []
+        from rcrun.engine.network import PROXY_FILES
         from rcrun.network.ports import settle
         from rcrun.network.proxy import helper_words
 
@@ -100,10 +101,12 @@ class Joining:
             return []
         room = f"{self.room.pid}:{self.room.start}"
         gateways = [each.partition("/")[0] for each in definitions.gateways(self.definitions[0])]
-        words = helper_words(
+        proxies = helper_words(
             network["bound"], addresses, gateways, room, transparent=self.room.transparent
         )
-        return [["await-helpers"], ["helper", self.container.live_path("pasta.pid"), *words]]
+        files = [self.container.live_path(name) for name in PROXY_FILES]
+        helpers = [["helper", file, *words] for file, words in zip(files, proxies, strict=False)]
+        return [["await-helpers"], *helpers]
 
     def with_room(self, plan: Records) -> Records:
         """The plan as the shim can run it from within the room's user namespace, once the room has a way out."""

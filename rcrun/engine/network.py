@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from rcrun.storage.containers import Container, Status
 
 KINDS = ("pasta", "slirp4netns")
+PROXY_FILES = (
+    "pasta.pid",
+    "datagrams.pid",
+)  # of the port proxies; the second one is UDP's beside TCP's
 MILLISECONDS_TO_END = 2000
 
 
@@ -20,9 +24,9 @@ def kind(container: Container) -> str:
     return mode if mode in KINDS else ""
 
 
-def helper_pid(container: Container) -> int:
+def helper_pid(container: Container, name: str = "pasta.pid") -> int:
     try:
-        with open(container.live_path("pasta.pid"), encoding="ascii") as file:
+        with open(container.live_path(name), encoding="ascii") as file:
             return int(file.read())
     except (OSError, ValueError):
         return 0
@@ -32,13 +36,19 @@ def is_lost(container: Container, now: Status) -> bool:
     """Whether the network has ended under a container that runs."""
     if now.is_running and (container.record.get("network") or {}).get("mode") == "bridge":
         bound = container.record["network"].get("bound")
-        if bound and not _is_child(helper_pid(container), now):
-            return True  # its port proxy
-        return _has_lost(container)
+        return bool(bound and _has_lost_proxy(container, now)) or _has_lost(container)
     if not now.is_running or not kind(container):
         return False
     pid = helper_pid(container)
     return not _is_child(pid, now) and not (pid and _names_us(container, pid))
+
+
+def _has_lost_proxy(container: Container, now: Status) -> bool:
+    first, second = PROXY_FILES
+    if not _is_child(helper_pid(container, first), now):
+        return True
+    beside = helper_pid(container, second)
+    return bool(beside) and not _is_child(beside, now)
 
 
 def _has_lost(container: Container) -> bool:

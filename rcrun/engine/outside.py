@@ -25,27 +25,32 @@ MILLISECONDS_TO_END = 2000
 
 
 class Connecting:
-    """Starts at once; `finish` waits until it is done, and takes the next program when the first one cannot.
+    """`start` begins; `finish` waits until it is done, and takes the next program when the first one cannot.
 
     HostLacks when nobody can, and it is not `optional`. `outside` then names the one that does.
     """
 
     __slots__ = ("_context", "_directory", "_optional", "_pid", "_starting", "_words")
 
-    def __init__(self, context: Context, directory: str, pid: int, *, optional: bool) -> None:
+    def __init__(self, context: Context, directory: str, *, optional: bool) -> None:
         end_outside(directory)
         self._context = context
         self._directory = directory
-        self._pid = pid
+        self._pid = 0
         self._optional = optional
         self._starting: Starting | None = None
+        self._words: list[list[str]] = []
         try:
             helpers.require_tun()
             self._words = _programs(context, directory)
         except HostLacks:
             if not optional:
                 raise
-        else:
+
+    def start(self, pid: int) -> None:
+        """For the room that this process holds."""
+        self._pid = pid
+        if self._words:
             self._starting = self._start()
 
     def _start(self) -> Starting:

@@ -23,7 +23,7 @@ from rcrun.storage.trees import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from rcrun.engine.context import Context
@@ -100,17 +100,13 @@ class Room:
         connecting, self._connecting = self._connecting, None
         try:
             if connecting is not None:
+                from rcrun.engine.roomscope import leave_unit
+
                 connecting.finish()
-                self._leave_unit()
+                outside = read_text(f"{self.dir}/outside").split()
+                leave_unit(self.context, [*self._started, *map(int, outside[:1])])
         finally:
             self._making.release()
-
-    def _leave_unit(self) -> None:
-        """Whatever was started just now."""
-        from rcrun.engine.roomscope import leave_unit
-
-        outside = read_text(f"{self.dir}/outside").split()
-        leave_unit(self.context, [*self._started, *map(int, outside[:1])])
 
     def abandon(self) -> None:
         try:
@@ -154,7 +150,10 @@ class Room:
                 self._forget()
                 found = self._start_holder(networks)
                 self._started = [found["pid"]]
-            self._begin_to_connect(found, networks)
+            else:
+                self._prepare_to_connect(networks)
+            if self._connecting is not None:
+                self._connecting.start(found["pid"])
             found = self._load_rules(found) if is_new else self._add(found, networks)
             self._write_served(found["networks"])
             write_json(f"{self.dir}/room.json", found, durable=False)
@@ -190,7 +189,7 @@ class Room:
             ["env"],
             ["exec", shim.shim_path(), "room", self.dir],
         ]
-        launch_work(plan)
+        launch_work(plan, meanwhile=lambda: self._prepare_to_connect(networks))
         pid = int(read_text(pid_file))
         return {"pid": pid, "start": start_time(pid) or 0, "networks": names}
 
@@ -304,13 +303,13 @@ class Room:
         words = read_text(f"{self.dir}/outside").split()
         return len(words) == 2 and is_alive(int(words[0]), int(words[1]))
 
-    def _begin_to_connect(self, found: dict[str, Any], networks: Sequence[Definition]) -> None:
+    def _prepare_to_connect(self, networks: Sequence[Definition]) -> None:
         if self._is_connected():
             return
         from rcrun.engine.outside import Connecting
 
         optional = all(definition["internal"] for definition in networks)
-        self._connecting = Connecting(self.context, self.dir, found["pid"], optional=optional)
+        self._connecting = Connecting(self.context, self.dir, optional=optional)
 
 
 def interfaces_of(pid: int) -> set[str]:
@@ -372,8 +371,8 @@ def work_in(found: dict[str, Any], steps: Records) -> Records:
     return [["plan", "1"], ["session", "work"], enter, *steps]
 
 
-def launch_work(plan: Records) -> None:
-    report = shim.launch(plan)
+def launch_work(plan: Records, meanwhile: Callable[[], None] | None = None) -> None:
+    report = shim.launch(plan, meanwhile=meanwhile)
     if report is not None:
         from rcrun.runtime.hints import error_for
 

@@ -165,8 +165,14 @@ def _spawn(
         os.close(fd)
 
 
-def launch(plan: Plan, *, pass_fds: Sequence[int] = (), encoded: bytes = b"") -> Report | None:
-    """Start the shim with a report pipe, wait for the report; None when the exec succeeded.
+def launch(
+    plan: Plan,
+    *,
+    pass_fds: Sequence[int] = (),
+    encoded: bytes = b"",
+    meanwhile: Callable[[], None] | None = None,
+) -> Report | None:
+    """Start the shim with a report pipe, do something else, wait for the report; None when the exec succeeded.
 
     For plans with `monitor`, or that end by themselves after the report (OCI create).
     """
@@ -181,6 +187,8 @@ def launch(plan: Plan, *, pass_fds: Sequence[int] = (), encoded: bytes = b"") ->
     finally:
         os.close(writer)
     try:
+        if meanwhile is not None:
+            meanwhile()
         report = read_report(reader)
     finally:
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -17,18 +17,25 @@ def helper_words(
     room: str,
     *,
     transparent: bool = True,
-) -> list[str]:
-    """`room` is PID:START of its holder, and `transparent` what its rules can do; a port leads to the container's address of the same family, if it has one.
+) -> list[list[str]]:
+    """Of one process, or of two: `room` is PID:START of its holder, and `transparent` what its rules can do; a port leads to the container's address of the same family, if it has one.
 
     Servers see the client's address. In the container's own network that needs nothing of the firewall and is faster,
-    but is possible for TCP alone; with UDP among the ports the proxy is in the room, whose rules see to it. A client on
+    but is possible for TCP alone; the proxy of UDP is in the room, whose rules see to it. A client on
     the host's loopback, whose address would mean another host inside, shows as the gateway.
     """
-    only_tcp = all(port["protocol"] == "tcp" for port in ports)
-    place = ["@PID@", "marked"] if only_tcp else [room, "kept" if transparent else "own"]
-    place[1] = "/".join([place[1], *gateways])
-    listeners = [_listener(port, _target(port["host_ip"], addresses)) for port in ports]
-    return [shim_path(), "proxy", "@READY@", *place, *listeners]
+    places = {"tcp": ("@PID@", "marked"), "udp": (room, "kept" if transparent else "own")}
+    found = []
+    for protocol, (into, source) in places.items():
+        listeners = [
+            _listener(port, _target(port["host_ip"], addresses))
+            for port in ports
+            if port["protocol"] == protocol
+        ]
+        source = "/".join([source, *gateways])
+        if listeners:
+            found.append([shim_path(), "proxy", "@READY@", into, source, *listeners])
+    return found
 
 
 def _target(host_ip: str, addresses: Sequence[str]) -> str:

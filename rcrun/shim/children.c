@@ -337,29 +337,39 @@ int helpers_start(const struct plan *plan, pid_t pid, struct report *report)
 	return failed;
 }
 
+/* The file that has the pid of a helper, and the pid; 0: it has written none, or this is no helper. */
+static pid_t helper_pid(const struct record *record, const char **path)
+{
+	int file = helper_words(record);
+	char text[16] = "";
+
+	*path = file ? record->words[file] : NULL;
+	autoclose int fd = file ? open(*path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return 0;
+	pid_t pid = (pid_t)number(text);
+	return pid > 1 ? pid : 0;
+}
+
 /*
  * They keep nothing that a SIGKILL could damage. The kernel takes 50 ms to take a network apart: that is waited for
  * only where ports are published, since whoever is told that the container ended may ask for them at once.
  */
 void helpers_stop(const struct plan *plan)
 {
-	for (int i = 0; i < plan->first_step; i++) {
-		const struct record *record = &plan->records[i];
-		int file = helper_words(record);
-		char text[16] = "";
+	const char *path;
 
-		if (!file)
-			continue;
-		autoclose int fd = open(record->words[file], O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-			continue;
-		pid_t pid = (pid_t)number(text);
-		if (pid > 1 && waitpid(pid, NULL, WNOHANG) == 0) {
+	for (int i = 0; i < plan->first_step; i++) {
+		pid_t pid = helper_pid(&plan->records[i], &path);
+		if (pid && waitpid(pid, NULL, WNOHANG) == 0)
 			(void)kill(pid, SIGKILL);
-			if (plan->settings.await_helpers)
-				(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
-		}
-		(void)unlink(record->words[file]);
+	}
+	for (int i = 0; i < plan->first_step; i++) {
+		pid_t pid = helper_pid(&plan->records[i], &path);
+		if (pid && plan->settings.await_helpers)
+			(void)TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+		if (pid)
+			(void)unlink(path);
 	}
 }
 

@@ -304,8 +304,10 @@ static void settle(void)
 
 int dns_main(int argc, char **argv)
 {
-	static struct dns dns = {.udp = -1, .listener = -1};
+	static struct dns dns;
 
+	dns.udp = dns.listener =
+		-1; /* said here: with an initialiser its buffers would be in the file */
 	if (argc < 1 || argc > 2 || dns_files_open(&dns.files, argv[0]) < 0) {
 		dprintf(2, "rcrun-shim dns DIR [READY_FD]: %s\n", strerror(errno));
 		return 125;
@@ -323,5 +325,6 @@ int dns_main(int argc, char **argv)
 	dns_files_refresh(&dns.files);
 	if (dns.files.inotify >= 0)
 		(void)dns_watch(&dns, dns.files.inotify, EPOLLIN, DNS_CHANGES, 0);
+	give_back_stack();
 	serve(&dns, argc == 2 ? (int)number(argv[1]) : -1);
 }

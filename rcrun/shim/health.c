@@ -365,9 +365,9 @@ void health_begin(const struct plan *plan, struct relay *relay)
 {
 	struct epoll_event tick = {.events = EPOLLIN};
 
-	health.output = -1;
 	if (!plan->settings.health)
 		return;
+	health.output = -1;
 	health.plan = plan;
 	health.relay = relay;
 	health.started_ms = now_ms();

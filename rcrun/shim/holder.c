@@ -332,17 +332,12 @@ static int open_links(void)
 }
 
 /* Nothing of who started us stays: neither his session, streams nor folder. */
-static void leave_caller(void)
+static void become_holder(void)
 {
-	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, "rcrun:net");
-	for (int fd = 0; fd < 3 && null >= 0; fd++)
-		(void)dup2(null, fd);
+	leave_caller();
 	(void)sys_close_range(3, ~0U, 0);
-	null = -1;
-	(void)!chdir("/");
 }
 
 int holder_main(const char *dir)
@@ -350,7 +345,7 @@ int holder_main(const char *dir)
 	struct holder holder = {.dir = dir, .users = 1};
 	sigset_t heard;
 
-	leave_caller();
+	become_holder();
 	(void)sigemptyset(&heard);
 	(void)sigaddset(&heard, SIGCHLD);
 	(void)sigprocmask(SIG_SETMASK, &heard, NULL);
@@ -360,6 +355,7 @@ int holder_main(const char *dir)
 	if (holder.signals < 0 || holder.links < 0 || holder.lock < 0)
 		return 125;
 	start_server(&holder);
+	give_back_stack();
 	/* the first look is a pause later: whoever made us has the lock until then, and longer */
 	for (bool first = true; first || !may_end(&holder); first = false) {
 		struct pollfd watched[] = {{.fd = holder.links, .events = POLLIN},

@@ -13,20 +13,19 @@
 
 #define LAUNCHER_NAME "rcrun-oci"
 
-/* The directory of this very file, when it is installed under the launcher's name; else NULL. */
-static const char *own_dir(void)
+/* The directory of this very file, when it is installed under the launcher's name. */
+static bool own_dir(char *dir, size_t size)
 {
-	static char dir[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
+	ssize_t length = readlink("/proc/self/exe", dir, size - 1);
 
 	if (length <= 0)
-		return NULL;
+		return false;
 	dir[length] = '\0';
 	char *name = strrchr(dir, '/');
 	if (!name || strcmp(name + 1, LAUNCHER_NAME) != 0)
-		return NULL;
+		return false;
 	*name = '\0';
-	return dir;
+	return true;
 }
 
 static bool has_package(const char *dir, const char *python, char script[PATH_MAX])
@@ -83,15 +82,16 @@ static _Noreturn void leave_to_the_python(char *python, int argc, char **argv)
 
 bool is_launcher(void)
 {
-	return own_dir();
+	char dir[PATH_MAX];
+
+	return own_dir(dir, sizeof(dir));
 }
 
 _Noreturn void launcher_main(int argc, char **argv)
 {
-	static char python[PATH_MAX + 16], script[PATH_MAX];
-	const char *dir = own_dir();
+	static char dir[PATH_MAX], python[PATH_MAX + 16], script[PATH_MAX];
 
-	if (!dir)
+	if (!own_dir(dir, sizeof(dir)))
 		_exit(1);
 	(void)snprintf(python, sizeof(python), "%s/python3", dir);
 	if (access(python, X_OK) < 0)

@@ -134,6 +134,17 @@ static void fill_streams(void)
 		(void)fcntl(fd, F_SETFD, 0);
 }
 
+static __attribute__((noinline)) void read_plan(struct plan *plan, int fd)
+{
+	struct report report; /* not in the frame of main, where it would stay */
+
+	report_clear(&report);
+	if (plan_read(plan, fd, &report) == 0)
+		return;
+	report_send(plan, &report);
+	on_failure(plan, &report);
+}
+
 static void keep_for_ourselves(const struct plan *plan)
 {
 	(void)fcntl(plan->fd, F_SETFD, FD_CLOEXEC);
@@ -143,8 +154,7 @@ static void keep_for_ourselves(const struct plan *plan)
 
 int main(int argc, char **argv)
 {
-	static struct plan plan;
-	static struct report report;
+	static resident struct plan plan;
 
 	if (argc > 0 && strcmp(argv[0], "rcrun-shim") != 0 && is_launcher())
 		launcher_main(argc, argv);
@@ -156,16 +166,12 @@ int main(int argc, char **argv)
 		return proxy_main(argc - 2, argv + 2);
 	if (argc == 3 && strcmp(argv[1], "room") == 0)
 		return holder_main(argv[2]);
-	report_clear(&report);
 	if ((argc != 2 && argc != 5) || !*argv[1] || argv[1][strspn(argv[1], "0123456789")]) {
 		dprintf(2, "rcrun-shim executes the plans of rcrun; it is not run by hand\n");
 		return 125;
 	}
 	fill_streams();
-	if (plan_read(&plan, (int)number(argv[1]), &report) < 0) {
-		report_send(&plan, &report);
-		on_failure(&plan, &report);
-	}
+	read_plan(&plan, (int)number(argv[1]));
 	if (argc == 5) {
 		(void)fcntl(plan.fd, F_SETFD, FD_CLOEXEC);
 		setup_main(&plan, (int)number(argv[2]), (int)number(argv[3]), (int)number(argv[4]));

@@ -30,7 +30,8 @@ struct parent {
 	struct relay relay;
 };
 
-static struct parent parent; /* .bss: the relay's buffers cost nothing until they are used */
+static resident struct parent
+	parent; /* the relay's buffers, at its end, cost nothing until they are used */
 
 /* A setting is to blame: Python words the failure by its record. */
 static int fail_setting(struct report *report, const char *name, const char *call)
@@ -406,17 +407,6 @@ static int finish(int status)
 	return code;
 }
 
-/* Nothing of the caller's stays open: a pipe that it reads ends with it. */
-static void let_go_of_caller(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int fd = 0; fd < 3 && null >= 0; fd++)
-		(void)dup2(null, fd);
-	close_cleaner(&null);
-	(void)!chdir("/");
-}
-
 /* What the monitor needs stays open; all else came from the caller or was for the launch. */
 static void close_others(void)
 {
@@ -438,7 +428,7 @@ static void close_others(void)
 }
 
 /* The answer to whoever waits, and then nothing is left of it. */
-static int give_up(const struct report *report, int done)
+static void give_up(const struct report *report, int done)
 {
 	const struct plan *plan = parent.plan;
 
@@ -451,27 +441,35 @@ static int give_up(const struct report *report, int done)
 		(void)sigprocmask(SIG_SETMASK, &parent.mask, NULL);
 		on_failure(plan, report);
 	}
-	return 125;
 }
 
-int parent_main(struct plan *plan, int client, int done)
+/* By itself, so that nothing of the report stays on the stack of who waits. False: it failed, and that has been said. */
+static __attribute__((noinline)) bool begin(int client, int done)
 {
-	static struct report report;
-	const struct settings *settings = &plan->settings;
+	struct report report;
+	bool monitor = parent.plan->settings.monitor;
 
-	parent.plan = plan;
 	parent.sync = parent.user_namespace = -1;
 	report_clear(&report);
 	relay_init(&parent.relay);
 	parent.relay.first_client = client;
-	parent.relay.forward_signals = !settings->monitor;
-	(void)prctl(PR_SET_NAME, settings->monitor ? "rcrun:mon" : "rcrun:parent");
-	if (relay_signals(&parent.relay, &parent.mask) < 0) {
+	parent.relay.forward_signals = !monitor;
+	(void)prctl(PR_SET_NAME, monitor ? "rcrun:mon" : "rcrun:parent");
+	if (relay_signals(&parent.relay, &parent.mask) < 0)
 		(void)fail(&report, "signalfd");
-		return give_up(&report, done);
-	}
-	if (launch(&report) < 0)
-		return give_up(&report, done);
+	else if (launch(&report) == 0)
+		return true;
+	give_up(&report, done);
+	return false;
+}
+
+int parent_main(struct plan *plan, int client, int done)
+{
+	const struct settings *settings = &plan->settings;
+
+	parent.plan = plan;
+	if (!begin(client, done))
+		return 125;
 	if (!settings->monitor && (settings->detach || settings->start_socket))
 		return 0;
 	parent.launched_ms = now_ms();
@@ -487,7 +485,7 @@ int parent_main(struct plan *plan, int client, int done)
 	if (done >= 0)
 		(void)!write(done, "d", 1);
 	if (settings->monitor) {
-		let_go_of_caller();
+		leave_caller();
 		close_others();
 	}
 	if (settings->session == SESSION_CONTAINER) {
@@ -495,5 +493,6 @@ int parent_main(struct plan *plan, int client, int done)
 		health_begin(plan, &parent.relay);
 	}
 	relay_launched(&parent.relay, parent.init);
+	give_back_stack();
 	return finish(relay_run(&parent.relay));
 }

@@ -300,6 +300,18 @@ static int check_settings(const struct plan *plan, struct report *report)
 	return 0;
 }
 
+/* At most so many: as the counts have it, until one that is none. */
+static size_t count_records(char **words, size_t count)
+{
+	size_t records = 0;
+
+	for (size_t at = 0; at < count; records++)
+		at += is_number(words[at], 10) && number(words[at]) > 0
+			      ? (size_t)number(words[at]) + 1
+			      : count;
+	return records;
+}
+
 static int split(struct plan *plan, size_t length, struct report *report)
 {
 	size_t words = 0, used = 0, most = 0;
@@ -309,11 +321,13 @@ static int split(struct plan *plan, size_t length, struct report *report)
 	for (size_t i = 0; i < length; i++)
 		most += plan->text[i] == '\0';
 	char **all = plan->words = calloc(most + 1, sizeof(*all));
-	plan->records = calloc(most + 1, sizeof(*plan->records));
-	if (!all || !plan->records)
+	if (!all)
 		return fail(report, "calloc");
 	for (char *at = plan->text; words < most; at += strlen(at) + 1)
 		all[words++] = at;
+	plan->records = calloc(count_records(all, words) + 1, sizeof(*plan->records));
+	if (!plan->records)
+		return fail(report, "calloc");
 	while (used < words) {
 		struct record *record = &plan->records[plan->count];
 		long long count = is_number(all[used], 10) ? number(all[used]) : 0;

@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-enum { EVENTS = 128, BACKLOG = 4096, PAUSE_MILLISECONDS = 50, RESERVE = 160, LISTENERS = 65536 };
+enum { EVENTS = 32, BACKLOG = 4096, PAUSE_MILLISECONDS = 50, RESERVE = 160, LISTENERS = 65536 };
 
 uint64_t proxy_clock(void)
 {
@@ -437,7 +437,8 @@ static int enter(struct proxy *proxy, char *room)
 
 int proxy_main(int argc, char **argv)
 {
-	static struct proxy proxy = {.free = PROXY_NONE, .queue = PROXY_NONE};
+	static unsigned char buffer[PROXY_BUFFER];
+	struct proxy proxy = {.free = PROXY_NONE, .queue = PROXY_NONE, .buffer = buffer};
 
 	if (argc < 4 || !read_source(&proxy, argv[2])) {
 		dprintf(2, "rcrun-shim proxy READY_FD PID[:START] own|kept|marked[/ADDRESS…] "
@@ -454,16 +455,17 @@ int proxy_main(int argc, char **argv)
 	for (int i = 3; i < argc; i++)
 		if (!proxy.listeners || add_listeners(&proxy, argv[i]) < 0) {
 			dprintf(2, "invalid listener \"%s\"\n", argv[i]);
-			return 125;
+			_exit(125);
 		}
 	if (watch_listeners(&proxy) < 0 || enter(&proxy, argv[1]) < 0) {
 		dprintf(2, "cannot enter the network of process %s: %s\n", argv[1],
 			strerror(errno));
-		return 1;
+		_exit(1);
 	}
 	(void)!chdir("/");
 	if (TEMP_FAILURE_RETRY(write(ready, "r", 1)) != 1)
-		return 1;
+		_exit(1);
 	(void)close(ready);
+	give_back_stack();
 	serve(&proxy);
 }

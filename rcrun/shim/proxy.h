@@ -6,7 +6,13 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-enum { PROXY_PIPES = 32, PROXY_BUCKETS = 256, PROXY_SESSIONS = 1024, PROXY_DATAGRAM = 65536 };
+enum {
+	PROXY_PIPES = 32,
+	PROXY_BUCKETS = 256,
+	PROXY_SESSIONS = 1024,
+	PROXY_DATAGRAM = 65536,
+	PROXY_BUFFER = 65536
+};
 
 union proxy_address {
 	struct sockaddr any;
@@ -76,7 +82,8 @@ struct proxy {
 	uint32_t session_count;
 	uint64_t swept; /* seconds */
 	unsigned char *datagram;
-	unsigned char buffer[64 * 1024];
+	unsigned char
+		*buffer; /* PROXY_BUFFER bytes, of pages that are not there until they are used */
 };
 
 uint64_t proxy_clock(void); /* ms */

@@ -153,14 +153,14 @@ static void keep(struct proxy_connection *connection, struct proxy_flow *flow,
 static void pass_little(struct proxy *proxy, struct proxy_connection *connection, int side)
 {
 	struct proxy_flow *flow = &connection->flows[side];
-	ssize_t got = recv(connection->fds[side], proxy->buffer, sizeof(proxy->buffer), 0);
+	ssize_t got = recv(connection->fds[side], proxy->buffer, PROXY_BUFFER, 0);
 
 	if (got < 0) {
 		flow->readable = !is_blocked(connection);
 		return;
 	}
 	flow->ended = got == 0;
-	flow->bulk = got == (ssize_t)sizeof(proxy->buffer);
+	flow->bulk = got == (ssize_t)PROXY_BUFFER;
 	if (!flow->bulk && !flow->finishing)
 		flow->readable = false;
 	if (got == 0)

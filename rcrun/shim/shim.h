@@ -31,6 +31,12 @@ void report_clear(struct report *report);
 int fail(struct report *report, const char *call); /* uses errno; returns -1 */
 int fail_with(struct report *report, const char *call, int error);
 
+/*
+ * What a process looks at again and again while it waits, for hours: together, beside what the C library has of this
+ * kind (rcrun/shim/build has the linker sort by name), instead of a page each between buffers that nobody uses.
+ */
+#define resident __attribute__((section(".bss..resident")))
+
 #define TRY(report, expression)                             \
 	do {                                                \
 		if ((expression) < 0)                       \
@@ -373,6 +379,11 @@ void notify_pass(const struct plan *plan, int fd); /* one message of the contain
 int room_enter(const struct record *record, struct report *report);
 int interfaces_make(const struct plan *plan, int room, pid_t pid, struct report *report);
 int holder_main(const char *dir);
+
+/* --- settle.c: who from now on waits, for hours ----------------------------------------------------- */
+
+void leave_caller(void); /* nothing of the caller's stays open: a pipe that it reads ends with it */
+void give_back_stack(void); /* what functions that have returned have used */
 
 /* --- files.c --------------------------------------------------------------------------------------- */
 

@@ -51,13 +51,13 @@ def serve(rcrun) -> Callable[..., str]:
 
 
 @pytest.fixture
-def helper_pid(rcrun) -> Callable[[str], int]:
+def helper_pid(rcrun) -> Callable[..., int]:
     """Of a container's pasta or slirp4netns; 0 when it has none that runs."""
 
-    def find(container_id: str) -> int:
+    def find(container_id: str, name: str = "pasta.pid") -> int:
         live = Path(rcrun.account.environ["RCRUN_RUNROOT"], "containers", container_id)
         try:
-            pid = int((live / "pasta.pid").read_text(encoding="ascii"))
+            pid = int((live / name).read_text(encoding="ascii"))
             state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
         except OSError:
             return 0

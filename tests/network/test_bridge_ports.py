@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,39 @@ def test_udp(rcrun, network, serve):
     number = free_port(socket.SOCK_DGRAM)
     serve("--network", network(), "-p", f"127.0.0.1:{number}:53/udp")
     wait_for(lambda: ask_udp("127.0.0.1", number) == "PING")
+
+
+def test_udp_beside_tcp_has_a_proxy_of_its_own(rcrun, network, serve, helper_pid, kill):
+    number, datagrams = free_port(), free_port(socket.SOCK_DGRAM)
+    publish = ("-p", f"127.0.0.1:{number}:80", "-p", f"127.0.0.1:{datagrams}:53/udp")
+    web = serve("--network", network(), *publish)
+
+    def answers() -> bool:
+        return ask_udp("127.0.0.1", datagrams) == "PING"
+
+    wait_for(answers)
+    assert ask_tcp("127.0.0.1", number).startswith("from ")
+    words = Path(f"/proc/{helper_pid(web)}/cmdline").read_bytes()
+    assert b"marked" in words  # which acknowledges at once, as without UDP
+    kill(helper_pid(web, "datagrams.pid"))
+    assert ask_tcp("127.0.0.1", number).startswith("from ")
+    fault = rcrun("inspect", "-f", "{{.State.Error}}", web).check().out
+    assert fault.startswith("the process that makes its network has ended: rcrun restart ")
+    rcrun("restart", "-t", "0", web).check()
+    wait_for(answers)
+    wait_for(lambda: ask_tcp("127.0.0.1", number).startswith("from "))
+
+
+def own_memory(pid: int) -> int:
+    """kB that no other process has."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
+def test_who_waits_has_given_back_what_the_start_took(rcrun, network, serve, helper_pid):
+    proxy = helper_pid(serve("--network", network(), "-p", f"127.0.0.1:{free_port()}:80"))
+    monitor = int(Path(f"/proc/{proxy}/stat").read_text().rpartition(")")[2].split()[1])
+    wait_for(lambda: own_memory(monitor) <= 80 and own_memory(proxy) <= 60)
 
 
 def test_a_port_that_is_taken_is_an_error_before_the_start(rcrun, network, serve):

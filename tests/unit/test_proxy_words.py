@@ -11,17 +11,18 @@ ADDRESSES = ["10.89.0.2", "fd00::2"]
 
 
 def test_tcp_is_in_the_containers_own_network() -> None:
-    words = helper_words([TCP], ADDRESSES, ["10.89.0.1", "fd00::1"], "7:8")
+    (words,) = helper_words([TCP], ADDRESSES, ["10.89.0.1", "fd00::1"], "7:8")
     assert words == [shim_path(), "proxy", "@READY@", "@PID@", "marked/10.89.0.1/fd00::1", "tcp/0.0.0.0/8080/10.89.0.2/80"]  # fmt: skip
 
 
-def test_with_udp_it_is_in_the_room() -> None:
-    words = helper_words([TCP, UDP], ADDRESSES, ["10.89.0.1"], "7:8")
-    assert words[3:5] == ["7:8", "kept/10.89.0.1"]
-    assert words[6] == "udp/::1/53/fd00::2/53"
-    assert helper_words([UDP], ADDRESSES, [], "7:8", transparent=False)[3:5] == ["7:8", "own"]
+def test_udp_is_in_the_room_and_leaves_tcp_where_it_is() -> None:
+    tcp, udp = helper_words([UDP, TCP], ADDRESSES, ["10.89.0.1"], "7:8")
+    assert tcp[3:] == ["@PID@", "marked/10.89.0.1", "tcp/0.0.0.0/8080/10.89.0.2/80"]
+    assert udp[3:] == ["7:8", "kept/10.89.0.1", "udp/::1/53/fd00::2/53"]
+    (alone,) = helper_words([UDP], ADDRESSES, [], "7:8", transparent=False)
+    assert alone[3:5] == ["7:8", "own"]
 
 
 def test_a_container_with_one_family_gets_both() -> None:
-    words = helper_words([{**TCP, "host_ip": "::"}], ["10.89.0.2"], [], "7:8")
-    assert words[-1] == "tcp/::/8080/10.89.0.2/80"
+    ((*_, last),) = helper_words([{**TCP, "host_ip": "::"}], ["10.89.0.2"], [], "7:8")
+    assert last == "tcp/::/8080/10.89.0.2/80"
