@@ -33,9 +33,12 @@ def _hex_of(keys: str) -> str:
 
 
 class Foreground:
-    """How the caller takes part: `streams` of `ioe`, detach keys as typed, whether signals are passed on."""
+    """How the caller takes part: `streams` of `ioe`, detach keys as typed, whether signals are passed on.
 
-    __slots__ = ("detach_keys", "sig_proxy", "streams")
+    `tries`: how often another port was chosen for it because somebody else had taken the last one.
+    """
+
+    __slots__ = ("detach_keys", "sig_proxy", "streams", "tries")
 
     def __init__(
         self, streams: str, detach_keys: str | None = None, *, sig_proxy: bool = False
@@ -43,6 +46,7 @@ class Foreground:
         self.streams = streams
         self.detach_keys = DETACH_KEYS if detach_keys is None else _hex_of(detach_keys)
         self.sig_proxy = sig_proxy
+        self.tries = 0
 
     def records(self) -> Records:
         records = [["foreground", self.streams, self.detach_keys]]
@@ -125,8 +129,9 @@ def _become_client(
 ) -> NoReturn:
     if str((container.record.get("log") or {}).get("driver")).startswith("passthrough"):
         foreground.streams = ""  # the container has them itself
+    tries = ["--tries", str(foreground.tries)] if foreground.tries else []
     settings = [
-        ["on-failure", *context.launcher, "__failed", container.id],
+        ["on-failure", *context.launcher, "__failed", *tries, container.id],
         ["lock", str(lock.fd)],
         ["monitor"],
         *foreground.records(),
