@@ -314,8 +314,9 @@ def remove_cgroup(container: Container) -> None:
 def _on_exit(context: Context, container: Container) -> Records:
     cgroup = container.record.get("cgroup")
     records = [["remove-cgroup", str(cgroup)]] if cgroup else []
-    if (container.record.get("pod") or {}).get("stops"):
-        records.append(["run", *context.launcher, "__pod", container.record["pod"]["id"]])
+    pod = container.record.get("pod") or {}
+    if pod.get("stops") or (pod and container.record["auto_remove"]):
+        records.append(["run", *context.launcher, "__pod", pod["id"]])
     if not container.record["auto_remove"]:
         return records
     return [*records, *_removal_records(context, container)]

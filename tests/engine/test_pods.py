@@ -66,6 +66,31 @@ def test_what_is_shared(rcrun: Any) -> None:
     assert out == ["box", "shared", "77", "3", "rcrun:pause"]
 
 
+def test_the_names_in_hosts_are_those_of_its_containers(rcrun: Any) -> None:
+    create(rcrun, "box", "--add-host", "gone:127.0.0.1")
+    member(rcrun, "box", "one")
+    member(rcrun, "box", "gone", "--rm")  # a name that the user has given an address
+
+    def names() -> list[str]:
+        out = rcrun("exec", "one", "grep", "^127.0.0.1", "/etc/hosts").check().out
+        return [line.split()[1] for line in out.splitlines()]
+
+    before = names()
+    assert (before[-1], before.count("gone")) == ("one", 1)
+    for name in ("two", "three"):
+        member(rcrun, "box", name, *(["--rm"] if name == "two" else []))
+    assert names() == [*before, "two", "three"]
+    rcrun("rename", "three", "third").check()
+    assert names() == [*before, "two", "third"]
+    rcrun("rm", "-f", "third").check()
+    assert names() == [*before, "two"]
+    rcrun("kill", "two", "gone").check()
+    wait_for(lambda: names() == before)
+    rcrun("exec", "one", "sh", "-c", "echo 127.0.0.1 mine >>/etc/hosts").check()
+    rcrun("run", "--rm", "--pod", "box", "--name", "two", "busybox", "true").check()
+    wait_for(lambda: names() == [*before, "mine"])
+
+
 def test_what_is_each_containers_own(rcrun: Any) -> None:
     """Nothing shared, no infra container, and what one says for itself; a new pod that goes when its container is not made."""
     create(rcrun, "loose", "--infra=false", "--share", "")
