@@ -49,7 +49,7 @@ def create(context: Context, options: Options, progress: Progress | None = None)
 
     Those that containers have too are as `run.create` takes them; besides: `share` (text or None), `share_parent`,
     `infra` (True), `infra_name`, `infra_image`, `infra_command`, `infra_conmon_pidfile`, `exit_policy`, `replace`,
-    `pod_id_file`, `labels` (a map, beside `label` and `label_file`).
+    `pod_id_file`, `labels` (a map, beside `label` and `label_file`), `resources` (limits as config.json has them).
     """
     record = _record(options)
     _check_id_file(options)
@@ -107,8 +107,9 @@ def _record(options: Options) -> dict[str, Any]:
 
 def _add_limits(context: Context, pod: Pod, options: Options) -> None:
     from rcrun.engine.podgroup import parent_for, resources_of
+    from rcrun.runtime.update import merged
 
-    resources = resources_of(options)
+    resources = merged(options.get("resources") or {}, resources_of(options))
     if resources:
         pod.record["resources"] = resources
         pod.record["group"] = parent_for(context, pod.id, str(options.get("cgroup_parent") or ""))
