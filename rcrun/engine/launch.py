@@ -69,7 +69,11 @@ def launch(
         from rcrun.engine.secrets import with_environment
 
         spec = with_environment(container, spec)
-    if "NOTIFY_SOCKET" in context.environ or "LISTEN_FDS" in context.environ:
+    if (
+        "NOTIFY_SOCKET" in context.environ
+        or "LISTEN_FDS" in context.environ
+        or "notify_socket" in container.record
+    ):
         from rcrun.engine.service import of_service
 
         spec = of_service(context, container, spec)

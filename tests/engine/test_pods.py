@@ -103,6 +103,7 @@ def test_a_clone(rcrun: Any) -> None:
     script = "hostname; echo $HOSTNAME $X; cat /proc/sys/kernel/shmmni; grep -c -e one-clone -e two-clone /etc/hosts; df -k /dev/shm | grep -c 3072"  # fmt: skip
     out = rcrun("exec", "one-clone", "sh", "-c", script).check().out.split()
     assert out == ["far", "far", "1", "77", "2", "1"]
+    assert rcrun("inspect", "-f", "{{.Config.Hostname}}", "one-clone").out == "far\n"
     shown = rcrun("pod", "inspect", "-f", "{{.Labels.a}} {{.Labels.c}} {{.ExitPolicy}}", "far").out
     assert shown == "b d stop\n"
     got = rcrun("pod", "clone", "--volume", "v:/v", "far")
