@@ -355,7 +355,8 @@ spec:
 """
     file = kube.write("web.yaml", text)
     words = ("kube", "play", "--network", "none", file)
-    with kube.rcrun.popen(*words, cwd=kube.folder, stdout=subprocess.PIPE) as process:
+    process = kube.rcrun.popen(*words, cwd=kube.folder, stdout=subprocess.DEVNULL)
+    try:
         until(lambda: kube("ps", "--format", "{{.Names}}").out.count("web-") == 2)
         shown = "test -S $NOTIFY_SOCKET; echo $? $NOTIFY_SOCKET"
         assert kube("exec", "web-main", "sh", "-c", shown).out == "0 /run/notify/notify.sock\n"
@@ -366,10 +367,13 @@ spec:
         assert process.poll() is None
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as said:
             folder = os.open(path.parent, os.O_PATH)  # its path may be longer than one may be
-            for words in (b"STATUS=soon", b"STATUS=now\nREADY=1"):
-                said.sendto(words, f"/proc/self/fd/{folder}/notify.sock")
+            for message in (b"STATUS=soon", b"STATUS=now\nREADY=1"):
+                said.sendto(message, f"/proc/self/fd/{folder}/notify.sock")
             os.close(folder)
         assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
     assert not list(runroot.rglob("ready-*"))
     kube("kube", "down", file).check()
     got = kube.play(kube.write("web.yaml", text.replace('"1000"', '"0"', 1)))
