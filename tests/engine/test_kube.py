@@ -358,9 +358,9 @@ spec:
     process = kube.rcrun.popen(*words, cwd=kube.folder, stdout=subprocess.DEVNULL)
     try:
         until(lambda: kube("ps", "--format", "{{.Names}}").out.count("web-") == 2)
-        shown = "test -S $NOTIFY_SOCKET; echo $? $NOTIFY_SOCKET"
+        shown = 'test -S "$NOTIFY_SOCKET"; echo $? $NOTIFY_SOCKET'
         assert kube("exec", "web-main", "sh", "-c", shown).out == "0 /run/notify/notify.sock\n"
-        assert kube("exec", "web-other", "sh", "-c", shown).out == "0 \n"
+        assert kube("exec", "web-other", "sh", "-c", shown).out == "1\n"
         runroot = Path(kube("info", "-f", "{{.Store.RunRoot}}").out.strip())
         name = kube("inspect", "-f", "{{.Id}}", "web-main").out.strip()
         [path] = runroot.rglob(f"{name}/notify.sock")
