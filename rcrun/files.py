@@ -102,6 +102,13 @@ def read_text(path: str) -> str:
         return ""
 
 
+def write_in_place(path: str, text: str) -> None:
+    """Into a file that is bound into a container: a rename would leave it with the old one."""
+    if read_text(path) != text:
+        with open(path, "wb", buffering=0) as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+
+
 def write_json(path: str, value: object, *, durable: bool = True) -> None:
     write_file(path, (dump_json(value) + "\n").encode(), durable=durable)
 

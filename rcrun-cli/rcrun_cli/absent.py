@@ -23,7 +23,6 @@ ABSENT: dict[str, str] = {
     "machine": "there is no virtual machine: rcrun works on this host",
     "node": "",
     "plugin": "",
-    "pod clone": "make it anew: rcrun pod inspect -f '{{json .CreateCommand}}' POD tells how it was made",
     "scout": "",
     "service": "",
     "stack": "",

@@ -36,17 +36,35 @@ OWN = (
 )  # fmt: skip
 
 
-def _is_shared(declare: Declared) -> bool:
+# What `pod clone` has.
+_CLONED = ("name", "infra_command", "infra_conmon_pidfile", "infra_name")
+_NOT_CLONED = (
+    "add_host", "dns", "dns_option", "dns_search", "hosts_file", "ip", "ip6", "mac_address", "network",
+    "network_alias", "no_hostname", "no_hosts", "publish",
+)  # fmt: skip
+
+
+def _name_of(declare: Declared) -> str:
     """By what it records: a name is the option's keyword."""
 
     def handler() -> None:
         """Nothing: it takes the record."""
 
     declare(handler)
-    return handler.__dict__["recorded_params"][0].name in SHARED
+    return str(handler.__dict__["recorded_params"][0].name)
 
 
 def create_options(handler: Handler) -> Handler:
+    return _declared(handler, OWN, SHARED)
+
+
+def clone_options(handler: Handler) -> Handler:
+    """Podman's: what a pod is to have in another way than the one that it is made after."""
+    own = [declare for declare in OWN if _name_of(declare) in _CLONED]
+    return _declared(handler, own, [name for name in SHARED if name not in _NOT_CLONED])
+
+
+def _declared(handler: Handler, own: Iterable[Declared], shared: Iterable[str]) -> Handler:
     every: Iterable[Declared] = (
         *options_around.NETWORK,
         *options_around.RECORD,
@@ -55,6 +73,7 @@ def create_options(handler: Handler) -> Handler:
         *options_inside.ISOLATION,
         *options_inside.LIMITS,
     )
-    for declare in (*OWN, *filter(_is_shared, every)):
+    names = set(shared)
+    for declare in (*own, *(each for each in every if _name_of(each) in names)):
         handler = declare(handler)
     return handler

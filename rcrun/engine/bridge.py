@@ -6,7 +6,7 @@ import os
 
 from rcrun.engine.room import Room
 from rcrun.errors import InvalidInput
-from rcrun.files import read_text
+from rcrun.files import read_text, write_in_place
 from rcrun.formats import cidr
 from rcrun.network import definitions, hosts
 
@@ -313,9 +313,9 @@ def write_hosts(container: Container, endpoints: dict[str, Any]) -> None:
     if not os.path.exists(path):
         return  # --no-hosts
     own = str(container.record["network"].get("own_names") or container.name)
-    text = hosts.with_host_address(read_text(path), host_address())
+    text = hosts.with_host(read_text(path), host_address() if endpoints else "")
     addresses = [address for endpoint in endpoints.values() for address in addresses_of(endpoint)]
-    _write_in_place(path, hosts.with_own_addresses(text, own, addresses))
+    write_in_place(path, hosts.with_own_addresses(text, own, addresses))
 
 
 def write_resolv(context: Context, container: Container, networks: Sequence[Definition]) -> None:
@@ -340,11 +340,4 @@ def write_resolv(context: Context, container: Container, networks: Sequence[Defi
         search=asked.get("search") or (),
         options=asked.get("options") or (),
     )
-    _write_in_place(path, text)
-
-
-def _write_in_place(path: str, text: str) -> None:
-    """A rename would leave the container with the old file."""
-    if read_text(path) != text:
-        with open(path, "wb", buffering=0) as file:
-            file.write(text.encode("utf-8", "surrogateescape"))
+    write_in_place(path, text)

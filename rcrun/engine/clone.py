@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine import config_limits
+from rcrun.engine.config_linux import cgroup_place
 from rcrun.engine.facts import stat_or_none
 from rcrun.errors import InvalidInput, NotFound
 from rcrun.files import dump_json, parse_json, write_new
@@ -28,8 +29,44 @@ _OF_A_RUN = ("last_exit", "error", "boot", "cgroup", "restart_count", "health", 
 _FILES = ("hosts", "resolv.conf", "hostname", "containerenv", "dockerenv", "passwd", "group")
 
 
+class Elsewhere:
+    """Another pod that a clone comes into. `ids`: of pods and containers there, for those of the first one's."""
+
+    __slots__ = ("cgroup_parent", "host_names", "ids", "pod")
+
+    def __init__(
+        self,
+        ids: dict[str, str],
+        pod: Mapping[str, str],
+        host_names: tuple[str, str],
+        cgroup_parent: str,
+    ) -> None:
+        self.ids = ids
+        self.pod = pod
+        self.host_names = host_names  # the first one's, and this one's
+        self.cgroup_parent = cgroup_parent  # empty: as the original has it
+
+    def move(self, record: dict[str, Any], config: Any) -> None:
+        record["pod"] = {**(record.get("pod") or {}), **self.pod}
+        before, after = self.host_names
+        if config.get("hostname") == before:
+            config["hostname"] = after
+        env = config["process"].get("env") or []
+        config["process"]["env"] = [
+            f"HOSTNAME={after}" if word == f"HOSTNAME={before}" else word for word in env
+        ]
+        if self.cgroup_parent:
+            config["linux"]["cgroupsPath"] = cgroup_place(self.cgroup_parent, record["id"])
+            record["asked"] = {**(record.get("asked") or {}), "cgroup_parent": self.cgroup_parent}
+
+
 def clone(
-    context: Context, original: Container, name: str, image: str, options: Mapping[str, Any]
+    context: Context,
+    original: Container,
+    name: str,
+    image: str,
+    options: Mapping[str, Any],
+    elsewhere: Elsewhere | None = None,
 ) -> str:
     """The id of the new container, which was not started; volumes and directories are the same ones."""
     if original.record.get("own_ids"):
@@ -42,7 +79,7 @@ def clone(
     try:
         with claim(context.store) as made:
             _claim_name(made, original, name)
-            _fill(context, made.container, original, image, options)
+            _fill(context, made.container, original, image, options, elsewhere)
             made.container.save()
             return made.container.id
     finally:
@@ -57,16 +94,24 @@ def _claim_name(made: Claim, original: Container, name: str) -> None:
 
 
 def _fill(
-    context: Context, made: Container, original: Container, image: str, options: Mapping[str, Any]
+    context: Context,
+    made: Container,
+    original: Container,
+    image: str,
+    options: Mapping[str, Any],
+    elsewhere: Elsewhere | None,
 ) -> None:
     claimed = made.record["name"]
-    record = _renamed(original.record, original, made)
+    ids = elsewhere.ids if elsewhere else {}
+    record = _renamed(original.record, original, made, ids)
     made.record = {key: value for key, value in record.items() if key not in _OF_A_RUN}
     made.record.update(id=made.id, name=claimed, created=now_text(), launched=0, boot="", error="")
     made.record["restart_count"] = 0
     network = made.record.get("network") or {}
     network.pop("bound", None)
-    config: Any = _renamed(original.config(), original, made)
+    config: Any = _renamed(original.config(), original, made, ids)
+    if elsewhere is not None:
+        elsewhere.move(made.record, config)
     resources = config_limits.limits(options, stat_or_none)
     if resources:
         linux = config.setdefault("linux", {})
@@ -83,17 +128,17 @@ def _fill(
     write_new(made.path("config.json"), (dump_json(config) + "\n").encode())
 
 
-def _renamed(document: Any, original: Container, made: Container) -> Any:
-    """With its own directory, id, and the host name that the id gives."""
-    short = (original.id[:12], made.id[:12])
+def _renamed(
+    document: Any, original: Container, made: Container, ids: Mapping[str, str] = {}
+) -> Any:
+    """With its own directory, id, and the host name that the id gives; `ids`: others that change with it."""
+    words = [(original.dir, made.dir), (original.id[:12], made.id[:12]), *ids.items()]
 
     def changed(value: Any) -> Any:
         if isinstance(value, str):
-            return (
-                value.replace(original.dir, made.dir).replace(*short)
-                if short[0] in value
-                else value
-            )
+            for before, after in words:
+                value = value.replace(before, after)
+            return value
         if isinstance(value, list):
             return [changed(each) for each in value]
         if isinstance(value, dict):

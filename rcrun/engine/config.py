@@ -108,7 +108,7 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     options = {**options, "network": network["mode"], "userns": userns}
     user = config_process.find_user(options, image.config, facts)
     hostname = host_name(options, facts, joined)
-    if network["mode"] == config_network.BRIDGE:
+    if network["mode"] in (config_network.BRIDGE, "none"):  # who may join a network later
         names = config_network.own_names(options, facts, hostname)
         network["own_names"] = " ".join(dict.fromkeys(names))
     files = config_network.bound_files(options, facts, hostname)

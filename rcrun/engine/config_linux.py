@@ -114,13 +114,16 @@ def _cgroup_place(document: spec.Linux, options: Options, facts: Facts) -> None:
     parent = options.get("cgroup_parent")
     if not parent:
         return
-    if str(parent).endswith(".slice") and "/" not in str(parent):
+    document["cgroupsPath"] = cgroup_place(str(parent), facts.container_id)
+
+
+def cgroup_place(parent: str, container_id: str) -> str:
+    if parent.endswith(".slice") and "/" not in parent:
         from rcrun.cgroup.properties import expand_slice
 
-        expand_slice(str(parent))
-        document["cgroupsPath"] = f"{parent}:rcrun:{facts.container_id}"
-        return
-    document["cgroupsPath"] = f"{str(parent).rstrip('/')}/rcrun-{facts.container_id}.scope"
+        expand_slice(parent)
+        return f"{parent}:rcrun:{container_id}"
+    return f"{parent.rstrip('/')}/rcrun-{container_id}.scope"
 
 
 def _domain(word: str) -> str:

@@ -46,7 +46,7 @@ class Mounts:
         self.secrets: list[SecretUse] = []
         self.volumes: list[VolumeUse] = []
         self.make_dirs: list[str] = []
-        self.chowns: list[tuple[str, int, int]] = []
+        self.chowns: list[tuple[str, str, int, int]] = []  # a path, a part of it, the ids
         self.warnings: list[str] = []
 
 
@@ -257,7 +257,7 @@ def add(result: Mounts, mount: Mount, facts: Facts, user: User) -> None:
 
         add_other(result, mount, facts)
         return
-    if mount.kind == "volume" or "overlay" in mount.decided:
+    if mount.kind == "volume" or mount.subpath or "overlay" in mount.decided:
         from rcrun.engine.config_volumes import add as add_volume
 
         add_volume(result, mount, facts, user)
@@ -295,7 +295,7 @@ def has_source(result: Mounts, mount: Mount, facts: Facts, user: User) -> bool:
             )
         result.make_dirs.append(mount.source)
     if "chown" in mount.decided:
-        result.chowns.append((mount.source, user.uid, user.gid))
+        result.chowns.append((mount.source, mount.subpath, user.uid, user.gid))
     return True
 
 

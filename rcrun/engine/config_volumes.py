@@ -1,4 +1,4 @@
-"""Volumes as a new container mounts them: those that it names, other containers' (--volumes-from), overlays over either. Pure."""
+"""Volumes as a new container mounts them: those that it names, other containers' (--volumes-from), overlays, parts. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class VolumeUse:
     """
 
     __slots__ = (
-        "anonymous", "borrowed", "chown", "copy_up", "destination", "labels", "name", "options", "place",
+        "anonymous", "borrowed", "chown", "copy_up", "destination", "labels", "name", "options", "part", "place",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +49,7 @@ class VolumeUse:
         self.labels = mount.labels
         self.options = dict(options)
         self.chown = chown
+        self.part = mount.subpath
         self.place = ""
 
 
@@ -70,7 +71,7 @@ def borrowed(flags: Sequence[str], facts: Facts) -> dict[str, Mount]:
 
 
 def add(result: Mounts, mount: Mount, facts: Facts, user: User) -> None:
-    """A volume, or a directory of the host with an overlay over it."""
+    """A volume, or a directory of the host that is mounted in part or has an overlay over it."""
     source = mount.source
     if mount.kind == "volume":
         local = _use(result, mount, facts, user)

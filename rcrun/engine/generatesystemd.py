@@ -1,4 +1,4 @@
-"""`generate systemd`: a unit of systemd for a container that is there, or that makes it anew at each start. Texts: pure."""
+"""`generate systemd`: units of systemd for containers and pods that are there, or that make them anew at each start. Texts: pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from rcrun.formats.unitfile import joined, literal, quoted, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from rcrun.formats.unitfile import Line
     from rcrun.storage.containers import Container
@@ -18,16 +19,19 @@ _ID_FILE = "%t/%n.ctr-id"
 # What the unit itself says, in its own way.
 _UNITS_OWN = (
     "detach", "rm", "cidfile", "conmon_pidfile", "pidfile", "cgroups", "sdnotify", "replace", "restart", "attach",
-    "sig_proxy", "detach_keys",
+    "sig_proxy", "detach_keys", "pod_id_file", "infra_conmon_pidfile",
 )  # fmt: skip
 
 
 class Wanted:
-    """How the unit is to be; `environment` are `NAME=VALUE` texts, `seconds` how long a stop may take."""
+    """How the unit is to be; `environment` are `NAME=VALUE` texts, `seconds` how long a stop may take.
+
+    `pod` is the unit of the pod that the container is in, `members` are those of the pod's containers, without .service.
+    """
 
     __slots__ = (
-        "after", "by_name", "command", "environment", "is_user", "name", "new", "requires", "restart", "restart_sec",
-        "seconds", "start_timeout", "store_dir", "wants",
+        "after", "by_name", "command", "environment", "is_user", "members", "name", "new", "pod", "requires", "restart",
+        "restart_sec", "seconds", "start_timeout", "store_dir", "wants",
     )  # fmt: skip
 
     def __init__(self, command: Sequence[str], name: str, seconds: int) -> None:
@@ -38,6 +42,8 @@ class Wanted:
         self.environment: Sequence[str] = ()
         self.after: Sequence[str] = ()
         self.wants: Sequence[str] = ()
+        self.members: Sequence[str] = ()
+        self.pod = ""
         self.requires: Sequence[str] = ()
         self.restart = "on-failure"
         self.restart_sec = self.start_timeout = 0
@@ -49,18 +55,32 @@ def unit_text(container: Container, wanted: Wanted, run: Sequence[str], comment:
     return _text(wanted, _new(wanted, run) if wanted.new else _there(container, wanted), comment)
 
 
-def pod_text(pod: Pod, wanted: Wanted, comment: str) -> str:
-    """Of a pod that is there: the unit is up as long as the infra container, whose monitor is its main process."""
-    name = pod.name if wanted.by_name else pod.id
-    stop = ["pod", "stop", "--ignore", "-t", str(wanted.seconds), name]
-    lines: list[Line] = [
+def pod_text(infra: Container, wanted: Wanted, create: Sequence[str], comment: str) -> str:
+    """The unit is up as long as the infra container; the others have units of their own, which go down with it.
+
+    `create` are the words behind `rcrun pod create` of a unit that makes its pod.
+    """
+    return _text(wanted, _new_pod(wanted, create) if wanted.new else _there(infra, wanted), comment)
+
+
+def _new_pod(wanted: Wanted, create: Sequence[str]) -> list[Line]:
+    """The main process is the infra container's monitor, which tells systemd of the start."""
+    of_file = ["--pod-id-file", pod_id_file(wanted.name)]
+    seconds = str(wanted.seconds)
+    return [
         ("Type", "notify"),
         ("NotifyAccess", "all"),
-        ("ExecStart", _command(wanted, ["pod", "start", name])),
-        ("ExecStop", _command(wanted, stop)),
-        ("ExecStopPost", _command(wanted, stop)),
+        ("Delegate", "yes"),
+        ("ExecStartPre", f"/bin/rm -f {of_file[1]}"),
+        ("ExecStartPre", _command(wanted, ["pod", "create", *of_file], create)),
+        ("ExecStart", _command(wanted, ["pod", "start", *of_file])),
+        ("ExecStop", _command(wanted, ["pod", "stop", "--ignore", "-t", seconds, *of_file])),
+        ("ExecStopPost", _command(wanted, ["pod", "rm", "--ignore", "-f", *of_file])),
     ]
-    return _text(wanted, lines, comment)
+
+
+def pod_id_file(unit: str) -> str:
+    return f"%t/{unit}.pod-id"
 
 
 def _text(wanted: Wanted, lines: Sequence[Line], comment: str) -> str:
@@ -71,6 +91,8 @@ def _text(wanted: Wanted, lines: Sequence[Line], comment: str) -> str:
         *[("Wants", name) for name in wanted.wants],
         *[("After", name) for name in wanted.after],
         *[("Requires", name) for name in wanted.requires],
+        *[(key, f"{name}.service") for name in wanted.members for key in ("Wants", "Before")],
+        *[(key, f"{wanted.pod}.service") for key in ("BindsTo", "After") if wanted.pod],
     ]
     if wanted.store_dir:
         unit.append(("RequiresMountsFor", quoted(wanted.store_dir.replace("%", "%%"))))
@@ -117,6 +139,8 @@ def _new(wanted: Wanted, run: Sequence[str]) -> list[Line]:
         ["-f", "--ignore"],
     )
     begin = ["run", "--cidfile", _ID_FILE, "--cgroups=split", "--rm", "--sdnotify=conmon", "-d"]
+    if wanted.pod:
+        begin += ["--pod-id-file", pod_id_file(wanted.pod)]
     return [
         ("Type", "notify"),
         ("NotifyAccess", "all"),
@@ -136,16 +160,31 @@ def _command(wanted: Wanted, ours: Sequence[str], theirs: Sequence[str] = ()) ->
 
 def typed_words(container: Container) -> list[str]:
     """What made the container, from the options of `run` on."""
-    words = [str(word) for word in container.record.get("create_command") or ()]
-    for at, word in enumerate(words):
-        if word in ("run", "create"):
-            return words[at + 1 :]
-    raise InvalidInput(
-        f'container "{container.name}" does not say how it was made',
-        "make it with rcrun run or rcrun create, without --creds, and ask again",
-    )
+    found = _behind(container.record, ("run", "create"))
+    if found is None:
+        raise InvalidInput(
+            f'container "{container.name}" does not say how it was made',
+            "make it with rcrun run or rcrun create, without --creds, and ask again",
+        )
+    return found
 
 
-def kept(name: str) -> bool:
-    """Whether an option of `run` goes into the unit."""
-    return name not in _UNITS_OWN
+def words_of_pod(pod: Pod) -> list[str]:
+    """What made the pod, from the options of `pod create` on."""
+    found = _behind(pod.record, ("create",))
+    if found is None:
+        raise InvalidInput(
+            f'pod "{pod.name}" does not say how it was made',
+            "make it with rcrun pod create, and ask again",
+        )
+    return found
+
+
+def _behind(record: Mapping[str, Any], verbs: Sequence[str]) -> list[str] | None:
+    words = [str(word) for word in record.get("create_command") or ()]
+    return next((words[at + 1 :] for at, word in enumerate(words) if word in verbs), None)
+
+
+def kept(name: str, *, in_pod: bool = False) -> bool:
+    """Whether an option of `run`, or of `pod create`, goes into the unit."""
+    return name not in _UNITS_OWN and not (in_pod and name == "pod")

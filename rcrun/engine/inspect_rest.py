@@ -28,6 +28,7 @@ def completed(found: Object, container: Container, spec: Mapping[str, Any]) -> O
         },
     )
     _fill(found["Config"], _config(record, spec))
+    found["Config"]["Hostname"] = found["Config"]["Hostname"] or _name_of_donor(container)
     found["HostConfig"].update(_asked(record.get("asked") or {}))
     _fill(found["HostConfig"], _resources(spec))
     _fill(found["HostConfig"], {**_PODMAN_HOST, **_groups(record)})
@@ -72,6 +73,19 @@ def _dependencies(record: Mapping[str, Any]) -> list[str]:
     )
 
 
+def _name_of_donor(container: Container) -> str:
+    """The host name of whose namespace it shares, as of a pod's containers."""
+    from rcrun.errors import RcrunError
+    from rcrun.storage.containers import load
+
+    joined = (container.record.get("joins") or {}).get("uts") or {}
+    donor = load(container.store, joined["container"]) if joined.get("container") else None
+    try:
+        return str(donor.config().get("hostname") or "") if donor is not None else ""
+    except RcrunError:
+        return ""  # damaged
+
+
 def _annotations(spec: Mapping[str, Any]) -> Object | None:
     return dict(sorted((spec.get("annotations") or {}).items())) or None
 
@@ -89,7 +103,7 @@ def _config(record: Mapping[str, Any], spec: Mapping[str, Any]) -> Object:
         "Umask": f"{umask:04o}",
         "Timeout": record.get("timeout", 0),
         "Passwd": True,
-        "sdNotifyMode": "container",
+        "sdNotifyMode": record.get("notify") or "container",
     }
 
 

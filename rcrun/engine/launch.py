@@ -33,9 +33,12 @@ def _hex_of(keys: str) -> str:
 
 
 class Foreground:
-    """How the caller takes part: `streams` of `ioe`, detach keys as typed, whether signals are passed on."""
+    """How the caller takes part: `streams` of `ioe`, detach keys as typed, whether signals are passed on.
 
-    __slots__ = ("detach_keys", "sig_proxy", "streams")
+    `tries`: how often another port was chosen for it because somebody else had taken the last one.
+    """
+
+    __slots__ = ("detach_keys", "sig_proxy", "streams", "tries")
 
     def __init__(
         self, streams: str, detach_keys: str | None = None, *, sig_proxy: bool = False
@@ -43,6 +46,7 @@ class Foreground:
         self.streams = streams
         self.detach_keys = DETACH_KEYS if detach_keys is None else _hex_of(detach_keys)
         self.sig_proxy = sig_proxy
+        self.tries = 0
 
     def records(self) -> Records:
         records = [["foreground", self.streams, self.detach_keys]]
@@ -65,7 +69,11 @@ def launch(
         from rcrun.engine.secrets import with_environment
 
         spec = with_environment(container, spec)
-    if "NOTIFY_SOCKET" in context.environ or "LISTEN_FDS" in context.environ:
+    if (
+        "NOTIFY_SOCKET" in context.environ
+        or "LISTEN_FDS" in context.environ
+        or "notify_socket" in container.record
+    ):
         from rcrun.engine.service import of_service
 
         spec = of_service(context, container, spec)
@@ -125,8 +133,9 @@ def _become_client(
 ) -> NoReturn:
     if str((container.record.get("log") or {}).get("driver")).startswith("passthrough"):
         foreground.streams = ""  # the container has them itself
+    tries = ["--tries", str(foreground.tries)] if foreground.tries else []
     settings = [
-        ["on-failure", *context.launcher, "__failed", container.id],
+        ["on-failure", *context.launcher, "__failed", *tries, container.id],
         ["lock", str(lock.fd)],
         ["monitor"],
         *foreground.records(),
@@ -309,8 +318,9 @@ def remove_cgroup(container: Container) -> None:
 def _on_exit(context: Context, container: Container) -> Records:
     cgroup = container.record.get("cgroup")
     records = [["remove-cgroup", str(cgroup)]] if cgroup else []
-    if (container.record.get("pod") or {}).get("stops"):
-        records.append(["run", *context.launcher, "__pod", container.record["pod"]["id"]])
+    pod = container.record.get("pod") or {}
+    if pod.get("stops") or (pod and container.record["auto_remove"]):
+        records.append(["run", *context.launcher, "__pod", pod["id"]])
     if not container.record["auto_remove"]:
         return records
     return [*records, *_removal_records(context, container)]

@@ -65,18 +65,18 @@ def with_free_ports(
         try:
             return launch(context, container, spec)
         except StepFailed as error:
-            if not _has_lost_a_choice(container, error):
+            if not has_lost_a_choice(container, error):
                 raise
             leave_bridges(context, container)
             container.record = {**before, "network": container.record["network"]}
     return launch(context, container, spec)
 
 
-def _has_lost_a_choice(container: Container, error: StepFailed) -> bool:
+def has_lost_a_choice(container: Container, error: StepFailed) -> bool:
     ports = (container.record.get("network") or {}).get("ports") or ()
     by_helper = error.step in ("helper", "helper-else")
     is_taken = by_helper and error.message.endswith("port is already allocated")
-    return is_taken and any(not port["host_port"] for port in ports)
+    return is_taken and any(not port["host_port"] or port.get("host_last") for port in ports)
 
 
 def helper_settings(context: Context, container: Container) -> Records:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
-from rcrun.engine import config_pod
+from rcrun.engine import config_pod, idfile
 from rcrun.engine.config_pod import PAUSE
 from rcrun.engine.eventlog import emit
 from rcrun.engine.facts import host_file
 from rcrun.engine.options import labels
 from rcrun.errors import AlreadyExists, InvalidInput
-from rcrun.files import unlink_if_there, write_new
+from rcrun.files import unlink_if_there
 from rcrun.formats import names
 from rcrun.storage import containers, pods
 from rcrun.storage.claims import claim_free, random_name
@@ -49,10 +47,12 @@ def create(context: Context, options: Options, progress: Progress | None = None)
 
     Those that containers have too are as `run.create` takes them; besides: `share` (text or None), `share_parent`,
     `infra` (True), `infra_name`, `infra_image`, `infra_command`, `infra_conmon_pidfile`, `exit_policy`, `replace`,
-    `pod_id_file`, `labels` (a map, beside `label` and `label_file`).
+    `pod_id_file`, `labels` (a map, beside `label` and `label_file`), `resources` (limits as config.json has them).
     """
     record = _record(options)
-    _check_id_file(options)
+    id_file = str(options.get("pod_id_file") or "")
+    if id_file:
+        idfile.refuse_existing(id_file, "pod")
     with pods.PodClaim(context.store) as claim:
         _claim_name(context, claim, options)
         claim.pod.record = {**record, "name": claim.pod.name, "id": claim.pod.id}
@@ -61,7 +61,8 @@ def create(context: Context, options: Options, progress: Progress | None = None)
             _make_infra(context, claim.pod, options, progress)
         try:
             claim.pod.save()
-            _write_id_file(claim.pod, options)
+            if id_file:
+                idfile.write(id_file, claim.pod.id, "pod")
         except BaseException:
             unlink_if_there(claim.pod.path("pod.json"))
             _drop_infra(context, claim.pod)
@@ -107,8 +108,9 @@ def _record(options: Options) -> dict[str, Any]:
 
 def _add_limits(context: Context, pod: Pod, options: Options) -> None:
     from rcrun.engine.podgroup import parent_for, resources_of
+    from rcrun.runtime.update import merged
 
-    resources = resources_of(options)
+    resources = merged(options.get("resources") or {}, resources_of(options))
     if resources:
         pod.record["resources"] = resources
         pod.record["group"] = parent_for(context, pod.id, str(options.get("cgroup_parent") or ""))
@@ -157,25 +159,6 @@ def _refuse_name_of_container(store: Store, name: str) -> None:
             f'the name "{name}" is already in use by container "{holder.id}"',
             f"remove or rename that container, or choose another name: rcrun rm {name}",
         )
-
-
-def _check_id_file(options: Options) -> None:
-    path = options.get("pod_id_file")
-    if path and os.path.lexists(path):
-        raise AlreadyExists(
-            f'pod ID file found, make sure the other pod is not running or delete "{path}"'
-        )
-
-
-def _write_id_file(pod: Pod, options: Options) -> None:
-    path = options.get("pod_id_file")
-    if not path:
-        return
-    try:
-        write_new(path, pod.id.encode())
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InvalidInput(f'cannot write the pod ID file "{path}": {reason}') from error
 
 
 # ---- the infra container

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.engine import config_pod
+from rcrun.engine import config_pod, podhosts
 from rcrun.errors import InvalidInput
 from rcrun.files import read_text
 from rcrun.storage import containers, pods
@@ -124,22 +124,15 @@ def before_start(context: Context, container: Container) -> None:
 
         start(context, infra)
     if infra is not None and "network" in (container.record.get("joins") or {}):
-        _add_host_name(container, infra)
-
-
-def _add_host_name(container: Container, infra: Container) -> None:
-    """In the pod everybody finds it by its name; the file is the infra container's, which all of them have."""
-    path, name = infra.path("hosts"), container.name
-    lines = [line.split() for line in read_text(path).splitlines()]
-    if not lines or any(name in words[1:] for words in lines):
-        return  # --no-hosts, or an earlier start
-    with open(path, "ab", buffering=0) as file:
-        file.write(f"127.0.0.1\t{name}\n".encode())
+        podhosts.renew(context.store, pod.id, started=container)
 
 
 def after_end(context: Context, pod_id: str) -> None:
-    """With the exit policy `stop` the infra container ends when all others have."""
+    """A --rm container's name goes; with the exit policy `stop` the infra container ends when all others have."""
+    podhosts.renew(context.store, pod_id)
     pod = pods.load(context.store, pod_id)
+    if pod is not None and pod.record.get("exit_policy") != "stop":
+        return
     infra = containers.load(context.store, pod.infra_id) if pod is not None else None
     if pod is None or infra is None:
         return

@@ -123,6 +123,10 @@ class Removal:
             self.anonymous += anonymous_volumes(container)
         self.trees += [discard(container), container.live_dir]
         container_event(container, "destroy")
+        if container.record.get("pod"):
+            from rcrun.engine.podhosts import renew
+
+            renew(container.store, container.record["pod"]["id"])
 
     def finish(self) -> None:
         from rcrun.storage.sweep import sweep

@@ -8,7 +8,7 @@ from rcrun.engine.config import ImageFacts, build
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.facts import gather
 from rcrun.engine.launch import Foreground, launch
-from rcrun.errors import AlreadyExists, InvalidInput, NotFound, RcrunError, StepFailed
+from rcrun.errors import InvalidInput, NotFound, RcrunError, StepFailed
 from rcrun.files import Lock, dump_json, unlink_if_there, write_new
 from rcrun.formats import names
 from rcrun.paths import make_private_dir
@@ -332,21 +332,19 @@ class Making:
         path = self.options.get("cidfile")
         if not path:
             return
-        try:
-            write_new(path, self.claim.container.id.encode())
-        except FileExistsError:
-            raise _cidfile_exists(path) from None
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise InvalidInput(f'cannot write the container ID file "{path}": {reason}') from error
+        from rcrun.engine.idfile import write
+
+        write(path, self.claim.container.id, "container")
         self.cidfile = path
 
     def __enter__(self) -> Making:
         path = self.options.get("cidfile")
-        if path and os.path.lexists(path):
-            if not self.options.get("new_cidfile"):
-                raise _cidfile_exists(path)
+        if path and self.options.get("new_cidfile"):
             unlink_if_there(path)
+        elif path:
+            from rcrun.engine.idfile import refuse_existing
+
+            refuse_existing(path, "container")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -390,9 +388,3 @@ def directory_root(path: str) -> Root:
     root = Root(ImageFacts({}), [absolute])
     root.directory = absolute
     return root
-
-
-def _cidfile_exists(path: str) -> AlreadyExists:
-    return AlreadyExists(
-        f'container ID file found, make sure the other container isn\'t running or delete "{path}"'
-    )

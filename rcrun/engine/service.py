@@ -36,7 +36,7 @@ def of_service(context: Context, container: Container, spec: Spec) -> Spec:
 
 def _told(environ: Mapping[str, str], container: Container) -> list[str]:
     """Whom, when, and where the container says so itself."""
-    socket = environ.get("NOTIFY_SOCKET", "")
+    socket = container.record.get("notify_socket") or environ.get("NOTIFY_SOCKET", "")
     mode = str(container.record.get("notify") or "container")
     if not socket.startswith(("/", "@")) or mode == "ignore":
         return []

@@ -1,4 +1,4 @@
-"""The parts of volumes that a container mounts (volume-subpath), opened anew for each start."""
+"""The parts of volumes and directories that a container mounts (subpath), opened anew for each start."""
 
 from __future__ import annotations
 
@@ -33,5 +33,7 @@ def open_subpaths(context: Context, mounts: Iterable[Mapping[str, Any]]) -> dict
 
 
 def _root(context: Context, mount: Mapping[str, Any]) -> str:
+    if mount["type"] == "bind":
+        return str(mount["source"])
     record = volumes.load(context.store, mount["name"])
     return record["options"].get("device") or volumes.data_dir(context.store, mount["name"])

@@ -55,9 +55,10 @@ def prepare(
             locks[use.name] = _take_volume(context, use, lowers)
     wanted = [
         *mounts.chowns,
-        *((use.place, *use.chown) for use in mounts.volumes if use.chown and use.place),
+        *((use.place, use.part, *use.chown) for use in mounts.volumes if use.chown and use.place),
     ]
-    _chown(context, [(path, *our_ids(context, config, uid, gid)) for path, uid, gid in wanted])
+    for path, part, uid, gid in wanted:
+        give(context, path, *our_ids(context, config, uid, gid), part=part)
 
 
 def our_ids(context: Context, config: Spec, uid: int, gid: int) -> tuple[int, int]:
@@ -197,13 +198,8 @@ def _environment(context: Context) -> list[str]:
     return [f"{name}={context.environ[name]}" for name in ("PATH",) if name in context.environ]
 
 
-def _chown(context: Context, wanted: Sequence[tuple[str, int, int]]) -> None:
-    """`:U`: the files of the source become the container user's, as its ids are numbered inside."""
-    for path, uid, gid in wanted:
-        give(context, path, uid, gid)
-
-
-def give(context: Context, path: str, uid: int, gid: int) -> None:
-    """A file, or a directory and all that is in it, as our own ids are numbered."""
-    command = [*python_words(), copytree.__file__, "own", path, str(uid), str(gid)]
+def give(context: Context, path: str, uid: int, gid: int, *, part: str = "") -> None:
+    """A file, or a directory and all that is in it, as our own ids are numbered; no link leads the part out of it."""
+    words = ["own", path, str(uid), str(gid), *([part] if part else [])]
+    command = [*python_words(), copytree.__file__, *words]
     run_in_namespace(context, [["exec", *command]], f'cannot change the owner of "{path}"')

@@ -37,7 +37,7 @@ _KEYS = {
     "idmap": ("bind", "volume"),
     "relabel": ("bind", "volume", "glob"),
     "U": _TYPES,
-    "subpath": ("volume", "image"),
+    "subpath": ("volume", "image", "bind"),
     "title": ("artifact",),
     "digest": ("artifact",),
     "name": ("artifact",),
@@ -174,7 +174,22 @@ def _bind(
         destination,
         {**decided, **_recursion(fields, decided, text)},
         create_source=_flag(fields, "bind-create-src", text),
+        subpath=_part_of_bind(fields, text),
     )
+
+
+def _part_of_bind(fields: dict[str, str], text: str) -> str:
+    """It is put in place as a copy of the mounts there, which the host hears nothing of."""
+    subpath = _subpath(fields, text)
+    others = ("idmap", "no-dereference", "bind-nonrecursive")
+    other = next((key for key in others if key in fields), "") if subpath else ""
+    if subpath and fields.get("bind-recursive") == "disabled":
+        other = "bind-recursive=disabled"
+    if subpath and fields.get("bind-propagation", "").endswith("shared"):
+        other = "bind-propagation=" + fields["bind-propagation"]
+    if other:
+        raise InvalidInput(f'invalid --mount "{text}": "{other}" does not go with a subpath')
+    return subpath
 
 
 def _recursion(fields: dict[str, str], decided: dict[str, str], text: str) -> dict[str, str]:

@@ -81,8 +81,20 @@ def with_host_address(hosts: str, address: str) -> str:
     )
 
 
+def with_host(hosts: str, address: str) -> str:
+    """The same, of a container whose networks change: without an address the host cannot be reached."""
+    line = f"\t{HOST_NAMES}\n"
+    if not address:
+        return "".join(each for each in hosts.splitlines(keepends=True) if not each.endswith(line))
+    return with_host_address(hosts, address) if line in hosts else f"{hosts}{address}{line}"
+
+
 def with_own_addresses(hosts: str, names: str, addresses: Sequence[str]) -> str:
-    """The same text with these addresses for the container's own names, in the place of those that it had."""
+    """The same text with these addresses for the container's own names, in the place of those that it had.
+
+    Without a network they are its own all the same.
+    """
+    addresses = addresses or ["127.0.0.1"]
     kept = [line for line in hosts.splitlines(keepends=True) if not line.endswith(f"\t{names}\n")]
     return "".join([*kept, *[f"{address}\t{names}\n" for address in addresses]])
 

@@ -13,8 +13,31 @@ from rcrun.storage.containers import Container, load, name_target
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
     from rcrun.paths import Store
+
+    Thing = TypeVar("Thing")
+
+
+def held(
+    lock: Lock,
+    again: Callable[[], Thing | None],
+    gone: Callable[[], NotFound],
+    *,
+    wait: bool = True,
+) -> Thing | None:
+    """What `again` reads once the lock is ours; None when somebody else has it. `gone` is raised when it went away."""
+    try:
+        if not lock.acquire(wait=wait):
+            return None
+    except (FileNotFoundError, NotADirectoryError):
+        raise gone() from None
+    found = again() if is_at(lock.fd, lock.path) else None
+    if found is None:
+        lock.release()
+        raise gone()
+    return found
 
 
 class ContainerLock:
@@ -28,18 +51,14 @@ class ContainerLock:
 
     def acquire(self, *, wait: bool = True) -> bool:
         container = self.container
-        try:
-            if not self.lock.acquire(wait=wait):
-                return False
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotFound(f"no such container: {container.name}") from None
-        if not is_at(self.lock.fd, container.path("lock")):
-            self.lock.release()
-            raise NotFound(f"no such container: {container.name}")
-        again = load(container.store, container.id)
+        again = held(
+            self.lock,
+            lambda: load(container.store, container.id),
+            lambda: NotFound(f"no such container: {container.name}"),
+            wait=wait,
+        )
         if again is None:
-            self.lock.release()
-            raise NotFound(f"no such container: {container.name}")
+            return False
         container.record = again.record
         return True
 
@@ -139,46 +158,63 @@ def _remove_what_is_ours(path: str) -> None:
 
 def claim_name(store: Store, name: str, container_id: str) -> None:
     """AlreadyExists when another container has it."""
+    holder = claimed(store.name_path(name), container_id, lambda: reclaim_name(store, name))
+    if holder is not None:
+        raise AlreadyExists(
+            f'the container name "{name}" is already in use by container "{holder}"',
+            f"remove or rename that container, or choose another name: rcrun rm {name}",
+        )
+
+
+def claimed(path: str, own_id: str, reclaim: Callable[[], str | None]) -> str | None:
+    """None once the name at `path` leads to us; else whose it is."""
     while True:
         try:
-            os.symlink(container_id, store.name_path(name))
-            return
+            os.symlink(own_id, path)
+            return None
         except FileNotFoundError:
-            make_private_dir(store.path("names"))
+            make_private_dir(os.path.dirname(path))
         except FileExistsError:
-            holder = reclaim_name(store, name)
+            holder = reclaim()
             if holder is not None:
-                raise AlreadyExists(
-                    f'the container name "{name}" is already in use by container "{holder}"',
-                    f"remove or rename that container, or choose another name: rcrun rm {name}",
-                ) from None
+                return holder
 
 
 def reclaim_name(store: Store, name: str) -> str | None:
     """Free a name whose container has vanished; the id of its container when it has not."""
+
+    def has_it(container_id: str) -> bool:
+        container = load(store, container_id)
+        return container is not None and container.name == name
+
+    return reclaimed(store, store.name_path(name), has_it, store.container_dir)
+
+
+def reclaimed(
+    store: Store, path: str, has_it: Callable[[str], bool], dir_of: Callable[[str], str]
+) -> str | None:
+    """Free the name at `path` if the thing that it leads to has vanished; its id when it has not."""
     with Lock(store.path("names.lock")):
-        target = name_target(store, name)
-        if target is None:
+        try:
+            target = os.readlink(path)
+        except OSError:
             return None
-        if _name_is_taken(store, name, target):
-            return target
-        unlink_if_there(store.name_path(name))
+        if has_it(target) or _is_at_work(dir_of(target)) or has_it(target):
+            return target  # looked at again: it may have been finished before we had the lock
+        unlink_if_there(path)
         return None
 
 
-def _name_is_taken(store: Store, name: str, container_id: str) -> bool:
-    container = load(store, container_id)
-    if container is not None and container.name == name:
-        return True
-    lock = Lock(f"{store.container_dir(container_id)}/lock")
+def _is_at_work(directory: str) -> bool:
+    """Whether somebody makes, renames or removes it right now."""
+    lock = Lock(f"{directory}/lock")
     try:
         if not lock.acquire(wait=False):
-            return True  # being made or renamed right now
+            return True
     except (FileNotFoundError, NotADirectoryError):
         return False
     lock.release()
-    again = load(store, container_id)  # it may have been finished before we had the lock
-    return again is not None and again.name == name
+    return False
 
 
 def rename(container: Container, name: str) -> None:

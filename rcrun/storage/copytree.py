@@ -3,7 +3,7 @@
 `python -IS copytree.py fill ROOT PATH TARGET`: the content of PATH inside of ROOT becomes TARGET's.
 `python -IS copytree.py merge TARGET LAYER…`: TARGET becomes what overlayfs would show of the layers, top first.
 `python -IS copytree.py shift TARGET UIDS GIDS LAYER…`: the same, with other owners: rows `from:to:count` by commas.
-`python -IS copytree.py own PATH UID GID`: PATH and all that is in it belong to these from now on.
+`python -IS copytree.py own PATH UID GID [PART]`: PATH, or a part of it, and all that is in it belong to these from now on.
 `python -IS copytree.py look PATH TARGET`: owner, mode and times of PATH become TARGET's, as far as they can.
 """
 
@@ -231,9 +231,26 @@ def rows_of(text: str) -> list[Range]:
     ]
 
 
-def own(path: str, uid: int, gid: int) -> None:
+def own(path: str, uid: int, gid: int, part: str = "") -> None:
+    if part:
+        _own_part(path, part, uid, gid)
+        return
     os.chown(path, uid, gid, follow_symlinks=False)
-    for _, directories, files, fd in os.fwalk(path, follow_symlinks=False):
+    _own_below(path, uid, gid)
+
+
+def _own_part(root: str, part: str, uid: int, gid: int) -> None:
+    from rcrun.kernel.syscalls import open_in_root
+
+    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = open_in_root(root_fd, os.fsencode(part), os.O_PATH)
+    os.chown(f"/proc/self/fd/{fd}", uid, gid)
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        _own_below(".", uid, gid, fd)
+
+
+def _own_below(path: str, uid: int, gid: int, dir_fd: int | None = None) -> None:
+    for _, directories, files, fd in os.fwalk(path, follow_symlinks=False, dir_fd=dir_fd):
         for name in (*directories, *files):
             os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
 
@@ -255,7 +272,7 @@ def main(words: Sequence[str]) -> int:
         if words[0] == "fill":
             fill(*words[1:])
         elif words[0] == "own":
-            own(words[1], int(words[2]), int(words[3]))
+            own(words[1], int(words[2]), int(words[3]), *words[4:])
         elif words[0] == "shift":
             merge(words[1], words[4:], Owners(rows_of(words[2]), rows_of(words[3])))
         elif words[0] == "look":

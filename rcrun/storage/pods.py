@@ -12,13 +12,13 @@ import time
 from rcrun.errors import AlreadyExists, InvalidInput, NotFound
 from rcrun.files import (
     Lock,
-    is_at,
     read_json_or_none,
     subdirectories,
     unlink_if_there,
     write_json,
 )
 from rcrun.paths import make_private_dir
+from rcrun.storage.claims import claimed, held, reclaimed
 from rcrun.storage.containers import every as every_container
 
 TYPE_CHECKING = False
@@ -150,15 +150,10 @@ class PodLock:
         self.lock = Lock(pod.path("lock"), shared=shared)
 
     def acquire(self) -> None:
-        try:
-            self.lock.acquire()
-        except (FileNotFoundError, NotADirectoryError):
-            raise no_such(self.pod.name) from None
-        again = load(self.pod.store, self.pod.id)
-        if again is None or not is_at(self.lock.fd, self.pod.path("lock")):
-            self.lock.release()
-            raise no_such(self.pod.name)
-        self.pod.record = again.record
+        pod = self.pod
+        again = held(self.lock, lambda: load(pod.store, pod.id), lambda: no_such(pod.name))
+        if again is not None:
+            pod.record = again.record
 
     def release(self) -> None:
         self.lock.release()
@@ -200,44 +195,24 @@ class PodClaim:
 
 def claim_name(store: Store, name: str, pod_id: str) -> None:
     """AlreadyExists when another pod has it."""
-    while True:
-        try:
-            os.symlink(pod_id, name_path(store, name))
-            return
-        except FileNotFoundError:
-            make_private_dir(store.path("podnames"))
-        except FileExistsError:
-            holder = _reclaim_name(store, name)
-            if holder:
-                raise AlreadyExists(
-                    f'the pod name "{name}" is already in use by pod "{holder}"',
-                    f"remove that pod, or choose another name: rcrun pod rm {name}",
-                ) from None
+    holder = claimed(name_path(store, name), pod_id, lambda: _reclaim_name(store, name))
+    if holder is not None:
+        raise AlreadyExists(
+            f'the pod name "{name}" is already in use by pod "{holder}"',
+            f"remove that pod, or choose another name: rcrun pod rm {name}",
+        )
 
 
-def _reclaim_name(store: Store, name: str) -> str:
+def _reclaim_name(store: Store, name: str) -> str | None:
     """Free a name whose pod has vanished; the id of its pod when it has not."""
-    with Lock(store.path("names.lock")):
-        target = name_target(store, name)
-        if target and _is_taken(store, name, target):
-            return target
-        unlink_if_there(name_path(store, name))
-        return ""
 
+    def has_it(pod_id: str) -> bool:
+        pod = load(store, pod_id)
+        return pod is not None and pod.name == name
 
-def _is_taken(store: Store, name: str, pod_id: str) -> bool:
-    pod = load(store, pod_id)
-    if pod is not None and pod.name == name:
-        return True
-    lock = Lock(store.path("pods", pod_id, "lock"))
-    try:
-        if not lock.acquire(wait=False):
-            return True  # being made or removed right now
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    lock.release()
-    again = load(store, pod_id)  # it may have been finished before we had the lock
-    return again is not None and again.name == name
+    return reclaimed(
+        store, name_path(store, name), has_it, lambda pod_id: store.path("pods", pod_id)
+    )
 
 
 def discard(pod: Pod) -> None:

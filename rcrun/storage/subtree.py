@@ -1,4 +1,7 @@
-"""Parts of a volume as mounts: a container may be changing the volume, so the kernel resolves the path, beneath it."""
+"""Parts of a volume as mounts: a container may be changing the volume, so the kernel resolves the path, beneath it.
+
+A volume is one of ours, or a directory of the host.
+"""
 
 from __future__ import annotations
 
@@ -69,8 +72,13 @@ def send(socket_fd: int, root: str, paths: Sequence[str]) -> None:
     """The worker's part, as root of our ids and in a mount namespace of its own."""
     from rcrun.kernel import trees
 
-    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    made = [_part(root_fd, path) for path in paths]
+    try:
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise InvalidInput(f'cannot mount a part of "{root}": {reason}') from error
+    what = "the volume" if os.path.basename(root) == "_data" else f'"{root}"'
+    made = [_part(root_fd, path, what) for path in paths]
     _send(socket_fd, [trees.copy(f"/proc/self/fd/{fd}", recursive=True) for fd in made])
 
 
@@ -86,15 +94,15 @@ def _send(socket_fd: int, copies: Sequence[int]) -> None:
     connection.sendmsg([b"\0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, data)])
 
 
-def _part(root_fd: int, path: str) -> int:
+def _part(root_fd: int, path: str, what: str) -> int:
     from rcrun.kernel.syscalls import open_in_root
 
     try:
         return open_in_root(root_fd, os.fsencode(path), os.O_PATH)
     except FileNotFoundError:
         raise NotFound(
-            f'the volume has no "{path}": no such file or directory', "make it in the volume first"
+            f'{what} has no "{path}": no such file or directory', f"make it in {what} first"
         ) from None
     except OSError as error:
         reason = (error.strerror or "").lower()
-        raise InvalidInput(f'cannot mount "{path}" of the volume: {reason}') from error
+        raise InvalidInput(f'cannot mount "{path}" of {what}: {reason}') from error

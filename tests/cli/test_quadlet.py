@@ -97,3 +97,27 @@ def test_generate_systemd(typed):
     assert "Restart=no\n" in there
     assert typed("inspect", "-f", "{{index .Config.CreateCommand 1}}", "web").out == "create\n"
     assert typed("generate", "systemd", "--restart-policy", "x", "web").status == 1
+
+
+def test_generate_systemd_of_a_pod(typed):
+    typed("pod", "create", "--network=none", "--label", "a=b %c", "box").check()
+    typed("create", "--pod=box", "--name", "one", "busybox", "sleep", "1").check()
+    words = ("generate", "systemd", "--name", "--no-header", "--format=json", "--pod-prefix=p", "box")  # fmt: skip
+    there = json.loads(typed(*words).check().out)
+    assert sorted(there) == ["container-one", "p-box"]
+    infra = typed("pod", "inspect", "-f", "{{.InfraContainerID}}", "box").out.strip()
+    name = typed("inspect", "-f", "{{.Name}}", infra).out.strip().removeprefix("/")
+    assert f" start --attach {name}\n" in there["p-box"]
+    assert "\nWants=container-one.service\nBefore=container-one.service\n" in there["p-box"]
+    assert "\nBindsTo=p-box.service\nAfter=p-box.service\n" in there["container-one"]
+    made = json.loads(typed(*words, "--new").check().out)
+    [create] = [line for line in made["p-box"].split("\n") if " pod create " in line]
+    assert create.partition(" pod create ")[2] == (
+        '--pod-id-file %t/p-box.pod-id --network=none "--label=a=b %%c" --exit-policy=stop --replace --name box'
+    )
+    assert (
+        " -d --pod-id-file %t/p-box.pod-id --replace --name one busybox sleep 1\n"
+        in made["container-one"]
+    )
+    assert typed("generate", "systemd", infra).status == 1
+    assert typed("pod", "rm", "-f", "box").status == 0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -339,3 +342,42 @@ def test_pods_find_each_other(kube: Any) -> None:
     kube("kube", "play", kube.write("two.yaml", text)).check()
     until(lambda: kube("logs", "second-c-second").out.endswith("hello\nhello\n"))
     kube("kube", "down", "two.yaml").check()
+
+
+def test_a_container_that_says_when_it_is_ready(kube: Any) -> None:
+    text = f"""
+kind: Pod
+metadata: {{name: web, annotations: {{io.containers.sdnotify/main: container}}}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {{name: main, {IMAGE}, command: [sleep, "1000"]}}
+  - {{name: other, {IMAGE}, command: [sleep, "1000"]}}
+"""
+    file = kube.write("web.yaml", text)
+    words = ("kube", "play", "--network", "none", file)
+    process = kube.rcrun.popen(*words, cwd=kube.folder, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: kube("ps", "--format", "{{.Names}}").out.count("web-") == 2)
+        shown = 'test -S "$NOTIFY_SOCKET"; echo $? $NOTIFY_SOCKET'
+        assert kube("exec", "web-main", "sh", "-c", shown).out == "0 /run/notify/notify.sock\n"
+        assert kube("exec", "web-other", "sh", "-c", shown).out == "1\n"
+        runroot = Path(kube("info", "-f", "{{.Store.RunRoot}}").out.strip())
+        name = kube("inspect", "-f", "{{.Id}}", "web-main").out.strip()
+        [path] = runroot.rglob(f"{name}/notify.sock")
+        assert process.poll() is None
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as said:
+            folder = os.open(path.parent, os.O_PATH)  # its path may be longer than one may be
+            for message in (b"STATUS=soon", b"STATUS=now\nREADY=1"):
+                said.sendto(message, f"/proc/self/fd/{folder}/notify.sock")
+            os.close(folder)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not list(runroot.rglob("ready-*"))
+    kube("kube", "down", file).check()
+    got = kube.play(kube.write("web.yaml", text.replace('"1000"', '"0"', 1)))
+    assert (got.status, 'container "web-main" ended before it was ready' in got.err) == (125, True)
+    assert kube.left() == []

@@ -66,6 +66,58 @@ def test_what_is_shared(rcrun: Any) -> None:
     assert out == ["box", "shared", "77", "3", "rcrun:pause"]
 
 
+def test_the_names_in_hosts_are_those_of_its_containers(rcrun: Any) -> None:
+    create(rcrun, "box", "--add-host", "gone:127.0.0.1")
+    member(rcrun, "box", "one")
+    member(rcrun, "box", "gone", "--rm")  # a name that the user has given an address
+
+    def names() -> list[str]:
+        out = rcrun("exec", "one", "grep", "^127.0.0.1", "/etc/hosts").check().out
+        return [line.split()[1] for line in out.splitlines()]
+
+    before = names()
+    assert (before[-1], before.count("gone")) == ("one", 1)
+    for name in ("two", "three"):
+        member(rcrun, "box", name, *(["--rm"] if name == "two" else []))
+    assert names() == [*before, "two", "three"]
+    rcrun("rename", "three", "third").check()
+    assert names() == [*before, "two", "third"]
+    rcrun("rm", "-f", "third").check()
+    assert names() == [*before, "two"]
+    rcrun("kill", "two", "gone").check()
+    wait_for(lambda: names() == before)
+    rcrun("exec", "one", "sh", "-c", "echo 127.0.0.1 mine >>/etc/hosts").check()
+    rcrun("run", "--rm", "--pod", "box", "--name", "two", "busybox", "true").check()
+    wait_for(lambda: names() == [*before, "mine"])
+
+
+def test_a_clone(rcrun: Any) -> None:
+    create(rcrun, "box", "--label", "a=b", "--sysctl", "kernel.shmmni=77", "--exit-policy", "stop")
+    member(rcrun, "box", "one", "-e", "X=1")
+    member(rcrun, "box", "two", "--requires", "one")
+    made = rcrun("pod", "clone", "--start", "--label", "c=d", "--shm-size", "3m", "box", "far").check().out.strip()  # fmt: skip
+    assert states(rcrun, "far") == dict.fromkeys((f"{made[:12]}-infra", "one-clone", "two-clone"), "running")  # fmt: skip
+    one, two, first = links(rcrun, "one-clone"), links(rcrun, "two-clone"), links(rcrun, "one")
+    assert {kind for kind in KINDS if one[kind] == two[kind]} >= {"ipc", "net", "user", "uts"}
+    assert not {kind for kind in ("ipc", "net", "user", "uts") if one[kind] == first[kind]}
+    script = "hostname; echo $HOSTNAME $X; cat /proc/sys/kernel/shmmni; grep -c -e one-clone -e two-clone /etc/hosts; df -k /dev/shm | grep -c 3072"  # fmt: skip
+    out = rcrun("exec", "one-clone", "sh", "-c", script).check().out.split()
+    assert out == ["far", "far", "1", "77", "2", "1"]
+    assert rcrun("inspect", "-f", "{{.Config.Hostname}}", "one-clone").out == "far\n"
+    shown = rcrun("pod", "inspect", "-f", "{{.Labels.a}} {{.Labels.c}} {{.ExitPolicy}}", "far").out
+    assert shown == "b d stop\n"
+    got = rcrun("pod", "clone", "--volume", "v:/v", "far")
+    assert (got.status, "--volume is not supported for a pod with containers" in got.err) == (125, True)  # fmt: skip
+    assert rcrun("pod", "clone", "--name", "far", "box").status == 125
+    rcrun("pod", "clone", "--destroy", "box").check()
+    assert sorted(states(rcrun, "box-clone").values()) == ["created"] * 3
+    assert rcrun("pod", "exists", "box").status == 1
+    rcrun("pod", "rm", "-f", "far", "box-clone").check()
+    create(rcrun, "empty", "--infra=false", "--share", "")
+    rcrun("pod", "clone", "--restart", "always", "empty").check()
+    assert rcrun("pod", "inspect", "-f", "{{.RestartPolicy}} {{.NumContainers}}", "empty-clone").out == "always 0\n"  # fmt: skip
+
+
 def test_what_is_each_containers_own(rcrun: Any) -> None:
     """Nothing shared, no infra container, and what one says for itself; a new pod that goes when its container is not made."""
     create(rcrun, "loose", "--infra=false", "--share", "")

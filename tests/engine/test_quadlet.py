@@ -184,6 +184,30 @@ def test_generated_units(user):
     assert user.systemctl("show", "-P", "ExecMainStatus", "container-web").out == "3\n"
 
 
+@pytest.mark.parametrize("way", ["--new", "--name"])
+def test_generated_units_of_a_pod(user, way):
+    """The pod's unit starts those of its containers, and they go down with it."""
+    user("pod", "create", "--network", "none", "box").check()
+    user("create", "--pod", "box", "--name", "web", "--stop-signal", "KILL", "busybox", "sleep", "1000").check()  # fmt: skip
+    user.env["XDG_CONFIG_HOME"] = str(user.runtime)
+    units = user.runtime / "systemd/user"
+    user.account.prepare("mkdir", "-p", str(units))
+    os.chown(units, user.account.uid, user.account.gid)
+    user.rcrun("generate", "systemd", "--files", "--name", way, "box", env=user.env, cwd=units).check()  # fmt: skip
+    if way == "--new":
+        user("pod", "rm", "-f", "box").check()
+    user.systemctl("daemon-reload").check()
+    user.systemctl("start", "pod-box").check()
+    wait_for(lambda: user("ps", "--format", "{{.Names}}").out.split()[:1] == ["web"])
+    wait_for(lambda: user.state("container-web") == "active")
+    assert user.state("pod-box") == "active"
+    user.systemctl("stop", "pod-box").check()
+    wait_for(lambda: user.state("container-web") != "active")
+    wait_for(lambda: not user("ps", "-q").out)
+    assert user("pod", "exists", "box").status == (1 if way == "--new" else 0)
+    user("pod", "rm", "-f", "--ignore", "box").check()
+
+
 SERVICES = {
     "web.container": "[Container]\nImage=busybox\nNetwork=none\nStopTimeout=2\nMemory=20m\nReloadCmd=sh -c \"echo again >/proc/1/fd/1\"\n"
     "Exec=sh -c 'trap \"exit 0\" TERM; echo up; while :; do sleep 0.05; done'\n[Service]\nRestart=always\nRestartSec=0\n",

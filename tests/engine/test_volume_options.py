@@ -170,6 +170,31 @@ def test_a_part_never_leads_out_of_the_volume(rcrun: Any, target: str) -> None:
     assert "bug" not in got.err
 
 
+def test_a_part_of_a_directory_never_leads_out_of_it(rcrun: Any) -> None:
+    """CVE-2017-1002101, and the change of owner that goes with it."""
+    base = rcrun.account.new_dir("parts")
+    script = """mkdir -p secret shared/a; echo secret >secret/key; echo part >shared/a/f; cd shared
+        ln -s a in; ln -s ../secret up; ln -s "$1/secret" all; ln -s "/proc/self/root$1/secret" magic"""
+    rcrun.account.run("sh", "-c", f'cd "$1"; {script}', "sh", base).check()
+    owner = (base / "secret/key").stat().st_uid
+    bind = f"type=bind,src={base}/shared,dst=/p,subpath="
+    assert sh(rcrun, "cat /p/f; echo new > /p/g", "--mount", f"{bind}in,U") == "part\n"
+    assert (base / "shared/a/g").read_text() == "new\n"
+    words = ("run", "--rm", *NO_NETWORK, "-u", "33", "--mount")
+    for path in ("up", "all", "magic", "up/key", "none"):
+        for more in ("", ",U"):
+            got = rcrun(*words, f"{bind}{path}{more}", "busybox", "ls", "/p")
+            assert (got.status, got.out) == (125, ""), (path, got)
+            assert "no such file or directory" in got.err or path == "magic", got
+            assert "bug" not in got.err
+    assert (base / "secret/key").stat().st_uid == owner
+    up(rcrun, "web", "--mount", f"{bind}in")
+    rcrun.account.run("ln", "-sfn", "../secret", base / "shared/in").check()
+    assert f'"{base}/shared" has no "in"' in rcrun("restart", "-t", "0", "web").err
+    got = rcrun(*words, f"type=bind,src={base}/secret/key,dst=/p,subpath=x", "busybox", "true")
+    assert (got.status, "not a directory" in got.err) == (125, True), got
+
+
 def test_a_part_that_is_not_there(rcrun: Any) -> None:
     got = rcrun(
         "run", *NO_NETWORK, "--mount", "src=data,dst=/p,volume-subpath=none", "busybox", "true"

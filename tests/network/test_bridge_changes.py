@@ -97,7 +97,14 @@ def test_a_container_without_a_network_is_connected_when_it_does_not_run(rcrun, 
     assert "eth0" not in rcrun("exec", "one", "ip", "-o", "addr").check().out
     rcrun("network", "connect", "--ip", "10.66.23.7", name, "one").check()
     assert "10.66.23.7/24" in rcrun("exec", "one", "ip", "-o", "addr").check().out
-    assert "10.66.23.7\t" in rcrun("exec", "one", "cat", "/etc/hosts").check().out
+    own = rcrun("exec", "one", "hostname").check().out.strip()
+    lines = rcrun("exec", "one", "cat", "/etc/hosts").check().out
+    assert (f"10.66.23.7\t{own} one\n" in lines, f"127.0.0.1\t{own}" in lines) == (True, False)
+    assert "\thost.docker.internal" in lines
+    rcrun("network", "disconnect", name, "one").check()
+    lines = rcrun("exec", "one", "cat", "/etc/hosts").check().out
+    assert (f"127.0.0.1\t{own} one\n" in lines, "10.66.23.7" in lines) == (True, False)
+    assert "host.docker.internal" not in lines
     rcrun("rm", "-f", "one").check()
     rcrun("create", "--name", "two", "--network", "none", "busybox", "sleep", "1000").check()
     rcrun("network", "connect", "--ip", "10.66.23.8", name, "two").check()

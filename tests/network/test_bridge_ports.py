@@ -97,11 +97,13 @@ entry(sys.argv[2:])
 """
 
 
+@pytest.mark.requires("pasta")
 @pytest.mark.parametrize("account", ["user"], indirect=True)
 def test_a_chosen_port_that_is_lost_before_the_start_is_another_one(rcrun, account):
+    program = (sys.executable, "-B", "-c", LOSING)
+
     def lose(times: int, *words: str):
-        own = ("run", "-d", *words, "busybox", "sleep", "1000")
-        program = (sys.executable, "-B", "-c", LOSING, str(times), bin_dir() / "rcrun")
+        own = (str(times), bin_dir() / "rcrun", "run", "-d", *words, "busybox", "sleep", "1000")
         return account.run(*program, *own, env=rcrun.env)
 
     lose(1, "--name", "one", "-p", "127.0.0.1::80", "-p", "127.0.0.1::81").check()
@@ -112,6 +114,20 @@ def test_a_chosen_port_that_is_lost_before_the_start_is_another_one(rcrun, accou
     assert "port is already allocated" in got.err
     named = lose(1, "--name", "three", "-p", f"127.0.0.1:{free_port()}:80")  # not ours to choose
     assert named.status == 125
+    for mode in ("bridge", "pasta"):  # in the foreground another rcrun chooses
+        own = (
+            "1",
+            bin_dir() / "rcrun",
+            "run",
+            "-i",
+            "--rm",
+            "--network",
+            mode,
+            "-p",
+            "127.0.0.1::80",
+        )
+        got = account.run(*program, *own, "busybox", "cat", env=rcrun.env, input="heard\n")
+        assert (got.status, got.out, got.err) == (0, "heard\n", ""), mode
 
 
 def test_a_killed_proxy_is_noticed(rcrun, network, serve, helper_pid, kill):

@@ -158,8 +158,15 @@ def test_read_only_roots() -> None:
 def test_ownership_is_asked_for() -> None:
     known = facts(files={"/a": b""})
     assert built({"volume": ("/a:/b:U",), "user": "web"}, known=known).mounts.chowns == [
-        ("/a", 33, 33)
+        ("/a", "", 33, 33)
     ]
+    part = {"mount": ("type=bind,src=/a,dst=/b,subpath=p//q/,U",), "user": "web"}
+    made = built(part, known=known)
+    assert made.mounts.chowns == [("/a", "p/q", 33, 33)]
+    assert (made.container["mounts"][0]["source"], made.container["mounts"][0]["subpath"]) == (
+        "/a",
+        "p/q",
+    )
 
 
 def test_time_zones() -> None:

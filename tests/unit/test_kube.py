@@ -53,7 +53,7 @@ def test_its_containers() -> None:
     assert options["mount"] == [
         "type=volume,source=web-scratch,target=/data,readonly",
         "type=tmpfs,target=/fast,tmpfs-size=10000000,tmpfs-mode=1777",
-        "type=bind,source=/host/dir/sub,target=/host,U,bind-propagation=rslave,relabel=shared",
+        "type=bind,source=/host/dir,target=/host,subpath=sub,U,bind-propagation=rslave,relabel=shared",
         "type=volume,source=colours,target=/config,volume-nocopy=true",
         "type=volume,source=login,target=/key,subpath=web,volume-nocopy=true",
         "type=volume,source=disk,target=/claim,subpath=part,readonly",

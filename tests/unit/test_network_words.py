@@ -212,3 +212,12 @@ def test_the_hosts_address_is_renewed() -> None:
     assert "192.0.2.7" not in changed
     assert changed.endswith("10.0.2.100\tweb\n10.1.1.1\tmine\n")
     assert hosts.with_host_address(text, "") == text
+
+
+def test_hosts_of_who_leaves_its_networks_and_joins_others() -> None:
+    none = hosts.text(["web"])
+    joined = hosts.with_own_addresses(hosts.with_host(none, "192.0.2.7"), "web", ["10.1.1.2"])
+    assert joined.endswith(f"192.0.2.7\t{hosts.HOST_NAMES}\n10.1.1.2\tweb\n")
+    moved = hosts.with_own_addresses(hosts.with_host(joined, "192.0.2.8"), "web", ["10.1.1.3"])
+    assert moved == joined.replace("192.0.2.7", "192.0.2.8").replace("10.1.1.2", "10.1.1.3")
+    assert hosts.with_own_addresses(hosts.with_host(moved, ""), "web", []) == none

@@ -132,6 +132,13 @@ def test_mount_labels_and_subpath() -> None:
         ("dst=/d,readonly=perhaps", '"readonly" is true or false'),
         ("type=bind,src=/a,dst=/d,bind-recursive=readonly", "needs readonly"),
         ("src=db,dst=/d,volume-subpath=../x", "must stay inside"),
+        ("type=bind,src=/a,dst=/d,subpath=x/../../y", "must stay inside"),
+        ("type=bind,src=/a,dst=/d,subpath=x,idmap", '"idmap" does not go with a subpath'),
+        (
+            "type=bind,src=/a,dst=/d,subpath=x,bind-propagation=rshared",
+            "does not go with a subpath",
+        ),
+        ("type=bind,src=/a,dst=/d,subpath=x,bind-recursive=disabled", "does not go with a subpath"),
         ("src=/a,dst=/d", "is not a volume name"),
         ("type=bind,src,dst=/d", '"source" needs a value'),
         ('dst=/d,"x', "invalid --mount"),

@@ -264,6 +264,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "pod": (
         "Work with pods: containers that share namespaces",
         {
+            "clone": ("podclone:clone_pod", "Make a pod as another one was made"),
             "create": ("pod:create_pod", "Make a pod"),
             "exists": ("pod:exists_pod", "Tell by the exit status whether a pod is here"),
             "inspect": ("podlists:inspect_pod", "Print all that is known of pods"),

@@ -1,4 +1,4 @@
-"""`rcrun __failed ID REPORT_HEX PLAN_FD`: the shim's last word when a foreground launch failed."""
+"""`rcrun __failed [--tries N] ID REPORT_HEX PLAN_FD`: the shim's last word when a foreground launch failed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from rcrun.errors import RcrunError
 from rcrun_cli import context
-from rcrun_cli.declare import argument, command
+from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,22 +14,28 @@ if TYPE_CHECKING:
 
 
 @command("__failed", hidden=True, failure_status=125)
+@option("--tries", type=int, default=0, help="How often another port was chosen for it")
 @argument("container_id")
 @argument("report")
 @argument("plan_fd", type=int)
-def failed(container_id: str, report: str, plan_fd: int) -> None:
-    """Tell why a foreground launch failed, and clean up after it."""
+def failed(container_id: str, report: str, plan_fd: int, tries: int) -> None:
+    """Tell why a foreground launch failed, and clean up after it, or choose another port."""
     from rcrun.runtime.hints import error_for, is_of_client
 
     decoded = _decoded(report)
+    plan: list[list[str]] = []
     if isinstance(decoded, RcrunError):
         error, launched = decoded, False
     else:
-        error, launched = error_for(_plan(plan_fd), decoded), is_of_client(decoded)
+        plan = _plan(plan_fd)
+        error, launched = error_for(plan, decoded), is_of_client(decoded)
     if container_id:
         from rcrun.engine.launchfailed import client_failed, foreground_failed
 
-        (client_failed if launched else foreground_failed)(context.engine(), container_id, error)
+        if launched:
+            client_failed(context.engine(), container_id, error)
+        else:
+            foreground_failed(context.engine(), container_id, error, plan, tries)
     raise error
 
 

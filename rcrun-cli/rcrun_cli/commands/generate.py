@@ -82,7 +82,9 @@ def generate_systemd(
             "write a file NAME@.container: rcrun quadlet install FILE",
         )
     engine = context.engine()
-    units = dict(_unit_of(engine, name, options) for name in containers)
+    units = {
+        unit: text for name in containers for unit, text in _units_of(engine, name, options).items()
+    }
     if files:
         units = {name: _written(f"{name}.service", text) for name, text in units.items()}
     if form:
@@ -102,8 +104,8 @@ def _written(name: str, text: str) -> str:
     return path
 
 
-def _unit_of(engine: Context, text: str, options: dict[str, Any]) -> tuple[str, str]:
-    """Of a container, else of a pod: the name of the unit, and its text."""
+def _units_of(engine: Context, text: str, options: dict[str, Any]) -> dict[str, str]:
+    """Of a container, else of a pod with its containers: names of units, and their texts."""
     from rcrun.errors import NotFound
     from rcrun.storage import containers, pods
 
@@ -116,16 +118,18 @@ def _unit_of(engine: Context, text: str, options: dict[str, Any]) -> tuple[str, 
             pod = None
         if pod is None:
             raise
-        return _unit_of_pod(engine, pod, options)
+        return _units_of_pod(engine, pod, options)
+    if container.record.get("infra"):
+        raise InvalidInput(
+            f'container "{container.name}" is the infra container of a pod', "name the pod"
+        )
     return _unit(engine, container, options)
 
 
-def _unit_of_pod(engine: Context, pod: Pod, options: dict[str, Any]) -> tuple[str, str]:
+def _units_of_pod(engine: Context, pod: Pod, options: dict[str, Any]) -> dict[str, str]:
     from rcrun.engine.generatesystemd import pod_text
     from rcrun.storage.containers import find
 
-    if options["new"]:
-        raise InvalidInput("--new is not for pods", "write a file NAME.pod: rcrun quadlet install")
     if not pod.infra_id:
         raise InvalidInput(
             f'pod "{pod.name}" has no infra container, which a unit could watch',
@@ -133,9 +137,14 @@ def _unit_of_pod(engine: Context, pod: Pod, options: dict[str, Any]) -> tuple[st
         )
     infra = find(engine.store, pod.infra_id)
     name = _name(options["pod_prefix"], options, pod.name if options["by_name"] else pod.id)
+    others: dict[str, str] = {}
+    for each in pod.members():
+        if each.id != infra.id:
+            others.update(_unit(engine, each, options, name))
     wanted = _wanted(engine, infra, name, options)
-    wanted.restart = options["restart"] or "on-failure"
-    return name, pod_text(pod, wanted, _comment(name, options))
+    wanted.members = list(others)
+    create = _pod_words(pod, by_name=options["by_name"]) if options["new"] else []
+    return {name: pod_text(infra, wanted, create, _comment(name, options)), **others}
 
 
 def _name(prefix: str, options: dict[str, Any], shown: str) -> str:
@@ -146,13 +155,17 @@ def _comment(name: str, options: dict[str, Any]) -> str:
     return f"{name}.service" if options["no_header"] else _header(name)
 
 
-def _unit(engine: Context, container: Container, options: dict[str, Any]) -> tuple[str, str]:
+def _unit(
+    engine: Context, container: Container, options: dict[str, Any], pod: str = ""
+) -> dict[str, str]:
+    """`pod`: the unit of the pod that it is in."""
     from rcrun.engine.generatesystemd import unit_text
 
     name = _name(options["prefix"], options, container.name if options["by_name"] else container.id)
     wanted = _wanted(engine, container, name, options)
-    run = _run_words(container, by_name=options["by_name"]) if options["new"] else []
-    return name, unit_text(container, wanted, run, _comment(name, options))
+    wanted.pod = pod
+    words = _run_words(container, by_name=options["by_name"], pod=pod) if options["new"] else []
+    return {name: unit_text(container, wanted, words, _comment(name, options))}
 
 
 def _wanted(engine: Context, container: Container, name: str, options: dict[str, Any]) -> Wanted:
@@ -205,19 +218,39 @@ def _environment(engine: Context, words: tuple[str, ...]) -> list[str]:
     return [f"{key}={value}" for key, value in found.items() if value is not None]
 
 
-def _run_words(container: Container, *, by_name: bool) -> list[str]:
+def _run_words(container: Container, *, by_name: bool, pod: str) -> list[str]:
     """What was typed, without what the unit says itself; with --name a container of that name is replaced."""
-    from rcrun.engine.generatesystemd import kept, typed_words
+    from rcrun.engine.generatesystemd import typed_words
     from rcrun_cli.commands.run import run
 
     given, words = run._scan(typed_words(container))
-    spelled = {param.name: max(param.opts(), key=len) for param in run.options()}
-    found: list[str] = []
-    for name, values in given.items():
-        for value in values if kept(name) and name != "name" else ():
-            found += [
-                f"{spelled[name]}={'true' if value is True else 'false' if value is False else value}"
-            ]
+    found = _options(run, given, in_pod=bool(pod))
     if by_name or "name" in given:
         found += ["--replace", "--name", container.name]
     return [*found, *words]
+
+
+def _pod_words(pod: Pod, *, by_name: bool) -> list[str]:
+    """The same of `pod create`; what systemd watches ends when the containers have."""
+    from rcrun.engine.generatesystemd import words_of_pod
+    from rcrun_cli.commands.pod import create_pod
+
+    given, words = create_pod._scan(words_of_pod(pod))
+    found = _options(create_pod, given)
+    if "exit_policy" not in given:
+        found.append("--exit-policy=stop")
+    if by_name or "name" in given or words:
+        found += ["--replace", "--name", pod.name]
+    return found
+
+
+def _options(command: Any, given: dict[str, Any], *, in_pod: bool = False) -> list[str]:
+    from rcrun.engine.generatesystemd import kept
+
+    spelled = {param.name: max(param.opts(), key=len) for param in command.options()}
+    return [
+        f"{spelled[name]}={'true' if value is True else 'false' if value is False else value}"
+        for name, values in given.items()
+        if kept(name, in_pod=in_pod) and name != "name"
+        for value in values
+    ]

@@ -23,3 +23,7 @@ def rename(container: str, name: str) -> None:
         from rcrun.engine.networkchange import rename_in_networks
 
         rename_in_networks(context.engine(), found.id)
+    if found.record.get("pod"):
+        from rcrun.engine.podhosts import renew
+
+        renew(found.store, found.record["pod"]["id"], started=found)

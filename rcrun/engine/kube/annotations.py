@@ -82,15 +82,15 @@ def user_namespace(pod: PodDocument) -> str:
 
 
 def notify_mode(pod: PodDocument, name: str) -> str:
-    """When the container has started: at once, or when it is healthy."""
+    """When the container has started: at once, when it is healthy, or when it says so."""
     key = "io.containers.sdnotify"
     word = pod.annotations.get(f"{key}/{name}", pod.annotations.get(key, ""))
-    if word not in ("", "ignore", "conmon", "healthy"):
+    if word not in ("", "ignore", "conmon", "container", "healthy"):
         raise InvalidInput(
             f'{pod.spec.title}: metadata.annotations["{key}"]: "{word}" is not supported: '
-            "there are ignore, conmon and healthy"
+            "there are ignore, conmon, container and healthy"
         )
-    return "healthy" if word == "healthy" else ""
+    return word if word in ("container", "healthy") else ""
 
 
 def _own(pod: PodDocument, key: str, name: str) -> str:

@@ -220,6 +220,8 @@ def _make_container(
         "init_ctr": wanted.init or None,
         "replace": request.replace,
         "cgroups": request.cgroups or None,
+        # What systemd is told, the play says itself.
+        "sdnotify": "container" if wanted.notify == "container" else "ignore",
     }
     made_id = create(context, wanted.image, wanted.args, options)
     _mark(context, made_id, plan)

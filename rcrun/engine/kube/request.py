@@ -48,7 +48,7 @@ class Request:
 
 
 class Played:
-    """A pod with the ids of its containers that are no init containers; `awaited` has not started before it is healthy."""
+    """A pod with the ids of its containers that are no init containers; `awaited` has not started before it is healthy, or says so."""
 
     __slots__ = ("awaited", "containers", "pod")
 

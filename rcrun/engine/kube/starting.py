@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.kube.readiness import of_pod
 from rcrun.engine.podlife import start
 from rcrun.errors import RcrunError
 from rcrun.storage import containers, pods
@@ -21,8 +22,7 @@ _NO_LOGS = ("none", "passthrough", "passthrough-tty")
 def start_all(context: Context, played: Sequence[Played]) -> None:
     try:
         for each in played:
-            start(context, each.pod)
-            _await_health(context, each)
+            _start(context, each)
     except RcrunError as error:
         for each in played:
             _tell_last_words(context, each.pod.members())
@@ -31,12 +31,23 @@ def start_all(context: Context, played: Sequence[Played]) -> None:
         raise
 
 
+def _start(context: Context, played: Played) -> None:
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        waits = [stack.enter_context(each) for each in of_pod(context, played.awaited)]
+        start(context, played.pod)
+        for each in waits:
+            each.wait()
+    _await_health(context, played)
+
+
 def _await_health(context: Context, played: Played) -> None:
     from rcrun.engine.conditions import wait_for
 
     for container_id in played.awaited:
         container = containers.load(context.store, container_id)
-        if container is None:
+        if container is None or container.record.get("notify") == "container":
             continue
         wait_for(container, ["healthy", "exited"])
         if not containers.status(container).is_running:

@@ -203,14 +203,16 @@ def mount_words(
         return "mount", _csv(["type=tmpfs", f"target={target}", *size, "tmpfs-mode=1777", *words])
     if volume.read_only and "readonly" not in words:
         words.append("readonly")
+    part = [f"subpath={inside}"] if inside else []
     if volume.kind == "bind":
-        source = posixpath.join(volume.source, inside)
+        if part and "bind-propagation=rshared" in words:
+            raise mount.field("mountPropagation").fault("a part of a volume is not Bidirectional")
         words += _annotated(volume.source, annotations, words)
-        return "mount", _csv(["type=bind", f"source={source}", f"target={target}", *words])
+        source = f"source={volume.source}"
+        return "mount", _csv(["type=bind", source, f"target={target}", *part, *words])
     # Propagation is for directories of the host: nobody mounts in a volume.
     words = [word for word in words if not word.startswith("bind-propagation")]
     kind = "image" if volume.kind == "image" else "volume"
-    part = [f"subpath={inside}"] if inside else []
     if kind == "image":
         words = [word for word in words if word != "readonly"]
     elif volume.kind == "files":
