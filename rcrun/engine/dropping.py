@@ -193,7 +193,7 @@ def _ask(context: Context, origin: str, asked: Sequence[Candidate], done: Droppe
 
 
 def _prepare(context: Context, found: Sequence[Candidate], done: Dropped) -> None:
-    from rcrun.engine.diff import worker_events
+    from rcrun.engine.work import worker_events
 
     kind = context.identity.layer_kind()
     for start in range(0, len(found), AT_ONCE):

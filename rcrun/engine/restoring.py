@@ -33,7 +33,7 @@ def _was_made(context: Context, recipe: Recipe) -> bool:
 def _of_layer(context: Context, recipe: Recipe) -> None:
     import os
 
-    from rcrun.engine.diff import worker_events
+    from rcrun.engine.work import worker_events
     from rcrun.storage.scratch import Scratch
 
     scratch = Scratch(context.store, "blob")
