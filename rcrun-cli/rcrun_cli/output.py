@@ -136,6 +136,25 @@ def _is_missing(error: RcrunError) -> bool:
     return isinstance(error, NotFound)
 
 
+def each_removed(
+    names: Iterable[str], remove: Callable[[str], str], *, missing_ok: bool = False
+) -> int:
+    """Remove each; print what `remove` calls it, if anything; go on after an error; the status of rm."""
+    errors: list[RcrunError] = []
+    for name in names:
+        try:
+            shown = remove(name)
+        except RcrunError as error:
+            if missing_ok and _is_missing(error):
+                continue
+            complain(error.message, error.hint)
+            errors.append(error)
+        else:
+            if shown:
+                put(shown)
+    return removal_status(errors)
+
+
 def removal_status(errors: Sequence[RcrunError]) -> int:
     """Of rm and rmi: podman's statuses tell why, 1 for what is not there and 2 for what is in use; docker's do not."""
     if not errors:

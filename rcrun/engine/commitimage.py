@@ -60,10 +60,7 @@ def commit_with(
 
             unpack(context, image, Silent())
         layout.add_reference(store, descriptor, reference)
-    if context.drops_blobs:
-        from rcrun.engine.dropping import after
-
-        after(context, descriptor)
+    context.drop_blobs(descriptor)
     container_event(container, "commit", imageID=image.config_digest, imageRef=reference)
     return image.config_digest
 

@@ -89,7 +89,7 @@ def _filled(text: str, facts: Facts, user: User) -> str:
     name, gecos, group = _caller_names(facts)
     known = {
         "USERNAME": name, "UID": str(user.uid), "GID": str(user.gid), "NAME": gecos or name,
-        "HOME": user.home if user.home != "/" else "/", "GROUPNAME": group, "USERLIST": "",
+        "HOME": user.home, "GROUPNAME": group, "USERLIST": "",
     }  # fmt: skip
     line = re.sub(r"\$(\w+)", lambda match: known.get(match[1], match[0]), text.rstrip("\n"))
     if "\n" in line or "\0" in line:

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from rcrun.formats.image import Descriptor
     from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
     from rcrun.runtime.host import Host
@@ -59,12 +60,16 @@ class Context:
             bool(word) or os.path.lexists(self.store.path("drop-blobs"))
         )
 
-    def drop_again(self) -> None:
-        """What was brought back for a moment goes, if blobs are dropped here."""
-        if self.restored and self.drops_blobs:
+    def drop_blobs(self, *descriptors: Descriptor, builds: bool = False, ask: bool = False) -> None:
+        """Those of images that were just brought or made, and what was brought back for a moment, if blobs are dropped here."""
+        if self.drops_blobs:
             from rcrun.engine.dropping import after
 
-            after(self)
+            after(self, *descriptors, builds=builds, ask=ask)
+
+    def drop_again(self) -> None:
+        if self.restored:
+            self.drop_blobs()
 
     @property
     def host(self) -> Host:

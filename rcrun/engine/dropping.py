@@ -151,29 +151,29 @@ def _is_ready(context: Context, each: Candidate) -> bool:
 
 def _with_origin(context: Context, found: Sequence[Candidate], done: Dropped) -> None:
     """Ask the registries, with what the environment says, as whoever fetches it again will."""
+    left = {each.digest: each for each in found}
     for origin in dict.fromkeys(name for each in found for name in each.origins):
-        asked = [each for each in found if origin in each.origins and _is_open(each, done)]
-        if asked:
-            _ask(context, origin, asked, done)
-    for each in found:
+        asked = [each for each in left.values() if origin in each.origins]
+        for each in _had_by(context, origin, asked, done) if asked else ():
+            each.origins = [origin, *(name for name in each.origins if name != origin)]
+            del left[each.digest]
+            done.kept.pop(each.digest, None)  # another one did not have it
+    for each in left.values():
         if not each.origins:
             done.kept[each.digest] = "no registry is known that has it"
-        elif done.kept.get(each.digest) == "":
-            del done.kept[each.digest]
 
 
-def _is_open(each: Candidate, done: Dropped) -> bool:
-    """An empty reason: an origin was found."""
-    return done.kept.get(each.digest) != ""
-
-
-def _ask(context: Context, origin: str, asked: Sequence[Candidate], done: Dropped) -> None:
+def _had_by(
+    context: Context, origin: str, asked: Sequence[Candidate], done: Dropped
+) -> list[Candidate]:
+    """Those that the registry has; of the others why not."""
     from rcrun.engine.access import Access
 
     def check(client: Client, descriptor: Descriptor) -> None:
         if not client.has_blob(descriptor):
             raise NotFound(f'"{client.reference.domain}" does not have it')
 
+    had: list[Candidate] = []
     try:
         with Access().sources(context, grammar.parse(origin)) as sources:
             for each in asked:
@@ -182,11 +182,11 @@ def _ask(context: Context, origin: str, asked: Sequence[Candidate], done: Droppe
                 except NotFound as error:
                     done.kept[each.digest] = error.message
                 else:
-                    done.kept[each.digest] = ""
-                    each.origins = [origin, *(name for name in each.origins if name != origin)]
+                    had.append(each)
     except RcrunError as error:
         for each in asked:
             done.kept.setdefault(each.digest, error.message)
+    return had
 
 
 # ---- going

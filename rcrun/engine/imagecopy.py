@@ -100,10 +100,8 @@ def copy(
         raise RcrunError(f'the copy of "{source.text}" was stopped') from None
     finally:
         finish(context)
-    if context.drops_blobs and target.kind == "store":
-        from rcrun.engine.dropping import after
-
-        after(context, found.top, ask=True)
+    if target.kind == "store":
+        context.drop_blobs(found.top, ask=True)
     context.drop_again()
     return found.top["digest"]
 

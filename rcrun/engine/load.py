@@ -56,15 +56,8 @@ def load(
     for each in loaded:
         name = each.names[0] if each.names else ""
         emit(context.store, "image", "load", each.config_digest, {"name": name})
-    _drop(context, loaded)
+    context.drop_blobs(*(each.descriptor for each in loaded))
     return loaded
-
-
-def _drop(context: Context, loaded: Sequence[Loaded]) -> None:
-    if context.drops_blobs:
-        from rcrun.engine.dropping import after
-
-        after(context, *(each.descriptor for each in loaded))
 
 
 def _transports_of(location: str) -> tuple[str, ...]:
@@ -156,7 +149,7 @@ def import_image(
     except OSError as error:
         raise _unreadable(source, error) from error
     emit(context.store, "image", "import", loaded.config_digest, {"name": reference})
-    _drop(context, [loaded])
+    context.drop_blobs(loaded.descriptor)
     return loaded
 
 

@@ -11,10 +11,8 @@ if TYPE_CHECKING:
     from rcrun.storage.containers import Container, Status
 
 KINDS = ("pasta", "slirp4netns")
-PROXY_FILES = (
-    "pasta.pid",
-    "datagrams.pid",
-)  # of the port proxies; the second one is UDP's beside TCP's
+# Of the port proxies; the second one is UDP's beside TCP's.
+PROXY_FILES = ("pasta.pid", "datagrams.pid")
 MILLISECONDS_TO_END = 2000
 
 

@@ -6,9 +6,10 @@ from rcrun.engine import pod as pods_engine
 from rcrun.engine.clone import Elsewhere
 from rcrun.engine.clone import clone as clone_container
 from rcrun.engine.podlife import levels
-from rcrun.errors import AlreadyExists, InvalidInput
+from rcrun.errors import InvalidInput
 from rcrun.files import dump_json
 from rcrun.storage import containers, pods
+from rcrun.storage.claims import claim_free
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from rcrun.storage.containers import Container
     from rcrun.storage.pods import Pod
 
-MOST_NAMES = 1000
 # What the containers have of their pod since they were made: a copy of them cannot get it anew.
 _OF_MEMBERS = (
     "cgroup_parent", "device", "gidmap", "gpus", "pid", "restart", "security_opt", "subgidname", "subuidname", "uidmap",
@@ -73,14 +73,12 @@ def _made(context: Context, original: Pod, options: Options) -> Pod:
     given.update({key: value for key, value in options.items() if value not in (None, (), "")})
     if given.get("name"):
         return pods_engine.create(context, given)
-    for number in range(MOST_NAMES):
-        try:
-            return pods_engine.create(
-                context, {**given, "name": f"{original.name}-clone{number or ''}"}
-            )
-        except AlreadyExists:
-            continue
-    raise AlreadyExists("cannot find a free name", "choose one with --name")
+    made: list[Pod] = []
+    claim_free(
+        lambda name: made.append(pods_engine.create(context, {**given, "name": name})),
+        lambda number: f"{original.name}-clone{number or ''}",
+    )
+    return made[0]
 
 
 def _elsewhere(context: Context, original: Pod, made: Pod) -> Elsewhere:

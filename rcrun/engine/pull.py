@@ -100,10 +100,7 @@ def pull(
         if local is None:
             raise
         return local
-    if context.drops_blobs:
-        from rcrun.engine.dropping import after
-
-        after(context, image.descriptor, ask=True)
+    context.drop_blobs(image.descriptor, ask=True)
     return image
 
 
@@ -337,12 +334,10 @@ class _RegistryPull:
         """Those whose layer is unpacked already are needed as well: save and push hand them on."""
         from rcrun.engine.download import fetch_all
         from rcrun.engine.unpackahead import UnpackAhead
-        from rcrun.storage.blobs import can_have, has_blob
+        from rcrun.storage.blobs import divided
 
-        unique = {layer["digest"]: layer for layer in image.manifest["layers"]}
-        has = can_have if self.context.drops_blobs else has_blob  # else it is whole after a pull
-        missing = [layer for layer in unique.values() if not has(self.store, layer)]
-        present = [layer for layer in unique.values() if layer not in missing]
+        drops = self.context.drops_blobs  # else it is whole after a pull
+        present, missing = divided(self.store, image.manifest["layers"], dropped_too=drops)
         self.progress.layers(present, missing)
         if missing:
             with UnpackAhead(self.context, image, self.progress, self.stop) as ahead:

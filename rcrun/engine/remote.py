@@ -163,10 +163,6 @@ class Remote:
 def missing(
     store: Store, found: Whole, *, dropped_too: bool = False
 ) -> tuple[Sequence[Descriptor], Sequence[Descriptor]]:
-    """Its layers: those that are here, with `dropped_too` those that can be had again, and those that are not."""
-    has = blobs.can_have if dropped_too else blobs.has_blob
-    layers = {
-        layer["digest"]: layer for _, manifest in found.manifests for layer in manifest["layers"]
-    }
-    absent = [each for each in layers.values() if not has(store, each)]
-    return [each for each in layers.values() if each not in absent], absent
+    """Its layers, as `blobs.divided` has them."""
+    layers = (layer for _, manifest in found.manifests for layer in manifest["layers"])
+    return blobs.divided(store, layers, dropped_too=dropped_too)

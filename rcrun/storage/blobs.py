@@ -11,7 +11,7 @@ from rcrun.formats import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any, BinaryIO, Protocol
 
     from rcrun.formats.image import Descriptor
@@ -46,6 +46,16 @@ def can_have(store: Store, descriptor: Descriptor) -> bool:
 
     found = find(store, descriptor["digest"])
     return found is not None and found.size == descriptor["size"]
+
+
+def divided(
+    store: Store, layers: Iterable[Descriptor], *, dropped_too: bool = False
+) -> tuple[list[Descriptor], list[Descriptor]]:
+    """Each once: those that are here, with `dropped_too` those that can be had again, and those that are not."""
+    has = can_have if dropped_too else has_blob
+    unique = {layer["digest"]: layer for layer in layers}
+    absent = [layer for layer in unique.values() if not has(store, layer)]
+    return [layer for layer in unique.values() if layer not in absent], absent
 
 
 class BlobWriter:

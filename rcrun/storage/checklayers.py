@@ -103,11 +103,10 @@ def _made_again(store: Store, identity: Identity, sound: Container[str]) -> list
     from rcrun.storage.work import run
 
     kind, words = identity.layer_kind(), []
-    for digits, chain in recipes.chains(store):
-        recipe = recipes.read(store, f"sha256:{digits}")
-        is_here = os.path.lexists(store.blob_path(f"sha256:{digits}"))
-        if recipe and not is_here and recipe.layer == f"{kind}/{chain}" and chain in sound:
-            words += [digits, chain]
+    for recipe in recipes.of_layers(store):
+        is_ours = recipe.layer == f"{kind}/{recipe.chain}" and recipe.chain in sound
+        if is_ours and recipe.is_needed():
+            words += [recipe.digest[7:], recipe.chain]
     found: list[tuple[str, str]] = []
     if words:
         command = ["check-headers", store.root_dir, kind, *words]

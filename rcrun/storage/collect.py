@@ -102,9 +102,9 @@ def mark(store: Store) -> Marks:
     for chain in container_chains(store):
         marks.layers.add(chain)
     marks.blobs.update(cached_blobs(store))
-    for digits, chain in recipes.chains(store):
-        if digits in marks.blobs:
-            marks.layers.add(chain)  # the blob is made of it
+    for recipe in recipes.of_layers(store):
+        if recipe.digest[7:] in marks.blobs:
+            marks.layers.add(recipe.chain)  # the blob is made of it
     return marks
 
 

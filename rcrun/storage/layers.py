@@ -137,14 +137,10 @@ def _discard_doubtful(store: Store, kind: str, chains: Sequence[str]) -> bool:
     from rcrun.storage.collect import container_chains
 
     doubtful -= set(container_chains(store))
-    doubtful -= {chain for digits, chain in recipes.chains(store) if not _has(store, digits)}
+    doubtful -= {each.chain for each in recipes.of_layers(store) if each.is_needed()}
     for chain in doubtful:
         discard(store, kind, chain)
     return bool(doubtful)
-
-
-def _has(store: Store, digits: str) -> bool:
-    return os.path.lexists(store.blob_path(f"sha256:{digits}"))
 
 
 def discard(store: Store, kind: str, chain: str) -> str:

@@ -48,6 +48,15 @@ class Recipe:
     def diff_dir(self) -> str:
         return f"{self.store.path('layers', self.layer)}/diff"
 
+    @property
+    def chain(self) -> str:
+        """Hex."""
+        return self.layer.rpartition("/")[2]
+
+    def is_needed(self) -> bool:
+        """Whether its blob is not there."""
+        return not os.path.lexists(self.store.blob_path(self.digest))
+
     def fault(self) -> str:
         """Empty for one that leads to the blob, as far as that is seen without reading it."""
         if self.layer and not os.path.lexists(self.headers_path):
@@ -121,12 +130,12 @@ def every(store: Store) -> Iterator[str]:
             yield name[:-5]
 
 
-def chains(store: Store) -> Iterator[tuple[str, str]]:
-    """Digits of a blob, and the chain (hex) of the layer that it is made of."""
+def of_layers(store: Store) -> Iterator[Recipe]:
+    """Those of blobs that are made of a layer."""
     for digits in every(store):
         found = read(store, f"sha256:{digits}")
         if found is not None and found.layer:
-            yield digits, found.layer.rpartition("/")[2]
+            yield found
 
 
 def sweep(store: Store, needed: set[str]) -> int:

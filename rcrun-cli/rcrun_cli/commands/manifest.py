@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import context, output
 from rcrun_cli.copying import personality_is, progress_of, write_digest
 from rcrun_cli.declare import argument, command, option
@@ -284,20 +284,12 @@ def remove_manifests(names: Sequence[str], ignore: bool) -> int:
 
     engine = context.engine()
 
-    def remove(name: str) -> None:
+    def removed(name: str) -> str:
         untagged, deleted = manifests.remove_list(engine, name)
         for each in untagged:
             output.put(f"Untagged: {each}")
-        if deleted:
-            output.put(f"Deleted: {output.id_text(deleted)}")
+        return f"Deleted: {output.id_text(deleted)}" if deleted else ""
 
-    errors: list[RcrunError] = []
-    for name in names:
-        try:
-            remove(name)
-        except RcrunError as error:
-            if not (ignore and isinstance(error, NotFound)):
-                output.complain(error.message, error.hint)
-                errors.append(error)
+    status = output.each_removed(names, removed, missing_ok=ignore)
     finish(engine)
-    return output.removal_status(errors)
+    return status

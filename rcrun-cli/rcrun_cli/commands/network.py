@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option, table_options
 
@@ -231,19 +231,12 @@ def remove_networks(networks: tuple[str, ...], force: bool, seconds: int | None)
 
     engine = context.engine()
     podman = context.settings.personality == "podman"
-    errors: list[RcrunError] = []
-    for name in networks:
-        try:
-            remove(engine, name, with_users=force and podman, seconds=seconds)
-            output.put(name)
-        except NotFound as error:
-            if not force:
-                output.complain(error.message, error.hint)
-                errors.append(error)
-        except RcrunError as error:
-            output.complain(error.message, error.hint)
-            errors.append(error)
-    return output.removal_status(errors)
+
+    def removed(name: str) -> str:
+        remove(engine, name, with_users=force and podman, seconds=seconds)
+        return name
+
+    return output.each_removed(networks, removed, missing_ok=force)
 
 
 @command("prune")

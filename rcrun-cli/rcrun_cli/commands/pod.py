@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
 from rcrun_cli.podoptions import create_options
@@ -171,18 +171,14 @@ def remove_pods(
 
     engine, missing_ok = context.engine(), ignore or force
     podman = context.settings.personality == "podman"
-    errors: list[RcrunError] = []
-    for name in chosen("rm", pods, ignore=missing_ok, **choice):
-        try:
-            pod = find(engine.store, name)
-            remove(engine, pod, force=force, patience=seconds)
-            output.put(pod.id if podman else name)
-        except RcrunError as error:
-            if isinstance(error, NotFound) and missing_ok:
-                continue
-            output.complain(error.message, error.hint)
-            errors.append(error)
-    status = output.removal_status(errors)
+
+    def removed(name: str) -> str:
+        pod = find(engine.store, name)
+        remove(engine, pod, force=force, patience=seconds)
+        return pod.id if podman else name
+
+    names = chosen("rm", pods, ignore=missing_ok, **choice)
+    status = output.each_removed(names, removed, missing_ok=missing_ok)
     return output.trait("failure_status") if status > 1 else status
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput, RcrunError
+from rcrun.errors import InvalidInput
 from rcrun_cli import choosing, context, output
 from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from rcrun.engine.context import Context
-    from rcrun.engine.rm import Removal
 
 
 @command()
@@ -63,9 +61,10 @@ def rm(
     removal = Removal(
         engine, force=force, volumes=volumes, ignore=ignore, patience=_patience(force, seconds)
     )
-    errors = _take_all(removal, names)
+    removal.announce(names)
+    status = output.each_removed(names, lambda name: name if removal.take(name) else "")
     removal.finish()
-    return output.removal_status(errors)
+    return status
 
 
 def _is_of_pod(engine: Context, container_id: str) -> bool:
@@ -78,19 +77,6 @@ def _is_of_pod(engine: Context, container_id: str) -> bool:
     from rcrun.storage import pods
 
     return pods.load(engine.store, pods.pod_id_of(container)) is not None
-
-
-def _take_all(removal: Removal, names: Sequence[str]) -> list[RcrunError]:
-    errors = []
-    removal.announce(names)
-    for name in names:
-        try:
-            if removal.take(name):
-                output.put(name)
-        except RcrunError as error:
-            output.complain(error.message, error.hint)
-            errors.append(error)
-    return errors
 
 
 def _means_latest() -> bool:

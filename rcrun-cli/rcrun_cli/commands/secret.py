@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rcrun.errors import InvalidInput, NotFound, RcrunError
+from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option, table_options
 
@@ -170,19 +170,12 @@ def remove_secrets(secrets: tuple[str, ...], everything: bool, ignore: bool) -> 
         secrets = tuple(record["id"] for record in every(store))
     elif not secrets:
         raise InvalidInput("rm needs at least one secret", "see rcrun secret rm --help")
-    errors: list[RcrunError] = []
-    for name in secrets:
-        try:
-            record = remove(store, name)
-            output.put(record["id"] if output.trait("prints_secret_id") else name)
-        except NotFound as error:
-            if not ignore:
-                output.complain(error.message, error.hint)
-                errors.append(error)
-        except RcrunError as error:
-            output.complain(error.message, error.hint)
-            errors.append(error)
-    return output.removal_status(errors)
+
+    def removed(name: str) -> str:
+        record = remove(store, name)
+        return str(record["id"]) if output.trait("prints_secret_id") else name
+
+    return output.each_removed(secrets, removed, missing_ok=ignore)
 
 
 @command("exists", failure_status=125)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput, RcrunError
+from rcrun.errors import InvalidInput
 from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option, table_options
 
@@ -176,16 +176,9 @@ def remove_volumes(
     # As podman, -f takes the containers along; as docker it does not.
     with_users = force and output.trait("rm_takes_users")
     removal = VolumeRemoval(engine, force=force, with_users=with_users)
-    errors = []
-    for name in volumes:
-        try:
-            if removal.take(name):
-                output.put(name)
-        except RcrunError as error:
-            output.complain(error.message, error.hint)
-            errors.append(error)
+    status = output.each_removed(volumes, lambda name: name if removal.take(name) else "")
     removal.finish()
-    return output.removal_status(errors)
+    return status
 
 
 @command("prune")

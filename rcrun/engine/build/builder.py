@@ -63,10 +63,8 @@ def build(context: Context, request: Request, progress: Progress) -> Built:
     names = [str(images.named(context.store, name)) for name in request.names]
     if request.manifest_list:
         images.named(context.store, request.manifest_list)
-    dated = request.created is not None or request.epoch is not None
-    request = request.changed(
-        created=_time_of(request) if request.created is None else request.created, dated=dated
-    )
+    if request.created is None:
+        request = request.changed(created=_time_of(request))
     with Lease(context.store) as lease:
         platforms = request.platforms or [""]
         made = [
@@ -74,10 +72,8 @@ def build(context: Context, request: Request, progress: Progress) -> Built:
             for platform in platforms
         ]
         built = finish(context, request, made, names, lease)
-    if (context.leaves_blobs or context.restored) and context.drops_blobs:
-        from rcrun.engine.dropping import after
-
-        after(context, built.descriptor, builds=True)
+    if context.leaves_blobs or context.restored:
+        context.drop_blobs(built.descriptor, builds=True)
     return built
 
 
