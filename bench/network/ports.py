@@ -46,7 +46,10 @@ def measure(talk: str, side: str, pids: list[int]) -> dict[str, float]:
         rate = number(r"(\d+) connections/s", talk, "rate", "127.0.0.1", port, "1", clients)
         found[f"connections/s, {clients} at a time"] = rate
         found[f"its CPU us a connection, {clients}"] = (cpu(pids) - before) / max(rate, 1) * 1e6
-    found["latency us"] = number(r"median ([\d.]+)", talk, "latency", "127.0.0.1", port, "1", "1")
+    before = cpu(pids)
+    latency = number(r"median ([\d.]+)", talk, "latency", "127.0.0.1", port, "1", "1")
+    found["latency us"] = latency
+    found["its CPU us an exchange"] = (cpu(pids) - before) * latency
     for name, options in STREAMS.items():
         before = cpu(pids)
         words = ["iperf3", "-c", "127.0.0.1", "-p", iperf, "-t", "1", "-f", "g", *options]

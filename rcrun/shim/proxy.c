@@ -363,7 +363,7 @@ static _Noreturn void serve(struct proxy *proxy)
 	struct epoll_event events[EVENTS];
 
 	for (;;) {
-		int count = epoll_wait(proxy->epoll, events, EVENTS, until(proxy));
+		int count = proxy_wait(proxy, events, EVENTS, until(proxy));
 		for (int i = 0; i < count; i++)
 			on_event(proxy, &events[i]);
 		proxy_go_on(proxy);

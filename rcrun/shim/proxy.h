@@ -4,6 +4,7 @@
 #include "shim.h"
 
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 enum {
@@ -68,9 +69,10 @@ struct proxy {
 	union proxy_address stand_in[2]; /* for a client without one: IPv4, IPv6; no family: none */
 	struct proxy_listener *listeners;
 	uint32_t listener_count;
-	bool paused;     /* no descriptors are left: nobody is let in for a moment */
-	bool starved;    /* nor any for a pipe */
-	uint64_t resume; /* ms */
+	bool paused;              /* no descriptors are left: nobody is let in for a moment */
+	bool starved;             /* nor any for a pipe */
+	uint64_t resume;          /* ms */
+	unsigned in_vain, sleeps; /* proxy_wait.c */
 
 	struct proxy_connection **chunks;
 	uint32_t chunk_count, free, queue, queue_end, count, most;
@@ -103,6 +105,9 @@ void proxy_on_side(struct proxy *proxy, uint32_t index, uint32_t generation, int
 void proxy_go_on(struct proxy *proxy); /* with those that had more than their turn's share */
 
 int proxy_route_marks(void);
+
+/* epoll_wait(2) */
+int proxy_wait(struct proxy *proxy, struct epoll_event *events, int most, int milliseconds);
 
 int proxy_listen_udp(int fd, int family); /* be told where datagrams were sent to */
 void proxy_on_datagrams(struct proxy *proxy, uint32_t listener);

@@ -95,18 +95,20 @@ def test_both_ways_and_each_ends_when_it_likes(room, proxy):
     wait_for(lambda: open_fds(process) <= before + 4)  # pipes that are kept
 
 
-def test_words_there_and_back(room, proxy):
+def test_words_there_and_back_and_asleep_after_them(room, proxy):
     server = room.socket(room.container, TCP, CONTAINER, 80)
     port = free_port()
-    proxy(f"tcp/127.0.0.1/{port}/{CONTAINER}/80")
-    with connect("127.0.0.1", port) as client:
-        inside, _ = server.accept()
-        with inside:
-            for number in range(200):
-                client.sendall(b"%d" % number)
-                assert inside.recv(100) == b"%d" % number
-                inside.sendall(b"-%d" % number)
-                assert client.recv(100) == b"-%d" % number
+    process = proxy(f"tcp/127.0.0.1/{port}/{CONTAINER}/80")
+    with connect("127.0.0.1", port) as client, server.accept()[0] as inside:
+        for number in range(400):
+            one, other = (client, inside) if number % 2 else (inside, client)
+            one.sendall(b"%d" % number)
+            assert other.recv(100) == b"%d" % number
+        here = Path(f"/proc/{process.pid}")
+        wait_for(lambda: (here / "stat").read_text().split()[2] == "S")
+        before = (here / "schedstat").read_text()
+        time.sleep(0.3)
+        assert (here / "schedstat").read_text() == before
 
 
 @pytest.mark.parametrize(
@@ -182,12 +184,10 @@ def test_from_the_room(room, proxy):
         source="kept", into=f"{room.pid}:{start_time(room.pid)}",
     )  # fmt: skip
     for address, seen in ((host, host), ("127.0.0.1", GATEWAY)):
-        with connect(address, port) as client:
-            inside, peer = server.accept()
-            with inside:
-                inside.sendall(b"hello")
-                assert client.recv(10) == b"hello"
-            assert peer[0] == seen
+        with connect(address, port) as client, server.accept()[0] as inside:
+            inside.sendall(b"hello")
+            assert client.recv(10) == b"hello"
+            assert inside.getpeername()[0] == seen
         with socket.socket(socket.AF_INET, UDP) as client:
             client.settimeout(60)
             client.sendto(b"ping", (address, port))
