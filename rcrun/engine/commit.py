@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.engine.newlayer import NewLayer
+from rcrun.engine.newlayer import NewLayer, is_ours
 from rcrun.storage import layout
 
 TYPE_CHECKING = False
@@ -44,8 +44,8 @@ class Options:
 def commit(context: Context, container: Container, name: str, options: Options) -> str:
     """The new image's id; `name` may be empty."""
     layout.init(context.store)
-    with NewLayer(context) as new_layer:
-        # Now: what these take to be read is what the layer's worker takes to start.
+    with NewLayer(context, ours=is_ours(container, context.identity)) as new_layer:
+        # Now: what these take to be read is what the layer's worker takes to start, if there is one.
         from rcrun.engine.commitimage import commit_with
 
         return commit_with(new_layer, context, container, name, options)

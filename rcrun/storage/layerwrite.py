@@ -96,8 +96,14 @@ class Told:
                 self._counted.add(look.st_ino)
 
 
-def layer(job: Job, say: Say, write: Buffered | None = None, told: Told | None = None) -> None:
-    """The changes as a layer, in one order and without the time of anything but the files."""
+def layer(
+    job: Job,
+    say: Say,
+    write: Buffered | None = None,
+    told: Told | None = None,
+    own: tuple[int, int] | None = None,
+) -> None:
+    """The changes as a layer, in one order and without the time of anything but the files. `own` as in pack.py."""
     notes = Notes(say)
     write = write or to_descriptor(STREAM)
     told = told or Told()
@@ -124,7 +130,7 @@ def layer(job: Job, say: Say, write: Buffered | None = None, told: Told | None =
         if packer.look is not None:
             told.note(name, entry.mtime, packer.look)
 
-    packer = Packer(writer, notes, adjust=adjust, whole_seconds=True)
+    packer = Packer(writer, notes, adjust=adjust, whole_seconds=True, own=own)
     for change in _changes(job).walk():
         current[:] = [change]
         _write_change(change, packer, writer, notes, told)

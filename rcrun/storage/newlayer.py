@@ -1,8 +1,10 @@
-"""What a container changed becomes a layer of the store in one go: the blob, and the directory beside it. A job of worker.py.
+"""What a container changed becomes a layer of the store in one go: the blob, and the directory beside it.
+
+A job of worker.py; the caller himself does a small one that needs no ids but his own.
 
 A job is one of layerwrite.py, with `diff_ids` (of the layers below), `scratch` (a directory in tmp/ that the caller has locked),
 `kind` (layers/KIND), and `gives_up`: nobody needs the upper directory any more, so it becomes the layer's by its name alone.
-The tar goes to descriptor 0, a file; what the tar says is what the directory will be.
+The tar goes to a file, the worker's descriptor 0; what the tar says is what the directory will be.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from rcrun.storage import layerfiles, layerwrite, marks
 from rcrun.storage.bytestream import ByteStream
 from rcrun.storage.layered import is_whiteout
 from rcrun.storage.layerwrite import Told
-from rcrun.storage.owners import own_ids
+from rcrun.storage.owners import Ids, own_ids
 from rcrun.storage.pack import OPEN_DIR, names_of
 from rcrun.storage.tarwrite import Buffered
 from rcrun.storage.trees import remove_tree
@@ -28,36 +30,60 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from rcrun.kernel.identity import Identity
     from rcrun.storage.blobs import Hash
 
     Job = dict[str, Any]
     Say = Callable[[object], None]
 
-TAR = 0
 CHUNK = 1 << 18
 NO_CHANGES = 1024  # a tar with nothing but its end
 _OPAQUE = ("user.overlay.opaque", "trusted.overlay.opaque")
 
 
-def make(job: Job, say: Say) -> None:
-    """Says `{"digest", "size", "chain"}`; without changes there is no directory when the upper was given up."""
+class As:
+    """Who makes a layer: `own` as in pack.py, and the ids that its files can have."""
+
+    __slots__ = ("gids", "own", "uids")
+
+    def __init__(self, own: tuple[int, int] | None, uids: Ids, gids: Ids) -> None:
+        self.own = own
+        self.uids = uids
+        self.gids = gids
+
+
+def as_worker() -> As:
+    return As(None, own_ids("uid"), own_ids("gid"))
+
+
+def as_caller(identity: Identity) -> As:
+    """The layer is what his worker's would be, or fails where that needs another id than his own."""
+    own = None if identity.kind == "root" else (identity.uid, identity.gid)
+    return As(own, Ids(identity.uid_map), Ids(identity.gid_map))
+
+
+def make(job: Job, say: Say, tar: int, who: As) -> None:
+    """Says `{"digest", "size", "chain"}`; without changes there is no directory when the upper was given up.
+
+    The process's umask must be 0.
+    """
     content: Hash | None = None
 
     def write(data: bytes) -> None:
         nonlocal content
         content = content or _hash_for(data)
         content.update(data)
-        write_all(TAR, data)
+        write_all(tar, data)
 
     told = Told()
-    layerwrite.layer(job, say, Buffered(write), told)
-    size = os.fstat(TAR).st_size
+    layerwrite.layer(job, say, Buffered(write), told, who.own)
+    size = os.fstat(tar).st_size
     if job["gives_up"] and size > NO_CHANGES:
         Fitting(told).fit(job["upper"])
         used, owners, implied = told.size, list[str](), set[bytes]()
         os.rename(job["upper"], f"{job['scratch']}/diff")
     elif not job["gives_up"]:
-        used, owners, implied = _unpacked(job, ByteStream(_pieces()))
+        used, owners, implied = _unpacked(job, ByteStream(_pieces(tar)), who)
     assert content is not None
     diff_id = f"sha256:{content.hexdigest()}"
     *below, chain = chain_ids([*job["diff_ids"], diff_id])
@@ -79,18 +105,18 @@ def _hash_for(first: bytes) -> Hash:
     return hashlib.sha256()
 
 
-def _pieces() -> Iterator[bytes]:
-    os.lseek(TAR, 0, os.SEEK_SET)
-    while data := os.read(TAR, CHUNK):
+def _pieces(tar: int) -> Iterator[bytes]:
+    os.lseek(tar, 0, os.SEEK_SET)
+    while data := os.read(tar, CHUNK):
         yield data
 
 
-def _unpacked(job: Job, stream: ByteStream) -> tuple[int, list[str], set[bytes]]:
+def _unpacked(job: Job, stream: ByteStream, who: As) -> tuple[int, list[str], set[bytes]]:
     diff_dir = f"{job['scratch']}/diff"
     os.mkdir(diff_dir, 0o755)
     root_fd = os.open(diff_dir, OPEN_DIR)
     try:
-        unpacker = Unpacker(root_fd, own_ids("uid"), own_ids("gid"), trusted=job["kind"] == "root")
+        unpacker = Unpacker(root_fd, who.uids, who.gids, trusted=job["kind"] == "root")
         unpacker.unpack(stream)
         if job["kind"] == "single":
             marks.mark(root_fd, unpacker.owners.records())

@@ -40,7 +40,8 @@ class Packer:
     """`note` is told of what was left out, or changed while it was read.
 
     `adjust` may change a member before it is written; `devices` are members, else left out; `whole_seconds` makes
-    small and equal headers, as layers have them; `acls` go along where the ids mean the same on both sides.
+    small and equal headers, as layers have them; `acls` go along where the ids mean the same on both sides. `own`: we are
+    not root of the container's ids but the user (uid, gid) who is its root; PermissionError for what is another's.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Packer:
         devices: bool = True,
         whole_seconds: bool = False,
         acls: bool = True,
+        own: tuple[int, int] | None = None,
     ) -> None:
         self.writer = writer
         self.note = note
@@ -59,6 +61,7 @@ class Packer:
         self.devices = devices
         self.whole_seconds = whole_seconds
         self.xattrs = _KEPT_XATTRS if acls else _KEPT_XATTRS[:2]
+        self.own = own
         self.mark: tuple[int, int] | None = (
             None  # of the member that `adjust` is given: noted owners
         )
@@ -182,6 +185,8 @@ class Packer:
             entry.xattrs = self._xattrs_of(path or pin)
         if kind in _DEVICES:
             entry.major, entry.minor = os.major(look.st_rdev), os.minor(look.st_rdev)
+        if self.own is not None:
+            _as_roots(entry, self.own)
         self._take_mark(entry)
         self.look = look
         if self.adjust is not None:
@@ -232,6 +237,13 @@ class Packer:
             if error.errno in (errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES):
                 return None
             raise
+
+
+def _as_roots(entry: Member, own: tuple[int, int]) -> None:
+    """What has ids in it, but the user's attributes, reads otherwise in a user namespace."""
+    if (entry.uid, entry.gid) != own or not all(n.startswith("user.") for n in entry.xattrs or ()):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), entry.text())
+    entry.uid = entry.gid = 0
 
 
 def names_of(fd: int) -> list[tuple[bytes, bool]]:

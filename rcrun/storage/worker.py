@@ -181,7 +181,7 @@ def new_layer(words: Sequence[str]) -> None:
     with open(int(words[0]), "rb") as file:
         data = file.read()
     if data:
-        newlayer.make(parse_json(data), say)
+        newlayer.make(parse_json(data), say, 0, newlayer.as_worker())
 
 
 def job(name: str) -> Callable[[Sequence[str]], None]:
