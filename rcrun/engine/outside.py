@@ -142,8 +142,11 @@ class Starting:
         """pasta goes to the background once its work is done."""
         status = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
         text = read_text(self._pid_file).strip()
-        unlink_if_there(self._pid_file)
-        return int(text) if status == 0 and text.isdigit() else 0
+        if status == 0 and text.isdigit():
+            unlink_if_there(self._pid_file)
+            return int(text)
+        _end_strays(os.path.dirname(self._pid_file))
+        return 0
 
 
 def _spawn(words: list[str], null: int, errors: int, writer: int) -> int:
@@ -176,9 +179,17 @@ def end_outside(directory: str) -> None:
     words = read_text(f"{directory}/outside").split()
     if len(words) == 2:
         end(int(words[0]), int(words[1]))
-    stray = read_text(f"{directory}/{helpers.PID_FILE}").strip()  # whoever started it was killed
-    if stray.isdigit() and directory.encode() in _command_line(stray):
-        end(int(stray), start_time(int(stray)) or 0)
+    if any(map(os.path.exists, helpers.pid_files(directory))):
+        _end_strays(directory)
+
+
+def _end_strays(directory: str) -> None:
+    """Whoever started it was killed, or it was before it had written its number: the file is among its words."""
+    files = helpers.pid_files(directory)
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if any(f"--pid\0{file}\0".encode() in _command_line(pid) for file in files):
+            end(int(pid), start_time(int(pid)) or 0)
+    unlink_if_there(files[0])
 
 
 def _command_line(pid: str) -> bytes:

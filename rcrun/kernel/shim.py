@@ -187,8 +187,12 @@ def launch(
     finally:
         os.close(writer)
     try:
-        if meanwhile is not None:
-            meanwhile()
+        try:
+            if meanwhile is not None:
+                meanwhile()
+        except BaseException:
+            os.close(reader)
+            raise
         report = read_report(reader)
     finally:
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -111,9 +111,18 @@ def _pasta_words(
     words = pasta.words(ports, options, around.host, forwards=around.forwards)
     if not around.as_root:
         return [program, *words, "--pid", pid_file, "@PID@"]
-    folder = f"/tmp/rcrun-pasta-{os.path.basename(live_dir)}"
+    folder = _folder_as_root(live_dir)
     mounted = ["/bin/sh", "-c", _AS_ROOT, "/proc/@PID@/ns/net", pid_file, folder]
     return [*mounted, program, "--netns-only", "--runas", "0:0", *words]
+
+
+def _folder_as_root(live_dir: str) -> str:
+    return f"/tmp/rcrun-pasta-{os.path.basename(live_dir)}"
+
+
+def pid_files(live_dir: str) -> tuple[str, str]:
+    """The words after `--pid`: of a user's pasta, of root's."""
+    return f"{live_dir}/{PID_FILE}", f"{_folder_as_root(live_dir)}/pid"
 
 
 def _publishes_well(ports: Sequence[Mapping[str, Any]], pasta_path: str) -> bool:

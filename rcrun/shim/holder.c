@@ -267,18 +267,42 @@ static bool read_file(const char *path, char *text, size_t size)
 	return got > 0;
 }
 
-/* Whoever started it was killed before he had written `outside`: it has our folder among its words. */
-static void end_stray(const struct holder *holder)
+static void kill_who_names(const char *file, const char *pid)
 {
-	char path[PATH_MAX], text[4096];
-	int pid = 0;
+	char path[PATH_MAX], text[4096], words[PATH_MAX + 8];
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
+	(void)snprintf(words, sizeof(words), "--pid %s", file);
+	if (number(pid) > 1 && read_file(path, text, sizeof(text)) && strstr(text, words))
+		(void)kill((pid_t)number(pid), SIGKILL);
+}
+
+/*
+ * Its number is in the file until whoever started it writes it to `outside`. Where he was killed, or it was itself
+ * before it had written that, the file is among its words.
+ */
+static void end_stray(const char *file)
+{
+	struct dirent *entry;
+	DIR *processes = access(file, F_OK) < 0 ? NULL : opendir("/proc");
+
+	while (processes && (entry = readdir(processes)))
+		kill_who_names(file, entry->d_name);
+	if (processes)
+		(void)closedir(processes);
+}
+
+/* A user's pasta, or root's (rcrun/network/helpers.py). */
+static void end_strays(const struct holder *holder)
+{
+	const char *slash = strrchr(holder->dir, '/');
+	char path[PATH_MAX];
 
 	(void)snprintf(path, sizeof(path), "%s/pasta.pid", holder->dir);
-	if (!read_file(path, text, sizeof(text)) || sscanf(text, "%d", &pid) != 1 || pid <= 1)
-		return;
-	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	if (read_file(path, text, sizeof(text)) && strstr(text, holder->dir))
-		(void)kill(pid, SIGKILL);
+	end_stray(path);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "/tmp/rcrun-pasta-%s/pid", slash ? slash + 1 : "");
+	end_stray(path);
 }
 
 /* The program outside: `outside` has its pid and start time. */
@@ -288,7 +312,7 @@ static void end_outside(const struct holder *holder)
 	unsigned long long start = 0;
 	int pid = 0;
 
-	end_stray(holder);
+	end_strays(holder);
 	(void)snprintf(path, sizeof(path), "%s/outside", holder->dir);
 	if (!read_file(path, text, sizeof(text)))
 		return;

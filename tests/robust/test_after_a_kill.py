@@ -189,3 +189,31 @@ def test_several_sweep_the_same_trash(rcrun, account):
         answers = [process.communicate(timeout=60) for process in processes]
         assert [err for _, err in answers if err] == []
         assert os.listdir(trash) == []
+
+
+# Its parent is gone before it has told the number, and it goes on.
+FORKED = """#!/bin/sh
+for word; do [ "$before" != --pid ] || : >"$word"; before=$word; done
+python3 -c 'import time; time.sleep(1000)' "$@" &
+kill -9 $$
+"""
+# The same, but whoever waits for it is killed.
+STUCK = FORKED.replace("&\nkill -9 $$", "")
+
+
+@pytest.mark.requires("network")
+@pytest.mark.parametrize("script", [FORKED, STUCK])
+def test_the_rooms_process_had_not_told_its_number(rcrun, traces, account, script):
+    folder = account.new_dir("forked")
+    (folder / "pasta").write_text(script)
+    (folder / "pasta").chmod(0o755)
+    path = f"{folder}:{account.environ['PATH']}"
+    words = ("run", "-d", "--name", "web", "--network", "bridge", *SLEEPS)
+    process = rcrun.popen(*words, env={"PATH": path}, stdout=-1, stderr=-1)
+    with process:
+        if script == STUCK:
+            await_process(traces, "python3")
+            process.kill()
+        process.communicate(timeout=60)
+    rcrun("rm", "-f", "web").check()
+    traces.check_nothing_left()
