@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput
 from rcrun_cli import context
+from rcrun_cli import output as screen
 from rcrun_cli.buildsource import Source, ignored, read
 
 TYPE_CHECKING = False
@@ -219,7 +220,16 @@ def _caches(option: str, texts: Sequence[str]) -> list[Words]:
         return []
     from rcrun.formats.buildwords import cache
 
-    return [cache(option, text) for text in wanted]
+    found = []
+    for text in wanted:
+        try:
+            found.append(cache(option, text))
+        except InvalidInput as error:
+            if "type=gha" not in text.split(","):
+                raise
+            # Workflows say it for GitHub's own builder; docker goes on without it where that service is not, too.
+            screen.warn(f"{error.message}; the build goes on without it", error.hint)
+    return found
 
 
 def _step_options(options: Options, environ: dict[str, str]) -> Options:

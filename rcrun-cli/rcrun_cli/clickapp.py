@@ -82,9 +82,18 @@ class Section(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         if self.group_name:
-            return sorted(self.program.groups[self.group_name][1])
+            return sorted([*self.program.groups[self.group_name][1], *self.inner_groups()])
         names = [name for rows in self.program.sections.values() for name in rows]
-        return sorted([*names, *self.program.groups])
+        return sorted([*names, *self.inner_groups()])
+
+    def inner_groups(self) -> dict[str, str]:
+        """Their names in this one, and what they are for."""
+        before = f"{self.group_name} " if self.group_name else ""
+        return {
+            name[len(before) :]: help_
+            for name, (help_, _) in sorted(self.program.groups.items())
+            if name.startswith(before) and " " not in name[len(before) :]
+        }
 
     def row(self, name: str) -> Row | None:
         if self.group_name:
@@ -92,8 +101,8 @@ class Section(click.Group):
         return self.program.row(name)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if not self.group_name and cmd_name in self.program.groups:
-            return _group(self.program, cmd_name)
+        if cmd_name in self.inner_groups():
+            return _group(self.program, f"{self.group_name} {cmd_name}".strip())
         row = self.row(cmd_name)
         return replay(self.program.load(row), cmd_name) if row else None
 
@@ -127,12 +136,13 @@ class Section(click.Group):
         program = self.program
         if self.group_name:
             rows = [(name, self.row(name)) for name in self.list_commands(ctx)]
-            return [("Commands", [(name, row[1]) for name, row in rows if row])]
-        groups = [(name, group[0]) for name, group in sorted(program.groups.items())]
-        titled = [
-            (title, [(name, row[1]) for name, row in rows.items()])
-            for title, rows in program.sections.items()
-        ]
+            titled = [("Commands", [(name, row[1]) for name, row in rows if row])]
+        else:
+            titled = [
+                (title, [(name, row[1]) for name, row in rows.items()])
+                for title, rows in program.sections.items()
+            ]
+        groups = list(self.inner_groups().items())
         return [*titled, ("Groups", groups)] if groups else titled
 
 
@@ -195,7 +205,10 @@ def _group(program: Program, name: str) -> Section:
             ctx.exit(0)
 
     group = Section(
-        name=name, help=program.groups[name][0], callback=callback, invoke_without_command=True
+        name=name.rpartition(" ")[2],
+        help=program.groups[name][0],
+        callback=callback,
+        invoke_without_command=True,
     )
     group.program = program
     group.group_name = name

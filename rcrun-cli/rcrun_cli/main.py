@@ -85,9 +85,11 @@ class Program:
         """The row that these words name, and the words behind."""
         if not words:
             return None
-        if words[0] in self.groups:
-            row = self.member(words[0], words[1]) if len(words) > 1 else None
-            return (row, words[2:]) if row else None
+        for count in (2, 1):  # a group may be in a group
+            group = " ".join(words[:count])
+            if group in self.groups and len(words) >= count:
+                row = self.member(group, words[count]) if len(words) > count else None
+                return (row, words[count + 1 :]) if row else None
         row = self.row(words[0])
         return (row, words[1:]) if row else None
 

@@ -5,6 +5,15 @@ from __future__ import annotations
 from rcrun.errors import InvalidInput
 
 
+def read_text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (getattr(error, "strerror", "") or str(error)).lower()
+        raise InvalidInput(f'cannot read "{path}": {reason}') from error
+
+
 def write_text(path: str, text: str, kind: str = "") -> None:
     """It replaces what was there; `kind` names it in errors, as in `the digest file `."""
     try:

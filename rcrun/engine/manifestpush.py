@@ -82,12 +82,25 @@ def push(
     access: Access,
 ) -> str:
     """A list and, unless only the index is wanted, all its images; the digest that it has there."""
+    entry = manifests.find_list(context.store, text)
+    return push_entry(context, entry, text, target, options, progress, access)
+
+
+def push_entry(
+    context: Context,
+    entry: Descriptor,
+    text: str,
+    target: Place,
+    options: Options,
+    progress: Progress,
+    access: Access,
+) -> str:
+    """The same of a list that need have no name; `text` is for errors."""
     from contextlib import ExitStack
 
     from rcrun.engine.download import Stopped
     from rcrun.engine.rmi import finish
 
-    entry = manifests.find_list(context.store, text)
     try:
         with ExitStack() as stack:
             lease = stack.enter_context(Lease(context.store))

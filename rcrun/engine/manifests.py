@@ -178,10 +178,7 @@ def add(
     """An image, or with `every` all that an index has, becomes a member; one that is in already is replaced."""
     with Lease(context.store) as lease:
         found, source = brought(context, image, details, access, lease, every=every)
-        members = [
-            details.applied(_member(context.store, descriptor, found))
-            for descriptor, _ in found.manifests
-        ]
+        members = [details.applied(each) for each in members_of(context.store, found)]
 
         def put(index: dict[str, Any], sources: dict[str, str]) -> None:
             new = {member["digest"] for member in members}
@@ -236,6 +233,10 @@ def _is_here(store: Store, text: str) -> bool:
     except (NotFound, InvalidInput):
         return False
     return True
+
+
+def members_of(store: Store, found: Whole) -> list[Descriptor]:
+    return [_member(store, descriptor, found) for descriptor, _ in found.manifests]
 
 
 def _member(store: Store, descriptor: Descriptor, found: Whole) -> Descriptor:

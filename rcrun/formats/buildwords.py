@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _LOOKS = {"compression", "compression-level", "force-compression", "oci-mediatypes"}
 _FILE = {"dest", "platform-split"}
 _ARCHIVE = {"dest", "name", "tar", *_LOOKS}
-_IMAGE = {"name", "push", "registry.insecure", *_LOOKS}
+_IMAGE = {"name", "push", "push-by-digest", "registry.insecure", *_LOOKS}
 OUTPUTS: dict[str, set[str]] = {
     "local": _FILE, "tar": _FILE, "oci": _ARCHIVE, "docker": _ARCHIVE, "image": _IMAGE,
     "registry": _IMAGE, "cacheonly": set(),
@@ -87,8 +87,6 @@ def output(text: str) -> Words:
         raise InvalidInput(
             f'--output: unknown type "{kind}"', f"use one of {', '.join(sorted(OUTPUTS))}"
         )
-    if values.pop("push-by-digest", "false") == "true":
-        raise InvalidInput("--output: an image is pushed under a name", "leave push-by-digest out")
     made = Words(text, kind, values)
     _check_keys("--output", made, OUTPUTS[kind], _WITHOUT_EFFECT)
     if kind in ("local", "tar", "oci") and not made.get("dest"):

@@ -50,7 +50,6 @@ def test_caches(text: str, kind: str, values: dict[str, str]) -> None:
         ("type=local", "--output: type local needs a directory"),
         ("type=local,dest=-", "a directory is not for standard output"),
         ("type=local,dest=a,name=x", '--output: type local has no "name"'),
-        ("type=image,push-by-digest=true", "pushed under a name"),
     ],
 )
 def test_outputs_that_are_none(text: str, message: str) -> None:

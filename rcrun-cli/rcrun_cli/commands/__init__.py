@@ -118,10 +118,21 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         "Words of docker's buildx that mean something here",
         {
             "build": "build",
-            "inspect": ("builder:inspect_builder", "Print what there is to know of the builder"),
-            "ls": ("builder:builders", "List the one builder"),
+            "create": ("buildx:create_builder", "Give the builder a name"),
+            "inspect": ("buildx:inspect_builder", "Print what there is to know of the builder"),
+            "ls": ("buildx:builders_list", "List the names of the builder"),
             "prune": ("builder:prune_builds", "Remove what builds have kept"),
-            "version": ("builder:version", "Print what builds"),
+            "rm": ("buildx:remove_builders", "Remove names of the builder"),
+            "stop": ("buildx:stop_builder", "Say nothing: nothing runs between builds"),
+            "use": ("buildx:use_builder", "Take this name where none is given"),
+            "version": ("buildx:version", "Print what builds"),
+        },
+    ),
+    "buildx imagetools": (
+        "Work with images as registries have them",
+        {
+            "create": ("imagetools:create_remote", "Give images of registries new names there"),
+            "inspect": ("imagetools:inspect_remote", "Print what a registry has under a name"),
         },
     ),
     "container": (
@@ -179,6 +190,16 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "healthcheck": (
         "Check the health of containers",
         {"run": ("healthcheck:run_healthcheck", "Check a container's health now")},
+    ),
+    "context": (
+        "Docker's word for where its engine is, which is here",
+        {
+            "inspect": ("contexts:inspect_context", "Print what docker would say of its engine"),
+            "list": ("contexts:list_contexts", "List the one context"),
+            "ls": ("contexts:list_contexts", "List the one context"),
+            "show": ("contexts:show_context", "Print its name"),
+            "use": ("contexts:use_context", "Print its name, if it is that"),
+        },
     ),
     "image": (
         "Work with images",

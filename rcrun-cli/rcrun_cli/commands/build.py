@@ -193,15 +193,20 @@ def _push_one(
 ) -> str:
     from rcrun.engine.build.outputs import wishes_of
     from rcrun.engine.build.platforms import push_built
+    from rcrun.errors import InvalidInput
     from rcrun.formats.reference import parse
     from rcrun_cli.pushing import push_progress
 
     if wanted.has("registry.insecure"):
         access = access.insecurely()
+    by_digest = wanted.has("push-by-digest")
+    target = parse(name, default_tag="") if by_digest else parse(name)
+    if by_digest and target.tag:
+        raise InvalidInput(f'cannot push "{name}" by its digest: it has a tag', "leave the tag out")
     wishes = wishes_of(wanted)
     progress = push_progress(quiet=quiet or not sys.stderr.isatty())
     pushed = push_built(
-        context.engine(), built, parse(name), request.form, wishes, progress, access, signing
+        context.engine(), built, target, request.form, wishes, progress, access, signing
     )
     if not quiet:
         output.tell(f"pushed {name}: digest: {pushed.digest} size: {pushed.size}")

@@ -1,9 +1,9 @@
-"""`rcrun builder prune`, and the words of `buildx` that mean something without a builder."""
+"""`rcrun builder prune`, which is `buildx prune` as well."""
 
 from __future__ import annotations
 
 from rcrun_cli import context, output
-from rcrun_cli.declare import argument, command, option
+from rcrun_cli.declare import command, option
 
 
 @command("prune")
@@ -49,32 +49,3 @@ def _until(filters: tuple[str, ...]) -> float | None:
             raise InvalidInput(f'invalid filter "{word}"', "builder prune knows until")
         found = parse(value, time.time_ns()) / 1_000_000_000
     return found
-
-
-@command("version")
-def version() -> None:
-    """Print what `docker buildx version` would."""
-    from rcrun.version import VERSION
-
-    output.put(f"rcrun build {VERSION}")
-
-
-@command("ls")
-def builders() -> None:
-    """List the one builder that there is."""
-    output.print_table(
-        ["NAME/NODE", "DRIVER/ENDPOINT", "STATUS"], [["default", "rcrun", "running"]]
-    )
-
-
-@command("inspect")
-@option("--bootstrap", is_flag=True, help="For scripts; no effect")
-@argument("name", required=False)
-def inspect_builder(name: str | None, bootstrap: bool) -> None:
-    """Print what there is to know of the builder."""
-    from rcrun.storage.images import wanted
-
-    output.put("Name:      default")
-    output.put("Driver:    rcrun")
-    output.put("Status:    running")
-    output.put(f"Platforms: linux/{wanted('')[0]}")
