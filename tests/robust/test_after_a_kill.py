@@ -215,7 +215,7 @@ def test_the_rooms_process_had_not_told_its_number(rcrun, traces, account, scrip
             wait_for(lambda: any(is_stuck(pid) for pid in traces.processes()))
             process.kill()
         process.communicate(timeout=60)
-    rcrun("rm", "-f", "web").check()
+    traces.clean()
     traces.check_nothing_left()
 
 
