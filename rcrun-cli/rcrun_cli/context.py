@@ -58,6 +58,7 @@ def configure(options: dict[str, Any]) -> None:
     """Take the global options."""
     settings.host = options.get("host") or ""
     _refuse_remote(settings.host)
+    _refuse_context(options.get("context"))
     if options["noout"] or options["out"]:
         _redirect("/dev/null" if options["noout"] else options["out"])
     settings.root = options["root"]
@@ -109,6 +110,16 @@ def _refuse_remote(host: str) -> None:
 
         raise InvalidInput(
             f'cannot use the engine at "{host}": rcrun has no daemon, it works on this host only',
+            "log in there and run the same command: ssh HOST rcrun …",
+        )
+
+
+def _refuse_context(name: str | None) -> None:
+    if name and name != "default":
+        from rcrun.errors import InvalidInput
+
+        raise InvalidInput(
+            f'cannot use the context "{name}": rcrun has no daemon, it works on this host only',
             "log in there and run the same command: ssh HOST rcrun …",
         )
 
