@@ -114,6 +114,11 @@ def test_proxies_of_builds(rcrun, configured):
     assert "CACHED" in again
     assert again.splitlines()[-1] == first.splitlines()[-1]
     own = configured(f"{line} --no-cache --build-arg http_proxy=own", proxies=PROXIES).check().err
+    for name in (*PROXIES, "nobody"):
+        proxies = {"default": PROXIES.get(name, {})}
+        (context / "Containerfile").write_text("FROM busybox\nARG FTP_PROXY\nRUN true\n")
+        asked = configured(line, proxies=proxies).check().err
+        assert ("CACHED" in asked) is (name == "nobody"), "an ARG makes it count"
     assert all(f" {word}\n" in own for word in ("HTTP_PROXY=own", "http_proxy=own", "NO_PROXY=n"))
 
 
