@@ -40,7 +40,7 @@ RESULT = (
     option("--format", "form", metavar="oci|docker", help="The media types of its documents; oci if nothing is said"),
     option("--squash", is_flag=True, help="Make one layer of those that are new"),
     option("--squash-all", is_flag=True, help="Make one layer of all"),
-    option("--layers", is_flag=True, default=True, help="A layer for each step; --layers=false is --squash --no-cache"),
+    option("--layers", is_flag=True, default=None, help="A layer for each step, as if nothing is said; --layers=false is --squash --no-cache"),
     option("--source-date-epoch", "--timestamp", "epoch", metavar="SECONDS", help="The time of the image and of what the build changes"),
     option("--verify", is_flag=True, help="Build once more without the cache, and compare"),
     option("--iidfile", metavar="FILE", help="Write the image's id there"),

@@ -32,8 +32,10 @@ _NO_ATTESTATIONS = "rcrun makes no attestations"
 def request_of(source: Source, options: Options) -> Request:
     from rcrun.engine.build.request import Request
     from rcrun.engine.options import pairs
+    from rcrun_cli.dockerdefaults import build_arguments, for_build
 
     check(options)
+    options = for_build(options)
     environ = context.environ()
     arguments = _arguments(options, environ)
     return Request(
@@ -44,7 +46,7 @@ def request_of(source: Source, options: Options) -> Request:
         target=options["target"] or "",
         every_stage=not options["skip_unused_stages"],
         base=options["base"] or "",
-        arguments=arguments,
+        arguments={**build_arguments(arguments), **arguments},
         contexts=pairs(options["build_context"], "--build-context", bare=False),
         looks=_looks(options, environ),
         names=options["names"],

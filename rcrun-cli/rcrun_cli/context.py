@@ -16,12 +16,24 @@ if TYPE_CHECKING:
     from rcrun_cli.phases import Phases
 
 
+# Of docker's config.json: who we are at registries, and what means nothing here.
+_NO_SETTINGS = frozenset(
+    (
+        "aliases", "auths", "cliPluginsExtraDirs", "credHelpers", "credsStore", "currentContext", "experimental", "features",
+        "plugins",
+    )
+)  # fmt: skip
+
+
+_OF_IDS = ("userns", "uidmap", "gidmap", "subuidname", "subgidname")
+
+
 class Settings:
     """Filled once, by main, before the command runs."""
 
     __slots__ = (
-        "additional", "cgroup_manager", "config_dir", "debug", "entered", "log_level", "personality", "phases", "root",
-        "runroot",
+        "additional", "cgroup_manager", "config_dir", "debug", "docker", "entered", "host", "log_level", "personality",
+        "phases", "root", "runroot",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -29,7 +41,9 @@ class Settings:
         self.cgroup_manager = ""
         self.config_dir: str | None = None
         self.debug = False
+        self.docker: Mapping[str, Any] | None = None  # docker's config.json, once somebody asked
         self.entered = (0.0, 0.0)  # the clock and our processor time when our first line ran
+        self.host = ""  # the socket that --host names
         self.log_level = "info"
         self.personality = "rcrun"
         self.phases: Phases | None = None
@@ -42,7 +56,9 @@ settings = Settings()
 
 def configure(options: dict[str, Any]) -> None:
     """Take the global options."""
-    _refuse_remote(options.get("host"))
+    settings.host = options.get("host") or ""
+    _refuse_remote(settings.host)
+    _refuse_context(options.get("context"))
     if options["noout"] or options["out"]:
         _redirect("/dev/null" if options["noout"] else options["out"])
     settings.root = options["root"]
@@ -87,7 +103,7 @@ def finished() -> None:
         settings.phases.mark("command")
 
 
-def _refuse_remote(host: str | None) -> None:
+def _refuse_remote(host: str) -> None:
     """There is no daemon to talk to; acting here on what was meant for another host would be worse."""
     if host and "://" in host and not host.startswith(("unix://", "fd://")):
         from rcrun.errors import InvalidInput
@@ -98,8 +114,76 @@ def _refuse_remote(host: str | None) -> None:
         )
 
 
+def _refuse_context(name: str | None) -> None:
+    if name and name != "default":
+        from rcrun.errors import InvalidInput
+
+        raise InvalidInput(
+            f'cannot use the context "{name}": rcrun has no daemon, it works on this host only',
+            "log in there and run the same command: ssh HOST rcrun …",
+        )
+
+
 def environ() -> dict[str, str]:
     return dict(os.environ)
+
+
+def default_platform() -> str:
+    """Of the commands that docker gives it to: run, create, pull, import, build."""
+    return "" if settings.personality == "podman" else os.environ.get("DOCKER_DEFAULT_PLATFORM", "")
+
+
+def userns_of(options: Mapping[str, Any]) -> str | None:
+    """--userns of a container or pod that is made; PODMAN_USERNS where no option says anything of ids."""
+    given: str | None = options.get("userns")
+    if settings.personality == "docker" or any(options.get(key) for key in _OF_IDS):
+        return given
+    return os.environ.get("PODMAN_USERNS") or given
+
+
+def docker_config() -> Mapping[str, Any]:
+    """What docker's config.json says besides who we are at registries: one open, and mostly nothing.
+
+    As podman nothing: it reads credentials there and no more.
+    """
+    if settings.docker is None:
+        settings.docker = {} if settings.personality == "podman" else _read_docker_config()
+    return settings.docker
+
+
+def detach_keys(given: str | None) -> str | None:
+    """The keys that leave a container: those of the command line, else those of docker's config.json."""
+    if given is not None or "detachKeys" not in docker_config():
+        return given
+    from rcrun_cli.dockerdefaults import detach_keys
+
+    return detach_keys()
+
+
+def docker_config_path() -> str:
+    folder = settings.config_dir or os.environ.get("DOCKER_CONFIG")
+    return f"{folder or home_dir(environ()) + '/.docker'}/config.json"
+
+
+def _read_docker_config() -> Mapping[str, Any]:
+    from rcrun.files import parse_json, read_bytes
+
+    path = docker_config_path()
+    fault, document = "", None
+    try:
+        data = read_bytes(path)
+        document = parse_json(data) if data else {}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        fault = (error.strerror or str(error)).lower()
+    except ValueError as error:
+        fault = f"it is not valid JSON: {error}"
+    if type(document) is dict and document.keys() <= _NO_SETTINGS:
+        return {}
+    from rcrun_cli.dockerdefaults import told
+
+    return told(path, document, fault)
 
 
 def store() -> Store:

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
-# Podman's that say how its own parts work together; those that would be missed are in refused.py.
+# Podman's that say how its own parts work together, docker's that say how its daemon is reached; those that would be
+# missed are in refused.py.
 IGNORED = (
     "--conmon", "--db-backend", "--events-backend", "--identity", "--network-cmd-path", "--network-config-dir", "--pull-option", "--runtime",
-    "--runtime-flag", "--ssh", "--storage-driver", "--storage-opt", "--tmpdir",
+    "--runtime-flag", "--ssh", "--storage-driver", "--storage-opt", "--tlscacert", "--tlscert", "--tlskey", "--tmpdir",
 )  # fmt: skip
-IGNORED_FLAGS = ("--syslog", "--trace", "--transient-store")
+IGNORED_FLAGS = ("--syslog", "--tls", "--tlsverify", "--trace", "--transient-store")
 LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"]
 
 
@@ -54,6 +55,7 @@ LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
 )
 @option("-l", "--log-level", type=LOG_LEVELS, default="info", help="How much to say on stderr")
 @option("-H", "--host", metavar="URL", help="For scripts; only a local socket's is accepted")
+@option("--context", metavar="NAME", help="For scripts; only default is accepted")
 @option("-v", "--version", is_flag=True, help="Print the version")
 @argument("words", nargs=-1)
 def rcrun(words: Sequence[str], **options: Any) -> None:

@@ -73,7 +73,18 @@ def access_from(
         policy_file=signature_policy or "",
         retries=retry,
         delay=_seconds(retry_delay),
+        headers=_headers(),
     )
+
+
+def _headers() -> dict[str, str]:
+    """What docker's daemon would send along, of what its client is told to send."""
+    custom = os.environ.get("DOCKER_CUSTOM_HEADERS", "")
+    if context.settings.personality == "podman" or not (custom or context.docker_config()):
+        return {}
+    from rcrun.formats.dockerconfig import registry_headers
+
+    return registry_headers(context.docker_config(), custom)
 
 
 def _seconds(text: str | None) -> float | None:

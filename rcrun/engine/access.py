@@ -27,7 +27,8 @@ class Access:
     """Empty values mean what the environment says; `policy_file` stands in the place of policy.json."""
 
     __slots__ = (
-        "_known", "_policies", "authfile", "cert_dir", "credentials", "delay", "policy_file", "retries", "verify",
+        "_known", "_policies", "authfile", "cert_dir", "credentials", "delay", "headers", "policy_file", "retries",
+        "verify",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +41,7 @@ class Access:
         policy_file: str = "",
         retries: int | None = None,
         delay: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         if retries is not None and retries < 0:
             raise InvalidInput(f"cannot try again {retries} times", "--retry 0 tries once")
@@ -50,6 +52,7 @@ class Access:
         self.policy_file = policy_file
         self.retries = retries
         self.delay = delay
+        self.headers = headers or {}  # go along to the registry that was typed
         self._known: Registries | None = None
         self._policies: list[Policy | None] = []
 
@@ -63,6 +66,7 @@ class Access:
             policy_file=self.policy_file,
             retries=self.retries,
             delay=self.delay,
+            headers=self.headers,
         )
 
     def policy(self, environ: Mapping[str, str]) -> Policy | None:
@@ -109,7 +113,7 @@ class Access:
         from rcrun.registry.client import reach
 
         place.check()
-        return reach(
+        lookup, transport = reach(
             place.reference,
             context.environ,
             verify=self.verify and not place.insecure,
@@ -118,6 +122,8 @@ class Access:
             cert_dir=self.cert_dir,
             helpers=self.registries(context.environ).helpers or (),
         )
+        lookup.headers = self.headers if own else {}
+        return lookup, transport
 
     def patience(self, sleep: Sleep | None = None) -> Patience:
         import time

@@ -40,12 +40,16 @@ class Credentials:
 
 
 class Lookup:
-    """What was found, and the trouble met on the way, which matters only when access is denied."""
+    """What was found, and the trouble met on the way, which matters only when access is denied.
 
-    __slots__ = ("credentials", "trouble")
+    `headers` are what the user wants to be sent along, to the registry alone.
+    """
+
+    __slots__ = ("credentials", "headers", "trouble")
 
     def __init__(self, credentials: Credentials | None, trouble: str = "") -> None:
         self.credentials = credentials
+        self.headers: Mapping[str, str] = {}
         self.trouble = trouble
 
 

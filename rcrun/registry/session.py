@@ -195,8 +195,10 @@ class Session:
         """Redirects followed by hand: credentials never leave the origin that they were given to."""
         own = origin_of(self.base())
         for _ in range(MAX_REDIRECTS):
-            secret = authorization if origin_of(url) == own else ""
-            sent = {**headers, "Authorization": secret} if secret else headers
+            is_own = origin_of(url) == own
+            sent = {**headers, **self.lookup.headers} if is_own else headers
+            if authorization and is_own:
+                sent = {**sent, "Authorization": authorization}
             answer = self._transport.send(method, url, sent, body)
             location = answer.headers.get("Location")
             if answer.status not in REDIRECTS or not location:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 
@@ -166,8 +167,12 @@ def test_files_of_credentials(doctor, rcrun):
     env = {"DOCKER_CONFIG": str(folder)}
     file.write_text("{")
     assert doctor(env=env)["auth"]["found"] == f'"{file}" is not valid'
-    file.write_text('{"credsStore": "nosuch"}')
+    file.write_text('{"credsStore": "nosuch", "currentContext": "far"}')
+    about = folder / "contexts/meta" / hashlib.sha256(b"far").hexdigest() / "meta.json"
+    about.parent.mkdir(parents=True)
+    about.write_text('{"Name": "far", "Endpoints": {"docker": {"Host": "ssh://me@far"}}}')
     told = doctor(env=env)
+    assert told["other-engine"]["found"] == f'"{file}" names the context "far", ssh://me@far'
     assert told["auth"]["level"] == "ok"
     assert told["credential-helpers"]["found"] == '"docker-credential-nosuch" is not in PATH'
     file.write_text("{}")

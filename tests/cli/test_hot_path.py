@@ -135,6 +135,21 @@ def test_new_containers(engine: Engine, bare: set[str], words: list[str]) -> Non
     within_budget(words[0], names, bare)
 
 
+@pytest.mark.parametrize(
+    "words", [["ps"], ["create", "--network", "none"]], ids=lambda words: words[0]
+)
+def test_credentials_of_docker_load_nothing(engine: Engine, words: list[str]) -> None:
+    """config.json of most people has nothing else: it is read, and that is all."""
+    words += ["--rootfs", str(engine.rootfs), "/true"] if words[0] == "create" else []
+    before = engine.imports(*words)[0]
+    (engine.folder / ".docker").mkdir()
+    text = '{"auths": {"host": {"auth": "bWU6aXQ="}}, "credsStore": "pass", "currentContext": "default"}'
+    (engine.folder / ".docker/config.json").write_text(text)
+    names, rest = engine.imports(*words)
+    assert "warning" not in rest
+    assert names <= before
+
+
 def test_attach_to_nothing(engine: Engine, bare: set[str]) -> None:
     within_budget("attach", engine.imports("attach", engine.create())[0], bare)
 

@@ -82,6 +82,31 @@ def test_pull_under_other_names(rcrun: Rcrun, registry: TinyRegistry, image: Tin
     assert podman.err.startswith(f"Trying to pull {name}...\n")
 
 
+def test_headers_of_docker_go_to_the_registry(
+    rcrun: Rcrun, registry: TinyRegistry, image: TinyImage
+) -> None:
+    """Those that its daemon would pass on; the variable stands in the place of the file, and podman has neither."""
+    registry.put(image, "1")
+    name = f"{registry.address}/thing:1"
+    folder = rcrun.account.new_dir("docker")
+    text = '{"HttpHeaders": {"X-Meta-Who": "me", "Other": "x"}}'
+    (folder / "config.json").write_text(text)
+    env = {"DOCKER_CONFIG": str(folder)}
+
+    def sent() -> set[tuple[str | None, ...]]:
+        names = ("X-Meta-Who", "X-Meta-More", "Other")
+        images = [asked for asked in registry.asked if "/thing/" in asked.path]
+        return {tuple(asked.headers.get(name) for name in names) for asked in images}
+
+    rcrun("pull", "-q", name, env=env).check()
+    assert sent() == {("me", None, None)}
+    rcrun("rmi", name).check()
+    registry.asked.clear()
+    env["DOCKER_CUSTOM_HEADERS"] = '"X-Meta-More=a,b"'
+    rcrun("create", "-q", "--network", "none", name, "true", env=env).check()
+    assert sent() == {(None, "a,b", None)}
+
+
 def test_load_of_an_address(rcrun: Rcrun, registry: TinyRegistry, image: TinyImage) -> None:
     registry.put(image, "1")
     name = f"{registry.address}/thing:1"

@@ -9,6 +9,7 @@ import pytest
 from rcrun.engine.doctor import (
     container,
     devices,
+    dockercontext,
     groups,
     left,
     net,
@@ -186,6 +187,10 @@ FINDINGS = [
      '"/etc/containers/policy.json" cannot be used: bad', ""),
     (settings.judge_other_engine({"DOCKER_HOST": "ssh://x"}, []), "limited", "DOCKER_HOST is ssh://x",
      "unset DOCKER_HOST"),
+    (dockercontext.judge_context(None, ""), "ok",
+     "neither a variable nor docker's config.json names another engine", ""),
+    (dockercontext.judge_context(dockercontext.Named("/c.json", "far", ""), ""), "limited",
+     '"/c.json" names the context "far", of which nothing is known', ""),
     (devices.judge_gpu([], [], has_specification=False), "ok",
      "none of NVIDIA, which alone needs to be described", ""),
     (devices.judge_gpu(["nvidia0"], [], has_specification=True), "ok", "1 of NVIDIA, described to containers", ""),

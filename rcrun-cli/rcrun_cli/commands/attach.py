@@ -27,7 +27,7 @@ def attach(
         found,
         Foreground(
             "ioe" if stdin else "oe",
-            detach_keys,
+            context.detach_keys(detach_keys),
             # As with docker: who leaves a terminal, by closing its window, leaves the container alone.
             sig_proxy=sig_proxy and not found.record.get("tty"),
         ),

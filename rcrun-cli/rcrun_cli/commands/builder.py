@@ -25,10 +25,12 @@ def prune_builds(
     """Remove what builds have kept to be quick the next time."""
     from rcrun.engine.build.cache import prune
     from rcrun.formats.size import decimal
+    from rcrun_cli.dockerdefaults import prune_filters
 
     what = "all build cache" if everything else "all dangling build cache"
     if not force and not output.confirmed(f"This will remove {what}."):
         return 0
+    filters = prune_filters(filters, "until", "unused-for")  # what builds keep has no labels
     pruned = prune(context.engine(), everything=everything, until=_until(filters))
     for key in pruned.keys:
         output.put(key[:25])

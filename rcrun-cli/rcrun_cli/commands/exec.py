@@ -52,6 +52,8 @@ def exec_(container: str | None, args: tuple[str, ...], **options: Any) -> None:
 
         options["kept_fds"] = passed_fds(options)  # before anything is opened
     output.allow_no_terminal(options)
+    if options["interactive"] and options["tty"]:
+        options["detach_keys"] = context.detach_keys(options["detach_keys"])
     whole = context.engine()
     try:
         execute(whole, find(whole.store, container), args, options)

@@ -42,12 +42,14 @@ def prune_images(
         return _drop_blobs(everything or bool(filters))
     from rcrun.engine.imageprune import prune
     from rcrun.formats.size import decimal
+    from rcrun_cli.dockerdefaults import prune_filters
 
     what = "all images without at least one container associated to them"
     if not force and not output.confirmed(
         f"This will remove {what if everything else 'all dangling images'}."
     ):
         return 0
+    filters = prune_filters(filters)
     removed, size = prune(context.engine(), filters, everything=everything)
     if not output.trait("prune_summary"):
         for each in removed:

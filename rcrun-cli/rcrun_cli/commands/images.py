@@ -77,6 +77,8 @@ def images(
     from rcrun.engine import images as engine
 
     store = context.store()
+    if not (form or quiet or tree):
+        form = context.docker_config().get("imagesFormat")
     found = engine.listed(store, filters=filters, pattern=pattern or "")
     if tree:
         _print_tree(store, found, form, quiet=quiet, whole=no_trunc)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun_cli import output
+from rcrun_cli import context, output
 from rcrun_cli.declare import argument, command, option
 
 
@@ -51,6 +51,6 @@ def import_(
         name or "",
         changes=changes,
         comment=message or "",
-        platform=platform or wanted_platform(system, arch, variant),
+        platform=platform or wanted_platform(system, arch, variant) or context.default_platform(),
     )
     output.put(loaded.config_digest)

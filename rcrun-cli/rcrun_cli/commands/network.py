@@ -148,6 +148,8 @@ def list_networks(
     from rcrun.engine import networks
 
     store = context.store()
+    if not (form or quiet):
+        form = context.docker_config().get("networksFormat")
     podman = context.settings.personality == "podman"
     found = networks.matching(store, filters)
     if podman:
@@ -251,11 +253,12 @@ def remove_networks(networks: tuple[str, ...], force: bool, seconds: int | None)
 def prune_networks(filters: tuple[str, ...], force: bool) -> int:
     """Remove the networks that no container uses."""
     from rcrun.engine.networkrm import prune
+    from rcrun_cli.dockerdefaults import prune_filters
 
     warning = "This will remove all custom networks not used by at least one container."
     if not force and not output.confirmed(warning):
         return 0
-    removed = prune(context.engine(), filters)
+    removed = prune(context.engine(), prune_filters(filters))
     if removed and context.settings.personality != "podman":
         output.put("Deleted Networks:")
     for name in removed:

@@ -39,6 +39,7 @@ def create_pod(pod: str | None, **options: Any) -> None:
         if options["name"]:
             raise InvalidInput("conflicting options: --name and a name")
         options["name"] = pod
+    options["userns"] = context.userns_of(options)
     options["create_command"] = [context.settings.personality, *sys.argv[1:]]
     output.put(create(context.engine(), options).id)
 

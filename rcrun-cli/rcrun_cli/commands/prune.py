@@ -19,10 +19,11 @@ def prune_containers(filters: tuple[str, ...], force: bool) -> int:
     """Remove all containers that do not run."""
     from rcrun.engine.prune import prune
     from rcrun.formats.size import decimal
+    from rcrun_cli.dockerdefaults import prune_filters
 
     if not force and not output.confirmed("This will remove all stopped containers."):
         return 0
-    removed, size = prune(context.engine(), filters)
+    removed, size = prune(context.engine(), prune_filters(filters))
     if not output.trait("prune_summary"):
         for container_id in removed:
             output.put(container_id)

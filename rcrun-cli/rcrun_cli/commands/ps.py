@@ -93,6 +93,8 @@ def ps(
 ) -> None:
     """List containers."""
     podman = context.settings.personality == "podman"
+    if not (form or quiet or namespaces):
+        form = context.docker_config().get("psFormat")
 
     def show() -> None:
         found = engine.listed(

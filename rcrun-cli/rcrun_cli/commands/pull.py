@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun_cli import context
 from rcrun_cli.declare import argument, command, option
 from rcrun_cli.registryoptions import access_from, access_options, policy_options, retry_options
 
@@ -57,6 +58,8 @@ def pull(
 ) -> int:
     """Fetch an image from a registry, or out of `oci:DIR[:TAG]`, `docker-archive:FILE`, `oci-archive:FILE`, `dir:DIR`."""
     wanted = platform or wanted_platform(system, arch, variant)
+    if not (wanted or all_platforms):
+        wanted = context.default_platform()
     from rcrun_cli.commands.load import limited_engine
 
     engine = limited_engine(max_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from rcrun.errors import InvalidInput
@@ -46,7 +47,7 @@ def run(image: str | None, args: tuple[str, ...], **options: Any) -> None:
     from rcrun_cli import output
 
     image, args = _words(image, args, options)
-    options = _with_access(options)
+    options = _with_defaults(_with_access(options))
     output.allow_no_terminal(options)
 
     def tell(identifier: str) -> None:
@@ -73,7 +74,7 @@ def create(image: str | None, args: tuple[str, ...], **options: Any) -> None:
     from rcrun_cli import output
 
     image, args = _words(image, args, options)
-    options = _with_access(options)
+    options = _with_defaults(_with_access(options))
     output.put(engine.create(context.engine(), image, args, options, _progress(options)))
 
 
@@ -94,10 +95,38 @@ def _with_access(options: dict[str, Any]) -> dict[str, Any]:
         if options["platform"]:
             raise InvalidInput("conflicting options: --platform and --arch, --os or --variant")
         options["platform"] = wanted_platform(*wanted)
-    if any(value is not None and value is not True for value in ways.values()):
+    if any(value is not None and value is not True for value in ways.values()) or _has_own_way():
         from rcrun_cli.registryoptions import access_from
 
         options["access"] = access_from(**ways)
+    return options
+
+
+def _has_own_way() -> bool:
+    """Whether a registry is reached as something before the command, or outside of it, says."""
+    return bool(
+        context.settings.config_dir
+        or os.environ.get("DOCKER_CUSTOM_HEADERS")
+        or "HttpHeaders" in context.docker_config()
+    )
+
+
+def _with_defaults(options: dict[str, Any]) -> dict[str, Any]:
+    """What the environment and docker's config.json say where the command line does not; a bundle says all itself."""
+    config = context.docker_config()
+    if options["interactive"] and options["tty"] and options.get("detach_keys") is None:
+        options["detach_keys"] = context.detach_keys(None)
+    if options["bundle"]:
+        return options
+    if not options["rootfs"]:
+        options["platform"] = options["platform"] or context.default_platform() or None
+    joins = options["pod_id_file"] or (options["pod"] and not options["pod"].startswith("new:"))
+    if not joins:
+        options["userns"] = context.userns_of(options)
+    if config.get("proxies"):
+        from rcrun_cli.dockerdefaults import with_proxies
+
+        return with_proxies(options)
     return options
 
 

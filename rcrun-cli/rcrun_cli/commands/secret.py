@@ -91,6 +91,8 @@ def list_secrets(filters: tuple[str, ...], form: str | None, noheading: bool, qu
     """List secrets."""
     from rcrun.engine.secrets import matching
 
+    if not (form or quiet):
+        form = context.docker_config().get("secretFormat")
     found = matching(context.store(), filters)
     if quiet and not form:
         for record in found:

@@ -45,7 +45,9 @@ def start(
     stdin = interactive and container.record.get("stdin_open")
     streams = "ioe" if stdin else "oe"
     sig_proxy = sig_proxy and not container.record.get("tty")  # as `attach`
-    engine.start(whole, container, Foreground(streams, detach_keys, sig_proxy=sig_proxy))
+    engine.start(
+        whole, container, Foreground(streams, context.detach_keys(detach_keys), sig_proxy=sig_proxy)
+    )
     return 0
 
 

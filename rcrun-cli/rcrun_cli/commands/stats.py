@@ -83,6 +83,7 @@ def stats(
     if interval is not None and interval < 1:
         raise InvalidInput(f'invalid --interval "{interval}": it is 1 or more')
     seconds = interval or (5 if context.settings.personality == "podman" else 1)
+    form = form or context.docker_config().get("statsFormat")
     watched = Watched(context.store(), containers, everything=everything, latest=latest)
     clears = not no_reset and not no_stream and form != "json" and output.is_terminal(1)
     watched.sample()

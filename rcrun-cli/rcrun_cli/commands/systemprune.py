@@ -35,13 +35,15 @@ def prune_system(
     from rcrun.engine import systemprune
     from rcrun.errors import InvalidInput
     from rcrun.formats.size import decimal
+    from rcrun_cli.dockerdefaults import prune_filters
 
-    systemprune.check_filters(filters)
     if external and (everything or with_volumes or filters):
         raise InvalidInput("--external cannot be combined with --all, --volumes or --filter")
     if external:
         size = systemprune.sweep(context.engine())
     else:
+        filters = prune_filters(filters)
+        systemprune.check_filters(filters)
         if not force and not output.confirmed(_question(everything, with_volumes, filters)):
             return 0
         pruned = systemprune.prune_all(

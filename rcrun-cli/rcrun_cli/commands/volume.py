@@ -97,6 +97,8 @@ def list_volumes(
     from rcrun.storage.volumes import users
 
     store = context.store()
+    if not (form or quiet):
+        form = context.docker_config().get("volumesFormat")
     found = volume.matching(store, filters)
     if quiet and not form:
         for record in found:
@@ -195,11 +197,13 @@ def prune_volumes(filters: tuple[str, ...], everything: bool, force: bool) -> in
     """Remove the volumes without a name that no container uses."""
     from rcrun.engine.volumerm import prune
     from rcrun.formats.size import decimal
+    from rcrun_cli.dockerdefaults import prune_filters
 
     kind = "" if everything else "anonymous "
     warning = f"This will remove {'all ' * everything}{kind}local volumes not used by at least one container."
     if not force and not output.confirmed(warning):
         return 0
+    filters = prune_filters(filters)
     removed, size = prune(context.engine(), everything=everything, filters=filters)
     if not output.trait("prune_summary"):
         for name in removed:

@@ -56,11 +56,15 @@ def _is_mark_alone(rest: str) -> bool:
 
 
 def environment(state: State, given: dict[str, str]) -> dict[str, str]:
-    """What ARG adds to it: ENV wins. `given` are --build-args, of which the proxies need no ARG."""
+    """What ARG adds to it: ENV wins. `given` are --build-args, of which the proxies need no ARG and count in both spellings."""
     from rcrun.engine.build.state import PROXIES
 
     own = state.environment
-    proxies = {name: given[name] for name in PROXIES if name in given}
+    proxies = {}
+    for name in PROXIES:
+        other = name.lower() if name.isupper() else name.upper()
+        if name in given or other in given:
+            proxies[name] = given.get(name, given.get(other, ""))
     return {k: v for k, v in {**proxies, **state.arguments}.items() if k not in own}
 
 

@@ -138,8 +138,9 @@ class Steps:
         )
         variables = environment(state, self.request.arguments)
         contents = [self._bind_digest(mount, instruction) for mount in mounts]
+        # Proxies are how a step is made, not what it makes, unless an ARG asks for one.
         key = key_of(
-            "run", self._base_key(state), argv, scripts, sorted(variables.items()),
+            "run", self._base_key(state), argv, scripts, sorted(environment(state, {}).items()),
             state.config.get("Env"), state.config.get("User"), state.workdir,
             options.get("network"), options.get("privileged"), options.get("device"), options.get("root_emulation"),
             [mount.key for mount in mounts], contents,

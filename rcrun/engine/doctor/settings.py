@@ -120,6 +120,12 @@ VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINER_CONNE
 
 def try_other_engine(here: Here) -> Finding:
     named = {name: here.environ[name] for name in VARIABLES if here.environ.get(name)}
+    if not named:
+        from rcrun.engine.doctor.dockercontext import current_context, judge_context
+
+        found = current_context(here.environ)
+        is_dead = found is not None and is_dead_socket(found.host)
+        return judge_context(found, "; nobody listens there" if is_dead else "")
     gone = [name for name, value in named.items() if is_dead_socket(value)]
     return judge_other_engine(named, gone)
 
@@ -143,8 +149,6 @@ def is_dead_socket(value: str) -> bool:
 
 
 def judge_other_engine(named: Mapping[str, str], gone: Sequence[str]) -> Finding:
-    if not named:
-        return fine("no variable names another engine")
     name, value = next(iter(named.items()))
     dead = f"; nobody listens at {named[gone[0]]}" if gone else ""
     return limited(
