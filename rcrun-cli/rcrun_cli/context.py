@@ -20,8 +20,8 @@ class Settings:
     """Filled once, by main, before the command runs."""
 
     __slots__ = (
-        "additional", "cgroup_manager", "config_dir", "debug", "entered", "log_level", "personality", "phases", "root",
-        "runroot",
+        "additional", "cgroup_manager", "config_dir", "debug", "entered", "hooks_dirs", "log_level", "mounts_file",
+        "personality", "phases", "root", "runroot",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -30,7 +30,9 @@ class Settings:
         self.config_dir: str | None = None
         self.debug = False
         self.entered = (0.0, 0.0)  # the clock and our processor time when our first line ran
+        self.hooks_dirs: tuple[str, ...] = ()
         self.log_level = "info"
+        self.mounts_file = ""
         self.personality = "rcrun"
         self.phases: Phases | None = None
         self.root: str | None = None
@@ -49,6 +51,8 @@ def configure(options: dict[str, Any]) -> None:
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
     settings.additional = options["additional_store"]
+    settings.hooks_dirs = options["hooks_dir"]
+    settings.mounts_file = options["default_mounts_file"] or ""
     settings.cgroup_manager = options["cgroup_manager"] or _manager_of(os.environ)
     settings.log_level = options["log_level"]
     settings.debug = bool(options["debug"]) or settings.log_level in ("debug", "trace")
@@ -145,6 +149,8 @@ def engine() -> Context:
 
     made = Context(store(), environ(), self_command(), warn)
     made.cgroup_manager = settings.cgroup_manager
+    made.hooks_dirs = [os.path.abspath(path) for path in settings.hooks_dirs]
+    made.mounts_file = settings.mounts_file
     if settings.phases is not None:
         made.mark = settings.phases.mark
     return made
@@ -167,6 +173,7 @@ def _repeated_options() -> list[str]:
     if settings.runroot:
         words.append(f"--runroot={os.path.abspath(settings.runroot)}")
     words += [f"--additional-store={os.path.abspath(path)}" for path in settings.additional]
+    words += [f"--hooks-dir={os.path.abspath(path)}" for path in settings.hooks_dirs]
     if settings.debug:
         words.append("--debug")
     return words

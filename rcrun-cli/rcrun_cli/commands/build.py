@@ -39,6 +39,8 @@ def build(place: str | None, **options: Any) -> int | None:
     from rcrun_cli.buildrequest import request_of
     from rcrun_cli.buildsource import source_of
 
+    if options["hooks_dir"]:
+        context.settings.hooks_dirs = options["hooks_dir"]
     with Closing() as stack:
         source = source_of(place, options["file"], stack)
         request = request_of(source, options)
