@@ -62,6 +62,12 @@ def configure(options: dict[str, Any]) -> None:
         settings.phases = Phases(*settings.entered)
 
 
+def take_host_options(options: dict[str, Any]) -> None:
+    """Those of the global ones that podman takes behind a command, too."""
+    settings.hooks_dirs = options.pop("hooks_dir") or settings.hooks_dirs
+    settings.mounts_file = options.pop("default_mounts_file") or settings.mounts_file
+
+
 def _redirect(path: str) -> None:
     import sys
 

@@ -28,6 +28,8 @@ def add_mounts(context: Context, container: Container, config: Spec, asked: Opti
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             rows = mountsconf.parse(file.read())
+    except FileNotFoundError:
+        return  # one that --default-mounts-file names need not be there, as with podman
     except OSError as error:
         raise InvalidInput(f'cannot read "{path}": {_reason(error)}') from error
     for number, (source, destination) in enumerate(rows):
