@@ -26,19 +26,34 @@ def add_mounts(context: Context, container: Container, config: Spec, asked: Opti
     path = context.mounts_conf
     mounts: list[Mount] = config.setdefault("mounts", [])
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            rows = mountsconf.parse(file.read())
+        with open(path, encoding="utf-8", errors="surrogateescape") as opened:
+            rows = mountsconf.parse(opened.read())
     except FileNotFoundError:
         return  # one that --default-mounts-file names need not be there, as with podman
     except OSError as error:
         raise InvalidInput(f'cannot read "{path}": {_reason(error)}') from error
+    sources = {}
     for number, (source, destination) in enumerate(rows):
-        copy = container.path(f"mounts/{number}")
+        file = f"mounts/{number}"
+        copy = container.path(file)
         if destination == "/":
             context.warn(f'"{path}" mounts "{source}" on "/", which cannot be', None)
         elif not _is_taken(mounts, destination) and _copied(context, source, copy, path):
             _give(context, copy, config)
             _put(mounts, destination, copy)
+            sources[file] = source
+    if sources:
+        container.record["default_mounts"] = sources
+
+
+def copy_again(context: Context, container: Container, config: Spec) -> None:
+    """For a clone, whose configuration names copies that it has not got: what the host has now."""
+    for file, source in container.record["default_mounts"].items():
+        copy = container.path(file)
+        if _copied(context, source, copy, "mounts.conf"):
+            _give(context, copy, config)
+        else:
+            config["mounts"] = [each for each in config["mounts"] if each.get("source") != copy]
 
 
 def _is_taken(mounts: list[Mount], destination: str) -> bool:

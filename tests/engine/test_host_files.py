@@ -232,6 +232,9 @@ def test_default_mounts_are_copies(rcrun: Any) -> None:
     assert (folder / "key").read_text() == "key\n"
     assert "secrets" not in rcrun("diff", "one").check().out
     assert rcrun("start", "-a", "one").check().out.splitlines()[4:6] == ["key", "none"]
+    rcrun("container", "clone", "one", "two").check()
+    rcrun("rm", "one").check()
+    assert rcrun("start", "-a", "two").check().out == f"{SHOWN}x\ndeep\nloop\n"
     unreadable = Path(conf)
     unreadable.write_text("/etc/shadow:/x\n/etc/hostname:/\n/etc/hostname:/y\n")
     said = rcrun(
