@@ -78,6 +78,8 @@ STEPS = (
     option("--group-add", multiple=True, metavar="GROUP", help="Another group of the processes of RUN"),
     option("--security-opt", multiple=True, metavar="OPTION", help="A security option for RUN"),
     option("--root-emulation", type=["auto", "on", "off"], default="auto", help="Whether RUN may act as root of all users where there is a single id"),
+    option("--default-mounts-file", metavar="FILE", hidden=True, help="As before the command"),
+    option("--hooks-dir", multiple=True, metavar="DIR", help="Take hooks for RUN from here, not from the host's hooks.d"),
     option("--ulimit", multiple=True, metavar="NAME=SOFT[:HARD]", help="A resource limit for RUN"),
     option("--shm-size", metavar="SIZE", help="Size of /dev/shm for RUN"),
     option("-m", "--memory", metavar="SIZE", help="Limit the memory of RUN"),

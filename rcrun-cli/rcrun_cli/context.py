@@ -23,8 +23,6 @@ _NO_SETTINGS = frozenset(
         "plugins",
     )
 )  # fmt: skip
-
-
 _OF_IDS = ("userns", "uidmap", "gidmap", "subuidname", "subgidname")
 
 
@@ -32,8 +30,8 @@ class Settings:
     """Filled once, by main, before the command runs."""
 
     __slots__ = (
-        "additional", "cgroup_manager", "config_dir", "debug", "docker", "entered", "host", "log_level", "personality",
-        "phases", "root", "runroot",
+        "additional", "cgroup_manager", "config_dir", "debug", "docker", "entered", "hooks_dirs", "host", "log_level",
+        "mounts_file", "personality", "phases", "root", "runroot",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,7 +42,9 @@ class Settings:
         self.docker: Mapping[str, Any] | None = None  # docker's config.json, once somebody asked
         self.entered = (0.0, 0.0)  # the clock and our processor time when our first line ran
         self.host = ""  # the socket that --host names
+        self.hooks_dirs: tuple[str, ...] = ()
         self.log_level = "info"
+        self.mounts_file = ""
         self.personality = "rcrun"
         self.phases: Phases | None = None
         self.root: str | None = None
@@ -65,6 +65,8 @@ def configure(options: dict[str, Any]) -> None:
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
     settings.additional = options["additional_store"]
+    settings.hooks_dirs = options["hooks_dir"]
+    settings.mounts_file = options["default_mounts_file"] or ""
     settings.cgroup_manager = options["cgroup_manager"] or _manager_of(os.environ)
     settings.log_level = options["log_level"]
     settings.debug = bool(options["debug"]) or settings.log_level in ("debug", "trace")
@@ -72,6 +74,12 @@ def configure(options: dict[str, Any]) -> None:
         from rcrun_cli.phases import Phases
 
         settings.phases = Phases(*settings.entered)
+
+
+def take_host_options(options: dict[str, Any]) -> None:
+    """Those of the global ones that podman takes behind a command, too."""
+    settings.hooks_dirs = options.pop("hooks_dir") or settings.hooks_dirs
+    settings.mounts_file = options.pop("default_mounts_file") or settings.mounts_file
 
 
 def _redirect(path: str) -> None:
@@ -229,6 +237,8 @@ def engine() -> Context:
 
     made = Context(store(), environ(), self_command(), warn)
     made.cgroup_manager = settings.cgroup_manager
+    made.hooks_dirs = [os.path.abspath(path) for path in settings.hooks_dirs]
+    made.mounts_file = settings.mounts_file
     if settings.phases is not None:
         made.mark = settings.phases.mark
     return made
@@ -251,6 +261,7 @@ def _repeated_options() -> list[str]:
     if settings.runroot:
         words.append(f"--runroot={os.path.abspath(settings.runroot)}")
     words += [f"--additional-store={os.path.abspath(path)}" for path in settings.additional]
+    words += [f"--hooks-dir={os.path.abspath(path)}" for path in settings.hooks_dirs]
     if settings.debug:
         words.append("--debug")
     return words

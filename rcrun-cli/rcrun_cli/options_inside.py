@@ -181,6 +181,9 @@ MORE = (
     option("--pod", metavar="POD|new:NAME", help="Make it in this pod, or in a new one"),
     option("--pod-id-file", metavar="FILE", help="Make it in the pod whose id is in this file"),
     option("--init-ctr", metavar="TYPE", help="It runs before the others of its pod: always, or once and is removed"),
+    # podman's that usually stand before the command
+    option("--default-mounts-file", metavar="FILE", hidden=True, help="As before the command"),
+    option("--hooks-dir", multiple=True, metavar="DIR", hidden=True, help="As before the command"),
     option("--use-api-socket", is_flag=True, hidden=True, help="Refused: there is no daemon"),
     option("--cpu-count", type=int, metavar="NUMBER", hidden=True, help="Refused: for Windows"),
     option("--cpu-percent", type=int, metavar="NUMBER", hidden=True, help="Refused: for Windows"),

@@ -43,6 +43,15 @@ LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
     help="Use the images of this store too, without changing it",
 )
 @option(
+    "--hooks-dir",
+    multiple=True,
+    metavar="DIR",
+    help="Take hooks for containers from here, not from the host's hooks.d",
+)
+@option(
+    "--default-mounts-file", metavar="FILE", help="Read this in place of the host's mounts.conf"
+)
+@option(
     "--cgroup-manager",
     type=["systemd", "cgroupfs", "none"],
     help="Who makes the cgroups of containers",

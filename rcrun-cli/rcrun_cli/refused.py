@@ -43,8 +43,6 @@ REFUSED: dict[str, dict[str, tuple[str, str]]] = {
     "": {
         **dict.fromkeys(("-c", "--connection", "-r", "--remote", "--url"), _REMOTE),
         "--cdi-spec-dir": ("it is an option of run and create", "rcrun run --cdi-spec-dir DIR …"),
-        "--default-mounts-file": ("there are no mounts that every container gets", "rcrun run -v SOURCE:/DIR …"),
-        "--hooks-dir": ("containers have no hooks of the host's", ""),
         "--imagestore": ("images are kept in one place, with containers and volumes", "other images besides: --additional-store DIR"),
         "--module": ("there is no containers.conf to add to", "give the options themselves"),
         "--volumepath": ("volumes are kept with the rest of the store", "rcrun --root DIR …"),
@@ -86,7 +84,6 @@ REFUSED: dict[str, dict[str, tuple[str, str]]] = {
         "--cpp-flag": ("the preprocessor of C is not asked", "cpp -E -P FILE | rcrun build -f - ."),
         "--cw": ("there are no images for confidential machines", ""),
         "--decryption-key": ("encrypted images cannot be read", "skopeo copy --decryption-key … decrypts one on its way"),
-        "--hooks-dir": ("steps have no hooks of the host's", ""),
         "--layer-label": ("steps leave layers, not images that could have labels", "--label is of the image"),
         "--logsplit": ("a build tells all its platforms in one place", "build them one by one, each with a --logfile"),
         "--runtime-flag": ("steps run on rcrun itself", ""),

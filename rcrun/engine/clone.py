@@ -124,6 +124,10 @@ def _fill(
         from shutil import copytree
 
         copytree(original.path("secrets"), made.path("secrets"))
+    if made.record.get("default_mounts"):
+        from rcrun.engine.hostmounts import copy_again
+
+        copy_again(context, made, config)
     _make_root(context, made, config)
     write_new(made.path("config.json"), (dump_json(config) + "\n").encode())
 

@@ -27,6 +27,7 @@ DEFAULT_CAPABILITIES = (
 KEEP_GROUPS = "keep-groups"
 # systemd knows "oci" as the neutral word and then looks for the marker files, which say the rest.
 CONTAINER_WORD = "oci"
+HOSTS_SECCOMP = "/etc/containers/seccomp.json"
 SELINUX = "/sys/fs/selinux/enforce"  # there when the kernel asks it
 _MOST_FILES = 1_048_576
 _MOST_PROCESSES = 4_194_304
@@ -40,7 +41,7 @@ class Security:
 
     def __init__(self) -> None:
         self.no_new_privileges = False
-        self.seccomp = ""  # default; "unconfined" or a path
+        self.seccomp = ""  # the host's, else ours; "builtin", "unconfined" or a path
         self.apparmor = ""
         self.masked = list(spec.MASKED_PATHS)
         self.readonly = list(spec.READONLY_PATHS)
@@ -312,7 +313,7 @@ def _decide(decided: Security, text: str, stat: Callable[[str], object]) -> None
     if key == "no-new-privileges" and value in ("", "true", "false"):
         decided.no_new_privileges = value != "false"
     elif key == "seccomp" and value:
-        decided.seccomp = "" if value == "builtin" else value
+        decided.seccomp = value
     elif key == "apparmor" and value:
         decided.apparmor = "" if value == "unconfined" else value
     elif key == "systempaths" and value == "unconfined":
@@ -345,14 +346,15 @@ def _unmask(decided: Security, value: str) -> None:
 
 
 def seccomp(decided: Security, capabilities: list[str], facts: Facts) -> Any:
-    """The object of config.json, or None."""
-    if decided.seccomp == "unconfined":
+    """The object of config.json, or None. /usr/share has what a package brings; /etc what an administrator decided."""
+    chosen = decided.seccomp or ("builtin" if facts.stat(HOSTS_SECCOMP) is None else HOSTS_SECCOMP)
+    if chosen == "unconfined":
         return None
-    if not decided.seccomp:
+    if chosen == "builtin":
         from rcrun.formats.seccomp_default import default_profile
 
         return default_profile(capabilities, facts.machine)
     from rcrun.formats.seccomp_profile import Target, parse
 
     target = Target(capabilities, facts.machine, facts.kernel)
-    return parse(facts.read(decided.seccomp), decided.seccomp, target)
+    return parse(facts.read(chosen), chosen, target)

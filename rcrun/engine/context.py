@@ -14,16 +14,22 @@ if TYPE_CHECKING:
     from rcrun.runtime.host import Host
 
 
+MOUNTS_FILES = ("/etc/containers/mounts.conf", "/usr/share/containers/mounts.conf")
+HOOKS_DIRS = ("/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d")
+
+
 class Context:
     """`launcher` are the words that start rcrun again with the same store: hidden commands come behind them.
 
     `warn` takes a message for people and a hint; `mark` is told the name of each phase that is over (--debug).
     `cgroup_manager` is systemd, cgroupfs or none, if one was asked for. `max_size`: bytes that a layer may unpack to, 0
-    for any.
+    for any. `hooks_dirs`: where hooks of the host are looked for, if not in HOOKS_DIRS; a later one wins.
+    `mounts_file` is read in place of the host's mounts.conf.
     """
 
     __slots__ = (
-        "_host", "cgroup_manager", "environ", "launcher", "leaves_blobs", "mark", "max_size", "restored", "store", "warn",
+        "_host", "cgroup_manager", "environ", "hooks_dirs", "launcher", "leaves_blobs", "mark", "max_size",
+        "mounts_file", "restored", "store", "warn",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +47,8 @@ class Context:
         self.mark = mark
         self.cgroup_manager = ""
         self.max_size = 0
+        self.hooks_dirs: Sequence[str] = ()
+        self.mounts_file = ""
         self._host: Host | None = None
         self.leaves_blobs = False  # a build has made some that may go
         self.restored: list[str] = []  # digests of blobs that were dropped and are here again
@@ -70,6 +78,20 @@ class Context:
     def drop_again(self) -> None:
         if self.restored:
             self.drop_blobs()
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether there may be some: most hosts have no such directory."""
+        return bool(self.hooks_dirs) or any(map(os.path.isdir, HOOKS_DIRS))
+
+    @property
+    def mounts_conf(self) -> str:
+        """The file that says what of the host new containers get, if there is one; the user's own is the first."""
+        if self.mounts_file:
+            return self.mounts_file
+        own = f"{self.environ.get('HOME', '')}/.config/containers/mounts.conf"
+        files = MOUNTS_FILES if self.identity.kind == "root" else (own, *MOUNTS_FILES)
+        return next(filter(os.path.exists, files), "")
 
     @property
     def host(self) -> Host:

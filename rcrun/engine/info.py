@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rcrun.engine.config_process import HOSTS_SECCOMP
 from rcrun.files import read_text
 from rcrun.paths import find_program
 from rcrun.storage.containers import time_text
@@ -259,12 +260,16 @@ def _limits(context: Context) -> dict[str, bool]:
 
 
 def _security(context: Context) -> list[str]:
-    words = ["name=seccomp,profile=builtin"] if has_seccomp() else []
+    words = [f"name=seccomp,profile={seccomp_profile()}"] if has_seccomp() else []
     if context.host.apparmor and not context.host.rootless:
         words.append("name=apparmor")
     if context.host.rootless:
         words.append("name=rootless")
     return [*words, "name=cgroupns"]
+
+
+def seccomp_profile() -> str:
+    return HOSTS_SECCOMP if os.path.exists(HOSTS_SECCOMP) else "builtin"
 
 
 def has_seccomp() -> bool:

@@ -13,6 +13,7 @@ from rcrun.engine.info import (
     has_seccomp,
     memory_row,
     program_of,
+    seccomp_profile,
     storage_driver,
 )
 from rcrun.files import read_text
@@ -72,7 +73,7 @@ def podman_host(context: Context, system: Mapping[str, str], memory: int) -> dic
             "capabilities": ",".join(DEFAULT_CAPABILITIES),
             "rootless": context.host.rootless,
             "seccompEnabled": has_seccomp(),
-            "seccompProfilePath": "builtin",
+            "seccompProfilePath": seccomp_profile(),
             "selinuxEnabled": context.host.selinux,
         },
         "serviceIsRemote": False,

@@ -160,6 +160,10 @@ def plan_of(
     """And the descriptors that it names."""
     from rcrun.engine.launch_network import on_bridge_or_not
 
+    if context.has_hooks:
+        from rcrun.engine.hosthooks import with_hooks
+
+        spec = with_hooks(context, container, spec)
     return on_bridge_or_not(_plan_of, context, container, spec, settings)
 
 
@@ -204,7 +208,7 @@ def _plan_of(
                 *plan_records(container),
                 *helper_settings(context, container),
             ],
-            on_exit=_on_exit(context, container),
+            on_exit=_on_exit(context, container, spec),
             seccomp_fd=seccomp_fd,
             init=bool(record.get("init")),
             pause=record.get("infra") == "pause",
@@ -315,9 +319,11 @@ def remove_cgroup(container: Container) -> None:
         remove(container)
 
 
-def _on_exit(context: Context, container: Container) -> Records:
-    cgroup = container.record.get("cgroup")
-    records = [["remove-cgroup", str(cgroup)]] if cgroup else []
+def _on_exit(context: Context, container: Container, spec: Spec) -> Records:
+    has_hooks = bool((spec.get("hooks") or {}).get("poststop"))
+    records = [["hooks", "poststop"]] if has_hooks else []
+    if container.record.get("cgroup"):
+        records.append(["remove-cgroup", str(container.record["cgroup"])])
     pod = container.record.get("pod") or {}
     if pod.get("stops") or (pod and container.record["auto_remove"]):
         records.append(["run", *context.launcher, "__pod", pod["id"]])

@@ -297,6 +297,10 @@ class Making:
             from rcrun.engine.volumes import prepare
 
             prepare(self.context, mounts, root.lowers, built.config, self.volume_locks)
+        if self.context.mounts_conf and not root.bundle_dir:
+            from rcrun.engine.hostmounts import add_mounts
+
+            add_mounts(self.context, self.claim.container, built.config, self.options)
         if any("overlay" in record for record in mounts.records):
             from rcrun.engine.overlays import require_overlay
 

@@ -223,6 +223,8 @@ def _volume(
     volumeoptions.check_driver(fields.get("volume-driver", ""))
     volumeoptions.parse(pairs["volume-opt"])
     subpath = _subpath(fields, text)
+    if subpath and "idmap" in fields:
+        raise InvalidInput(f'invalid --mount "{text}": "idmap" does not go with a subpath')
     if _flag(fields, "volume-nocopy", text):
         decided["copy"] = "nocopy"
     return Mount(

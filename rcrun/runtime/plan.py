@@ -210,6 +210,7 @@ def _hook_settings(spec: Spec, bundle_dir: str, given: list[list[str]]) -> list[
     outputs = hook_outputs(spec)
     if any(outputs):
         records.insert(0, ["hook-output", *outputs])
+    records.insert(0, ["hook-dir", bundle_dir])
     return [["state-json", state_text(spec, plan_process.id_of(given), bundle_dir)], *records]
 
 

@@ -60,6 +60,8 @@ static _Noreturn void become(const struct child *child, int input, int errors)
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
+	if (child->dir)
+		(void)!chdir(child->dir);
 	if (!child->keep_streams) {
 		(void)dup2(input, 0);
 		(void)dup2(errors, 1);
@@ -166,6 +168,9 @@ static int hook_run(const struct plan *plan, const struct record *record, pid_t 
 		child.out_path = plan->settings.hook_stdout;
 		child.err_path = plan->settings.hook_stderr;
 	}
+	if (strcmp(record->words[1], "createContainer") != 0 &&
+	    strcmp(record->words[1], "startContainer") != 0)
+		child.dir = plan->settings.hook_dir;
 	int result = child_run(&child, report);
 	if (result == 0)
 		return 0;
@@ -177,13 +182,16 @@ static int hook_run(const struct plan *plan, const struct record *record, pid_t 
 	return -1;
 }
 
+/* The first one that fails is the last one, but after the end, when nothing is left to be stopped. */
 int hooks_run(const struct plan *plan, const char *kind, pid_t pid, const char *status,
 	      struct report *report)
 {
+	bool goes_on = strcmp(kind, "poststop") == 0;
+
 	for (int i = 0; i < plan->first_step; i++) {
 		const struct record *record = &plan->records[i];
 		if (record_is(record, "hook") && strcmp(record->words[1], kind) == 0 &&
-		    hook_run(plan, record, pid, status, report) < 0)
+		    hook_run(plan, record, pid, status, report) < 0 && !goes_on)
 			return -1;
 	}
 	return 0;
@@ -373,11 +381,18 @@ void helpers_stop(const struct plan *plan)
 	}
 }
 
+static const char *status_for(const char *kind)
+{
+	if (strcmp(kind, "poststop") == 0)
+		return "stopped";
+	return strcmp(kind, "startContainer") == 0 ? "created" : "creating";
+}
+
 /* createContainer hooks stand in the root, which is not `/` yet: they are named by paths of the host. */
 int step_hooks(struct context *context, const struct record *record, struct report *report)
 {
 	const char *kind = record->words[1];
-	const char *status = strcmp(kind, "startContainer") == 0 ? "created" : "creating";
+	const char *status = status_for(kind);
 	autoclose int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (context->root >= 0 && !context->pivoted)

@@ -99,8 +99,10 @@ int step_link_delete(struct context *context, const struct record *record, struc
 	autoclose int fd = netlink_open(NETLINK_ROUTE);
 
 	(void)context;
-	if (fd < 0 || !fits_interface(record->words[1]))
+	if (fd < 0)
 		return fail(report, "socket");
+	if (!fits_interface(record->words[1]))
+		return blame(report, 1, "plan", EINVAL);
 	request_begin(&request, RTM_DELLINK, 0, &body, sizeof(body));
 	request_text(&request, IFLA_IFNAME, record->words[1]);
 	if (netlink_ask(fd, &request) < 0 && errno != ENODEV)

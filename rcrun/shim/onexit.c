@@ -17,6 +17,19 @@ static void run_records(const struct plan *plan, bool trees)
 	}
 }
 
+/* Also of one that did not start, for what an earlier hook has made (runtime.md, "Lifecycle"). */
+void run_poststop(const struct plan *plan)
+{
+	struct context context = outside_context(plan);
+	struct report report;
+
+	for (int i = plan->first_on_exit; i < plan->count; i++) {
+		report_clear(&report);
+		if (record_is(&plan->records[i], "hooks"))
+			(void)run_steps(&context, i, i + 1, &report);
+	}
+}
+
 void run_on_exit(const struct plan *plan)
 {
 	run_records(plan, false);

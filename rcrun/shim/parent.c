@@ -362,6 +362,7 @@ static void forget_failed(void)
 	if (parent.init > 0) {
 		(void)kill(parent.init, SIGKILL);
 		(void)TEMP_FAILURE_RETRY(waitpid(parent.init, NULL, 0));
+		run_poststop(parent.plan);
 	}
 	helpers_stop(parent.plan);
 	if (parent.plan->settings.attach_path)

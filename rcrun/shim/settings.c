@@ -208,6 +208,11 @@ static void set_hook_output(struct settings *s, const struct record *r)
 	s->hook_stderr = r->words[2];
 }
 
+static void set_hook_dir(struct settings *s, const struct record *r)
+{
+	s->hook_dir = r->words[1];
+}
+
 static void set_await_helpers(struct settings *s, const struct record *r)
 {
 	(void)r;
@@ -257,6 +262,7 @@ const struct setting settings_table[] = {
 	{"emulation-log", "p", set_emulation_log},
 	{"hook", "pnnpnw*", set_nothing},
 	{"hook-output", "ww", set_hook_output},
+	{"hook-dir", "p", set_hook_dir},
 	{"helper", "ppw*", set_nothing},
 	{"helper-else", "wppw*", set_nothing},
 	{"await-helpers", "", set_await_helpers},

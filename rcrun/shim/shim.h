@@ -103,6 +103,7 @@ struct settings {
 	const char *start_socket, *state_json, *cgroup_path, *seccomp_agent;
 	const char *emulation_log;
 	const char *hook_stdout, *hook_stderr; /* files of the host, "": none */
+	const char *hook_dir; /* where hooks outside of the container stand, NULL: where we are */
 	const char *log_json; /* docker's format, with these attributes; NULL: ours */
 	char **log_rotated;
 	uint64_t log_max;
@@ -268,6 +269,7 @@ struct child {
 	char **argv, **env;
 	const char *path;                /* NULL: look argv[0] up in PATH */
 	const char *input;               /* written to its standard input, NULL: /dev/null */
+	const char *dir;                 /* where it stands, NULL: where we are */
 	const char *out_path, *err_path; /* appended to, NULL or "": kept for the report */
 	int ready_fd;                    /* inherited under this number, -1: none */
 	int timeout_seconds;             /* 0: none */
@@ -343,6 +345,7 @@ void emulation_end(const struct plan *plan, pid_t supervisor);
 /* --- onexit.c ----------------------------------------------------------------------------------------- */
 
 void run_on_exit(const struct plan *plan);                      /* all but the trees */
+void run_poststop(const struct plan *plan);                     /* of that the hooks alone */
 void remove_trees(const struct plan *plan, int user_namespace); /* -1: as ourselves */
 
 /* --- event.c ------------------------------------------------------------------------------------------ */

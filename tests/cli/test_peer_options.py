@@ -53,7 +53,7 @@ def test_a_refusal_is_of_nothing_that_works() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--hooks-dir", "x", "ps"], 'option "--hooks-dir" is not possible: containers have no hooks'),
+        (["--volumepath", "x", "ps"], 'option "--volumepath" is not possible: volumes are kept with the rest'),
         (["start", "--checkpoint", "c", "web"], 'option "--checkpoint" is not possible: there are no checkpoints\nhint: '),
         (["container", "start", "--checkpoint", "c", "web"], 'option "--checkpoint" is not possible: there are no'),
         (["volume", "create", "--scope=x"], 'option "--scope" is not possible: volumes of a cluster need a swarm'),

@@ -134,6 +134,7 @@ def test_mount_labels_and_subpath() -> None:
         ("src=db,dst=/d,volume-subpath=../x", "must stay inside"),
         ("type=bind,src=/a,dst=/d,subpath=x/../../y", "must stay inside"),
         ("type=bind,src=/a,dst=/d,subpath=x,idmap", '"idmap" does not go with a subpath'),
+        ("type=volume,src=data,dst=/d,subpath=x,idmap", '"idmap" does not go with a subpath'),
         (
             "type=bind,src=/a,dst=/d,subpath=x,bind-propagation=rshared",
             "does not go with a subpath",

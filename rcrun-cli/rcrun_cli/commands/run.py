@@ -83,6 +83,7 @@ _WAYS = ("tls_verify", "creds", "authfile", "cert_dir", "retry", "retry_delay")
 
 def _with_access(options: dict[str, Any]) -> dict[str, Any]:
     """How the image is fetched, as with `pull`; podman's three options for a platform, and its IPC namespaces."""
+    context.take_host_options(options)
     if context.settings.personality == "podman":
         _as_podman(options)
     if not options["creds"]:  # a password is not for container.json

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 # Of COPY, ADD and WORKDIR, which run nothing: a USER need not be there for them.
-FOR_FILES = {"network": "none", "user": "0:0"}
+FOR_FILES = {"network": "none", "user": "0:0", "no_default_mounts": True}
 MODE_OF_FETCHED = "600"  # as docker gives to what comes from an address
 
 
