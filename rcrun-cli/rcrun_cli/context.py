@@ -20,8 +20,8 @@ class Settings:
     """Filled once, by main, before the command runs."""
 
     __slots__ = (
-        "additional", "cgroup_manager", "config_dir", "debug", "entered", "log_level", "personality", "phases", "root",
-        "runroot",
+        "additional", "cgroup_manager", "config_dir", "debug", "entered", "log_level", "modules", "personality", "phases",
+        "root", "runroot",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -31,6 +31,7 @@ class Settings:
         self.debug = False
         self.entered = (0.0, 0.0)  # the clock and our processor time when our first line ran
         self.log_level = "info"
+        self.modules: tuple[str, ...] = ()
         self.personality = "rcrun"
         self.phases: Phases | None = None
         self.root: str | None = None
@@ -49,6 +50,11 @@ def configure(options: dict[str, Any]) -> None:
     settings.runroot = options["runroot"]
     settings.config_dir = options["config"]
     settings.additional = options["additional_store"]
+    settings.modules = options["module"]
+    if settings.modules:
+        from rcrun_cli.configured import check_modules
+
+        check_modules()
     settings.cgroup_manager = options["cgroup_manager"] or _manager_of(os.environ)
     settings.log_level = options["log_level"]
     settings.debug = bool(options["debug"]) or settings.log_level in ("debug", "trace")
@@ -145,6 +151,12 @@ def engine() -> Context:
 
     made = Context(store(), environ(), self_command(), warn)
     made.cgroup_manager = settings.cgroup_manager
+    if settings.modules or (
+        settings.personality != "docker" and paths.containers_conf(made.environ)
+    ):
+        from rcrun_cli.configured import configure_by_files
+
+        configure_by_files(made)
     if settings.phases is not None:
         made.mark = settings.phases.mark
     return made
@@ -167,6 +179,7 @@ def _repeated_options() -> list[str]:
     if settings.runroot:
         words.append(f"--runroot={os.path.abspath(settings.runroot)}")
     words += [f"--additional-store={os.path.abspath(path)}" for path in settings.additional]
+    words += [f"--module={name}" for name in settings.modules]
     if settings.debug:
         words.append("--debug")
     return words

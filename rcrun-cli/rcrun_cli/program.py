@@ -42,6 +42,12 @@ LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
     help="Use the images of this store too, without changing it",
 )
 @option(
+    "--module",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Read this module of containers.conf, too",
+)
+@option(
     "--cgroup-manager",
     type=["systemd", "cgroupfs", "none"],
     help="Who makes the cgroups of containers",

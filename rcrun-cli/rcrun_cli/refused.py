@@ -46,7 +46,6 @@ REFUSED: dict[str, dict[str, tuple[str, str]]] = {
         "--default-mounts-file": ("there are no mounts that every container gets", "rcrun run -v SOURCE:/DIR …"),
         "--hooks-dir": ("containers have no hooks of the host's", ""),
         "--imagestore": ("images are kept in one place, with containers and volumes", "other images besides: --additional-store DIR"),
-        "--module": ("there is no containers.conf to add to", "give the options themselves"),
         "--volumepath": ("volumes are kept with the rest of the store", "rcrun --root DIR …"),
     },
     "start": {"--checkpoint": _CHECKPOINT, "--checkpoint-dir": _CHECKPOINT},

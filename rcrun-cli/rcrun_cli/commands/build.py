@@ -40,6 +40,8 @@ def build(place: str | None, **options: Any) -> int | None:
     from rcrun_cli.buildsource import source_of
 
     with Closing() as stack:
+        engine = context.engine()
+        options["usual_form"] = engine.setting("engine", "image_default_format")
         source = source_of(place, options["file"], stack)
         request = request_of(source, options)
         signing = _signing(request, options)
@@ -48,7 +50,7 @@ def build(place: str | None, **options: Any) -> int | None:
         progress = build_progress(_progress_kind(options), _log(options["logfile"], stack))
         stack.callback(progress.end)
         try:
-            built = make(context.engine(), request, progress)
+            built = make(engine, request, progress)
         except StepFailed as error:
             progress.end()
             failed = error
