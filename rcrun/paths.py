@@ -231,11 +231,17 @@ def _sets_something(path: str, repeated: frozenset[bytes] = frozenset()) -> bool
     try:
         with open(path, "rb", buffering=0) as file:
             lines = file.read().split(b"\n")
+    except IsADirectoryError:
+        return any(_sets_something(f"{path}/{name}") for name in os.listdir(path))
     except OSError:
-        return True  # a directory of more files; or who reads it all tells what is wrong
-    return any(
-        line and line[:1] not in b"#[" and line not in repeated for line in map(bytes.strip, lines)
-    )
+        return True  # who reads it all tells what is wrong
+    for line in lines:
+        if line[:1] != b"#":  # most are comments, and there may be many
+            word = line.strip()
+            is_header = word[:1] == b"[" and word[-1:] == b"]"
+            if not is_header and word[:1] not in b"#" and word not in repeated:
+                return True
+    return False
 
 
 def cache_dir() -> str:

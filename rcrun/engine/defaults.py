@@ -40,10 +40,10 @@ _OWN_WORDS = {
     "umask": "umask",
 }
 _SHARED_WORDS = {
-    "base_hosts_file": "hosts_file",
+    "no_hosts": "no_hosts",
+    "base_hosts_file": "hosts_file",  # behind it: not both
     "ipcns": "ipc",
     "netns": "network",
-    "no_hosts": "no_hosts",
     "pidns": "pid",
     "userns": "userns",
     "utsns": "uts",
@@ -58,7 +58,6 @@ _GIVES_WAY = {
     "env_host": ("unsetenv_all",),
     "netns": ("ip", "ip6", "mac_address", "network_alias"),
     "no_hosts": ("add_host", "hosts_file"),
-    "oom_score_adj": (),
     "userns": ("uidmap", "gidmap", "subuidname", "subgidname"),
     "utsns": ("hostname", "domainname"),
 }
@@ -132,6 +131,8 @@ def _add_shared(found: Found, table: Table, context: Context) -> None:
             found.pop(option, None)
         return
     _fill(found, table, _DNS)
+    if table.get("interface_name") == "device":
+        found["interface_from_network"] = True
     if table.get("host_containers_internal_ip"):
         found["host_address"] = table["host_containers_internal_ip"]
 
@@ -277,8 +278,6 @@ def _add_of_engine(found: Found, engine: Table, containers: Table) -> None:
         found["image_volume"] = engine["image_volume_mode"]
     if engine.get("pull_policy") and not found.get("pull"):
         found["pull"] = policy(engine["pull_policy"])
-    if containers.get("interface_name") == "device":
-        found["interface_from_network"] = True
     if containers.get("container_name_as_hostname"):
         found["hostname_from_name"] = True
 

@@ -147,7 +147,7 @@ def list_networks(
     """List networks."""
     from rcrun.engine import networks
 
-    store = context.store()
+    store = context.engine().store
     podman = context.settings.personality == "podman"
     found = networks.matching(store, filters)
     if podman:
@@ -204,7 +204,7 @@ def inspect_network(networks: tuple[str, ...], form: str | None, verbose: bool) 
     """Print all that is known of networks."""
     from rcrun.engine.networks import docker_object, find, podman_object
 
-    store = context.store()
+    store = context.engine().store
     shape = podman_object if context.settings.personality == "podman" else docker_object
     return output.inspect_each(networks, lambda name: shape(store, find(store, name)), form)
 
