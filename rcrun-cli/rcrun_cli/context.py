@@ -179,7 +179,6 @@ def _repeated_options() -> list[str]:
     if settings.runroot:
         words.append(f"--runroot={os.path.abspath(settings.runroot)}")
     words += [f"--additional-store={os.path.abspath(path)}" for path in settings.additional]
-    words += [f"--module={name}" for name in settings.modules]
     if settings.debug:
         words.append("--debug")
     return words

@@ -10,7 +10,7 @@ import os
 import time
 
 from rcrun.errors import InvalidInput
-from rcrun.files import parse_json, read_bytes, write_json
+from rcrun.files import dump_json, parse_json, read_bytes, write_file
 from rcrun.paths import CONTAINERS_DIRS, config_dir, make_private_dir
 
 TYPE_CHECKING = False
@@ -39,7 +39,8 @@ def load(live_dir: str, environ: Mapping[str, str], modules: Sequence[str] = ())
     if all(stamp[1] < time.time_ns() - _SETTLED for stamp in stamps):
         try:
             make_private_dir(live_dir)
-            write_json(path, found, durable=False)
+            data = (dump_json(found) + "\n").encode()
+            write_file(path, data, mode=0o600, durable=False)  # some files hold passwords
         except OSError:
             pass  # it is read again the next time
     return found

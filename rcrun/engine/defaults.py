@@ -11,8 +11,7 @@ import os
 from rcrun.engine.config_network import VARIABLE
 from rcrun.engine.config_process import DEFAULT_CAPABILITIES
 from rcrun.engine.facts import no_bridges
-from rcrun.formats.containersconf import USUAL_CAPABILITIES
-from rcrun.formats.networkflag import DEFAULT, OTHER_DEFAULT, canonical
+from rcrun.formats.capability import USUAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ _GIVES_WAY = {
     "utsns": ("hostname", "domainname"),
 }
 _POLICIES = {"ifmissing": "missing", "ifnotpresent": "missing", "ifnewer": "newer"}
-_BRIDGES = (DEFAULT, OTHER_DEFAULT)
+_BRIDGES = ("bridge", "podman")
 _JOINS = ("container:", "ns:", "pod")
 _OF_IPC = ("fs.mqueue.", "kernel.msg", "kernel.sem", "kernel.shm")
 
@@ -142,16 +141,19 @@ def _choose_network(found: Found, context: Context) -> None:
     name = context.setting("network", "default_network")
     asked = found.get("network") or ""
     asked = asked if isinstance(asked, str) or len(asked) > 1 else asked[0]
-    if not name or canonical(name) == DEFAULT or asked not in ("", "default", *_BRIDGES):
+    if not name or name in _BRIDGES or asked not in ("", "default", *_BRIDGES):
         return
     if not asked and (context.environ.get(VARIABLE) or os.path.exists(no_bridges(context.store))):
         return
-    from rcrun.engine.networkcreate import Wanted, create
+    from rcrun.network import definitions
 
-    wanted = Wanted(name)
-    wanted.ignore, wanted.dns_enabled = True, False
-    wanted.subnets = [word] if (word := context.store.default_subnet) else []
-    create(context, wanted)
+    if definitions.read(definitions.path_of(context.store, name)) is None:
+        from rcrun.engine.networkcreate import Wanted, create
+
+        wanted = Wanted(name)
+        wanted.ignore, wanted.dns_enabled = True, False
+        wanted.subnets = [word] if (word := context.store.default_subnet) else []
+        create(context, wanted)
     found["network"] = (name,)
 
 
@@ -264,7 +266,7 @@ def _add_security(found: Found, table: Table) -> None:
 def capabilities(words: Iterable[str]) -> list[str]:
     found: list[str] = []
     for word in words:
-        found += DEFAULT_CAPABILITIES if word == USUAL_CAPABILITIES else [word]
+        found += DEFAULT_CAPABILITIES if word == USUAL else [word]
     return found
 
 

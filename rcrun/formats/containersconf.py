@@ -7,6 +7,7 @@ other programs have them. Pure.
 from __future__ import annotations
 
 from rcrun.errors import InvalidInput
+from rcrun.formats.capability import USUAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,11 +139,10 @@ RANGES = {
 SMALLEST_LOG = 8192
 # What a list begins with that is appended to before any file has set it.
 FIRST = {
-    "containers.default_capabilities": ("DEFAULT",),  # the usual ones: engine/defaults.py
+    "containers.default_capabilities": (USUAL,),
     "engine.cdi_spec_dirs": ("/etc/cdi", "/var/run/cdi"),
     "engine.hooks_dir": ("/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"),
 }
-USUAL_CAPABILITIES = "DEFAULT"
 # What distributions' own files repeat of podman's defaults says nothing here, where more is allowed.
 REPEATED = {
     "containers.default_capabilities": (
