@@ -84,7 +84,8 @@ def of_container(context: Context, options: Options) -> Options:
         _fill(found, containers, {"shm_size": "shm_size", "cgroups": "cgroups"})
         return found
     _fill(found, containers, _OWN_WORDS)
-    _fill(found, containers, {"cgroups": "cgroups"}, unless=_has_limits(options))
+    if containers.get("cgroups") and not _has_limits(options):
+        _fill(found, containers, {"cgroups": "cgroups"})
     if not (options.get("pod") or options.get("pod_id_file")):
         _add_shared(found, containers, context)
     _add_lists(found, containers)
@@ -97,9 +98,9 @@ def of_container(context: Context, options: Options) -> Options:
     return found
 
 
-def _fill(found: Found, table: Table, words: Mapping[str, str], *, unless: bool = False) -> None:
+def _fill(found: Found, table: Table, words: Mapping[str, str]) -> None:
     """Where nothing was given: an empty text is no word, but of `detach_keys` it is."""
-    for key, option in () if unless else words.items():
+    for key, option in words.items():
         value = table.get(key)
         if value is None or not _is_open(found, option):
             continue
@@ -224,9 +225,11 @@ def lowered(word: str, hard_limit: Callable[[str], int]) -> str:
 
 
 def _add_mounts(found: Found, table: Table) -> None:
+    volumes, mounts = table.get("volumes") or (), table.get("mounts") or ()
+    if not volumes and not mounts:
+        return
     from rcrun.engine.config_pod import destinations, uncovered
 
-    volumes, mounts = table.get("volumes") or (), table.get("mounts") or ()
     if volumes:
         found["volume"] = (*uncovered(volumes, found), *(found.get("volume") or ()))
     if mounts:
@@ -237,6 +240,8 @@ def _add_mounts(found: Found, table: Table) -> None:
 
 def _add_log(found: Found, table: Table) -> None:
     """Those options that the driver knows, and that were not given."""
+    if not any(table.get(key) for key in ("log_path", "log_size_max", "log_tag")):
+        return
     from rcrun.engine.config_log import OWN_DIR
 
     driver = str(found.get("log_driver") or "k8s-file")

@@ -217,3 +217,9 @@ def test_pods_images_and_networks(rcrun: Any) -> None:
     rcrun("network", "create", "small", env=env).check()
     subnet = rcrun("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "small").check()
     assert subnet.out == "10.251.0.0/28\n"
+    rcrun("run", "-d", "--name", "runs", "--network", "none", "busybox", "sleep", "1000").check()
+    path.write_text("[containers]\nprivileged = true\n", encoding="utf-8")
+    look = ("runs", "grep", "CapEff", "/proc/self/status")
+    usual = rcrun("exec", *look).check().out
+    assert rcrun("exec", *look, env=env).check().out != usual
+    assert rcrun("exec", "--privileged=false", *look, env=env).check().out == usual
