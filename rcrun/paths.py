@@ -7,7 +7,19 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+# Where distributions and administrators have the files that podman, buildah and skopeo read, too.
+CONTAINERS_DIRS = ("/usr/share/containers", "/etc/containers")
+# What distributions set in theirs: podman's own defaults once more, as each line may look.
+_REPEATED = frozenset(
+    word.encode() + comma
+    for word in (
+        "]", "default_capabilities = [", "default_sysctls = [", '"net.ipv4.ping_group_range=0 0"', '"CHOWN"', '"DAC_OVERRIDE"',
+        '"FOWNER"', '"FSETID"', '"KILL"', '"NET_BIND_SERVICE"', '"SETFCAP"', '"SETGID"', '"SETPCAP"', '"SETUID"', '"SYS_CHROOT"',
+    )
+    for comma in (b"", b",")
+)  # fmt: skip
 
 
 def default_store_dir(environ: dict[str, str], home: str) -> str:
@@ -57,11 +69,11 @@ class Store:
     `others` are the directories of stores whose images and layers are used where they are, and never changed: those
     that were given, and the lines of the file `additional-stores`. `meanings` tells what a short name may mean.
     `own_names`: short names of images that are made here are below `localhost`, as podman's are.
-    `restore` makes or fetches a blob that was dropped (storage/recipes.py), if there is a way; the engine sets it.
+    `default_subnet`: that of the default network, if it is made. `restore` makes or fetches a blob that was dropped (storage/recipes.py), if there is a way; the engine sets it.
     """
 
     __slots__ = (
-        "_given", "_meanings", "_others", "live_dir", "own_names", "restore", "root_dir",
+        "_given", "_meanings", "_others", "default_subnet", "live_dir", "own_names", "restore", "root_dir",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +90,7 @@ class Store:
         self._others: list[str] | None = None
         self._meanings = meanings
         self.own_names = own_names
+        self.default_subnet = ""
         self.restore: Callable[[str], object] | None = None
 
     @property
@@ -176,6 +189,59 @@ def find_program(name: str, search: str) -> str:
         if folder.startswith("/") and os.access(path, os.X_OK) and os.path.isfile(path):
             return path
     return ""
+
+
+def config_dir(environ: Mapping[str, str]) -> str:
+    """Where a user's own configuration lies: `$XDG_CONFIG_HOME`, else `~/.config`."""
+    config = environ.get("XDG_CONFIG_HOME", "")
+    if config.startswith("/"):
+        return config
+    return f"{environ.get('HOME') or os.path.expanduser('~')}/.config"
+
+
+def containers_conf(environ: Mapping[str, str]) -> bool:
+    """Whether containers.conf or its kin (engine/containersconf.py) may set anything: all that most starts ask."""
+    last = environ.get("CONTAINERS_CONF_OVERRIDE")
+    if last and _sets_something(last):
+        return True
+    if environ.get("CONTAINERS_CONF"):
+        return _sets_something(environ["CONTAINERS_CONF"])
+    shared, system = CONTAINERS_DIRS
+    return (
+        _has_settings(shared, _REPEATED)
+        or _has_settings(system)
+        or _has_settings(f"{config_dir(environ)}/containers")
+    )
+
+
+def _has_settings(folder: str, repeated: frozenset[bytes] = frozenset()) -> bool:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    return any(
+        _sets_something(f"{folder}/{name}", repeated)
+        for name in names
+        if name.startswith("containers.") and not name.endswith(".modules")
+    )
+
+
+def _sets_something(path: str, repeated: frozenset[bytes] = frozenset()) -> bool:
+    """Not so where there are only comments and headers of tables."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            lines = file.read().split(b"\n")
+    except IsADirectoryError:
+        return any(_sets_something(f"{path}/{name}") for name in os.listdir(path))
+    except OSError:
+        return True  # who reads it all tells what is wrong
+    for line in lines:
+        if line[:1] != b"#":  # most are comments, and there may be many
+            word = line.strip()
+            is_header = word[:1] == b"[" and word[-1:] == b"]"
+            if not is_header and word[:1] not in b"#" and word not in repeated:
+                return True
+    return False
 
 
 def cache_dir() -> str:

@@ -53,7 +53,12 @@ def request_of(source: Source, options: Options) -> Request:
         manifest_list=options["manifest_list"] or "",
         outputs=_outputs(options),
         platforms=_platforms(options),
-        form=_form(options["form"] or environ.get("BUILDAH_FORMAT") or "oci"),
+        form=_form(
+            options["form"]
+            or environ.get("BUILDAH_FORMAT")
+            or options.get("usual_form")  # containers.conf's
+            or "oci"
+        ),
         squash=_squash(options),
         caching=_caching(options),
         pull=_pull_policy(options),

@@ -31,7 +31,7 @@ class Settings:
 
     __slots__ = (
         "additional", "cgroup_manager", "config_dir", "debug", "docker", "entered", "hooks_dirs", "host", "log_level",
-        "mounts_file", "personality", "phases", "root", "runroot",
+        "modules", "mounts_file", "personality", "phases", "root", "runroot",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,6 +44,7 @@ class Settings:
         self.host = ""  # the socket that --host names
         self.hooks_dirs: tuple[str, ...] = ()
         self.log_level = "info"
+        self.modules: tuple[str, ...] = ()
         self.mounts_file = ""
         self.personality = "rcrun"
         self.phases: Phases | None = None
@@ -67,6 +68,11 @@ def configure(options: dict[str, Any]) -> None:
     settings.additional = options["additional_store"]
     settings.hooks_dirs = options["hooks_dir"]
     settings.mounts_file = options["default_mounts_file"] or ""
+    settings.modules = options["module"]
+    if settings.modules:
+        from rcrun_cli.configured import check_modules
+
+        check_modules()
     settings.cgroup_manager = options["cgroup_manager"] or _manager_of(os.environ)
     settings.log_level = options["log_level"]
     settings.debug = bool(options["debug"]) or settings.log_level in ("debug", "trace")
@@ -239,6 +245,12 @@ def engine() -> Context:
     made.cgroup_manager = settings.cgroup_manager
     made.hooks_dirs = [os.path.abspath(path) for path in settings.hooks_dirs]
     made.mounts_file = settings.mounts_file
+    if settings.modules or (
+        settings.personality != "docker" and paths.containers_conf(made.environ)
+    ):
+        from rcrun_cli.configured import configure_by_files
+
+        configure_by_files(made)
     if settings.phases is not None:
         made.mark = settings.phases.mark
     return made

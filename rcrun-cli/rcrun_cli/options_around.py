@@ -41,7 +41,7 @@ NETWORK = (
         metavar="NAME:ADDRESS",
         help="Add a line to /etc/hosts; host-gateway is the host",
     ),
-    option("--no-hosts", is_flag=True, help="Leave /etc/hosts as the image has it"),
+    option("--no-hosts", is_flag=True, default=None, help="Leave /etc/hosts as the image has it"),
     option("--dns", multiple=True, metavar="ADDRESS", help="Name server"),
     option("--dns-option", "--dns-opt", multiple=True, metavar="OPTION", help="Resolver option"),
     option("--dns-search", multiple=True, metavar="DOMAIN", help="Search domain; . for none"),
@@ -57,7 +57,7 @@ RECORD = (
     option("--rm", is_flag=True, help="Remove the container when it has ended"),
     option("--timeout", type=int, metavar="SECONDS", help="Kill the container when it has run for so long"),
     option("--restart", metavar="POLICY", help="no, on-failure[:COUNT], always or unless-stopped"),
-    option("--pull", type=["always", "missing", "never", "newer"], default="missing", help="When to fetch the image"),
+    option("--pull", type=["always", "missing", "never", "newer"], help="When to fetch the image; missing if nothing is said"),
     option("--platform", metavar="OS/ARCHITECTURE", help="The platform to choose from an image for several"),
     option("-q", "--quiet", is_flag=True, help="Print no progress"),
 )  # fmt: skip

@@ -18,7 +18,7 @@ PROCESS = (
     option("-i", "--interactive", is_flag=True, help="Keep standard input open"),
     option("-t", "--tty", is_flag=True, help="Give the command a terminal"),
     option(
-        "--init", is_flag=True, help="Run a small init that reaps processes and passes signals on"
+        "--init", is_flag=True, default=None, help="Run a small init that reaps processes and passes signals on"
     ),
     option("--stop-signal", metavar="SIGNAL", help="The signal that asks it to stop"),
     option(
@@ -32,10 +32,10 @@ PROCESS = (
         help="The kernel's preference when memory is short",
     ),
     option("--tz", metavar="ZONE", help="Time zone, or `local` for the host's"),
-    option("--env-host", is_flag=True, help="Begin with the caller's own environment"),
+    option("--env-host", is_flag=True, default=None, help="Begin with the caller's own environment"),
     option("--env-merge", multiple=True, metavar="NAME=VALUE", help="Set a variable, with ${NAME} as the image has it"),
     option("--unsetenv-all", is_flag=True, help="Begin with an empty environment"),
-    option("--http-proxy", is_flag=True, help="Pass the caller's proxy variables on"),
+    option("--http-proxy", is_flag=True, default=None, help="Pass the caller's proxy variables on"),
     option("--hostuser", multiple=True, metavar="USER", help="Add this user of the host to /etc/passwd"),
     option("--passwd", is_flag=True, default=True, help="Add the user of --userns keep-id to /etc/passwd and /etc/group"),
     option("--passwd-entry", metavar="LINE", help="The line to add to /etc/passwd; $USERNAME, $UID, $GID, $NAME, $HOME are known"),
@@ -83,7 +83,7 @@ FILES = (
     ),
     option("--gpus", metavar="all|NUMBER|device=…", help="Give it GPUs, by their CDI names"),
     option("--cdi-spec-dir", multiple=True, metavar="DIR", help="Look for CDI specifications here"),
-    option("--read-only", is_flag=True, help="Make the root file system read-only"),
+    option("--read-only", is_flag=True, default=None, help="Make the root file system read-only"),
     option(
         "--root-emulation",
         type=["auto", "on", "off"],
@@ -97,7 +97,7 @@ FILES = (
     option("--shm-size", metavar="SIZE", help="Size of /dev/shm; 64m if nothing is said"),
     option("--rootfs", metavar="DIR[:O]", help="Use this directory as the root file system; no image"),
     option("--bundle", metavar="DIR", help="Run an OCI bundle; no image"),
-    option("--image-volume", type=["anonymous", "bind", "tmpfs", "ignore"], default="anonymous", help="What the image's VOLUMEs become"),
+    option("--image-volume", type=["anonymous", "bind", "tmpfs", "ignore"], help="What the image's VOLUMEs become; anonymous if nothing is said"),
     option("--chrootdirs", multiple=True, metavar="DIR,…", help="Mount /etc/hosts and its like beneath these, too"),
     option("--hosts-file", metavar="FILE", help="Begin /etc/hosts with this file, `image` or `none`"),
     option("--no-hostname", is_flag=True, help="Leave /etc/hostname as the image has it"),
@@ -107,7 +107,7 @@ FILES = (
 ISOLATION = (
     option("--cap-add", multiple=True, metavar="CAPABILITY", help="Add a capability, or ALL"),
     option("--cap-drop", multiple=True, metavar="CAPABILITY", help="Drop a capability, or ALL"),
-    option("--privileged", is_flag=True, help="All capabilities, no filter, nothing masked"),
+    option("--privileged", is_flag=True, default=None, help="All capabilities, no filter, nothing masked"),
     option(
         "--security-opt",
         multiple=True,

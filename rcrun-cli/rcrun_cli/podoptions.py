@@ -23,7 +23,7 @@ SHARED = (
 )  # fmt: skip
 OWN = (
     option("-n", "--name", metavar="NAME", help="Name; one is made up if nothing is said"),
-    option("--exit-policy", type=["continue", "stop"], default="continue", metavar="POLICY", help="When the last container has ended: continue, or stop the pod"),
+    option("--exit-policy", type=["continue", "stop"], metavar="POLICY", help="When the last container has ended: continue (if nothing is said), or stop the pod"),
     option("--infra", is_flag=True, default=True, help="Make an infra container, which has the namespaces that the others share"),
     option("--infra-command", metavar="COMMAND", help="The command of an infra container with an image"),
     option("--infra-conmon-pidfile", metavar="FILE", help="Write the pid of the infra container's monitor to a file"),

@@ -52,6 +52,12 @@ LOG_LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
     "--default-mounts-file", metavar="FILE", help="Read this in place of the host's mounts.conf"
 )
 @option(
+    "--module",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Read this module of containers.conf, too",
+)
+@option(
     "--cgroup-manager",
     type=["systemd", "cgroupfs", "none"],
     help="Who makes the cgroups of containers",

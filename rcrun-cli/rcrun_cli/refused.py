@@ -44,7 +44,6 @@ REFUSED: dict[str, dict[str, tuple[str, str]]] = {
         **dict.fromkeys(("-c", "--connection", "-r", "--remote", "--url"), _REMOTE),
         "--cdi-spec-dir": ("it is an option of run and create", "rcrun run --cdi-spec-dir DIR …"),
         "--imagestore": ("images are kept in one place, with containers and volumes", "other images besides: --additional-store DIR"),
-        "--module": ("there is no containers.conf to add to", "give the options themselves"),
         "--volumepath": ("volumes are kept with the rest of the store", "rcrun --root DIR …"),
     },
     "start": {"--checkpoint": _CHECKPOINT, "--checkpoint-dir": _CHECKPOINT},

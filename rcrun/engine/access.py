@@ -105,7 +105,8 @@ class Access:
 
         own = place.reference.domain == typed.domain
         lookup, transport = self.reach(context, place, own=own)
-        return Client(transport, place.reference, lookup, patience=self.patience(sleep)), transport
+        patience = self.patience(sleep, context)
+        return Client(transport, place.reference, lookup, patience=patience), transport
 
     def reach(
         self, context: Context, place: Place, *, own: bool = True
@@ -125,12 +126,18 @@ class Access:
         lookup.headers = self.headers if own else {}
         return lookup, transport
 
-    def patience(self, sleep: Sleep | None = None) -> Patience:
+    def patience(self, sleep: Sleep | None = None, context: Context | None = None) -> Patience:
+        """How often is tried: as was typed, else as containers.conf says."""
         import time
 
         from rcrun.registry.session import Patience
 
-        return Patience(sleep or time.sleep, self.retries, self.delay)
+        retries, delay = self.retries, self.delay
+        if context is not None and context.conf:
+            from rcrun.engine.defaults import tries
+
+            retries, delay = tries(context, retries, delay)
+        return Patience(sleep or time.sleep, retries, delay)
 
 
 class Sources:

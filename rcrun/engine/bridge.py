@@ -313,7 +313,9 @@ def write_hosts(container: Container, endpoints: dict[str, Any]) -> None:
     if not os.path.exists(path):
         return  # --no-hosts
     own = str(container.record["network"].get("own_names") or container.name)
-    text = hosts.with_host(read_text(path), host_address() if endpoints else "")
+    said = container.record["network"].get("host_address")  # of containers.conf
+    there = endpoints and said != "none"
+    text = hosts.with_host(read_text(path), (said or host_address()) if there else "")
     addresses = [address for endpoint in endpoints.values() for address in addresses_of(endpoint)]
     write_in_place(path, hosts.with_own_addresses(text, own, addresses))
 

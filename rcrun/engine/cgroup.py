@@ -77,7 +77,7 @@ def _make(context: Context, container: Container, spec: Spec) -> str:
         parent=parent,
     )
     if path:
-        limit_pids(path, spec)
+        limit_pids(path, spec, container)
     return path
 
 
@@ -86,10 +86,11 @@ def note(container: Container, path: str) -> None:
     write_file(container.path("cgroup"), os.fsencode(path), durable=False)
 
 
-def limit_pids(path: str, spec: Spec) -> None:
+def limit_pids(path: str, spec: Spec, container: Container) -> None:
     """The default, where nothing else was asked for and the kernel can."""
     if "pids" not in ((spec.get("linux") or {}).get("resources") or {}):
-        delegated.write(f"{path}/pids.max", str(DEFAULT_PIDS))
+        most = container.record.get("pids_default", DEFAULT_PIDS)
+        delegated.write(f"{path}/pids.max", str(most) if most > 0 else "max")
 
 
 def no_systemd_without(container: Container) -> HostLacks:

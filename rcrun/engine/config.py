@@ -108,6 +108,8 @@ def build(options: Options, args: Sequence[str], image: ImageFacts, facts: Facts
     options = {**options, "network": network["mode"], "userns": userns}
     user = config_process.find_user(options, image.config, facts)
     hostname = host_name(options, facts, joined)
+    if options.get("host_address"):
+        network["host_address"] = options["host_address"]
     if network["mode"] in (config_network.BRIDGE, "none"):  # who may join a network later
         names = config_network.own_names(options, facts, hostname)
         network["own_names"] = " ".join(dict.fromkeys(names))
@@ -215,6 +217,7 @@ def container_record(
 
 
 _KEPT = ("pid", "uts", "cgroupns", "create_command")
+_KEPT_NUMBERS = ("pids_default",)  # of containers.conf
 
 
 def _asked_records(options: Options, image: ContainerConfig) -> dict[str, Any]:
@@ -227,6 +230,7 @@ def _asked_records(options: Options, image: ContainerConfig) -> dict[str, Any]:
         "volumes_from": list(options.get("volumes_from") or ()),
         "ipc": options.get("ipc") or "private",
         **{key: options[key] for key in _KEPT if options.get(key)},
+        **{key: options[key] for key in _KEPT_NUMBERS if options.get(key) is not None},
     }
 
 
@@ -261,4 +265,9 @@ def host_name(options: Options, facts: Facts, joined: Joined | None = None) -> s
                 f'invalid --hostname "{given}": it has at most 64 letters, none of them a blank or a slash'
             )
         return str(given)
-    return facts.hostname if options.get("network") == "host" else facts.container_id[:12]
+    if options.get("network") == "host":
+        return facts.hostname
+    if options.get("hostname_from_name"):
+        kept = "".join([c for c in facts.name if c.isalnum() or c in "-."])
+        return kept[:63] or facts.container_id[:12]
+    return facts.container_id[:12]

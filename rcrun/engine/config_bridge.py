@@ -22,7 +22,9 @@ def bridge_record(
     _refuse_twice(asked)
     _add_single(options, asked)
     for each in asked:
-        facts.network(each["name"])  # NotFound
+        definition = facts.network(each["name"])  # NotFound
+        if options.get("interface_from_network") and definition.get("network_interface"):
+            each.setdefault("interface", definition["network_interface"])
     return {
         "mode": "bridge",
         "chosen": is_chosen,

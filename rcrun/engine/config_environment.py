@@ -21,7 +21,7 @@ _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 def environment(
     options: Options, image: ContainerConfig, facts: Facts, user: User, hostname: str
 ) -> list[str]:
-    """The caller's, then ours, proxies, the image, --env-merge, --env-file, -e."""
+    """The caller's, then ours, proxies, those of containers.conf, the image, --env-merge, --env-file, -e."""
     changes = environment_changes(options, facts)
     if options.get("unsetenv_all"):
         return envfile.merge([], changes)
@@ -33,10 +33,13 @@ def environment(
     words = [spec.DEFAULT_PATH, f"container={CONTAINER_WORD}", f"HOSTNAME={hostname}"]
     words += ["TERM=xterm"] if options.get("tty") else []
     words += _proxies(facts.environ) if options.get("http_proxy") else []
-    merged = envfile.merge(merged, envfile.resolve([*words, *image_environment(image)], {}))
+    merged = envfile.merge(merged, envfile.resolve(words, {}))
+    merged = envfile.merge(merged, envfile.resolve(options.get("env_default") or (), facts.environ))
+    merged = envfile.merge(merged, envfile.resolve(image_environment(image), {}))
     merged = envfile.merge(merged, _expanded(options.get("env_merge") or (), merged))
     merged = envfile.merge(merged, changes)
-    own_home = any(word.startswith("HOME=") for word in image_environment(image))
+    before = (*image_environment(image), *(options.get("env_default") or ()))
+    own_home = any(word.startswith("HOME=") for word in before)
     if "HOME" not in changes and not own_home:
         merged = envfile.merge(merged, {"HOME": user.home})
     return merged

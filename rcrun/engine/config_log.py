@@ -26,6 +26,7 @@ _OPTIONS = {
     "json-file": _FILE_OPTIONS,
     "journald": (*_ABOUT, "mode", "max-buffer-size"),
 }
+OWN_DIR = "/@ID@/"  # in a path that a file says for all containers: a directory for each
 _BUFFER = 1 << 20  # docker's, of mode=non-blocking
 
 
@@ -127,6 +128,9 @@ def add_attributes(container: Record, env: Sequence[str]) -> None:
     """Docker's `attrs`: labels and variables that were named, and the tag."""
     log = container["log"]
     given = log.get("options") or {}
+    if OWN_DIR in log.get("path", ""):
+        log["own_dir"] = True
+        log["path"] = given["path"] = log["path"].replace(OWN_DIR, f"/{container['id']}/")
     variables = dict(word.split("=", 1) for word in env if "=" in word)
     attributes = {
         **_chosen(variables, given, "env"),

@@ -34,7 +34,8 @@ def network_record(
         return _joined_record(mode, rest, facts)
     is_chosen = mode not in _DEFAULT_NETWORKS
     if not is_chosen:
-        mode = default_network(mode, facts, joins_user=joins_user)
+        preferred = str(options.get("preferred_network") or "")
+        mode = default_network(mode, facts, joins_user=joins_user, preferred=preferred)
     if mode not in NETWORKS:
         from rcrun.engine.config_bridge import bridge_record
 
@@ -93,17 +94,20 @@ def with_default(options: Options, facts: Facts) -> Options:
     return {**options, "network": word} if word and is_open else options
 
 
-def default_network(word: str, facts: Facts, *, joins_user: bool) -> str:
+def default_network(word: str, facts: Facts, *, joins_user: bool, preferred: str = "") -> str:
     """The default bridge; one of its own for who asks for a private one, or cannot be on a bridge.
 
     That is pasta, and slirp4netns where there is no pasta; the start says what to install where there is neither.
     """
     if word != "private" and not joins_user and facts.has_bridges():
         return BRIDGE
-    return own_network(facts.find_program)
+    return own_network(facts.find_program, preferred)
 
 
-def own_network(find_program: Callable[[str], str]) -> str:
+def own_network(find_program: Callable[[str], str], preferred: str = "") -> str:
+    """The one that is installed; of both pasta, unless a file prefers the other."""
+    if preferred == "slirp4netns" and find_program(preferred):
+        return preferred
     return "slirp4netns" if not find_program("pasta") and find_program("slirp4netns") else "pasta"
 
 
@@ -169,11 +173,12 @@ def _hosts(options: Options, facts: Facts, hostname: str) -> str:
     from rcrun.network import hosts
 
     mode = "none" if options["network"] == "ns" else options["network"]
-    address = _address_of_host(mode, facts)
-    gateway = address if mode in ("none", "host") else address or hosts.OFFLINE
+    gateway = _address_of_host(mode, options, facts)
+    address = "" if options.get("host_address") == "none" else gateway
+    gateway = gateway if mode in ("none", "host") else gateway or hosts.OFFLINE
     added = [hosts.parse_added(text, gateway) for text in options.get("add_host") or ()]
     if mode == "host":
-        return hosts.host_text(_host_file(facts, "/etc/hosts"), added)
+        return hosts.host_text(_host_file(facts, "/etc/hosts"), added, address)
     if mode == BRIDGE:  # its own lines come with its addresses, at each start
         return hosts.text([], host_address=address, added=added)
     names = own_names(options, facts, hostname)
@@ -191,9 +196,11 @@ def own_names(options: Options, facts: Facts, hostname: str) -> list[str]:
     return names
 
 
-def _address_of_host(mode: str, facts: Facts) -> str:
+def _address_of_host(mode: str, options: Options, facts: Facts) -> str:
     if mode == "none":
         return ""
+    if options.get("host_address") not in (None, "none"):
+        return str(options["host_address"])
     return "127.0.0.1" if mode == "host" else facts.host_address()
 
 

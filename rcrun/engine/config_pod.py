@@ -108,12 +108,18 @@ def _inherited(options: Options, given: Mapping[str, Any]) -> dict[str, Any]:
         if given.get(key):
             found[key] = (*given[key], *(options.get(key) or ()))
     if given.get("volume"):
-        found["volume"] = (*_uncovered(given["volume"], options), *(options.get("volume") or ()))
+        found["volume"] = (*uncovered(given["volume"], options), *(options.get("volume") or ()))
     return found
 
 
-def _uncovered(volumes: Sequence[str], options: Options) -> list[str]:
-    """The pod's, but for those in whose place the container has another mount."""
+def uncovered(volumes: Sequence[str], options: Options) -> list[str]:
+    """Those of the pod or a file, but for those in whose place the container has another mount."""
+    own = destinations(options)
+    return [text for text in volumes if _destination(text) not in own]
+
+
+def destinations(options: Options) -> set[str]:
+    """Where mounts were asked for."""
     own = {_destination(text) for text in options.get("volume") or ()}
     own.update(text.partition(":")[0] for text in options.get("tmpfs") or ())
     for text in options.get("mount") or ():
@@ -122,7 +128,7 @@ def _uncovered(volumes: Sequence[str], options: Options) -> list[str]:
             for word in text.split(",")
             if word.partition("=")[0] in ("target", "dst", "destination")
         )
-    return [text for text in volumes if _destination(text) not in own]
+    return own
 
 
 def _destination(text: str) -> str:

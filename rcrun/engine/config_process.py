@@ -104,7 +104,7 @@ def _entrypoint(text: str) -> list[str]:
 
 
 # What changes where the environment begins, or what it begins with.
-_ENVIRONMENT = ("env_host", "env_merge", "unsetenv_all", "http_proxy")
+_ENVIRONMENT = ("env_host", "env_merge", "unsetenv_all", "http_proxy", "env_default")
 
 
 def environment(
@@ -217,7 +217,10 @@ def _changed(added: int, dropped: int, options: Options) -> int:
         return every & ~dropped if not _has_all(options.get("cap_drop") or ()) else every
     if _has_all(options.get("cap_drop") or ()):
         return added
-    return capability.mask(DEFAULT_CAPABILITIES) & ~dropped | added
+    usual = capability.mask(DEFAULT_CAPABILITIES)
+    if options.get("default_capabilities") is not None:
+        usual = _capability_mask(options["default_capabilities"], "default_capabilities")
+    return usual & ~dropped | added
 
 
 def _has_all(words: Sequence[str]) -> bool:

@@ -7,7 +7,9 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
+    from rcrun.errors import RcrunError
     from rcrun.formats.image import Descriptor
     from rcrun.kernel.identity import Identity
     from rcrun.paths import Store
@@ -24,12 +26,13 @@ class Context:
     `warn` takes a message for people and a hint; `mark` is told the name of each phase that is over (--debug).
     `cgroup_manager` is systemd, cgroupfs or none, if one was asked for. `max_size`: bytes that a layer may unpack to, 0
     for any. `hooks_dirs`: where hooks of the host are looked for, if not in HOOKS_DIRS; a later one wins.
-    `mounts_file` is read in place of the host's mounts.conf.
+    `mounts_file` is read in place of the host's mounts.conf. `conf`: what containers.conf says, by table and key;
+    `conf_fault`: why it cannot be used.
     """
 
     __slots__ = (
-        "_host", "cgroup_manager", "environ", "hooks_dirs", "launcher", "leaves_blobs", "mark", "max_size",
-        "mounts_file", "restored", "store", "warn",
+        "_host", "cgroup_manager", "conf", "conf_fault", "environ", "hooks_dirs", "launcher", "leaves_blobs", "mark",
+        "max_size", "mounts_file", "restored", "store", "warn",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +49,8 @@ class Context:
         self.warn = warn
         self.mark = mark
         self.cgroup_manager = ""
+        self.conf: Mapping[str, Mapping[str, Any]] = {}
+        self.conf_fault: RcrunError | None = None
         self.max_size = 0
         self.hooks_dirs: Sequence[str] = ()
         self.mounts_file = ""
@@ -53,6 +58,35 @@ class Context:
         self.leaves_blobs = False  # a build has made some that may go
         self.restored: list[str] = []  # digests of blobs that were dropped and are here again
         store.restore = self._restore
+
+    def setting(self, table: str, key: str) -> Any:
+        """What containers.conf says there; None where it says nothing."""
+        if self.conf_fault is not None:
+            raise self.conf_fault
+        return self.conf[table].get(key) if table in self.conf else None
+
+    @property
+    def search(self) -> str:
+        """Where programs are looked for, as PATH has it."""
+        path = self.environ.get("PATH", "")
+        if not self.conf:
+            return path
+        return ":".join([*self.conf.get("engine", {}).get("helper_binaries_dir", ()), path])
+
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """Words for each pasta and slirp4netns that is started."""
+        if not self.conf:
+            return {}
+        found = self.conf.get("network", {}).get("pasta_options", ())
+        more = self.conf.get("engine", {}).get("network_cmd_options", ())
+        return {"pasta": found, "slirp4netns": more}
+
+    @property
+    def preferred_network(self) -> str:
+        """pasta or slirp4netns, where a file says it."""
+        word = self.conf.get("network", {}).get("default_rootless_network_cmd") if self.conf else ""
+        return str(word or "")
 
     def _restore(self, digest: str) -> None:
         from rcrun.engine.restoring import restore

@@ -47,15 +47,17 @@ def fetch_all(
     descriptors: Sequence[Descriptor],
     progress: Progress,
     stop: threading.Event,
+    count: int | None = None,
 ) -> None:
     """Fetch what is missing, the largest first; the first error ends all of it."""
-    at_once(descriptors, lambda each: fetch(store, source, each, progress, stop), stop)
+    at_once(descriptors, lambda each: fetch(store, source, each, progress, stop), stop, count)
 
 
 def at_once(
     descriptors: Sequence[Descriptor],
     action: Callable[[Descriptor], None],
     stop: threading.Event,
+    count: int | None = None,
 ) -> None:
     """Do it to several at once, the largest first; the first error ends all of it."""
     import queue
@@ -79,8 +81,8 @@ def at_once(
             stop.set()
 
     # Daemons: a thread that waits for a silent server must not keep an interrupted process alive.
-    count = min(AT_ONCE, len(descriptors))
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+    numbers = range(min(count or AT_ONCE, len(descriptors)))
+    threads = [threading.Thread(target=work, daemon=True) for _ in numbers]
     for thread in threads:
         thread.start()
     try:

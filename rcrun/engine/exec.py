@@ -112,7 +112,10 @@ def _settings(
     if options.get("detach"):
         return settings
     streams = "ioe" if options.get("interactive") else "oe"
-    foreground = Foreground(streams, options.get("detach_keys"))
+    keys = options.get("detach_keys")
+    foreground = Foreground(
+        streams, context.setting("engine", "detach_keys") if keys is None else keys
+    )
     return [
         ["on-failure", *context.launcher, "__failed", ""],
         *settings,

@@ -138,6 +138,7 @@ def gather(
     group: bytes | None,
     lowers: list[str],
     taken_ids: Callable[[str], list[tuple[int, int]]] = lambda which: [],
+    search: str = "",
 ) -> Facts:
     """The facts of this host, now; `lowers` are relative to the store, top first."""
     host = os.uname()
@@ -150,7 +151,7 @@ def gather(
         created=created,
         stat=stat_or_none,
         read=host_file,
-        find_program=lambda name: find_program(name, environ.get("PATH", "")),
+        find_program=lambda name: find_program(name, search),
         hard_limit=hard_limit,
         new_id=_new_id,
         host_address=_host_address,

@@ -277,7 +277,7 @@ def has_seccomp() -> bool:
 
 
 def program_of(context: Context, name: str) -> str:
-    return find_program(name, context.environ.get("PATH", ""))
+    return find_program(name, context.search)
 
 
 def _variable(context: Context, name: str) -> str:

@@ -92,12 +92,14 @@ def helper_settings(context: Context, container: Container) -> Records:
         from rcrun.network.ports import settle
 
         network["bound"] = settle(network["ports"])
-    search = context.environ.get("PATH", "")
+    search = context.search
     around = helpers.Surroundings(
         lambda name: find_program(name, search),
         own_addresses(),
         as_root=context.identity.kind == "root",
         forwards=_asks_forwarder(container),
+        options=context.network_options,
+        preferred=context.preferred_network,
     )
     records = helpers.helper_records(network, container.live_dir, around)
     if not network.get("chosen") and not around.programs("pasta"):

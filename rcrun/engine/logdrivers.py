@@ -44,6 +44,8 @@ def log_path(container: Container) -> str:
 
 def _file(context: Context, container: Container, log: Mapping[str, Any]) -> Records:
     path = log_path(container)
+    if log.get("own_dir"):
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     found = [["log", path, str(log.get("max_size", 0)), str(log.get("max_files", 1))]]
     if log["driver"] == "json-file":
         attributes = log.get("attributes")

@@ -141,6 +141,7 @@ def refresh_hosts(container: Container) -> None:
             before = file.read().decode("utf-8", "surrogateescape")
     except OSError:
         return  # --no-hosts
-    after = with_host_address(before, host_address())
+    said = container.record["network"].get("host_address")
+    after = before if said == "none" else with_host_address(before, said or host_address())
     if after != before:
         write_file(path, after.encode("utf-8", "surrogateescape"), durable=False)

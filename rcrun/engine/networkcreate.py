@@ -86,7 +86,9 @@ def create(context: Context, wanted: Wanted) -> Definition:
             "driver": "bridge",
             "network_interface": _free_interface(interface, network_id, others),
             "created": subnets.now_text(),
-            "subnets": _rows(wanted, others),
+            "subnets": _rows(
+                wanted, others, context.setting("network", "default_subnet_pools") or ()
+            ),
             "ipv6_enabled": False,
             "internal": wanted.internal,
             "dns_enabled": wanted.dns_enabled,
@@ -167,7 +169,9 @@ def _free_interface(wanted: str, network_id: str, others: Sequence[Definition]) 
 # Subnets.
 
 
-def _rows(wanted: Wanted, others: Sequence[Definition]) -> list[dict[str, Any]]:
+def _rows(
+    wanted: Wanted, others: Sequence[Definition], pools: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     given = [cidr.checked(text, "--subnet") for text in wanted.subnets]
     others_have = subnets.taken_by(others)
     for position, subnet in enumerate(given):
@@ -176,7 +180,7 @@ def _rows(wanted: Wanted, others: Sequence[Definition]) -> list[dict[str, Any]]:
     found = list(given)
     has_four = any(subnet.bits == 32 for subnet in given)
     if wanted.ipv4 and not has_four and (not given or wanted.ipv6):
-        found.insert(0, subnets.free_subnet(taken))
+        found.insert(0, subnets.free_subnet(taken, pools))
     if wanted.ipv6 and not any(subnet.bits == 128 for subnet in given):
         found.append(subnets.random_subnet6(taken))
     rows: list[dict[str, Any]] = [subnets.row_of(subnet) for subnet in found]

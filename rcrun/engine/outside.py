@@ -84,11 +84,13 @@ class Connecting:
 
 def _programs(context: Context, directory: str) -> list[list[str]]:
     """Their command lines, the better one first."""
-    search = context.environ.get("PATH", "")
+    search = context.search
     around = helpers.Surroundings(
         lambda name: find_program(name, search),
         own_addresses(),
         as_root=context.identity.kind == "root",
+        options=context.network_options,
+        preferred=context.preferred_network,
     )
     network = {"mode": "pasta", "chosen": False, "bound": [], "options": []}
     records = helpers.helper_records(network, directory, around)

@@ -30,9 +30,9 @@ def leave_bridge(context: Context, container: Container, error: RcrunError) -> N
         write_file(no_bridges(context.store), f"{error.message}\n".encode(), durable=False)
     release(context, container)
     before = container.record["network"]
-    search = context.environ.get("PATH", "")
+    search = context.search
     container.record["network"] = {
-        "mode": own_network(lambda name: find_program(name, search)),
+        "mode": own_network(lambda name: find_program(name, search), context.preferred_network),
         "chosen": False,
         "options": [],
         "ports": before["ports"],

@@ -49,6 +49,10 @@ def create(context: Context, options: Options, progress: Progress | None = None)
     `infra` (True), `infra_name`, `infra_image`, `infra_command`, `infra_conmon_pidfile`, `exit_policy`, `replace`,
     `pod_id_file`, `labels` (a map, beside `label` and `label_file`), `resources` (limits as config.json has them).
     """
+    if context.conf or context.conf_fault:
+        from rcrun.engine.defaults import of_pod
+
+        options = of_pod(context, options)
     record = _record(options)
     id_file = str(options.get("pod_id_file") or "")
     if id_file:

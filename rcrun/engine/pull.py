@@ -342,7 +342,8 @@ class _RegistryPull:
         if missing:
             with UnpackAhead(self.context, image, self.progress, self.stop) as ahead:
                 ahead.begin_with(present)
-                fetch_all(self.store, self.client, missing, ahead, self.stop)
+                count = self.context.setting("engine", "image_parallel_copies")
+                fetch_all(self.store, self.client, missing, ahead, self.stop, count)
 
     def _name(self, descriptor: Descriptor, top_digest: str) -> bool:
         """The tag, and `repository@digest` for RepoDigests; whether anything is new."""

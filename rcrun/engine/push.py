@@ -142,6 +142,7 @@ def push(
             top = prepared(context.store, found.top, wishes or Wishes(), lease)
             sender = Sender(context.store, Uploader(client), destination, progress, stop)
             sender.signer = signer
+            sender.count = context.setting("engine", "image_parallel_copies")
             pushed = sender.run(top)
         except Stopped:
             raise RcrunError(f'the push of "{text}" was stopped') from None
@@ -271,6 +272,7 @@ class Sender:
         self.stop = stop
         self.fetch = fetch
         self.signer: Signer | None = None
+        self.count: int | None = None  # of layers at once, if somebody said it
         self.others = _Neighbours(store, reference)
 
     def run(self, descriptor: Descriptor, *tags: str, index_only: bool = False) -> Pushed:
@@ -293,7 +295,7 @@ class Sender:
         layers = [layer for layer in manifest["layers"] if not documents.is_foreign(layer)]
         unique = {layer["digest"]: layer for layer in layers}
         self.progress.layers(list(unique.values()))
-        at_once(list(unique.values()), self._send, self.stop)
+        at_once(list(unique.values()), self._send, self.stop, self.count)
         config = manifest["config"]
         if config["digest"] not in unique and not self.uploader.has_blob(config):
             self._upload(config)

@@ -92,7 +92,7 @@ def _fault(context: Context, steps: list[list[str]]) -> str:
 def find_fuse_overlayfs(context: Context) -> str:
     from rcrun.paths import find_program
 
-    return find_program("fuse-overlayfs", context.environ.get("PATH", ""))
+    return find_program("fuse-overlayfs", context.search)
 
 
 def _say(context: Context, found: str, why: str) -> None:

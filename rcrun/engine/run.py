@@ -58,7 +58,7 @@ def run(
 
     `tell` gets the id before that where nobody joins what the container writes.
     """
-    options = _prepared(options)
+    options = _prepared(context, options)
     foreground = None if options.get("detach") else foreground_of(options)
     with Making(context, options) as making:
         config = making.make(text, args, progress)
@@ -84,7 +84,7 @@ def create(
     progress: Progress | None = None,
 ) -> str:
     """The id of a container that waits for `start`."""
-    options = _prepared(options)
+    options = _prepared(context, options)
     with Making(context, options) as making:
         making.make(text, args, progress)
         making.claim.container.save(durable=not options.get("rm"))
@@ -92,8 +92,12 @@ def create(
         return making.claim.container.id
 
 
-def _prepared(options: Options) -> Options:
+def _prepared(context: Context, options: Options) -> Options:
     """Before anything is opened: descriptors that are passed on must not be ours."""
+    if context.conf or context.conf_fault:
+        from rcrun.engine.defaults import of_container
+
+        options = of_container(context, options)
     if options.get("preserve_fds") or options.get("preserve_fd"):
         from rcrun.engine.beside import passed_fds
 
@@ -156,6 +160,7 @@ class Making:
             group=layered.read_file(root.lowers, "/etc/group", LARGEST_PASSWD),
             lowers=[self.context.store.relative(path) for path in root.lowers],
             taken_ids=self._taken_ids,
+            search=self.context.search,
         )
         if root.directory:
             facts.lowers = []

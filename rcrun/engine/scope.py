@@ -31,7 +31,7 @@ def make(
         if container.record.get("cgroup_manager") or context.cgroup_manager or place:
             raise
         return None
-    scope.made = lambda path: limit_pids(path, spec)
+    scope.made = lambda path: limit_pids(path, spec, container)
     if _moves_monitor(container):
         scope.served = _monitor_mover(scope)
     note(container, scope.path)

@@ -47,7 +47,7 @@ def _of(context: Context, domain: str, term: str, limit: int, access: Access) ->
     place = access.registries(context.environ).itself(Reference(domain, term))
     lookup, transport = access.reach(context, place)
     with transport:
-        return search(transport, domain, lookup, term, limit, access.patience())
+        return search(transport, domain, lookup, term, limit, access.patience(context=context))
 
 
 def split(text: str) -> tuple[str, str]:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+USUAL = "DEFAULT"  # among the words of a file: all that a container has if nothing is said
+
 # In the kernel's order: the index is the bit.
 NAMES = (
     "CAP_CHOWN",

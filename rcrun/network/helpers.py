@@ -42,10 +42,11 @@ exit $status
 class Surroundings:
     """What the records depend on beside the container: `host` as route.own_addresses() says it, and who we are.
 
-    `forwards`: whether its resolv.conf names the forwarder.
+    `forwards`: whether its resolv.conf names the forwarder. `options`: words for every program of that name; `preferred`
+    is tried first.
     """
 
-    __slots__ = ("as_root", "forwards", "host", "programs")
+    __slots__ = ("as_root", "forwards", "host", "options", "preferred", "programs")
 
     def __init__(
         self,
@@ -54,7 +55,11 @@ class Surroundings:
         *,
         as_root: bool,
         forwards: bool = True,
+        options: Mapping[str, Sequence[str]] | None = None,
+        preferred: str = "",
     ) -> None:
+        self.options = options or {}
+        self.preferred = preferred
         self.programs = programs  # a name → a path, or ""
         self.host = host
         self.as_root = as_root
@@ -64,6 +69,7 @@ class Surroundings:
 def helper_records(network: Mapping[str, Any], live_dir: str, around: Surroundings) -> Records:
     """The first that starts is kept. What the user named is not replaced by another."""
     names = [network["mode"]] if network.get("chosen") else ["pasta", "slirp4netns"]
+    names.sort(key=lambda name: name != around.preferred)
     paths = {name: path for name in names if (path := around.programs(name))}
     if not paths:
         name = names[0]
@@ -74,7 +80,9 @@ def helper_records(network: Mapping[str, Any], live_dir: str, around: Surroundin
         if (made := _words(name, path, network, live_dir, around, is_only=len(paths) == 1))
     }
     order = list(words)
-    if len(order) > 1 and not _publishes_well(network.get("bound") or [], paths["pasta"]):
+    if order[1:] == ["slirp4netns"] and not _publishes_well(
+        network.get("bound") or [], paths["pasta"]
+    ):
         order.reverse()
     pid_file = f"{live_dir}/{PID_FILE}"
     records = [["helper", pid_file, *words[order[0]]]]
@@ -97,7 +105,8 @@ def _words(
         return _pasta_words(network, live_dir, around, program)
     from rcrun.network import slirp
 
-    ports, options = network.get("bound") or [], network.get("options") or []
+    ports = network.get("bound") or []
+    options = [*around.options.get(name, ()), *(network.get("options") or ())]
     if not is_only and not slirp.can_publish(ports):
         return []
     return slirp.words(ports, options, live_dir, program)
@@ -106,7 +115,8 @@ def _words(
 def _pasta_words(
     network: Mapping[str, Any], live_dir: str, around: Surroundings, program: str
 ) -> list[str]:
-    ports, options = network.get("bound") or [], network.get("options") or []
+    ports = network.get("bound") or []
+    options = [*around.options.get("pasta", ()), *(network.get("options") or ())]
     pid_file = f"{live_dir}/{PID_FILE}"
     words = pasta.words(ports, options, around.host, forwards=around.forwards)
     if not around.as_root:

@@ -99,8 +99,10 @@ def with_own_addresses(hosts: str, names: str, addresses: Sequence[str]) -> str:
     return "".join([*kept, *[f"{address}\t{names}\n" for address in addresses]])
 
 
-def host_text(hosts: str, added: Sequence[tuple[str, str]] = ()) -> str:
+def host_text(hosts: str, added: Sequence[tuple[str, str]] = (), address: str = "127.0.0.1") -> str:
     """For the host's own network: what the host has, and the added names."""
     ending = "" if not hosts or hosts.endswith("\n") else "\n"
     lines = [f"{number}\t{name}\n" for name, number in added]
-    return hosts + ending + "".join(lines) + f"127.0.0.1\t{HOST_NAMES}\n"
+    if address:
+        lines.append(f"{address}\t{HOST_NAMES}\n")
+    return hosts + ending + "".join(lines)

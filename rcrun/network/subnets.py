@@ -13,28 +13,39 @@ from rcrun.network import definitions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from rcrun.formats.cidr import Subnet
     from rcrun.network.definitions import Definition
     from rcrun.paths import Store
 
+    Pool = Mapping[str, Any]  # `base`, `size`: default_subnet_pools of containers.conf
+
 OUTSIDE = cidr.parse("10.0.2.0/24")  # of pasta and slirp4netns
 
 
-def _candidates() -> Iterator[Subnet]:
-    """As podman gives them out: 10.89.0.0/24 and on, for 42,000 networks."""
+def _candidates(pools: Sequence[Pool] = ()) -> Iterator[Subnet]:
+    """As podman gives them out: 10.89.0.0/24 and on, for 42,000 networks; or out of these pools."""
+    for pool in pools:
+        base = cidr.parse(pool["base"])
+        step = 1 << (32 - pool["size"])
+        for number in range(1 << max(0, pool["size"] - base.prefix)):
+            yield cidr.Subnet(base.first + number * step, pool["size"], 32)
+    if pools:
+        return
     for second in range(89, 256):
         for third in range(256):
             yield cidr.Subnet((10 << 24) + (second << 16) + (third << 8), 24, 32)
 
 
-def free_subnet(taken: Iterable[Subnet]) -> Subnet:
+def free_subnet(taken: Iterable[Subnet], pools: Sequence[Pool] = ()) -> Subnet:
     avoided = list(taken)
-    for candidate in _candidates():
+    for candidate in _candidates(pools):
         if not any(candidate.overlaps(other) for other in avoided):
             return candidate
-    raise HostLacks("no free subnet is left in 10.89.0.0 to 10.255.255.0", "choose one: --subnet")
+    where = ", ".join(pool["base"] for pool in pools) or "10.89.0.0 to 10.255.255.0"
+    raise HostLacks(f"no free subnet is left in {where}", "choose one: --subnet")
 
 
 def random_subnet6(taken: Iterable[Subnet]) -> Subnet:
@@ -99,7 +110,7 @@ def make_default(store: Store) -> Definition:
         if found is not None:
             return found
         taken = [*of_host(), *taken_by(definitions.every_plain(store))]
-        wanted = cidr.parse("10.88.0.0/16")
+        wanted = cidr.parse(store.default_subnet or "10.88.0.0/16")
         subnet = free_subnet(taken) if any(wanted.overlaps(other) for other in taken) else wanted
         made: Definition = {
             "name": DEFAULT,

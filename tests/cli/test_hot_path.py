@@ -26,6 +26,7 @@ class Engine:
         self.rootfs = folder / "rootfs"
         self.rootfs.mkdir()
         self.env = {
+            "CONTAINERS_CONF": "/dev/null",  # whatever this host has
             "HOME": str(folder),
             "PATH": os.environ["PATH"],
             "RCRUN_ROOT": str(folder / "store"),

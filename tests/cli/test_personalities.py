@@ -112,7 +112,7 @@ TABLE = [
     ("untag busybox other.example/mine:1", (0, "", ""), (0, "", "")),
     ("rmi -f nosuch", (0, "", "Error response from daemon: No such image: nosuch"), (0, "", "")),
     ("--storage-driver=vfs --syslog --noout images", (0, "", ""), (0, "", "")),
-    ("--module=m images", (125, "", 'docker: option "--module" is not possible'), (125, "", 'Error: option "--module" is not possible')),
+    ("--module=m images", (1, "", 'docker: option "--module" is not possible'), (125, "", 'Error: there is no module "m" of containers.conf')),
     ("inspect -f {{.Image}} one", (0, f"sha256:{ID}\n", ""), (0, f"{ID}\n", "")),
     ("rm nosuch", (1, "", "Error response from daemon: No such container: nosuch"),
      (1, "", 'Error: no container with name or ID "nosuch" found: no such container')),

@@ -72,6 +72,19 @@ def test_an_image_goes_out_byte_for_byte(
     assert f"{registry.address}/some/thing@{image.digest}" in json.loads(digests)
 
 
+def test_what_containers_conf_says(pulled: Rcrun, registry: TinyRegistry) -> None:
+    path = pulled.account.new_dir("conf") / "containers.conf"
+    path.write_text(
+        '[engine]\nimage_default_format = "v2s2"\ncompression_format = "zstd"\nimage_parallel_copies = 1\n'
+    )
+    env = {"CONTAINERS_CONF": str(path)}
+    pulled("push", "thing", f"{registry.address}/some/thing:v1", env=env).check()
+    assert registry.manifests["v1"][0] == DOCKER_MANIFEST
+    pulled("push", "-f", "oci", "thing", f"{registry.address}/some/thing:v2", env=env).check()
+    assert registry.manifests["v2"][0] != DOCKER_MANIFEST
+    holds(registry, "v2")
+
+
 def image_type(image: TinyImage) -> str:
     return str(json.loads(image.manifest)["mediaType"])
 

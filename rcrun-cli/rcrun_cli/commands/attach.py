@@ -22,6 +22,8 @@ def attach(
     whole = context.engine()
     found = find(whole.store, choosing.one("attach", container, latest))
     stdin = found.record.get("stdin_open") and not no_stdin
+    if detach_keys is None:
+        detach_keys = whole.setting("engine", "detach_keys")
     engine.attach(
         whole,
         found,

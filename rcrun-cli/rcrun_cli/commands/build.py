@@ -41,6 +41,8 @@ def build(place: str | None, **options: Any) -> int | None:
 
     context.take_host_options(options)
     with Closing() as stack:
+        engine = context.engine()
+        options["usual_form"] = engine.setting("engine", "image_default_format")
         source = source_of(place, options["file"], stack)
         request = request_of(source, options)
         signing = _signing(request, options)
@@ -49,7 +51,7 @@ def build(place: str | None, **options: Any) -> int | None:
         progress = build_progress(_progress_kind(options), _log(options["logfile"], stack))
         stack.callback(progress.end)
         try:
-            built = make(context.engine(), request, progress)
+            built = make(engine, request, progress)
         except StepFailed as error:
             progress.end()
             failed = error

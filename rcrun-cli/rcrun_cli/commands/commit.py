@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 )
 @option("--no-pause", is_flag=True, help="Let it run")
 @option(
-    "-f", "--format", "form", metavar="oci|docker", default="oci", help="The kind of its documents"
+    "-f",
+    "--format",
+    "form",
+    metavar="oci|docker",
+    help="The kind of its documents; oci if nothing is said",
 )
 @option("-q", "--quiet", is_flag=True, help="For scripts: there is no progress to hide")
 @option("-s", "--squash", is_flag=True, help="Make one layer of all")
@@ -55,7 +59,7 @@ def commit(
     changes: tuple[str, ...],
     pause: bool,
     no_pause: bool,
-    form: str,
+    form: str | None,
     quiet: bool,
     squash: bool,
     config_file: str | None,
@@ -69,11 +73,12 @@ def commit(
     from rcrun_cli.textfile import write_text
 
     engine = context.engine()
+    form = form or engine.setting("engine", "image_default_format") or "oci"
     options = Options(
         author=author or "",
         message=message or "",
         changes=changes,
-        form=form,
+        form="docker" if form == "v2s2" else form,
         squash=squash,
         pause=pause and not no_pause,
         config=_config_of(config_file) if config_file else {},

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @option("--env-file", multiple=True, metavar="FILE", help="Read environment variables from a file")
 @option("-i", "--interactive", is_flag=True, help="Pass standard input on")
 @option(
-    "--privileged", is_flag=True, help="Give the command all capabilities of the container's root"
+    "--privileged",
+    is_flag=True,
+    default=None,
+    help="Give the command all capabilities of the container's root",
 )
 @option(
     "--root-emulation",
@@ -55,6 +58,8 @@ def exec_(container: str | None, args: tuple[str, ...], **options: Any) -> None:
     if options["interactive"] and options["tty"]:
         options["detach_keys"] = context.detach_keys(options["detach_keys"])
     whole = context.engine()
+    if options["privileged"] is None:
+        options["privileged"] = whole.setting("containers", "privileged")
     try:
         execute(whole, find(whole.store, container), args, options)
     except WrongState as error:

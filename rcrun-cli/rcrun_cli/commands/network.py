@@ -147,7 +147,7 @@ def list_networks(
     """List networks."""
     from rcrun.engine import networks
 
-    store = context.store()
+    store = context.engine().store
     if not (form or quiet):
         form = context.docker_config().get("networksFormat")
     podman = context.settings.personality == "podman"
@@ -206,7 +206,7 @@ def inspect_network(networks: tuple[str, ...], form: str | None, verbose: bool) 
     """Print all that is known of networks."""
     from rcrun.engine.networks import docker_object, find, podman_object
 
-    store = context.store()
+    store = context.engine().store
     shape = podman_object if context.settings.personality == "podman" else docker_object
     return output.inspect_each(networks, lambda name: shape(store, find(store, name)), form)
 

@@ -84,9 +84,11 @@ def push(
         _write(engine, image, scheme, place, platform or "")
         return
     wishes = Wishes(
-        form=form or "",
-        compression=compression_format or "",
-        level=compression_level,
+        form=form or engine.setting("engine", "image_default_format") or "",
+        compression=compression_format or _usual_compression(engine, form),
+        level=engine.setting("engine", "compression_level")
+        if compression_level is None
+        else compression_level,
         force=force_compression,
     )
     if all_tags and destination:
@@ -99,6 +101,13 @@ def push(
         _tell(pushed, quiet)
         if digestfile:
             write_text(digestfile, pushed.digest)
+
+
+def _usual_compression(engine: Context, form: str | None) -> str:
+    """containers.conf's, which layers of docker's format do not know all."""
+    form = form or engine.setting("engine", "image_default_format")
+    word = str(engine.setting("engine", "compression_format") or "").partition(":")[0]
+    return "" if word == "zstd" and form in ("v2s2", "docker") else word
 
 
 def _push(

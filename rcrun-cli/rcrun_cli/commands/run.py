@@ -133,6 +133,7 @@ def _with_defaults(options: dict[str, Any]) -> dict[str, Any]:
 
 def _as_podman(options: dict[str, Any]) -> None:
     """What is asked for twice is asked for once; an empty --publish is none."""
+    options["ipc_is_usual"] = not options["ipc"]
     options["ipc"] = options["ipc"] or "shareable"
     for key in ("volume", "tmpfs", "mount", "publish"):
         if options[key]:

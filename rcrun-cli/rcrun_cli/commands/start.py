@@ -41,6 +41,8 @@ def start(
         return 0
     from rcrun.engine.launch import Foreground
 
+    if detach_keys is None:
+        detach_keys = whole.setting("engine", "detach_keys")
     container = find(whole.store, containers[0])
     stdin = interactive and container.record.get("stdin_open")
     streams = "ioe" if stdin else "oe"

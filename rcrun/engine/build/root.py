@@ -42,6 +42,10 @@ class StepRoot(Making):
         own = {"log_driver": "none", "name": name}
         if not options.get("uts") and not options.get("no_hostname"):
             own["hostname"] = HOSTNAME
+        if context.conf or context.conf_fault:
+            from rcrun.engine.defaults import of_step
+
+            options = of_step(context, options)
         super().__init__(context, {**own, **options})
         self.state = state
         self.lowers = lowers

@@ -63,6 +63,7 @@ TABLE: dict[str, tuple[str, Callable[[Here], Finding] | None]] = {
     "auth": ("credentials", settings.try_auth),
     "credential-helpers": ("credential helpers", settings.try_credential_helpers),
     "registries": ("registries and trust", settings.try_registries),
+    "containers-conf": ("containers.conf", settings.try_containers_conf),
     "other-engine": ("other engines", settings.try_other_engine),
     "container": ("a container", None),
 }

@@ -115,6 +115,34 @@ def judge_registries(faults: Sequence[str]) -> Finding:
     )
 
 
+def try_containers_conf(here: Here) -> Finding:
+    """As a start would read it."""
+    from rcrun.engine.containersconf import load
+    from rcrun.errors import InvalidInput
+    from rcrun.paths import containers_conf
+
+    environ = {"HOME": here.home, **here.environ}
+    if not containers_conf(environ):
+        return fine("no file of it sets anything; none is needed")
+    try:
+        found = load(here.context.store.live_dir, environ)
+    except InvalidInput as error:
+        return judge_containers_conf(
+            (), f"{error.message}; {error.hint}" if error.hint else error.message
+        )
+    return judge_containers_conf(found["files"], "")
+
+
+def judge_containers_conf(files: Sequence[str], fault: str) -> Finding:
+    if fault:
+        return limited(
+            fault,
+            means="run, create, build and pods stop at it, and so do podman and buildah",
+            hint="correct what is named there, or move the file away",
+        )
+    return fine(f"the defaults of options are in {', '.join(files)}")
+
+
 VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINER_CONNECTION")
 
 

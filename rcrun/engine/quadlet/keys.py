@@ -22,7 +22,6 @@ _STARTUP = (
 _HEALTH_LOG = (
     "of each check 4096 bytes and of all checks the last five results are kept, in rcrun inspect"
 )
-_MODULE = "there are no modules of containers.conf: give the options themselves with PodmanArgs="
 _DECRYPTION = (
     "images cannot be decrypted: skopeo copy --decryption-key KEY … decrypts one on its way"
 )
@@ -37,17 +36,16 @@ REFUSED: dict[str, dict[str, str]] = {
         "HealthLogDestination": _HEALTH_LOG,
         "HealthMaxLogCount": _HEALTH_LOG,
         "HealthMaxLogSize": _HEALTH_LOG,
-        "ContainersConfModule": _MODULE,
     },
-    "Volume": {"ContainersConfModule": _MODULE},
-    "Network": {"ContainersConfModule": _MODULE},
-    "Image": {"ContainersConfModule": _MODULE, "DecryptionKey": _DECRYPTION},
-    "Build": {"ContainersConfModule": _MODULE},
-    "Artifact": {"ContainersConfModule": _MODULE, "DecryptionKey": _DECRYPTION},
-    "Pod": {"ContainersConfModule": _MODULE},
-    "Kube": {"ContainersConfModule": _MODULE},
+    "Image": {"DecryptionKey": _DECRYPTION},
+    "Artifact": {"DecryptionKey": _DECRYPTION},
 }  # fmt: skip
-_GLOBAL: dict[str, Rule] = {"GlobalArgs": OWN, "PodmanArgs": OWN, "ServiceName": NONE}
+_GLOBAL: dict[str, Rule] = {
+    "ContainersConfModule": OWN,
+    "GlobalArgs": OWN,
+    "PodmanArgs": OWN,
+    "ServiceName": NONE,
+}
 
 RULES: dict[str, dict[str, Rule]] = {
     "Container": {

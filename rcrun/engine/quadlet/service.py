@@ -117,7 +117,12 @@ class Service:
 
     def add_command(self, key: str, words: Sequence[str], prefix: str = "") -> None:
         ours = [unitfile.literal(word) for word in self.around.command]
-        whole = unitfile.joined([*ours, *self.unit.arguments(self.section, "GlobalArgs"), *words])
+        modules = self.unit.every(self.section, "ContainersConfModule")
+        before = [
+            *[f"--module={name}" for name in modules],
+            *self.unit.arguments(self.section, "GlobalArgs"),
+        ]
+        whole = unitfile.joined([*ours, *before, *words])
         self.add("Service", key, prefix + whole)
 
     # ---- what keys say
