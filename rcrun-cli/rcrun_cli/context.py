@@ -155,7 +155,7 @@ def self_command() -> list[str]:
     import sys
 
     folder = os.path.dirname(os.path.abspath(__file__))
-    return [sys.executable, "-IS", f"{folder}/__main__.py", *_repeated_options()]
+    return [sys.executable, "-BIS", f"{folder}/__main__.py", *_repeated_options()]
 
 
 def _repeated_options() -> list[str]:

@@ -142,7 +142,7 @@ def run(program: Program, argv: Sequence[str]) -> int:
         return _os_failure(program, error)
     except Exception as error:
         _trace(program)
-        program.complain(f"this is a bug in {program.name}: {_place(error)}", _bug_hint(program))
+        program.complain(*_bug(program, error))
         return program.status_of(RcrunError(""))
 
 
@@ -232,6 +232,17 @@ def _place(error: BaseException) -> str:
         return text
     file = os.path.basename(trace.tb_frame.f_code.co_filename)
     return f"{text} ({file}, line {trace.tb_lineno})"
+
+
+def _bug(program: Program, error: Exception) -> tuple[str, str]:
+    """What nobody has foreseen, but for a module that was cut short while it was installed."""
+    if "marshal data" in str(error):
+        import rcrun
+
+        folders = f"'{rcrun.__path__[0]}' '{os.path.dirname(__file__)}'"
+        remove = f"find {folders} -name '*.pyc' -delete; {program.name} doctor --fix"
+        return f"a compiled module of {program.name} is damaged: {error}", f"run: {remove}"
+    return f"this is a bug in {program.name}: {_place(error)}", _bug_hint(program)
 
 
 def _bug_hint(program: Program) -> str:
