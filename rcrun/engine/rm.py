@@ -139,7 +139,7 @@ class Removal:
             tell_destroyed(self.context.store, taken)
             self.trees += taken.values()
             self.anonymous = []
-        remove_trees(self.context, [*self.trees, *sweep(self.context.store)])
+        remove_trees(self.context, self.trees, sweep(self.context.store))
         self.trees = []
 
 
@@ -184,18 +184,24 @@ def _let_monitor_finish(container: Container) -> None:
             ending.wait(SECONDS_FOR_THE_MONITOR)
 
 
-def remove_trees(context: Context, paths: Sequence[str]) -> None:
-    """As root of our user namespace, since containers leave files of subordinate ids."""
+def remove_trees(context: Context, paths: Sequence[str], leftovers: Sequence[str] = ()) -> None:
+    """As root of our user namespace, since containers leave files of subordinate ids.
+
+    What others have left may be beyond us, and is no fault of this command: doctor tells of it.
+    """
     import os
 
-    present = [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
-    if not present:
-        return
-    from rcrun.engine.work import work_plan
-    from rcrun.kernel.shim import launch
-    from rcrun.runtime.hints import error_for
+    present = [path for path in dict.fromkeys([*paths, *leftovers]) if os.path.lexists(path)]
+    while present:
+        from rcrun.engine.work import work_plan
+        from rcrun.kernel.shim import launch
+        from rcrun.runtime.hints import error_for
 
-    plan = work_plan(context.identity, [["remove-tree", path] for path in present])
-    report = launch(plan)
-    if report is not None:
-        raise error_for(plan, report)
+        plan = work_plan(context.identity, [["remove-tree", path] for path in present])
+        report = launch(plan)
+        if report is None:
+            return
+        record = plan[report.step] if report.step >= 0 else ["", ""]
+        if record[0] != "remove-tree" or record[1] in paths:
+            raise error_for(plan, report)
+        present = present[present.index(record[1]) + 1 :]

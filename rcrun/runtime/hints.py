@@ -257,6 +257,10 @@ def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -
         hint = user_namespace_hint(error, facts)
         if hint:
             return hint
+    if step == "remove-tree" and error in (errno.EACCES, errno.EPERM, errno.ENOTEMPTY):
+        from rcrun.storage.trees import stuck_hint
+
+        return stuck_hint(record[1])
     if step in ("uidmap", "gidmap"):
         return map_hint(record, error, facts, said_by_tool=report.child_status >= 0)
     if step in _MAY_BE_APPARMOR and error in (errno.EPERM, errno.EACCES) and facts.is_confined:

@@ -109,6 +109,9 @@ FINDINGS = [
     (installation.judge_modules(["/opt/rcrun"], 2, "python3", writable=False, read_only=True), "limited",
      "2 are not compiled for this Python", ""),
 
+    (left.judge_other_ids([]), "ok", "all layers are of the ids that are ours now", ""),
+    (left.judge_other_ids(["/s/layers/mapped-1"]), "limited", "the store has layers of other subordinate ids", ""),
+
     (cgroup(), "ok", "delegated, with cpu cpuset io memory pids", ""),
     (cgroup(given=["memory", "pids"]), "limited", "delegated, without cpu and cpuset and io", DELEGATE),
     (cgroup(known=["memory", "pids"], given=["memory", "pids"]), "limited",

@@ -34,6 +34,7 @@ TABLE: dict[str, tuple[str, Callable[[Here], Finding] | None]] = {
     "user-namespaces": ("user namespaces", users.try_user_namespaces),
     "apparmor": ("AppArmor", users.try_apparmor),
     "ids": ("subordinate ids", users.try_ids),
+    "other-ids": ("ids of before", left.try_other_ids),
     "store": ("the store", places.try_store),
     "room": ("room in the store", places.try_room),
     "file-system": ("the store's files", places.try_file_system),
