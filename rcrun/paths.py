@@ -169,6 +169,11 @@ def make_private_dir(path: str, *, again: bool = False) -> None:
         make_private_dir(path, again=True)  # others may have made either meanwhile
 
 
+def is_near(path: str, place: str) -> bool:
+    """The place, what is in it, or what it is in."""
+    return f"{place}/".startswith(f"{path.rstrip('/')}/") or path.startswith(f"{place}/")
+
+
 def find_program(name: str, search: str) -> str:
     """In PATH and, since users' PATHs often lack them, in the system's directories; empty when it is nowhere."""
     for folder in [*search.split(":"), "/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin", "/sbin"]:

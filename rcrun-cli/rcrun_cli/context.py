@@ -127,8 +127,9 @@ def _meanings() -> Callable[[str], list[str]] | None:
 
 
 def home_dir(variables: dict[str, str]) -> str:
+    """Root's own, where HOME is still a user's (`sudo -E`): what root makes there, the user could not use."""
     home = variables.get("HOME", "")
-    if home.startswith("/"):
+    if home.startswith("/") and (os.geteuid() != 0 or not _is_a_users(home)):
         return home
     import pwd
 
@@ -136,6 +137,13 @@ def home_dir(variables: dict[str, str]) -> str:
         return pwd.getpwuid(os.geteuid()).pw_dir
     except KeyError:
         return "/"
+
+
+def _is_a_users(home: str) -> bool:
+    try:
+        return os.stat(home).st_uid != 0
+    except OSError:
+        return False
 
 
 def engine() -> Context:

@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-# Nobody's mistake: the file system is full, read-only, gone, or without locks.
-OF_THE_HOST = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOLCK, errno.ESTALE)
 
 
 class Program:
     """One command line: its global options, its table of commands, how it complains and exits."""
 
     __slots__ = (
-        "absence", "complain", "debugs", "failure_status", "finished", "groups", "hidden", "name", "package",
+        "absence", "complain", "debugs", "failure_status", "finished", "groups", "hidden", "hint_of", "name", "package",
         "root", "running", "sections", "setup", "usage_status", "version",
     )  # fmt: skip
 
@@ -48,6 +46,7 @@ class Program:
         debugs: Callable[[], bool] = lambda: False,
         finished: Callable[[], None] = lambda: None,
         absence: Callable[[Sequence[str]], tuple[str, str] | None] = lambda words: None,
+        hint_of: Callable[[OSError], str | None] = lambda error: None,
         usage_status: int = 125,
         failure_status: int = 1,
     ) -> None:
@@ -65,6 +64,7 @@ class Program:
         self.absence = (
             absence  # of the command that these words name, for those who know it elsewhere
         )
+        self.hint_of = hint_of  # what helps against what the host said
         self.usage_status = usage_status
         self.failure_status = failure_status
         self.running: Command | None = None
@@ -196,10 +196,11 @@ def _os_failure(program: Program, error: OSError) -> int:
     path = error.filename
     if isinstance(path, bytes):
         path = os.fsdecode(path)
+    if error.errno == errno.ENOENT and not path and _is_nowhere():
+        program.complain("the working directory is not there any more", 'run: cd "$PWD"')
+        return program.status_of(RcrunError(""))
     where = f'"{path}": ' if isinstance(path, str) else ""
-    hint = None if where else _bug_hint(program)
-    if error.errno in OF_THE_HOST:
-        hint = "run: rcrun doctor"
+    hint = program.hint_of(error) or (None if where else _bug_hint(program))
     program.complain(f"{where}{_reason(error)}", hint)
     return program.status_of(RcrunError(""))
 
@@ -215,6 +216,14 @@ def _reader_is_gone() -> bool:
         return any(event & select.POLLERR for _, event in poll.poll(0))
     except OSError:
         return False
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _reason(error: OSError) -> str:

@@ -228,7 +228,14 @@ def normal(path: str) -> str:
 
 
 def absolute(path: str, cwd: str) -> str:
-    return normal(path if path.startswith("/") else f"{cwd}/{path}")
+    if path.startswith("/"):
+        return normal(path)
+    if not cwd:
+        raise InvalidInput(
+            f'no such directory: "{path}": the working directory is not there any more',
+            'run: cd "$PWD"',
+        )
+    return normal(f"{cwd}/{path}")
 
 
 def parse_tmpfs(text: str) -> Mount:

@@ -250,7 +250,7 @@ def _is_port_taken(report: Report) -> bool:
 
 
 def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -> str | None:
-    from rcrun.runtime.hints_host import map_hint, user_namespace_hint
+    from rcrun.runtime.hints_host import limit_hint, map_hint, user_namespace_hint
 
     step, error = record[0], report.errno
     if step in ("unshare", "plan", "session") and "user" in _unshared(plan):
@@ -272,7 +272,7 @@ def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -
     if (step, error) == ("user", errno.EINVAL):
         more = facts.subids_command()
         return f"the id is not mapped in the container's user namespace; to map more: {more}"
-    known = _HINTS.get((step, error)) or _HINTS.get((step, 0))
+    known = _HINTS.get((step, error)) or _HINTS.get((step, 0)) or limit_hint(error)
     return known or (DOCTOR if step in _OF_THE_HOST and error != errno.ENOENT else None)
 
 

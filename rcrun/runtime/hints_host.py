@@ -155,6 +155,15 @@ def _ids_of_others_hint(record: Sequence[str]) -> str:
     )
 
 
+def limit_hint(error: int) -> str | None:
+    """Of what a user may have only so much of."""
+    if error == errno.EMFILE:
+        return "too few open files are allowed; run: ulimit -n $(ulimit -Hn); for more: /etc/security/limits.conf"
+    if error == errno.EAGAIN:
+        return "you have as many processes as you may (ulimit -u); end some, or see: rcrun doctor"
+    return None
+
+
 def single_id_hint(why: str, facts: HostFacts) -> str:
     """What gives more than one id, by identity's reason for having one; empty where nothing does."""
     if "is not installed" in why:
