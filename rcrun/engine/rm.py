@@ -26,6 +26,7 @@ class Removal:
     __slots__ = (
         "anonymous",
         "context",
+        "depend",
         "force",
         "ignore",
         "infra",
@@ -44,8 +45,10 @@ class Removal:
         ignore: bool = False,
         patience: int | None = None,
         infra: bool = False,
+        depend: bool = False,
     ) -> None:
         self.context = context
+        self.depend = depend  # whether a pod goes with its infra container
         self.infra = infra  # whether those of pods may go, too
         self.force = force
         self.ignore = ignore or force  # what is not there is no error
@@ -88,8 +91,10 @@ class Removal:
 
     def _take(self, container: Container) -> None:
         if container.record.get("infra") and not self.infra:
-            from rcrun.engine.podrm import refuse_infra
+            from rcrun.engine.podrm import refuse_infra, remove_of
 
+            if self.depend and remove_of(self.context, container, force=self.force, patience=self.patience):
+                return
             refuse_infra(container)
         now = status(container)
         if now.is_up and not self.force:
