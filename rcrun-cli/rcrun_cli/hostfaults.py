@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from shlex import quote
 
 from rcrun.paths import is_near
 
@@ -33,6 +32,8 @@ def hint(error: OSError, store: Store | None) -> str | None:
 
 def place_hint(path: str, variable: str) -> str | None:
     """Of a part of the store or the live state: whose it is, and how it becomes ours."""
+    from shlex import quote
+
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     uid, status = os.geteuid(), os.lstat(path)

@@ -120,7 +120,9 @@ def ensure_streams() -> None:
         try:
             os.fstat(fd)
         except OSError:
-            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)  # the lowest number that is free
+            os.set_inheritable(
+                os.open("/dev/null", os.O_RDWR), True
+            )  # the lowest number that is free
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)
     if sys.stderr is None:

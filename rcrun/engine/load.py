@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcrun.engine.eventlog import emit
 from rcrun.engine.pull import Silent, unpack
 from rcrun.engine.trust import check_import, check_local
-from rcrun.errors import InvalidInput, RcrunError
+from rcrun.errors import InvalidInput
 from rcrun.paths import is_near
 from rcrun.storage import archive, images, wholes
 

@@ -93,7 +93,9 @@ class Removal:
         if container.record.get("infra") and not self.infra:
             from rcrun.engine.podrm import refuse_infra, remove_of
 
-            if self.depend and remove_of(self.context, container, force=self.force, patience=self.patience):
+            if self.depend and remove_of(
+                self.context, container, force=self.force, patience=self.patience
+            ):
                 return
             refuse_infra(container)
         now = status(container)

@@ -29,7 +29,9 @@ def change(container: Container, options: Mapping[str, Any]) -> None:
     """The record; what is not named stays as it is."""
     record = container.record
     before = dict(record.get("healthcheck") or {})
-    if not is_checked(container) and not (options.get("health_cmd") or options.get("no_healthcheck")):
+    if not is_checked(container) and not (
+        options.get("health_cmd") or options.get("no_healthcheck")
+    ):
         raise InvalidInput(
             f'container "{container.name}" has no health check', "give it one: --health-cmd COMMAND"
         )
@@ -39,7 +41,9 @@ def change(container: Container, options: Mapping[str, Any]) -> None:
     policy = options.get("restart") or (record.get("restart_policy") or {}).get("name")
     asked = {name: options.get(name) for name in NAMES}
     if not options.get("no_healthcheck"):
-        asked["health_on_failure"] = options.get("health_on_failure") or record.get("health_on_failure")
+        asked["health_on_failure"] = options.get("health_on_failure") or record.get(
+            "health_on_failure"
+        )
     found = config_health.health_record({**asked, "restart": policy}, before)
     if interval is not None and not options.get("no_healthcheck"):
         found["healthcheck"].setdefault("Interval", interval)

@@ -81,7 +81,9 @@ def current(environ: Mapping[str, str]) -> Identity:
         return single(uid, gid, "RCRUN_IDMAP asks for it")
     if uid == 0:
         outside = environ.get("RCRUN_UNSHARED", "")
-        outside = outside if outside.startswith(("mapped-", "single")) and "/" not in outside else ""
+        outside = (
+            outside if outside.startswith(("mapped-", "single")) and "/" not in outside else ""
+        )
         return _as_root(gid, status["CapEff"], uids, gids, outside)
     return _as_user(uid, gid, environ, status, uids, gids)
 

@@ -72,6 +72,8 @@ def collect(store: Store, identity: Identity) -> Collected:
     _sweep_asides(store)
     stuck = [path for path in empty_trash(store, identity) if os.path.basename(path) not in older]
     if stuck:
+        from rcrun.storage.trees import stuck_hint
+
         raise RcrunError(f'cannot remove "{stuck[0]}"', stuck_hint(stuck[0]))
     return collected
 

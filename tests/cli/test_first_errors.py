@@ -96,7 +96,10 @@ def test_other_subordinate_ids_than_before(on_host, fresh_rcrun, accounts):
     got = on_host(changed, *RUN, "busybox", "true", of=fresh)
     assert (got.returncode, len(list((fresh.store_dir / "layers").iterdir()))) == (0, 2), got
     got = on_host(changed, "start", "old", of=fresh)
-    assert (got.returncode, "make it again, or give them back: sudo usermod --add-" in got.stderr) == (1, True)
+    assert (
+        got.returncode,
+        "make it again, or give them back: sudo usermod --add-" in got.stderr,
+    ) == (1, True)
     got = on_host(changed, "rm", "old", of=fresh)
     stuck = str(next((fresh.store_dir / "trash").iterdir()))
     assert (got.returncode, got.stderr.splitlines()) == (
@@ -110,6 +113,11 @@ def test_other_subordinate_ids_than_before(on_host, fresh_rcrun, accounts):
     assert on_host(changed, "create", "--name", "new", "busybox", of=fresh).returncode == 0
     got = on_host(changed, "rm", "new", of=fresh)
     assert (got.returncode, got.stdout, got.stderr) == (0, "new\n", "")
+    for layer in fresh.store_dir.glob("layers/*/*/diff"):
+        (layer / "others/file").mkdir(parents=True)  # root's
+    got = fresh("rmi", "busybox")
+    assert (got.status, "run: sudo rm -rf " in got.err) == (1, True)
+    assert fresh("image", "prune", "-f").check().err == ""
 
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)

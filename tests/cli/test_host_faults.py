@@ -63,6 +63,8 @@ def test_too_few_open_files(rcrun):
 @pytest.mark.parametrize("line", ["build .", "run --rm -v .:/x busybox true"])
 def test_the_working_directory_is_gone(rcrun, line):
     folder = rcrun.account.new_dir("gone")
-    got = rcrun.account.run("bash", "-c", f"cd {folder}; rmdir {folder}; rcrun {line}", env=rcrun.env)
+    got = rcrun.account.run(
+        "bash", "-c", f"cd {folder}; rmdir {folder}; rcrun {line}", env=rcrun.env
+    )
     assert got.status in (1, 125)
     assert got.err.endswith('the working directory is not there any more\nhint: run: cd "$PWD"\n')

@@ -226,13 +226,25 @@ def test_update(rcrun):
     assert health(rcrun)["Log"] == []
     rcrun("update", "--health-timeout", "1m", "web").check()
     wait_for(is_(rcrun, "unhealthy"))
-    assert tell(rcrun, "{{.Config.Healthcheck.Timeout}} {{.Config.Healthcheck.Retries}}") == "60000000000 1"
+    assert (
+        tell(rcrun, "{{.Config.Healthcheck.Timeout}} {{.Config.Healthcheck.Retries}}")
+        == "60000000000 1"
+    )
     rcrun("update", "--health-cmd", "echo new", "--health-interval", "50ms", "web").check()
     wait_for(lambda: [entry["Output"] for entry in health(rcrun)["Log"]] == ["new\n"] * 5)
     rcrun("update", "--no-healthcheck", "web").check()
     assert tell(rcrun, "{{json .State.Health}}") == "null"
     assert "has no health check" in rcrun("update", "--health-retries", "3", "web").err
-    rcrun("update", "--health-cmd", "exit 1", "--health-retries", "1", "--health-on-failure", "kill", "web").check()
+    rcrun(
+        "update",
+        "--health-cmd",
+        "exit 1",
+        "--health-retries",
+        "1",
+        "--health-on-failure",
+        "kill",
+        "web",
+    ).check()
     assert rcrun("wait", "web").check().out == "137\n"
     rcrun("run", "-d", "--name", "other", *NO_NETWORK, "busybox", "sleep", "100").check()
     told = rcrun("update", "--health-cmd", "true", "--health-interval", "50ms", "other").check()

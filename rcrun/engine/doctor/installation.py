@@ -141,7 +141,10 @@ def is_compiled(path: str) -> bool:
     number = [int.from_bytes(head[at : at + 4], "little") for at in (4, 8, 12)]
     if head[:4] != MAGIC_NUMBER or len(head) < 16:
         return False
-    return bool(number[0]) or number[1:] == [int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF]
+    return bool(number[0]) or number[1:] == [
+        int(status.st_mtime) & 0xFFFFFFFF,
+        status.st_size & 0xFFFFFFFF,
+    ]
 
 
 def may_compile(path: str) -> bool:
@@ -180,5 +183,7 @@ def fix(here: Here) -> str:
     if not stale or not writable:
         return ""
     command = " ".join(compiling(folders, sys.executable))
-    ran = subprocess.run(["sh", "-c", command], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    ran = subprocess.run(
+        ["sh", "-c", command], capture_output=True, stdin=subprocess.DEVNULL, check=False
+    )
     return command if ran.returncode == 0 else f"failed: {command}"
