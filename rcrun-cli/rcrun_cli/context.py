@@ -106,7 +106,7 @@ def store() -> Store:
     """The store and the live state that this call works on."""
     variables = environ()
     root = settings.root or paths.default_store_dir(variables, home_dir(variables))
-    live = settings.runroot or paths.default_live_dir(variables, os.geteuid())
+    live = settings.runroot or paths.live_dir_of(root, variables, os.geteuid())
     others = [*settings.additional, *variables.get("RCRUN_ADDITIONAL_STORES", "").split(":")]
     named = [os.path.abspath(path) for path in others if path]
     own_names = settings.personality == "podman"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _OURS = (
     "containers", "names", "volumes", "secrets", "layers", "trash", "tmp", "blobs", "index.json", "oci-layout",
     "index.json.lock", "index.json.damaged", "overlay.json", "gate.lock", "names.lock", "secrets.lock", "ids.lock",
-    "networks", "build", "pods", "podnames", "recipes",
+    "networks", "build", "pods", "podnames", "recipes", "live",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.stop import end_stray_helpers, kill_and_wait, stop
 from rcrun.errors import NotFound, RcrunError, WrongState
-from rcrun.storage.claims import ContainerLock, discard
+from rcrun.storage.claims import ContainerLock, discard, has_no_end
 from rcrun.storage.containers import anonymous_volumes, find, status
 
 TYPE_CHECKING = False
@@ -99,6 +99,11 @@ class Removal:
                 return
             refuse_infra(container)
         now = status(container)
+        if not now.is_up and has_no_end(container):
+            from rcrun.storage.elsewhere import require_here
+
+            hint = f"rcrun rm -f {container.name}"
+            require_here(container, "remove", force=self.force, hint=hint)
         if now.is_up and not self.force:
             raise WrongState(
                 f'cannot remove container "{container.name}": container is {now.word}: '
