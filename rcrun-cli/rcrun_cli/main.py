@@ -246,13 +246,15 @@ def _place(error: BaseException) -> str:
 
 
 def _bug(program: Program, error: Exception) -> tuple[str, str]:
-    """What nobody has foreseen, but for a module that was cut short while it was installed."""
+    """What nobody has foreseen, but for a module that is missing, or was cut short while it was installed."""
     if "marshal data" in str(error):
         import rcrun
 
         folders = f"'{rcrun.__path__[0]}' '{os.path.dirname(__file__)}'"
         remove = f"find {folders} -name '*.pyc' -delete; {program.name} doctor --fix"
         return f"a compiled module of {program.name} is damaged: {error}", f"run: {remove}"
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("rcrun"):
+        return f'the Python package "{error.name}" is not installed', "run: rcrun doctor"
     return f"this is a bug in {program.name}: {_place(error)}", _bug_hint(program)
 
 

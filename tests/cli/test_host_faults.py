@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from rcrun_cli import context
+from rcrun_cli import context, main, output
+from rcrun_cli import program as cli
 
 pytestmark = [
     pytest.mark.requires("userns"),
@@ -68,3 +69,15 @@ def test_the_working_directory_is_gone(rcrun, line):
     )
     assert got.status in (1, 125)
     assert got.err.endswith('the working directory is not there any more\nhint: run: cd "$PWD"\n')
+
+
+def test_a_package_that_is_missing(account):
+    """A checkout with the host's own Python has few; doctor knows by which command they come."""
+    program = main.Program(
+        "rcrun", cli.rcrun, "rcrun_cli.commands", {}, setup=print, complain=output.complain
+    )
+    told = main._bug(program, ModuleNotFoundError("No module named 'yaml'", name="yaml"))
+    assert told == ('the Python package "yaml" is not installed', "run: rcrun doctor")
+    assert main._bug(program, ModuleNotFoundError("x", name="rcrun.gone"))[0].startswith(
+        "this is a bug"
+    )

@@ -21,7 +21,10 @@ PACKAGES = {
     "jsonschema": "rcrun-oci validate and rcrun image validate",
     "zstandard": "images with zstd layers",
     "isal": "the speed of unpacking",
+    "yaml": "documents of Kubernetes, devices whose specification is YAML",
+    "cryptography": "signatures of sigstore's kind",
 }
+_FOR_PIP = {"yaml": "pyyaml"}
 # Distributions have the others, for who runs a checkout with the host's own Python.
 NOT_PACKAGED = ("isal",)
 
@@ -87,7 +90,8 @@ def judge_installation(
 def packages_hint(missing: Sequence[str], python: str, facts: HostFacts) -> str:
     """pip is for environments: what it puts elsewhere for a user is not found with -I, and distributions forbid it."""
     if os.path.exists(f"{os.path.dirname(os.path.dirname(python))}/pyvenv.cfg"):
-        return f"run: {python} -m pip install {' '.join(missing)}"
+        words = [_FOR_PIP.get(name, name) for name in missing]
+        return f"run: {python} -m pip install {' '.join(words)}"
     packaged = [f"python3-{name}" for name in missing if name not in NOT_PACKAGED]
     if packaged and facts.installer in ("apt-get", "dnf"):
         return f"run: {facts.install_command(' '.join(packaged))}"
