@@ -28,8 +28,9 @@ fuzz:
 lint:
 	@ci/check
 
-# For `rcrun-cli/bin/rcrun` of this checkout, without installing anything.
+# For `rcrun-cli/bin/rcrun` of this checkout, without installing anything; again after each change.
 shim: rcrun/shim/rcrun-shim
+	@ci/compile
 
 asan: rcrun/shim/rcrun-shim-asan
 

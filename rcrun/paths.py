@@ -52,6 +52,29 @@ def default_live_dir(environ: dict[str, str], uid: int) -> str:
     return path
 
 
+def live_dir_of(root_dir: str, environ: dict[str, str], uid: int) -> str:
+    """What was asked for, or where the containers of this store run already: sessions differ in what XDG_RUNTIME_DIR is."""
+    if not environ.get("RCRUN_RUNROOT"):
+        noted = noted_live_dir(root_dir, uid)
+        if noted:
+            return noted
+    return default_live_dir(environ, uid)
+
+
+def noted_live_dir(root_dir: str, uid: int) -> str:
+    """The one of the first start in this store; empty when it is not there any more, or of another boot."""
+    try:
+        noted = os.readlink(f"{root_dir}/live")
+    except OSError:
+        return ""
+    if not is_private_dir(noted, uid):
+        return ""
+    if noted.startswith(f"/tmp/rcrun-{uid}-"):
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+            return noted if noted.endswith(file.read(8)) else ""
+    return noted
+
+
 def is_private_dir(path: str, uid: int) -> bool:
     """A real directory of this user that nobody else can write."""
     try:
@@ -164,6 +187,26 @@ class Store:
         return f"{self.root_dir}/tmp"
 
 
+def note_live_dir(store: Store) -> None:
+    """At a start, for sessions that would choose another one."""
+    if noted_live_dir(store.root_dir, os.geteuid()):
+        return
+    link = store.path("live")
+    try:
+        os.symlink(store.live_dir, link)
+    except FileExistsError:
+        _replace_link(store.live_dir, link)
+
+
+def _replace_link(target: str, link: str) -> None:
+    """Others may be at it as well: any of theirs will do, and none for a moment."""
+    try:
+        os.unlink(link)
+        os.symlink(target, link)
+    except (FileNotFoundError, FileExistsError):
+        pass
+
+
 def make_private_dir(path: str, *, again: bool = False) -> None:
     """The directory, 0700 and ours, with its parents; refuses one that somebody else could have prepared."""
     try:
@@ -180,6 +223,11 @@ def make_private_dir(path: str, *, again: bool = False) -> None:
         elif again:
             raise  # /proc says so of what cannot be made there
         make_private_dir(path, again=True)  # others may have made either meanwhile
+
+
+def is_near(path: str, place: str) -> bool:
+    """The place, what is in it, or what it is in."""
+    return f"{place}/".startswith(f"{path.rstrip('/')}/") or path.startswith(f"{place}/")
 
 
 def find_program(name: str, search: str) -> str:

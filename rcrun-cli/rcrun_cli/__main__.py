@@ -1,4 +1,4 @@
-"""`python -IS …/rcrun_cli/__main__.py ARGUMENTS`: rcrun without its launcher, for the shim's call back."""
+"""`python -BIS …/rcrun_cli/__main__.py ARGUMENTS`: rcrun without its launcher, for the shim's call back."""
 
 from __future__ import annotations
 

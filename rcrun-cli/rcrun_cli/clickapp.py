@@ -16,7 +16,7 @@ except ImportError:  # started with -S: click may be where only site looks
     except ImportError as missing:
         raise HostLacks(
             'the Python package "click" is not installed, and help and usage errors need it',
-            "python3 -m pip install click",
+            "run: rcrun doctor",  # it knows by which command, on this host
         ) from missing
 
 TYPE_CHECKING = False

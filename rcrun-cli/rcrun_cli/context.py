@@ -204,7 +204,7 @@ def store() -> Store:
     """The store and the live state that this call works on."""
     variables = environ()
     root = settings.root or paths.default_store_dir(variables, home_dir(variables))
-    live = settings.runroot or paths.default_live_dir(variables, os.geteuid())
+    live = settings.runroot or paths.live_dir_of(root, variables, os.geteuid())
     others = [*settings.additional, *variables.get("RCRUN_ADDITIONAL_STORES", "").split(":")]
     named = [os.path.abspath(path) for path in others if path]
     own_names = settings.personality == "podman"
@@ -225,8 +225,9 @@ def _meanings() -> Callable[[str], list[str]] | None:
 
 
 def home_dir(variables: dict[str, str]) -> str:
+    """Root's own, where HOME is still a user's (`sudo -E`): what root makes there, the user could not use."""
     home = variables.get("HOME", "")
-    if home.startswith("/"):
+    if home.startswith("/") and (os.geteuid() != 0 or not _is_a_users(home)):
         return home
     import pwd
 
@@ -234,6 +235,13 @@ def home_dir(variables: dict[str, str]) -> str:
         return pwd.getpwuid(os.geteuid()).pw_dir
     except KeyError:
         return "/"
+
+
+def _is_a_users(home: str) -> bool:
+    try:
+        return os.stat(home).st_uid != 0
+    except OSError:
+        return False
 
 
 def engine() -> Context:
@@ -261,7 +269,7 @@ def self_command() -> list[str]:
     import sys
 
     folder = os.path.dirname(os.path.abspath(__file__))
-    return [sys.executable, "-IS", f"{folder}/__main__.py", *_repeated_options()]
+    return [sys.executable, "-BIS", f"{folder}/__main__.py", *_repeated_options()]
 
 
 def _repeated_options() -> list[str]:

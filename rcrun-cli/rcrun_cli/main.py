@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-# Nobody's mistake: the file system is full, read-only, gone, or without locks.
-OF_THE_HOST = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOLCK, errno.ESTALE)
 
 
 class Program:
     """One command line: its global options, its table of commands, how it complains and exits."""
 
     __slots__ = (
-        "absence", "complain", "debugs", "failure_status", "finished", "groups", "hidden", "name", "package",
+        "absence", "complain", "debugs", "failure_status", "finished", "groups", "hidden", "hint_of", "name", "package",
         "root", "running", "sections", "setup", "usage_status", "version",
     )  # fmt: skip
 
@@ -48,6 +46,7 @@ class Program:
         debugs: Callable[[], bool] = lambda: False,
         finished: Callable[[], None] = lambda: None,
         absence: Callable[[Sequence[str]], tuple[str, str] | None] = lambda words: None,
+        hint_of: Callable[[OSError], str | None] = lambda error: None,
         usage_status: int = 125,
         failure_status: int = 1,
     ) -> None:
@@ -65,6 +64,7 @@ class Program:
         self.absence = (
             absence  # of the command that these words name, for those who know it elsewhere
         )
+        self.hint_of = hint_of  # what helps against what the host said
         self.usage_status = usage_status
         self.failure_status = failure_status
         self.running: Command | None = None
@@ -122,7 +122,9 @@ def ensure_streams() -> None:
         try:
             os.fstat(fd)
         except OSError:
-            os.open("/dev/null", os.O_RDWR)  # the lowest number that is free
+            os.set_inheritable(
+                os.open("/dev/null", os.O_RDWR), True
+            )  # the lowest number that is free
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)
     if sys.stderr is None:
@@ -144,7 +146,7 @@ def run(program: Program, argv: Sequence[str]) -> int:
         return _os_failure(program, error)
     except Exception as error:
         _trace(program)
-        program.complain(f"this is a bug in {program.name}: {_place(error)}", _bug_hint(program))
+        program.complain(*_bug(program, error))
         return program.status_of(RcrunError(""))
 
 
@@ -198,10 +200,11 @@ def _os_failure(program: Program, error: OSError) -> int:
     path = error.filename
     if isinstance(path, bytes):
         path = os.fsdecode(path)
+    if error.errno == errno.ENOENT and not path and _is_nowhere():
+        program.complain("the working directory is not there any more", 'run: cd "$PWD"')
+        return program.status_of(RcrunError(""))
     where = f'"{path}": ' if isinstance(path, str) else ""
-    hint = None if where else _bug_hint(program)
-    if error.errno in OF_THE_HOST:
-        hint = "run: rcrun doctor"
+    hint = program.hint_of(error) or (None if where else _bug_hint(program))
     program.complain(f"{where}{_reason(error)}", hint)
     return program.status_of(RcrunError(""))
 
@@ -219,6 +222,14 @@ def _reader_is_gone() -> bool:
         return False
 
 
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def _reason(error: OSError) -> str:
     text = error.strerror or str(error) or type(error).__name__
     return text[:1].lower() + text[1:]
@@ -234,6 +245,19 @@ def _place(error: BaseException) -> str:
         return text
     file = os.path.basename(trace.tb_frame.f_code.co_filename)
     return f"{text} ({file}, line {trace.tb_lineno})"
+
+
+def _bug(program: Program, error: Exception) -> tuple[str, str]:
+    """What nobody has foreseen, but for a module that is missing, or was cut short while it was installed."""
+    if "marshal data" in str(error):
+        import rcrun
+
+        folders = f"'{rcrun.__path__[0]}' '{os.path.dirname(__file__)}'"
+        remove = f"find {folders} -name '*.pyc' -delete; {program.name} doctor --fix"
+        return f"a compiled module of {program.name} is damaged: {error}", f"run: {remove}"
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("rcrun"):
+        return f'the Python package "{error.name}" is not installed', "run: rcrun doctor"
+    return f"this is a bug in {program.name}: {_place(error)}", _bug_hint(program)
 
 
 def _bug_hint(program: Program) -> str:

@@ -186,7 +186,7 @@ def host() -> Host:
 def self_command(*words: str) -> list[str]:
     """The words that start this program again with the same global options."""
     folder = os.path.dirname(os.path.abspath(__file__))
-    command = [sys.executable, "-IS", f"{folder}/oci_main.py", f"--root={settings.root}"]
+    command = [sys.executable, "-BIS", f"{folder}/oci_main.py", f"--root={settings.root}"]
     if settings.log:
         command.append(f"--log={settings.log}")
     command.append(f"--log-format={settings.log_format}")

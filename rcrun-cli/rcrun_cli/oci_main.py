@@ -1,4 +1,4 @@
-"""`python -IS …/rcrun_cli/oci_main.py ARGUMENTS`: rcrun-oci for the shim's call back, and from the installed launcher."""
+"""`python -BIS …/rcrun_cli/oci_main.py ARGUMENTS`: rcrun-oci for the shim's call back, and from the installed launcher."""
 
 from __future__ import annotations
 

@@ -104,6 +104,7 @@ def program(typed: str) -> main.Program:
         version=_version_line,
         debugs=lambda: context.settings.debug,
         absence=_absence,
+        hint_of=_hint_of,
         failure_status=output.trait("failure_status"),
     )
 
@@ -112,6 +113,15 @@ def _absence(words: Sequence[str]) -> tuple[str, str] | None:
     from rcrun_cli.absent import absence
 
     return absence(words)
+
+
+def _hint_of(error: OSError) -> str | None:
+    from rcrun_cli.hostfaults import hint
+
+    try:
+        return hint(error, context.store())
+    except OSError:
+        return hint(error, None)  # there is no place for the live state
 
 
 def _version_line() -> str:

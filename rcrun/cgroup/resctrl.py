@@ -1,6 +1,6 @@
 """Classes of service of the processor's caches and memory bandwidth: `linux.intelRdt` in the kernel's resctrl file system.
 
-The root of that file system is an argument. Run by itself, `python -IS resctrl.py PID TASKS_FILE…`, it puts a process in.
+The root of that file system is an argument. Run by itself, `python -BIS resctrl.py PID TASKS_FILE…`, it puts a process in.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def helper_records(tasks: Sequence[str]) -> list[list[str]]:
     if not tasks:
         return []
     return [
-        ["helper", "/dev/null", sys.executable, "-IS", os.path.abspath(__file__), "@PID@", *tasks]
+        ["helper", "/dev/null", sys.executable, "-BIS", os.path.abspath(__file__), "@PID@", *tasks]
     ]
 
 

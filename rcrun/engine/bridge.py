@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine.room import Room
-from rcrun.errors import InvalidInput
+from rcrun.errors import HostLacks, InvalidInput
 from rcrun.files import read_text, write_in_place
 from rcrun.formats import cidr
 from rcrun.network import definitions, hosts
@@ -295,7 +295,13 @@ def _translated(words: Sequence[str], room: IdMap) -> list[str]:
     numbers = [int(word) for word in words]
     for inside, outside, count in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
         while count:
-            first, host, size = next(row for row in room if row[1] <= outside < row[1] + row[2])
+            rows = [row for row in room if row[1] <= outside < row[1] + row[2]]
+            if not rows:
+                raise HostLacks(
+                    "the containers that run here now have other ids than /etc/subuid and /etc/subgid give",
+                    "stop them, and start this again: rcrun stop --all",
+                )
+            first, host, size = rows[0]
             part = min(count, host + size - outside)
             found += [inside, first + outside - host, part]
             inside, outside, count = inside + part, outside + part, count - part

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from rcrun.storage.containers import Container
 
 # Of a run, not of how it was made.
-_OF_A_RUN = ("last_exit", "error", "boot", "cgroup", "restart_count", "health", "stopped")
+_OF_A_RUN = (
+    "last_exit",
+    "error",
+    "boot",
+    "host",
+    "live",
+    "cgroup",
+    "restart_count",
+    "health",
+    "stopped",
+)
 _FILES = ("hosts", "resolv.conf", "hostname", "containerenv", "dockerenv", "passwd", "group")
 
 

@@ -309,7 +309,7 @@ def _cwd() -> str:
     try:
         return os.getcwd()
     except FileNotFoundError:
-        return "/"  # it was removed; only a relative source of a mount would need it
+        return ""  # it was removed; only a relative source of a mount needs it
 
 
 def hard_limit(name: str) -> int:

@@ -37,9 +37,21 @@ def plan_records(context: Context, container: Container, spec: Spec) -> list[lis
         return []
     make_private_dir(container.live_dir)
     unlink_if_there(container.live_path("health.json"))
-    plan = _check_plan(context, container, spec)
+    unlink_if_there(container.live_path("health.plan.new"))
     _write_filter(container, spec)
-    write_file(container.live_path("health.plan"), encode_plan(plan), mode=0o600, durable=False)
+    return _records(context, container, spec)
+
+
+def write_again(context: Context, container: Container, spec: Spec) -> None:
+    """For a monitor that checks already: what is asked for now; it reads that when it is asked for a check."""
+    records = _records(context, container, spec) if is_checked(container) else []
+    plan = encode_plan([["plan", "1"], ["session", "work"], *records])
+    write_file(container.live_path("health.plan.new"), plan, mode=0o600, durable=False)
+
+
+def _records(context: Context, container: Container, spec: Spec) -> list[list[str]]:
+    plan = encode_plan(_check_plan(context, container, spec))
+    write_file(container.live_path("health.plan"), plan, mode=0o600, durable=False)
     files = [container.live_path(f"health.{name}") for name in ("plan", "filter", "json")]
     check = container.record["healthcheck"]
     interval, timeout, period, start_interval = [_milliseconds(check, key) for key in DEFAULTS]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rcrun.engine.eventlog import emit
 from rcrun.engine.pull import Silent, unpack
 from rcrun.engine.trust import check_import, check_local
-from rcrun.errors import InvalidInput, RcrunError
+from rcrun.errors import InvalidInput
+from rcrun.paths import is_near
 from rcrun.storage import archive, images, wholes
 
 TYPE_CHECKING = False
@@ -52,7 +53,7 @@ def load(
             raise
         raise InvalidInput(f'cannot load "{source}": {error.message}', error.hint) from error
     except OSError as error:
-        raise _unreadable(source, error) from error
+        raise _unreadable(context, source, error) from error
     for each in loaded:
         name = each.names[0] if each.names else ""
         emit(context.store, "image", "load", each.config_digest, {"name": name})
@@ -94,7 +95,7 @@ def bring(
         if not loaded.names:
             loaded = _named_by_location(context, transport, location, platform, loaded)
     except OSError as error:
-        raise _unreadable(location, error) from error
+        raise _unreadable(context, location, error) from error
     entry = loaded.descriptor
     if loaded.names:
         entry = images.entry_of(context.store, loaded.names[0])
@@ -112,7 +113,10 @@ def _named_by_location(
     return archive.pull_local(context.store, transport, location, name=name, platform=platform)
 
 
-def _unreadable(source: str | int, error: OSError) -> RcrunError:
+def _unreadable(context: Context, source: str | int, error: OSError) -> Exception:
+    path = error.filename
+    if isinstance(path, str) and path != source and is_near(path, context.store.root_dir):
+        return OSError(error.errno, error.strerror, path)  # it could not be written
     name = "standard input" if isinstance(source, int) else source
     return InvalidInput(f'cannot read "{error.filename or name}": {(error.strerror or "").lower()}')
 
@@ -147,7 +151,7 @@ def import_image(
         else:
             loaded = import_rootfs(context.store, source, reference, **details)
     except OSError as error:
-        raise _unreadable(source, error) from error
+        raise _unreadable(context, source, error) from error
     emit(context.store, "image", "import", loaded.config_digest, {"name": reference})
     context.drop_blobs(loaded.descriptor)
     return loaded

@@ -142,7 +142,7 @@ def unshare(context: Context, args: Sequence[str]) -> NoReturn:
     identity = context.identity
     if identity.kind == "root":
         raise InvalidInput("rcrun unshare is for who is not root", "run the command itself")
-    environ = {**context.environ, "RCRUN_UNSHARED": identity.kind}
+    environ = {**context.environ, "RCRUN_UNSHARED": identity.layer_kind()}
     words = list(args) or [context.environ.get("SHELL") or "/bin/sh"]
     if "/" not in words[0]:
         from rcrun.paths import find_program

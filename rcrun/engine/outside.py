@@ -126,7 +126,7 @@ class Starting:
                 return 0, self._reason
             found = self._await_byte() if self._waits else self._await_end()
             said = os.pread(self._errors, 4096, 0).decode("utf-8", "replace")
-            return found, said.strip().rpartition("\n")[2]
+            return found, said.strip().rpartition("\n")[2] or self._reason
         finally:
             os.close(self._errors)
             os.close(self._reader)
@@ -137,6 +137,7 @@ class Starting:
         if poll.poll(MILLISECONDS_TO_BE_READY) and os.read(self._reader, 1):
             return self._child
         os.kill(self._child, _signal.SIGKILL)
+        self._reason = "it was not ready"
         os.waitpid(self._child, 0)
         return 0
 
@@ -147,6 +148,7 @@ class Starting:
         if status == 0 and text.isdigit():
             unlink_if_there(self._pid_file)
             return int(text)
+        self._reason = f"it ended with {status}" if status >= 0 else f"signal {-status} ended it"
         _end_strays(os.path.dirname(self._pid_file))
         return 0
 

@@ -79,6 +79,15 @@ def prune(context: Context) -> list[str]:
     return removed
 
 
+def remove_of(context: Context, container: Container, *, force: bool, patience: int | None) -> bool:
+    """The pod of an infra container, with all that is in it; false where it is gone. `patience` None: they are killed."""
+    pod = pods.load(container.store, pods.pod_id_of(container))
+    if pod is None:
+        return False
+    remove(context, pod, force=force, patience=0 if patience is None else patience)
+    return True
+
+
 def refuse_infra(container: Container) -> None:
     """Unless its pod is gone."""
     pod = pods.load(container.store, pods.pod_id_of(container))

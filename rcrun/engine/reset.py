@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 _OURS = (
     "containers", "names", "volumes", "secrets", "layers", "trash", "tmp", "blobs", "index.json", "oci-layout",
     "index.json.lock", "index.json.damaged", "overlay.json", "gate.lock", "names.lock", "secrets.lock", "ids.lock",
-    "networks", "build",
+    "networks", "build", "pods", "podnames", "recipes", "live",
 )  # fmt: skip
 
 
 def reset(context: Context) -> None:
     store = context.store
-    removal = Removal(context, force=True)
+    _remove_pods(context)
+    removal = Removal(context, force=True, infra=True)
     ids = [container.id for container in containers.every(store)]
     removal.announce(ids)
     for container_id in ids:
@@ -33,3 +34,13 @@ def reset(context: Context) -> None:
         os.rmdir(store.root_dir)
     except OSError:
         pass  # it holds something of others, or is a mount point
+
+
+def _remove_pods(context: Context) -> None:
+    if not os.path.isdir(context.store.path("pods")):
+        return
+    from rcrun.engine.podrm import remove
+    from rcrun.storage import pods
+
+    for pod in pods.every(context.store):
+        remove(context, pod, force=True, patience=0)

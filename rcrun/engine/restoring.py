@@ -97,9 +97,10 @@ def _fetch(context: Context, recipe: Recipe, origin: str) -> None:
 def _unreachable(context: Context, recipe: Recipe, origin: str, error: RcrunError) -> RegistryError:
     domain, name = grammar.parse(origin).domain, image_name(context, recipe.digest)
     denied = isinstance(error, RegistryError) and error.http_status in (401, 403)
+    pull = f"{'RCRUN_DROP_BLOBS=0 ' if context.drops_blobs else ''}rcrun pull {name}"
     return RegistryError(
         f'the dropped blob "{recipe.digest}" of image "{name}" cannot be fetched again from "{domain}": {error.message}',
-        f"run: rcrun login {domain}" if denied else f"once the registry answers: rcrun pull {name}",
+        f"run: rcrun login {domain}" if denied else f"once the registry answers: {pull}",
     )
 
 

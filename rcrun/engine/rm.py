@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.stop import end_stray_helpers, kill_and_wait, stop
 from rcrun.errors import NotFound, RcrunError, WrongState
-from rcrun.storage.claims import ContainerLock, discard
+from rcrun.storage.claims import ContainerLock, discard, has_no_end
 from rcrun.storage.containers import anonymous_volumes, find, status
 
 TYPE_CHECKING = False
@@ -26,6 +26,7 @@ class Removal:
     __slots__ = (
         "anonymous",
         "context",
+        "depend",
         "force",
         "ignore",
         "infra",
@@ -44,8 +45,10 @@ class Removal:
         ignore: bool = False,
         patience: int | None = None,
         infra: bool = False,
+        depend: bool = False,
     ) -> None:
         self.context = context
+        self.depend = depend  # whether a pod goes with its infra container
         self.infra = infra  # whether those of pods may go, too
         self.force = force
         self.ignore = ignore or force  # what is not there is no error
@@ -88,10 +91,19 @@ class Removal:
 
     def _take(self, container: Container) -> None:
         if container.record.get("infra") and not self.infra:
-            from rcrun.engine.podrm import refuse_infra
+            from rcrun.engine.podrm import refuse_infra, remove_of
 
+            if self.depend and remove_of(
+                self.context, container, force=self.force, patience=self.patience
+            ):
+                return
             refuse_infra(container)
         now = status(container)
+        if not now.is_up and has_no_end(container):
+            from rcrun.storage.elsewhere import require_here
+
+            hint = f"rcrun rm -f {container.name}"
+            require_here(container, "remove", force=self.force, hint=hint)
         if now.is_up and not self.force:
             raise WrongState(
                 f'cannot remove container "{container.name}": container is {now.word}: '
@@ -139,7 +151,7 @@ class Removal:
             tell_destroyed(self.context.store, taken)
             self.trees += taken.values()
             self.anonymous = []
-        remove_trees(self.context, [*self.trees, *sweep(self.context.store)])
+        remove_trees(self.context, self.trees, sweep(self.context.store))
         self.trees = []
 
 
@@ -184,18 +196,24 @@ def _let_monitor_finish(container: Container) -> None:
             ending.wait(SECONDS_FOR_THE_MONITOR)
 
 
-def remove_trees(context: Context, paths: Sequence[str]) -> None:
-    """As root of our user namespace, since containers leave files of subordinate ids."""
+def remove_trees(context: Context, paths: Sequence[str], leftovers: Sequence[str] = ()) -> None:
+    """As root of our user namespace, since containers leave files of subordinate ids.
+
+    What others have left may be beyond us, and is no fault of this command: doctor tells of it.
+    """
     import os
 
-    present = [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
-    if not present:
-        return
-    from rcrun.engine.work import work_plan
-    from rcrun.kernel.shim import launch
-    from rcrun.runtime.hints import error_for
+    present = [path for path in dict.fromkeys([*paths, *leftovers]) if os.path.lexists(path)]
+    while present:
+        from rcrun.engine.work import work_plan
+        from rcrun.kernel.shim import launch
+        from rcrun.runtime.hints import error_for
 
-    plan = work_plan(context.identity, [["remove-tree", path] for path in present])
-    report = launch(plan)
-    if report is not None:
-        raise error_for(plan, report)
+        plan = work_plan(context.identity, [["remove-tree", path] for path in present])
+        report = launch(plan)
+        if report is None:
+            return
+        record = plan[report.step] if report.step >= 0 else ["", ""]
+        if record[0] != "remove-tree" or record[1] in paths:
+            raise error_for(plan, report)
+        present = present[present.index(record[1]) + 1 :]

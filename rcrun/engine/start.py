@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.launch import Foreground, launch
 from rcrun.errors import NotFound, RcrunError
-from rcrun.storage.claims import ContainerLock
+from rcrun.storage.claims import ContainerLock, has_no_end
 from rcrun.storage.containers import find, load, status
 
 TYPE_CHECKING = False
@@ -16,11 +16,22 @@ if TYPE_CHECKING:
 SECONDS_FOR_THE_OLD_MONITOR = 10
 
 
-def start(context: Context, container: Container, foreground: Foreground | None = None) -> None:
-    """Nothing if it runs already, as with docker; in the foreground it is then joined."""
+def start(
+    context: Context,
+    container: Container,
+    foreground: Foreground | None = None,
+    *,
+    force: bool = False,
+) -> None:
+    """Nothing if it runs already, as with docker; in the foreground it is then joined. `force`: its host is gone."""
     lock = ContainerLock(container)
     with lock:
         if not status(container).is_running:
+            if has_no_end(container):
+                from rcrun.storage.elsewhere import require_here
+
+                hint = f"rcrun restart {container.name}"
+                require_here(container, "start", force=force, hint=hint)
             let_old_monitor_end(container)
             renew_network(container)
             container.record["restart_count"] = container.record["restart_delay"] = 0
@@ -79,7 +90,7 @@ def restart(context: Context, text: str, *, seconds: int | None = None, signal: 
         pass  # it has never run
     try:
         stop(container, seconds=seconds, signal=signal)
-        start(context, container)
+        start(context, container, force=True)
     finally:
         lock.release()
     container_event(container, "restart")

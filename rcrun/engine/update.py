@@ -1,4 +1,4 @@
-"""`update`: other limits, another restart policy, another environment for a container that is there."""
+"""`update`: other limits, another restart policy, health check, environment for a container that is there."""
 
 from __future__ import annotations
 
@@ -29,20 +29,26 @@ _DELEGATE = (
 
 def update(context: Context, container: Container, options: Mapping[str, Any]) -> list[str]:
     """What is not named stays. Limits count at once, ulimits and the environment from the next start (or exec) on."""
+    from rcrun.engine import updatehealth
     from rcrun.engine.options import warnings_of
 
+    warning, health = "", updatehealth.is_asked(options)
     with ContainerLock(container):
         spec = container.config()
         resources = _resources(container, spec, options)
         changed = _changed(spec, resources, options, context)
         if options.get("restart"):
             _set_policy(container, str(options["restart"]))
+        if health:
+            updatehealth.change(container, options)
         if resources and status(container).is_running:
             _limit(container, resources)
         write_json(container.path("config.json"), changed)
-        if options.get("restart"):
+        if options.get("restart") or health:
             container.save()
-    return warnings_of(options)
+        if health:
+            warning = updatehealth.apply(context, container, changed)
+    return [*warnings_of(options), *([warning] if warning else [])]
 
 
 def _resources(container: Container, spec: Spec, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def copy_layers(context: Context, lowers: Sequence[str], target: str) -> None:
 
 
 def python_words() -> list[str]:
-    return [sys.executable or "/usr/bin/python3", "-IS"]
+    return [sys.executable or "/usr/bin/python3", "-BIS"]
 
 
 def run_in_namespace(context: Context, steps: Sequence[list[str]], what: str) -> None:

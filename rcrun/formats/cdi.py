@@ -65,8 +65,9 @@ SCHEMA = {
 def parse(data: bytes, path: str) -> dict[str, Any]:
     """InvalidInput names the file, and the place in it."""
     document = _read(data, path)
-    import jsonschema
+    from rcrun.packages import installed
 
+    jsonschema: Any = installed("jsonschema")
     fault = next(iter(jsonschema.Draft202012Validator(SCHEMA).iter_errors(document)), None)
     if fault is not None:
         where = ".".join([str(part) for part in fault.absolute_path]) or "the document"

@@ -209,7 +209,14 @@ def of_record(record: Mapping[str, Any], mode: str, flag: str) -> Mount:
 def check_destination(path: str, where: str) -> str:
     """The path without needless slashes and dots."""
     if not path.startswith("/"):
-        raise InvalidInput(f'invalid {where}: the destination "{path}" is not an absolute path')
+        hint = (
+            "a colon that belongs to a path is written \\:"
+            if where.startswith("--volume")
+            else None
+        )
+        raise InvalidInput(
+            f'invalid {where}: the destination "{path}" is not an absolute path', hint
+        )
     clean = normal(path)
     if clean == "/":
         raise InvalidInput(f"invalid {where}: the destination must not be /")
@@ -228,7 +235,14 @@ def normal(path: str) -> str:
 
 
 def absolute(path: str, cwd: str) -> str:
-    return normal(path if path.startswith("/") else f"{cwd}/{path}")
+    if path.startswith("/"):
+        return normal(path)
+    if not cwd:
+        raise InvalidInput(
+            f'no such directory: "{path}": the working directory is not there any more',
+            'run: cd "$PWD"',
+        )
+    return normal(f"{cwd}/{path}")
 
 
 def parse_tmpfs(text: str) -> Mount:

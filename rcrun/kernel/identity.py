@@ -61,14 +61,16 @@ class Identity:
 
     def layer_kind(self) -> str:
         """The KIND of docs/store.md: layers of one kind are alike in owners and overlay xattrs."""
-        if self.kind != "root" or not self.nested:
+        if self.kind == "single" or (self.kind == "root" and not self.nested):
             return self.kind
         if self.unshared:
             return self.unshared  # the ids are those of its layers
         if sum(count for _, _, count in self.uid_map) == 1:
             return "single"
-        # Who is which number outside differs from one such namespace to the next.
-        return f"nested-{zlib.crc32(repr((self.uid_map, self.gid_map)).encode()):08x}"
+        # Who is which number outside differs from one such namespace to the next, from one host of a shared home to
+        # the other, and after somebody has changed /etc/subuid.
+        kind = "nested" if self.kind == "root" else self.kind
+        return f"{kind}-{zlib.crc32(repr((self.uid_map, self.gid_map)).encode()):08x}"
 
 
 def current(environ: Mapping[str, str]) -> Identity:
@@ -79,7 +81,9 @@ def current(environ: Mapping[str, str]) -> Identity:
         return single(uid, gid, "RCRUN_IDMAP asks for it")
     if uid == 0:
         outside = environ.get("RCRUN_UNSHARED", "")
-        outside = outside if outside in ("mapped", "single") else ""
+        outside = (
+            outside if outside.startswith(("mapped-", "single")) and "/" not in outside else ""
+        )
         return _as_root(gid, status["CapEff"], uids, gids, outside)
     return _as_user(uid, gid, environ, status, uids, gids)
 

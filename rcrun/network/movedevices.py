@@ -1,4 +1,4 @@
-"""Devices of the host's network go into a container's: `python -IS movedevices.py PID HOST_NAME NAME…`.
+"""Devices of the host's network go into a container's: `python -BIS movedevices.py PID HOST_NAME NAME…`.
 
 config-linux.md, "Network Devices": their lasting global addresses go with them, and they are up there. All of them are
 moved or none: what was moved before one failed comes back. Once the container ends the kernel gives hardware back to the

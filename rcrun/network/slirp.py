@@ -33,7 +33,7 @@ def words(ports: Sequence[Port], options: Sequence[str], live_dir: str, program:
                 f"cannot publish a port on [{port['host_ip']}]: slirp4netns knows IPv4 only",
                 "install passt: sudo apt-get install passt",
             )
-    python = [sys.executable or "/usr/bin/python3", "-IS", _FORWARDER]
+    python = [sys.executable or "/usr/bin/python3", "-BIS", _FORWARDER]
     asked = ",".join(_request(port) for port in ports)
     return [*python, "@READY@", live_dir, asked, *own, "@PID@", INTERFACE]
 

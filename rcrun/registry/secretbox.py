@@ -28,7 +28,7 @@ def opened(key: bytes, nonce: bytes, box: bytes) -> bytes:
     except ImportError as error:
         raise HostLacks(
             'an encrypted key must be read, and Python lacks "cryptography"',
-            "pip install cryptography",
+            "run: rcrun doctor",
         ) from error
     if len(key) != KEY or len(nonce) != NONCE or len(box) < TAG:
         raise InvalidInput("it is no secretbox: its parts have the wrong lengths")

@@ -55,7 +55,7 @@ def _load(name: str, data: bytes) -> Any:
     except ImportError as error:
         raise HostLacks(
             'a sigstore signature must be verified, and Python lacks "cryptography"',
-            "pip install cryptography",
+            "run: rcrun doctor",
         ) from error
     try:
         return load_pem_public_key(data)

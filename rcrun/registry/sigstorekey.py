@@ -57,7 +57,7 @@ def _load(path: str, data: bytes, passphrase: bytes) -> Any:
         from cryptography.hazmat.primitives import serialization
     except ImportError as error:
         raise HostLacks(
-            'an image must be signed, and Python lacks "cryptography"', "pip install cryptography"
+            'an image must be signed, and Python lacks "cryptography"', "run: rcrun doctor"
         ) from error
     inner = _cosigns(path, data, passphrase)
     try:

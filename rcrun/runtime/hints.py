@@ -250,13 +250,17 @@ def _is_port_taken(report: Report) -> bool:
 
 
 def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -> str | None:
-    from rcrun.runtime.hints_host import map_hint, user_namespace_hint
+    from rcrun.runtime.hints_host import limit_hint, map_hint, user_namespace_hint
 
     step, error = record[0], report.errno
     if step in ("unshare", "plan", "session") and "user" in _unshared(plan):
         hint = user_namespace_hint(error, facts)
         if hint:
             return hint
+    if step == "remove-tree" and error in (errno.EACCES, errno.EPERM, errno.ENOTEMPTY):
+        from rcrun.storage.trees import stuck_hint
+
+        return stuck_hint(record[1])
     if step in ("uidmap", "gidmap"):
         return map_hint(record, error, facts, said_by_tool=report.child_status >= 0)
     if step in _MAY_BE_APPARMOR and error in (errno.EPERM, errno.EACCES) and facts.is_confined:
@@ -268,7 +272,7 @@ def _hint(record: Sequence[str], plan: Plan, report: Report, facts: HostFacts) -
     if (step, error) == ("user", errno.EINVAL):
         more = facts.subids_command()
         return f"the id is not mapped in the container's user namespace; to map more: {more}"
-    known = _HINTS.get((step, error)) or _HINTS.get((step, 0))
+    known = _HINTS.get((step, error)) or _HINTS.get((step, 0)) or limit_hint(error)
     return known or (DOCTOR if step in _OF_THE_HOST and error != errno.ENOENT else None)
 
 

@@ -132,8 +132,7 @@ def map_hint(
     if tool and error == errno.ENOENT and not said_by_tool:
         return f"install newuidmap and newgidmap: {facts.install_command('uidmap')}"
     if tool:
-        file = "subuid" if record[0] == "uidmap" else "subgid"
-        return f"the ids must be yours in /etc/{file}; to get some: {facts.subids_command()}"
+        return _ids_of_others_hint(record)
     if error in (errno.EPERM, errno.EACCES) and facts.is_confined:
         return facts.apparmor_hint()
     if error == errno.EPERM:
@@ -141,6 +140,27 @@ def map_hint(
             "without newuidmap only your own id can be mapped; to have more: "
             f"{facts.subids_command()}"
         )
+    return None
+
+
+def _ids_of_others_hint(record: Sequence[str]) -> str:
+    """Who makes a container takes the ids that he has: this one was made when he had others."""
+    file = "subuid" if record[0] == "uidmap" else "subgid"
+    firsts, counts = map(int, record[3::3]), map(int, record[4::3])
+    rows = [(first, count) for first, count in zip(firsts, counts, strict=False) if count > 1]
+    words = "".join(f" --add-{file}s {first}-{first + count - 1}" for first, count in rows)
+    return (
+        f"the ids must be yours in /etc/{file}, and a container keeps those that it was made with: "
+        f"make it again, or give them back: sudo usermod{words} $USER"
+    )
+
+
+def limit_hint(error: int) -> str | None:
+    """Of what a user may have only so much of."""
+    if error == errno.EMFILE:
+        return "too few open files are allowed; run: ulimit -n $(ulimit -Hn); for more: /etc/security/limits.conf"
+    if error == errno.EAGAIN:
+        return "you have as many processes as you may (ulimit -u); end some, or see: rcrun doctor"
     return None
 
 

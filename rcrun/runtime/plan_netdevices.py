@@ -45,7 +45,7 @@ def device_helpers(
             raise InvalidInput(f'two devices of "linux.netDevices" have the name "{new}"')
         words += [name, new]
     # it ends once they are there, so there is no process to stop and no file with its pid
-    return [["helper", "/dev/null", sys.executable, "-IS", MOVER, "@PID@", *words]]
+    return [["helper", "/dev/null", sys.executable, "-BIS", MOVER, "@PID@", *words]]
 
 
 def _check(name: str) -> None:

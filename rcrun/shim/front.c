@@ -44,7 +44,7 @@ static _Noreturn void run_python(char *const words[], int count)
 		_exit(1);
 	(void)snprintf(name, sizeof(name), "--argv0=%s", words[2]);
 	argv[0] = words[0];
-	argv[1] = (char *)"-IS";
+	argv[1] = (char *)"-BIS";
 	argv[2] = words[1];
 	argv[3] = name;
 	for (int i = 3; i < count; i++)

@@ -1,6 +1,8 @@
 /*
  * Health checks, as docker has them. `health PLAN FILTER RESULT INTERVAL TIMEOUT RETRIES START_PERIOD START_INTERVAL`
- * (times in milliseconds; an interval of 0: only when asked, with SIGUSR1).
+ * (times in milliseconds; an interval of 0: only when asked, with SIGUSR1). Before a check that was asked for the plan in
+ * the file PLAN.new, if there is one, says anew what the records `health` and `on-unhealthy` say; without `health` in it
+ * there are no checks any more.
  *
  *   monitor ── fork, exec of ourselves with PLAN ──> P' ── as every exec session ──> the check
  *           <── pipe: what it says ── SIGCHLD: how it ended
@@ -32,9 +34,12 @@ enum word { PLAN = 1, FILTER, RESULT, INTERVAL, TIMEOUT, RETRIES, START_PERIOD, 
 
 static struct health health; /* .bss: its buffers cost nothing until they are used */
 
+/* Where the files are never changes. */
 static const char *word_of(enum word word)
 {
-	return health.plan->settings.health->words[word];
+	const struct record *asked = word <= RESULT ? NULL : health.asked;
+
+	return (asked ? asked : health.plan->settings.health)->words[word];
 }
 
 static long long milliseconds(enum word word)
@@ -65,6 +70,10 @@ static void set_interval(void)
 {
 	bool sooner = within_start_period() && milliseconds(START_INTERVAL) > 0;
 
+	if (!health.asked) {
+		set_timer(0);
+		return;
+	}
 	set_timer(milliseconds(INTERVAL) > 0 ? milliseconds(sooner ? START_INTERVAL : INTERVAL)
 					     : 0);
 }
@@ -231,7 +240,7 @@ static void begin_check(void)
 
 static void run_action(void)
 {
-	const struct record *record = health.plan->settings.on_unhealthy;
+	const struct record *record = health.action;
 	sigset_t none;
 
 	if (!record)
@@ -325,11 +334,49 @@ static void on_reaped(struct relay *relay, pid_t pid, int status)
 		end_check(status);
 }
 
-/* `rcrun healthcheck run` asks for one now. */
+static void forget(struct plan *plan)
+{
+	free(plan->records);
+	free(plan->words);
+	free(plan->text);
+}
+
+/* Of `rcrun update`. */
+static void read_again(void)
+{
+	static struct plan last; /* the records in use point into it */
+	char path[4200];
+	struct plan plan;
+	struct report report = {0};
+
+	if (snprintf(path, sizeof(path), "%s.new", word_of(PLAN)) >= (int)sizeof(path))
+		return;
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)unlink(path);
+	if (plan_read(&plan, fd, &report) < 0) {
+		forget(&plan);
+		return;
+	}
+	health.asked = plan.settings.health;
+	health.action = plan.settings.on_unhealthy;
+	forget(&last);
+	last = plan;
+}
+
+/* `rcrun healthcheck run` asks for one now, and so does `update`, which has changed them. */
 static void on_asked(struct relay *relay)
 {
-	if (!relay->ended && health.check == 0)
+	if (relay->ended)
+		return;
+	read_again();
+	if (health.check != 0)
+		return;
+	if (health.asked)
 		begin_check();
+	else
+		set_interval();
 }
 
 static void on_timer(void)
@@ -369,6 +416,8 @@ void health_begin(const struct plan *plan, struct relay *relay)
 		return;
 	health.output = -1;
 	health.plan = plan;
+	health.asked = plan->settings.health;
+	health.action = plan->settings.on_unhealthy;
 	health.relay = relay;
 	health.started_ms = now_ms();
 	health.events = epoll_create1(EPOLL_CLOEXEC);

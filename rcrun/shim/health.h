@@ -21,6 +21,7 @@ struct health_entry {
 
 struct health {
 	const struct plan *plan;
+	const struct record *asked, *action; /* `health` and `on-unhealthy` now; NULL: none */
 	struct relay *relay;
 	int events,
 		timer; /* the descriptors that the relay polls for us are both in the first one */

@@ -242,9 +242,11 @@ static bool is_read(const struct relay *relay, const struct relay_stream *stream
 	return stream->fd >= 0 && stream->owing == 0 && !awaits_hello(relay);
 }
 
-static void arm(struct relay *relay)
+/* How many slots are to be polled: poll refuses more than the limit of open files, which may be a low one. */
+static nfds_t arm(struct relay *relay)
 {
 	struct pollfd *polls = relay->polls;
+	nfds_t used = SLOT_CLIENT;
 	bool accepts = relay->accepting && !clients_full(relay);
 	bool input = relay->input_length > 0;
 
@@ -264,7 +266,10 @@ static void arm(struct relay *relay)
 		const struct relay_client *client = &relay->clients[i];
 		short events = (short)((client->held ? 0 : POLLIN) | (client->owed ? POLLOUT : 0));
 		polls[SLOT_CLIENT + i] = (struct pollfd){client->fd, events, 0};
+		if (client->fd >= 0)
+			used = (nfds_t)(SLOT_CLIENT + i + 1);
 	}
+	return used;
 }
 
 static void dispatch(struct relay *relay)
@@ -348,8 +353,7 @@ int relay_run(struct relay *relay)
 	reap(relay);
 	while (!over) {
 		bool draining = relay->ended && !is_owing(relay);
-		arm(relay);
-		int ready = poll(relay->polls, SLOT_COUNT, timeout(relay));
+		int ready = poll(relay->polls, arm(relay), timeout(relay));
 		if (ready < 0) {
 			(void)usleep(100000); /* ENOMEM */
 			continue;

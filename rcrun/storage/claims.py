@@ -235,3 +235,10 @@ def rename(container: Container, name: str) -> None:
             raise RcrunError(f'cannot rename "{old}": {error.strerror}') from error
         if name_target(container.store, old) == container.id:
             unlink_if_there(container.store.name_path(old))
+
+
+def has_no_end(container: Container) -> bool:
+    """It was launched, and nothing tells how that ended."""
+    return bool(container.record.get("launched")) and not os.path.lexists(
+        container.path("exit.json")
+    )

@@ -20,7 +20,7 @@ from rcrun.storage.scratch import lock_leftover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from typing import Any
 
     from rcrun.files import Lock
@@ -59,6 +59,7 @@ def collect(store: Store, identity: Identity) -> Collected:
     """Remove the unused and the left over; safe beside pulls, runs and other collectors."""
     layout.init(store)
     collected = Collected()
+    older = set(subdirectories(store.trash_dir()))
     lock = gate(store, exclusive=True)
     if acquired(lock):
         try:
@@ -69,7 +70,11 @@ def collect(store: Store, identity: Identity) -> Collected:
         finally:
             lock.release()
     _sweep_asides(store)
-    empty_trash(store, identity)
+    stuck = [path for path in empty_trash(store, identity) if os.path.basename(path) not in older]
+    if stuck:
+        from rcrun.storage.trees import stuck_hint
+
+        raise RcrunError(f'cannot remove "{stuck[0]}"', stuck_hint(stuck[0]))
     return collected
 
 
@@ -270,17 +275,22 @@ def _discard_unlocked(store: Store, name: str) -> None:
         os.close(fd)
 
 
-def leftovers(store: Store) -> list[str]:
+def leftovers(store: Store, without: Container[str] = ()) -> list[str]:
     """What is to be removed: all that is in the trash, where leftovers of tmp/ go first."""
     sweep_tmp(store)
-    trash = store.trash_dir()
-    return [f"{trash}/{name}" for name in subdirectories(trash)][:MOST_LEFTOVERS]
+    paths = [f"{store.trash_dir()}/{name}" for name in subdirectories(store.trash_dir())]
+    return [path for path in paths if path not in without][:MOST_LEFTOVERS]
 
 
-def empty_trash(store: Store, identity: Identity) -> None:
-    """Others may be at it too."""
-    while paths := leftovers(store):
-        remove_trees(identity, paths)
+def empty_trash(store: Store, identity: Identity) -> list[str]:
+    """Others may be at it too. What could not be removed is returned: of other ids than ours, by a host that shares the store."""
+    from rcrun.storage.work import run
+
+    tried: set[str] = set()
+    while paths := leftovers(store, tried):
+        tried.update(paths)
+        run(identity, ["sweep", *paths])
+    return sorted(filter(os.path.lexists, tried))
 
 
 def remove_trees(identity: Identity, paths: list[str]) -> None:

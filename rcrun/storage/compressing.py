@@ -100,9 +100,7 @@ def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def _zstd_stream(pieces: Iterable[bytes], level: int) -> Iterator[bytes]:
     zstandard = optional("zstandard")
     if zstandard is None:
-        raise HostLacks(
-            "Python cannot write zstd here", "run: python3 -m pip install zstandard, or use gzip"
-        )
+        raise HostLacks("Python cannot write zstd here", "run: rcrun doctor; or use gzip")
     made = zstandard.ZstdCompressor(level=level, threads=-1).compressobj()
     for piece in pieces:
         yield made.compress(piece)

@@ -202,7 +202,7 @@ def _by_program(argv: list[str], read: Read, head: bytes) -> Iterator[bytes]:
     except FileNotFoundError:
         raise HostLacks(
             "this layer is compressed with zstd, which Python cannot read here",
-            "run: python3 -m pip install zstandard",
+            "run: rcrun doctor",
         ) from None
     failures: list[BaseException] = []
     feeder = threading.Thread(target=_feed, args=(process.stdin, read, head, failures), daemon=True)

@@ -14,7 +14,7 @@ from rcrun.files import (
     unlink_if_there,
     write_json,
 )
-from rcrun.paths import make_private_dir
+from rcrun.paths import make_private_dir, note_live_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -373,8 +373,11 @@ def prepare_launch(container: Container) -> None:
     _keep_end(container)
     container.record["launched"] = time.time_ns()
     container.record["boot"] = boot_id()
+    container.record["host"] = os.uname().nodename
+    container.record["live"] = container.store.live_dir
     container.record["error"] = ""
     make_private_dir(container.live_dir)
+    note_live_dir(container.store)
     container.save(durable=not container.record["auto_remove"])
     unlink_if_there(container.live_path("state.json"))
     unlink_if_there(container.path("exit.json"))

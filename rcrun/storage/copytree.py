@@ -1,10 +1,10 @@
 """Copy directories of container files as root of our ids, by descriptors, following no link.
 
-`python -IS copytree.py fill ROOT PATH TARGET`: the content of PATH inside of ROOT becomes TARGET's.
-`python -IS copytree.py merge TARGET LAYER…`: TARGET becomes what overlayfs would show of the layers, top first.
-`python -IS copytree.py shift TARGET UIDS GIDS LAYER…`: the same, with other owners: rows `from:to:count` by commas.
-`python -IS copytree.py own PATH UID GID [PART]`: PATH, or a part of it, and all that is in it belong to these from now on.
-`python -IS copytree.py look PATH TARGET`: owner, mode and times of PATH become TARGET's, as far as they can.
+`python -BIS copytree.py fill ROOT PATH TARGET`: the content of PATH inside of ROOT becomes TARGET's.
+`python -BIS copytree.py merge TARGET LAYER…`: TARGET becomes what overlayfs would show of the layers, top first.
+`python -BIS copytree.py shift TARGET UIDS GIDS LAYER…`: the same, with other owners: rows `from:to:count` by commas.
+`python -BIS copytree.py own PATH UID GID [PART]`: PATH, or a part of it, and all that is in it belong to these from now on.
+`python -BIS copytree.py look PATH TARGET`: owner, mode and times of PATH become TARGET's, as far as they can.
 """
 
 from __future__ import annotations

@@ -105,3 +105,13 @@ def _open_dir(name: str | bytes, dir_fd: int | None) -> int:
 def _identity(fd: int) -> tuple[int, int]:
     status = os.fstat(fd)
     return status.st_dev, status.st_ino
+
+
+def stuck_hint(path: str) -> str:
+    """For a tree that even root of our ids may not remove."""
+    from shlex import quote
+
+    return (
+        "its files may belong to ids that /etc/subuid and /etc/subgid do not give you any more; "
+        f"run: sudo rm -rf {quote(path)}"
+    )

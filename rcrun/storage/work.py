@@ -80,7 +80,7 @@ class Workers:
         direct: bool = False,
     ) -> None:
         """`steps` of a plan go before it, in a mount namespace; `direct`: as who we are; `keep_fd` stays open in it."""
-        command = [sys.executable or "/usr/bin/python3", "-IS", WORKER, *words]
+        command = [sys.executable or "/usr/bin/python3", "-BIS", WORKER, *words]
         # In this order: the worker's standard input may be our standard output.
         actions: list[Any] = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
         if stdin_fd >= 0:

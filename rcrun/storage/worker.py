@@ -1,6 +1,6 @@
 """The part of the store's work that needs all our ids: run by the shim in a user namespace, or by root.
 
-`python -IS worker.py COMMAND …`; events go to standard output as JSON lines (work.py).
+`python -BIS worker.py COMMAND …`; events go to standard output as JSON lines (work.py).
 """
 
 from __future__ import annotations

@@ -80,6 +80,47 @@ def test_without_subordinate_ids_one_is_enough(single_rcrun):
 
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)
+@pytest.mark.requires("root", "subids")
+def test_other_subordinate_ids_than_before(on_host, fresh_rcrun, accounts):
+    """As after somebody changed /etc/subuid, and where two hosts share a home: each has layers of its own ids."""
+    fresh = fresh_rcrun()
+    fresh("load", "-q", "-i", accounts.base_dir / "busybox.tar").check()
+    script = "mkdir /made; touch /made/inside; chown -R 7:7 /made"
+    fresh("run", "--network", "none", "--name", "old", "busybox", "sh", "-c", script).check()
+    row = f"{fresh.account.name}:1000000000:65536"
+    changed = f"""
+        mount -t tmpfs none /mnt
+        echo {row} >/mnt/ids
+        for file in subuid subgid; do mount --bind /mnt/ids /etc/$file; done
+    """
+    got = on_host(changed, *RUN, "busybox", "true", of=fresh)
+    assert (got.returncode, len(list((fresh.store_dir / "layers").iterdir()))) == (0, 2), got
+    got = on_host(changed, "start", "old", of=fresh)
+    assert (
+        got.returncode,
+        "make it again, or give them back: sudo usermod --add-" in got.stderr,
+    ) == (1, True)
+    got = on_host(changed, "rm", "old", of=fresh)
+    stuck = str(next((fresh.store_dir / "trash").iterdir()))
+    assert (got.returncode, got.stderr.splitlines()) == (
+        1,
+        [
+            f'rcrun: error: cannot remove "{stuck}": directory not empty',
+            "hint: its files may belong to ids that /etc/subuid and /etc/subgid do not give you any more; "
+            f"run: sudo rm -rf {stuck}",
+        ],
+    )
+    assert on_host(changed, "create", "--name", "new", "busybox", of=fresh).returncode == 0
+    got = on_host(changed, "rm", "new", of=fresh)
+    assert (got.returncode, got.stdout, got.stderr) == (0, "new\n", "")
+    for layer in fresh.store_dir.glob("layers/*/*/diff"):
+        (layer / "others/file").mkdir(parents=True)  # root's
+    got = fresh("rmi", "busybox")
+    assert (got.status, "run: sudo rm -rf " in got.err) == (1, True)
+    assert fresh("image", "prune", "-f").check().err == ""
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
 @pytest.mark.parametrize("given", ["", "/nonexistent", "/root"])
 def test_without_a_runtime_directory_one_is_made(rcrun, given):
     boot = boot_id()[:8]

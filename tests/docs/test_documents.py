@@ -89,6 +89,13 @@ def test_every_dependency_has_its_reason() -> None:
     assert [name for name in names if f"| {name} |" not in readme] == []
 
 
+def test_tests_of_troubles_exist() -> None:
+    text = (CHECKOUT / "docs/troubles.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(tests/[\w/]+\.py)`", text))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (CHECKOUT / name).exists()] == []
+
+
 def test_tests_that_are_named_exist() -> None:
     """In the table of conformance.md: `FILE::TEST`, and behind it more tests of that file."""
     text = (CHECKOUT / "docs/conformance.md").read_text(encoding="utf-8")

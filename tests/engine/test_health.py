@@ -220,6 +220,39 @@ def test_stop_during_a_check(rcrun):
     assert time.monotonic() - begun < 60
 
 
+def test_update(rcrun):
+    """At once, by a check now; what is not named stays. One that was started without a check has it from the next start on."""
+    run(rcrun, "test -e /good || exit 7", "--health-interval", "1h", "--health-retries", "1")
+    assert health(rcrun)["Log"] == []
+    rcrun("update", "--health-timeout", "1m", "web").check()
+    wait_for(is_(rcrun, "unhealthy"))
+    assert (
+        tell(rcrun, "{{.Config.Healthcheck.Timeout}} {{.Config.Healthcheck.Retries}}")
+        == "60000000000 1"
+    )
+    rcrun("update", "--health-cmd", "echo new", "--health-interval", "50ms", "web").check()
+    wait_for(lambda: [entry["Output"] for entry in health(rcrun)["Log"]] == ["new\n"] * 5)
+    rcrun("update", "--no-healthcheck", "web").check()
+    assert tell(rcrun, "{{json .State.Health}}") == "null"
+    assert "has no health check" in rcrun("update", "--health-retries", "3", "web").err
+    rcrun(
+        "update",
+        "--health-cmd",
+        "exit 1",
+        "--health-retries",
+        "1",
+        "--health-on-failure",
+        "kill",
+        "web",
+    ).check()
+    assert rcrun("wait", "web").check().out == "137\n"
+    rcrun("run", "-d", "--name", "other", *NO_NETWORK, "busybox", "sleep", "100").check()
+    told = rcrun("update", "--health-cmd", "true", "--health-interval", "50ms", "other").check()
+    assert "it begins with the next start" in told.err
+    rcrun("restart", "-t", "0", "other").check()
+    wait_for(is_(rcrun, "healthy", "other"))
+
+
 def test_no_healthcheck(rcrun):
     rcrun(
         "run", "-d", "--name", "web", "--no-healthcheck", *NO_NETWORK, "busybox", "sleep", "100"

@@ -152,6 +152,7 @@ def test_of_the_infra_container_alone(rcrun: Any) -> None:
     pod_id = create(rcrun, "box")
     rcrun("pod", "start", "box").check()
     infra = f"{pod_id[:12]}-infra"
+    (infra_id,) = _infra(rcrun, "box")
     assert states(rcrun, "box") == {infra: "running"}
     refused = rcrun("rm", infra)
     assert (refused.status, "cannot be removed without removing the pod" in refused.err) == (
@@ -160,7 +161,8 @@ def test_of_the_infra_container_alone(rcrun: Any) -> None:
     )
     for value, found in ((pod_id[:2], 1), (f"^{pod_id[:2]}", 1), (f".{pod_id[:9]}", 0)):
         assert len(rcrun("pod", "ps", "-q", "--filter", f"id={value}").check().out.split()) == found
-    assert rcrun("pod", "rm", "box").check().out == "box\n"
+    assert rcrun("rm", "--depend", infra).check().out == f"{infra_id}\n"
+    assert rcrun("pod", "ps", "-q").check().out == ""
 
 
 def test_a_life(rcrun: Any) -> None:

@@ -242,6 +242,8 @@ def test_reset_takes_its_own_and_nothing_else(stocked):
     (stocked.store_dir / "mine").write_text("")
     stocked("run", "-d", "--name", "runs", *NO_NETWORK, "busybox", "sleep", "100").check()
     stocked("network", "create", "shared").check()
+    stocked("pod", "create", "--name", "box", *NO_NETWORK).check()
+    stocked("run", "-d", "--pod", "box", "busybox", "sleep", "100").check()
     stocked("build", "-q", "-", input="FROM busybox\nWORKDIR /new\n").check()
     asked = stocked("system", "reset")
     assert asked.status != 0

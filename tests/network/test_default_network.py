@@ -18,6 +18,7 @@ from network.servers import (
     host_address,
 )
 from network.test_bridges import address_of, assert_room_ends, get, network, room_dir, web
+from rcrun.engine.outside import Starting
 from rcrun.paths import find_program
 from waiting import wait_for
 
@@ -73,6 +74,18 @@ def test_where_pasta_fails_slirp4netns_connects_it(rcrun, account):
     assert b"slirp4netns" in Path(f"/proc/{pid}/cmdline").read_bytes()
     rcrun("rm", "-f", "one").check()
     assert_room_ends(rcrun)
+
+
+def test_one_that_is_killed_said_nothing(tmp_path):
+    starting = Starting(["/bin/sh", "-c", "kill -9 $$"], 1, str(tmp_path / "pasta.pid"))
+    assert starting.finish() == (0, "signal 9 ended it")
+
+
+@pytest.mark.parametrize("account", ["user"], indirect=True)
+def test_a_caller_without_stderr(rcrun):
+    """As services and cron jobs are: what we open in its place is what pasta has, too."""
+    line = "rcrun run --rm busybox echo hi <&- 2>&-"
+    assert rcrun.account.run("bash", "-c", line, env=rcrun.env).check().out == "hi\n"
 
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)

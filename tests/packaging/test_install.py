@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -102,6 +103,28 @@ def test_a_checkout_works_with_the_hosts_python(user_account: Account) -> None:
     assert "0." in user_account.run(launchers / "rcrun", "version", env=environ).check().out
     assert user_account.run(launchers / "rcrun", "ps", "-aq", env=environ).check().out == ""
     user_account.run(launchers / "rcrun-oci", "list", env=environ).check()
+
+
+def test_a_start_writes_nothing_beside_the_modules(user_account: Account) -> None:
+    """Nor leaves half of one on a full disk; who has none compiled is told, and so is who has a damaged one."""
+    place = user_account.new_dir("checkout")
+    user_account.run("cp", "-r", CHECKOUT / "rcrun", CHECKOUT / "rcrun-cli", place).check()
+    user_account.run("find", place, "-name", "*.pyc", "-delete").check()
+    launcher, store = place / "rcrun-cli/bin/rcrun", user_account.new_dir("store")
+    environ = {"PATH": SYSTEM_PATH, "RCRUN_ROOT": str(store), "RCRUN_RUNROOT": str(store / "live")}
+    user_account.run(launcher, "ps", env=environ).check()
+    assert not list(place.rglob("*.pyc"))
+    told = json.loads(user_account.run(launcher, "doctor", "--fix", "--json", env=environ).out)
+    (done,) = [fixed["done"] for fixed in told["fixed"] if fixed["name"] == "modules"]
+    assert "-m compileall -q" in done
+    assert next(one for one in told["probes"] if one["name"] == "modules")["level"] == "ok"
+    (damaged,) = place.glob("rcrun/engine/__pycache__/ps.cpython-*.pyc")
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    result = user_account.run(launcher, "ps", env=environ)
+    assert (result.status, "a compiled module of rcrun is damaged" in result.err) == (1, True)
+    hint = result.err.partition("hint: run: ")[2].partition("; rcrun doctor")[0]
+    user_account.run("sh", "-c", hint).check()
+    user_account.run(launcher, "ps", env=environ).check()
 
 
 def test_the_set_up_is_quick_the_second_time() -> None:

@@ -167,9 +167,14 @@ def test_a_registry_that_does_not_have_it_any_more(rcrun: Rcrun, registry: TinyR
         in got.err
     )
     assert f"hint: once the registry answers: rcrun pull {name}" in got.err
+    dropping = {"RCRUN_DROP_BLOBS": "1"}
+    got = rcrun("save", "-o", rcrun.store_dir.parent / "saved.tar", name, env=dropping)
+    assert f"hint: once the registry answers: RCRUN_DROP_BLOBS=0 rcrun pull {name}" in got.err
     assert rcrun("system", "check").check().out == "no faults\n"
     registry.blobs[layer] = data
     saved(rcrun, name)
+    rcrun("pull", "-q", name, env={"RCRUN_DROP_BLOBS": "0"}).check()
+    assert layer in here(rcrun)
 
 
 def test_builds(dropping: Rcrun) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import struct
@@ -43,6 +44,15 @@ def test_a_word_is_heard_though_its_client_left(relay):
     passer = relay.peer(OUT | ERR)
     passer.send(b"S\x09")
     passer.close()
+    assert process.wait(60) == 137
+
+
+def test_few_open_files_are_enough(relay):
+    """poll(2) refuses more descriptors than may be open, though most of them be none."""
+    process = relay.monitor(*sh("echo ready; exec sleep 1000"))
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (20, 20))
+    passer = relay.peer(OUT | ERR)
+    passer.send(b"S\x09")
     assert process.wait(60) == 137
 
 

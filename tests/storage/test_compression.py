@@ -117,4 +117,4 @@ def test_no_zstd_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(HostLacks) as caught:
         through(data)
-    assert caught.value.hint == "run: python3 -m pip install zstandard"
+    assert caught.value.hint == "run: rcrun doctor"

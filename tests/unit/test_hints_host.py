@@ -116,7 +116,8 @@ def test_namespaces_but_the_users(capsys) -> None:
             Report(2, errno.EIO, 0, 1, "", "newgidmap: gid range [1-10) -> [7-16) not allowed\n"),
             {},
             "cannot map group ids: newgidmap: gid range [1-10) -> [7-16) not allowed\n"
-            f"hint: the ids must be yours in /etc/subgid; to get some: {SUBIDS}",
+            "hint: the ids must be yours in /etc/subgid, and a container keeps those that it was made with: "
+            "make it again, or give them back: sudo usermod --add-subgids 7-15 $USER",
         ),
         (
             ["mount", "proc", "proc", "/proc", "", ""],

@@ -109,6 +109,10 @@ def test_layers_of_different_maps_are_kept_apart(host: Any) -> None:
     assert len(set(kinds)) == 3
     assert kinds[2] == "single"
     assert all(kind.startswith("nested-") for kind in kinds[:2])
+    mapped = [
+        host(subuid=f"ann:{first}:65536\n").layer_kind() for first in (100000, 200000, 100000)
+    ]
+    assert (len(set(mapped)), mapped[0][:7]) == (2, "mapped-")
 
 
 def test_root_without_sys_admin_maps_what_it_has(host: Any) -> None:

@@ -102,7 +102,7 @@ def test_slirp4netns_with_ports_goes_through_a_program() -> None:
     line = slirp.words(
         [port(8080), port(53, 53, "127.0.0.1", "udp")], (), "/live", "/bin/slirp4netns"
     )
-    assert line[1] == "-IS"
+    assert line[1] == "-BIS"
     assert line[2].endswith("/rcrun/network/slirp_ports.py")
     assert line[3:6] == [
         "@READY@",

@@ -59,7 +59,12 @@ def rm(
 
         names = dependents(engine.store, names, ignore=ignore)
     removal = Removal(
-        engine, force=force, volumes=volumes, ignore=ignore, patience=_patience(force, seconds)
+        engine,
+        force=force,
+        volumes=volumes,
+        ignore=ignore,
+        patience=_patience(force, seconds),
+        depend=depend,
     )
     removal.announce(names)
     status = output.each_removed(names, lambda name: name if removal.take(name) else "")

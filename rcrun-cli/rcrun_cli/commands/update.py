@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rcrun.errors import InvalidInput
-from rcrun_cli import context, options_inside, output
+from rcrun_cli import context, options_around, options_inside, output
 from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from rcrun_cli.declare import Handler
 
-_HEALTH = (
-    "cmd", "interval", "log-destination", "max-log-count", "max-log-size", "on-failure", "retries", "start-period",
-    "startup-cmd", "startup-interval", "startup-retries", "startup-success", "startup-timeout", "timeout",
+_NOT_YET = (
+    "log-destination", "max-log-count", "max-log-size", "startup-cmd", "startup-interval", "startup-retries",
+    "startup-success", "startup-timeout",
 )  # fmt: skip
 
 
@@ -30,17 +30,19 @@ def limit_options(handler: Handler) -> Handler:
     return handler
 
 
-def _not_yet(handler: Handler) -> Handler:
-    for word in _HEALTH:
+def _health(handler: Handler) -> Handler:
+    for word in _NOT_YET:
         handler = option(
             f"--health-{word}", metavar="VALUE", hidden=True, help="Not supported yet"
         )(handler)
-    return option("--no-healthcheck", is_flag=True, hidden=True, help="Not supported yet")(handler)
+    for declare in reversed(options_around.HEALTH):
+        handler = declare(handler)
+    return handler
 
 
 @command()
 @limit_options
-@_not_yet
+@_health
 @option(
     "-e",
     "--env",
@@ -65,14 +67,14 @@ def _not_yet(handler: Handler) -> Handler:
 @option("-l", "--latest", is_flag=True, help="The container that was made last")
 @argument("containers", nargs=-1)
 def update(containers: tuple[str, ...], latest: bool, **options: Any) -> int:
-    """Change the limits of containers, at once and for their next starts."""
+    """Change the limits and health checks of containers, at once and for their next starts."""
     from rcrun.engine.choose import newest
     from rcrun.engine.update import update as change
     from rcrun.storage.containers import find
 
-    for key, value in options.items():
-        if key.startswith(("health_", "no_healthcheck")) and value:
-            raise InvalidInput(f"--{key.replace('_', '-')} is not supported yet")
+    for word in _NOT_YET:
+        if options.pop(f"health_{word.replace('-', '_')}"):
+            raise InvalidInput(f"--health-{word} is not supported yet")
     if latest == bool(containers):
         raise InvalidInput(
             "name containers, or say --latest", "rcrun update [OPTIONS] CONTAINER..."

@@ -31,6 +31,25 @@ def judge_leftovers(left: Sequence[str]) -> Finding:
     )
 
 
+def try_other_ids(here: Here) -> Finding:
+    kind, folder = here.context.identity.layer_kind(), here.context.store.path("layers")
+    others = [name for name in subdirectories(folder) if name.startswith("mapped-")]
+    return judge_other_ids([f"{folder}/{name}" for name in sorted(others) if name != kind])
+
+
+def judge_other_ids(folders: Sequence[str]) -> Finding:
+    """No command to be pasted: another host that shares the store may have containers that stand on these."""
+    if not folders:
+        return fine("all layers are of the ids that are ours now")
+    return limited(
+        "the store has layers of other subordinate ids",
+        means="containers that were made with them do not start, and what they wrote cannot be removed",
+        why="/etc/subuid or /etc/subgid has changed since, or another host uses this store",
+        hint="give the ids back, or make the containers again and have root remove "
+        + " ".join(f'"{path}"' for path in folders),
+    )
+
+
 def try_old_boots(here: Here) -> Finding:
     return judge_old_boots(old_boots(here.uid))
 

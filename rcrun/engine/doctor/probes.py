@@ -8,6 +8,7 @@ from rcrun.engine.doctor import (
     container,
     devices,
     groups,
+    installation,
     left,
     net,
     places,
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 JSON_VERSION = 1
 # In the order in which they are told: the first thing that is wrong is often why the others are.
 TABLE: dict[str, tuple[str, Callable[[Here], Finding] | None]] = {
-    "installation": ("rcrun itself", roots.try_installation),
+    "installation": ("rcrun itself", installation.try_installation),
+    "modules": ("rcrun's modules", installation.try_modules),
     "user-namespaces": ("user namespaces", users.try_user_namespaces),
     "apparmor": ("AppArmor", users.try_apparmor),
     "ids": ("subordinate ids", users.try_ids),
+    "other-ids": ("ids of before", left.try_other_ids),
     "store": ("the store", places.try_store),
     "room": ("room in the store", places.try_room),
     "file-system": ("the store's files", places.try_file_system),
@@ -119,7 +122,7 @@ def fix(here: Here, found: dict[str, Finding], *, sudo: bool) -> list[tuple[str,
     for name, finding in found.items():
         if finding.level == OK:
             continue
-        if name in FIXES:
+        if name in FIXES and not (name == "modules" and finding.needs_root):
             what = FIXES[name](here)
             if sudo and name == "linger" and what.startswith("failed"):
                 what = run_as_root(f"sudo loginctl enable-linger {here.user}", here)
@@ -196,6 +199,7 @@ def fix_auth(here: Here) -> str:
 
 
 FIXES: dict[str, Callable[[Here], str]] = {
+    "modules": installation.fix,
     "leftovers": fix_leftovers,
     "old-boots": fix_old_boots,
     "linger": fix_linger,

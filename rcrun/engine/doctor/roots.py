@@ -1,29 +1,19 @@
-"""What a container's root and processes are made of: overlays, /proc, seccomp, rcrun's own files."""
+"""What a container's root and processes are made of: overlays, /proc, seccomp."""
 
 from __future__ import annotations
 
 import os
-import sys
 
 from rcrun.engine.doctor.finding import broken, fine, limited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rcrun.engine.doctor.finding import Finding
     from rcrun.engine.doctor.here import Here
     from rcrun.errors import RcrunError
     from rcrun.runtime.hints_host import HostFacts
 
 FUSE = "/dev/fuse"
-# Where each is asked for; a package that is missing is missed there only.
-PACKAGES = {
-    "click": "help and usage errors",
-    "jsonschema": "rcrun-oci validate and rcrun image validate",
-    "zstandard": "images with zstd layers",
-    "isal": "the speed of unpacking",
-}
 
 
 def try_overlay(here: Here) -> Finding:
@@ -149,51 +139,3 @@ def judge_libseccomp(error: RcrunError | None, facts: HostFacts) -> Finding:
         why=error.message,
         hint=f"run: {facts.install_command('libseccomp2')}",
     )
-
-
-def try_installation(here: Here) -> Finding:
-    from rcrun.kernel.shim import shim_path
-
-    path = shim_path()
-    return judge_installation(path, shim_fault(path), missing_packages(), sys.executable)
-
-
-def shim_fault(path: str) -> str:
-    """Empty when it starts: without a plan it says how it is called, and ends."""
-    import subprocess
-
-    try:
-        subprocess.run(
-            [path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            timeout=5, check=False,
-        )  # fmt: skip
-    except OSError as error:
-        return (error.strerror or str(error)).lower()
-    return ""
-
-
-def missing_packages() -> list[str]:
-    import site
-    from importlib.util import find_spec
-
-    if find_spec("click") is None:
-        site.main()  # started with -S: they may be where only site looks
-    return [name for name in PACKAGES if find_spec(name) is None]
-
-
-def judge_installation(path: str, fault: str, missing: Sequence[str], python: str) -> Finding:
-    if fault:
-        return broken(
-            f'"{path}" cannot be run',
-            means="no container can be started",
-            why=fault,
-            hint="install rcrun on a file system without noexec, with its C program built: pip install --force-reinstall rcrun",
-        )
-    if missing:
-        lost = ", ".join(PACKAGES[name] for name in missing)
-        return limited(
-            f"Python packages are missing: {', '.join(missing)}",
-            means=f"without them: {lost}",
-            hint=f"run: {python} -m pip install {' '.join(missing)}",
-        )
-    return fine("complete")
