@@ -14,7 +14,6 @@ ABSENT: dict[str, str] = {
     "buildx imagetools": "",
     "buildx use": "there is one builder",
     "checkpoint": "",
-    "compose": "podman-compose drives rcrun: see rcrun setup alias podman",
     "config": "",
     "container checkpoint": "",
     "container runlabel": "an image must not say what runs on the host: look at it with rcrun inspect, and type the command",

@@ -25,59 +25,30 @@ if TYPE_CHECKING:
     Object = dict[str, Any]
 
 NEVER = "0001-01-01T00:00:00Z"
-KINDS = ("container", "image", "volume", "secret")
 
 
 def inspect(
-    context: Context, text: str, kind: str = "", *, size: bool = False, platform: str = ""
+    context: Context,
+    text: str,
+    kind: str = "",
+    *,
+    size: bool = False,
+    platform: str = "",
+    podman: bool = False,
 ) -> Object:
-    """The object of that name: a container, else an image, a volume, a secret; NotFound in docker's words."""
-    if platform:
-        return _image(context, text, size, platform)
-    for each in [kind] if kind else KINDS:
+    """The object of that name, of the kind or of the first that has it; NotFound in docker's words.
+
+    With `podman` a network is told as podman does.
+    """
+    if kind in ("", "container") and not platform:
         try:
-            return _INSPECTORS[each](context, text, size)
+            return container_object(find(context.store, text), size=size)
         except NotFound:
-            continue
-    what = f"such {kind}" if kind else "such object"
-    raise NotFound(f"no {what}: {text}")
+            if kind:
+                raise NotFound(f"no such {kind}: {text}") from None
+    from rcrun.engine.inspect_kinds import object_of
 
-
-def _container(context: Context, text: str, size: bool) -> Object:
-    return container_object(find(context.store, text), size=size)
-
-
-def _image(context: Context, text: str, size: bool, platform: str = "") -> Object:
-    from rcrun.engine.images import inspect_object
-    from rcrun.errors import InvalidInput
-    from rcrun.storage import images
-
-    try:
-        return inspect_object(context.store, images.find(context.store, text, platform=platform))
-    except InvalidInput as error:
-        raise NotFound(error.message) from error  # no image can have such a name
-
-
-def _volume(context: Context, text: str, size: bool) -> Object:
-    from rcrun.engine.volume import inspect_object
-    from rcrun.storage import volumes
-
-    return inspect_object(context.store, volumes.load(context.store, text))
-
-
-def _secret_object(context: Context, text: str, size: bool) -> Object:
-    from rcrun.engine.secrets import inspect_object
-    from rcrun.storage import secrets
-
-    return inspect_object(secrets.load(context.store, text))
-
-
-_INSPECTORS = {
-    "container": _container,
-    "image": _image,
-    "volume": _volume,
-    "secret": _secret_object,
-}
+    return object_of(context, text, "image" if platform else kind, platform, podman=podman)
 
 
 def _spec_of(container: Container) -> Any:

@@ -61,6 +61,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
             "autoupdate:auto_update",
             "Bring newer images for containers that ask for it",
         ),
+        "compose": ("compose", "Run the services of a compose file, by podman-compose"),
         "events": ("events", "Print what happens to containers, images and volumes"),
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
         "info": ("info", "Print what rcrun found on this host"),
