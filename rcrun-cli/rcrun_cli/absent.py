@@ -10,9 +10,7 @@ if TYPE_CHECKING:
 # By the words behind `rcrun`; a group stands for what is in it.
 ABSENT: dict[str, str] = {
     "buildx bake": "",
-    "buildx create": "there is one builder, and it needs no making",
     "buildx imagetools": "",
-    "buildx use": "there is one builder",
     "checkpoint": "",
     "config": "",
     "container checkpoint": "",

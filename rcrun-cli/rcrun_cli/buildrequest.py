@@ -217,9 +217,17 @@ def _caches(option: str, texts: Sequence[str]) -> list[Words]:
     wanted = [text for text in texts if text]
     if not wanted:
         return []
-    from rcrun.formats.buildwords import cache
+    from rcrun.formats.buildwords import cache, unreachable
+    from rcrun_cli.output import warn
 
-    return [cache(option, text) for text in wanted]
+    found = []
+    for text in wanted:
+        reason = unreachable(option, text)
+        if reason is None:
+            found.append(cache(option, text))
+        else:
+            warn(*reason)
+    return found
 
 
 def _step_options(options: Options, environ: dict[str, str]) -> Options:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from accounts import bin_dir
+from engine.builds import forget_images
 
 pytestmark = [
     pytest.mark.requires("userns", "overlay"),
@@ -16,10 +17,26 @@ pytestmark = [
 ID = "[0-9a-f]{64}"
 # What is there for them; every line is typed in one shell, as a script would.
 MADE = """
+    printf 'FROM busybox\nLABEL a=b\n' >Dockerfile
     docker create --name bare --network none busybox
 """
 # the name; the line in a shell; its status; what it prints, a pattern; how stderr begins, if with anything
 LINES = [
+    # buildx, as docker/setup-buildx-action and docker/build-push-action type it
+    ("docker", "buildx version", 0, r"github.com/docker/buildx v0\.\d+\.\d+ .*", ""),
+    ("docker", "buildx create --name b1 --driver docker-container --driver-opt network=host --buildkitd-flags --debug --use", 0, "b1", ""),
+    ("docker", "buildx create --name b1", 1, "", "docker: existing instance for"),
+    ("docker", "buildx create", 0, "[a-z]+_[a-z]+", ""),
+    ("docker", "buildx inspect --bootstrap --builder b1 | head -2", 0, "Name:          b1\nDriver:        docker-container", ""),
+    ("docker", "buildx inspect nosuch", 1, "", "docker: no builder \"nosuch\" found"),
+    ("docker", "buildx ls --format '{{.Name}} {{.Status}}' | grep b1", 0, r"b1\* running|b1 running", ""),
+    ("docker", "buildx ls", 0, r"NAME/NODE +DRIVER/ENDPOINT +STATUS +BUILDKIT +PLATFORMS\n.*b1\* +docker-container .*default +docker .*", ""),
+    ("docker", "buildx build --builder b1 --provenance=false --cache-from type=gha,scope=x --cache-to type=gha,mode=max --iidfile iid --metadata-file md --load -t made . && wc -c <iid && grep -o '\"image.name\":[^}]*' md", 0, '71\n"image.name":"docker.io/library/made:latest"', ".*there is no cache of type gha here"),
+    ("docker", "build --progress quiet .", 0, f"sha256:{ID}", ""),
+    ("docker", "buildx du | tail -1", 0, "Total:\t\t.*B", ""),
+    ("docker", "buildx use nosuch", 1, "", "docker: no builder"),
+    ("docker", "buildx stop b1; docker buildx rm b1 && docker buildx rm nosuch", 1, "", "b1 removed\ndocker: failed to remove nosuch"),
+    ("docker", "buildx rm --all-inactive -f && docker buildx ls | wc -l", 0, "2", "[a-z_]+ removed"),
     # inspect finds everything that has a name
     ("docker", "inspect -f {{.Name}} bridge", 0, "bridge", ""),
     ("docker", "inspect --type network -f {{.Driver}} bridge none host", 0, "bridge\nnull\nhost", ""),
@@ -48,4 +65,6 @@ def test_lines(rcrun):
         fits = re.fullmatch(out, got.out.removesuffix("\n"), re.S)
         if got.status != status or not fits or not re.match(err or "$", got.err):
             wrong.append(f"{name} {line}\n   expected {status}, {out!r}, {err!r}\n   {got!r}")
+    typed("docker rm -fv $(docker ps -aq)")
+    forget_images(rcrun)
     assert not wrong, "\n".join(wrong)

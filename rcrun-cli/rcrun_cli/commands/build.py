@@ -39,6 +39,7 @@ def build(place: str | None, **options: Any) -> int | None:
     from rcrun_cli.buildrequest import request_of
     from rcrun_cli.buildsource import source_of
 
+    options["quiet"] = options["quiet"] or _progress_kind(options) == "quiet"
     with Closing() as stack:
         source = source_of(place, options["file"], stack)
         request = request_of(source, options)
