@@ -19,6 +19,8 @@ ID = "[0-9a-f]{64}"
 MADE = """
     printf 'FROM busybox\nLABEL a=b\n' >Dockerfile
     docker create --name bare --network none busybox
+    docker create --name full --network none -t -v data:/data -v /anon -v /usr:/t:ro,z --mount type=bind,src=/usr,dst=/m,ro \
+        --mount dst=/more --tmpfs /x:size=1m --cap-add net_admin --cap-drop all -e HOME=/q --health-cmd true --health-interval 90s busybox
 """
 # the name; the line in a shell; its status; what it prints, a pattern; how stderr begins, if with anything
 LINES = [
@@ -37,6 +39,21 @@ LINES = [
     ("docker", "buildx use nosuch", 1, "", "docker: no builder"),
     ("docker", "buildx stop b1; docker buildx rm b1 && docker buildx rm nosuch", 1, "", "b1 removed\ndocker: failed to remove nosuch"),
     ("docker", "buildx rm --all-inactive -f && docker buildx ls | wc -l", 0, "2", "[a-z_]+ removed"),
+    # inspect tells of what was asked for
+    ("docker", "inspect -f '{{json .HostConfig.Binds}} {{json .Config.Volumes}}' full", 0, r'\["data:/data","/usr:/t:ro,z"\] {"/anon":{},"/more":{}}', ""),
+    ("docker", "inspect -f '{{json .HostConfig.Mounts}}' full", 0, r'\[{"Type":"bind","Source":"/usr","Target":"/m","ReadOnly":true},{"Type":"volume","Target":"/more"}\]', ""),
+    ("docker", "inspect -f '{{range .Mounts}}{{.Type}} {{.Destination}} {{end}}' full", 0, "volume /data volume /anon bind /t bind /m volume /more ", ""),
+    ("docker", "inspect -f '{{.HostConfig.CapAdd}} {{.HostConfig.CapDrop}} {{.Config.Env}}' full", 0, r"\[CAP_NET_ADMIN\] \[ALL\] \[PATH=/bin HOME=/q\]", ""),
+    ("docker", "inspect -f '{{json .HostConfig.Binds}} {{json .Config.Volumes}} {{.Config.Env}} {{json .ImageManifestDescriptor}}' bare", 0, r"null null \[PATH=/bin\] null", ""),
+    ("podman", "inspect -f '{{json .HostConfig.Binds}} {{json .HostConfig.CapAdd}} {{json .HostConfig.SecurityOpt}}' bare", 0, r"\[\] \[\] \[\]", ""),
+    ("docker", "inspect -f '{{.Config.Healthcheck.Interval}} {{json .Config.Healthcheck.Interval}} {{lt 1 .Config.Healthcheck.Interval}}' full", 0, "1m30s 90000000000 true", ""),
+    ("docker", "inspect -f '{{.NetworkSettings.Networks.nosuch.IPAddress}}{{with .Config.Labels.a.b.c}}x{{end}}' bare", 0, "<no value>", ""),
+    # lists
+    ("docker", "ps -aq --format '{{.Names}}' -f name=bare", 0, "[0-9a-f]{12}", "rcrun: warning: --format has no effect"),
+    ("podman", "ps -aq --format '{{.Names}}' -f name=bare", 0, "bare", ""),
+    ("docker", "images -q --format '{{.Tag}}' busybox", 0, "latest", ""),
+    ("podman", "images -q --format '{{.Tag}}' busybox", 0, "[0-9a-f]{12}", ""),
+    ("docker", "ps -a --format '{{.Mounts}} {{.LocalVolumes}}' -f name=full", 0, "data,[0-9a-f]{14}…,/usr,/usr,[0-9a-f]{14}… 3", ""),
     # inspect finds everything that has a name
     ("docker", "inspect -f {{.Name}} bridge", 0, "bridge", ""),
     ("docker", "inspect --type network -f {{.Driver}} bridge none host", 0, "bridge\nnull\nhost", ""),

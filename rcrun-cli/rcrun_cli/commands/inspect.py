@@ -61,6 +61,9 @@ def _as_podman(each: dict[str, Any]) -> None:
     elif "Image" in each:
         each["Image"] = output.id_text(each["Image"])
         known = each["NetworkSettings"]["Networks"]
+        asked = each["HostConfig"]
+        for key in ("Binds", "CapAdd", "CapDrop", "ExtraHosts", "GroupAdd", "SecurityOpt"):
+            asked[key] = asked[key] or []
         each["NetworkSettings"]["Networks"] = {
             "podman" if name == "bridge" else name: known[name] for name in known
         }
