@@ -19,6 +19,7 @@ ID = "[0-9a-f]{64}"
 MADE = """
     printf 'FROM busybox\nLABEL a=b\n' >Dockerfile
     docker create --name bare --network none busybox
+    docker run -d --name up --network none --stop-signal KILL busybox sleep 1000
     docker create --name full --network none -t -v data:/data -v /anon -v /usr:/t:ro,z --mount type=bind,src=/usr,dst=/m,ro \
         --mount dst=/more --tmpfs /x:size=1m --cap-add net_admin --cap-drop all -e HOME=/q --health-cmd true --health-interval 90s busybox
 """
@@ -54,6 +55,14 @@ LINES = [
     ("docker", "images -q --format '{{.Tag}}' busybox", 0, "latest", ""),
     ("podman", "images -q --format '{{.Tag}}' busybox", 0, "[0-9a-f]{12}", ""),
     ("docker", "ps -a --format '{{.Mounts}} {{.LocalVolumes}}' -f name=full", 0, "data,[0-9a-f]{14}…,/usr,/usr,[0-9a-f]{14}… 3", ""),
+    ("docker", "stats --no-stream --format '{{.Container}} {{.Name}}' up", 0, "up up", ""),
+    # statuses
+    ("docker", "run -it --rm --network none busybox true </dev/null", 1, "", "docker: the input device is not a TTY"),
+    ("docker", "run --rm --network none busybox ''", 127, "", 'docker: "": executable file not found in [$]PATH'),
+    ("docker", "exec up ''", 127, "", 'docker: "": executable file not found in [$]PATH'),
+    ("podman", "exec -d up true", 0, ID, ""),
+    ("docker", "exec -d up true", 0, "", ""),
+    ("docker", "run --rm --network none --mount TYPE=bind,SRC=/usr,DST=/u,ReadOnly busybox ls -d /u", 0, "/u", ""),
     # inspect finds everything that has a name
     ("docker", "inspect -f {{.Name}} bridge", 0, "bridge", ""),
     ("docker", "inspect --type network -f {{.Driver}} bridge none host", 0, "bridge\nnull\nhost", ""),
