@@ -18,6 +18,12 @@ class InvalidInput(RcrunError):
     """What was typed or written is wrong."""
 
 
+class NoTerminal(InvalidInput):
+    """A terminal is asked for where there is none; docker ends with 1."""
+
+    status = 1
+
+
 class NotFound(RcrunError):
     """The thing named does not exist."""
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 ABSENT: dict[str, str] = {
     "buildx bake": "",
     "checkpoint": "",
-    "compose": "podman-compose drives rcrun: see rcrun setup alias podman",
     "config": "",
     "container checkpoint": "",
     "container runlabel": "an image must not say what runs on the host: look at it with rcrun inspect, and type the command",

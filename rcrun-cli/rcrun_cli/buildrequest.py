@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput
 from rcrun_cli import context
-from rcrun_cli import output as screen
 from rcrun_cli.buildsource import Source, ignored, read
 
 TYPE_CHECKING = False
@@ -225,17 +224,16 @@ def _caches(option: str, texts: Sequence[str]) -> list[Words]:
     wanted = [text for text in texts if text]
     if not wanted:
         return []
-    from rcrun.formats.buildwords import cache
+    from rcrun.formats.buildwords import cache, unreachable
+    from rcrun_cli.output import warn
 
     found = []
     for text in wanted:
-        try:
+        reason = unreachable(option, text)
+        if reason is None:
             found.append(cache(option, text))
-        except InvalidInput as error:
-            if "type=gha" not in text.split(","):
-                raise
-            # Workflows say it for GitHub's own builder; docker goes on without it where that service is not, too.
-            screen.warn(f"{error.message}; the build goes on without it", error.hint)
+        else:
+            warn(*reason)
     return found
 
 

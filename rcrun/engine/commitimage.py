@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rcrun.engine.config_process import OWN_VARIABLES
 from rcrun.engine.diff import changes_job
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.rootfs import Layers
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from rcrun.formats.image import ContainerConfig, Descriptor
     from rcrun.storage.containers import Container
     from rcrun.storage.images import Image
-
-# What a start puts into the environment by itself.
-_OWN_VARIABLES = ("HOSTNAME", "HOME", "TERM", "container")
 
 
 def commit_with(
@@ -202,5 +200,5 @@ def _environment(before: Sequence[str], now: Sequence[str]) -> list[str]:
     return [
         word
         for word in now
-        if word.partition("=")[0] in known or word.partition("=")[0] not in _OWN_VARIABLES
+        if word.partition("=")[0] in known or word.partition("=")[0] not in OWN_VARIABLES
     ]

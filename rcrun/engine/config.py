@@ -229,6 +229,7 @@ def _asked_records(options: Options, image: ContainerConfig) -> dict[str, Any]:
         "userns": options.get("userns") or "",
         "volumes_from": list(options.get("volumes_from") or ()),
         "ipc": options.get("ipc") or "private",
+        "env_shown": config_process.shown_variables(options, image),
         **{key: options[key] for key in _KEPT if options.get(key)},
         **{key: options[key] for key in _KEPT_NUMBERS if options.get(key) is not None},
     }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # What inspect shows as it was asked for.
 _SHOWN = (
     "add_host", "cap_add", "cap_drop", "cgroup_parent", "device", "device_cgroup_rule", "dns", "dns_option",
-    "dns_search", "group_add", "publish_all", "security_opt", "shm_size", "storage_opt", "tmpfs",
+    "dns_search", "group_add", "mount", "publish_all", "security_opt", "shm_size", "storage_opt", "tmpfs",
 )  # fmt: skip
 DEFAULT_STOP_SIGNAL = 15
 DEFAULT_STOP_TIMEOUT = 10

@@ -134,6 +134,18 @@ def environment_changes(options: Options, facts: Facts) -> dict[str, str | None]
     return changes
 
 
+# What every start puts into the environment by itself: inspect leaves them out, as docker does.
+OWN_VARIABLES = ("HOSTNAME", "HOME", "TERM", "container")
+
+
+def shown_variables(options: Options, image: ContainerConfig) -> list[str]:
+    """Those of OWN_VARIABLES that somebody asked for; all of them where it takes a look at files to know."""
+    if options.get("env_file") or any(options.get(key) for key in _ENVIRONMENT):
+        return list(OWN_VARIABLES)
+    words = [*image_environment(image), *(options.get("env") or ())]
+    return [name for name in OWN_VARIABLES if any(w.partition("=")[0] == name for w in words)]
+
+
 def image_environment(image: ContainerConfig) -> list[str]:
     """Without what is no NAME=VALUE: the image's fault must not keep its user from running it."""
     return [word for word in strings(image.get("Env"), "Env") if word.find("=") > 0]

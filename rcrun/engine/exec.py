@@ -6,7 +6,7 @@ import os
 
 from rcrun.engine.eventlog import container_event, exec_records
 from rcrun.engine.launch import Foreground, become_client, launch_detached
-from rcrun.errors import InvalidInput, WrongState
+from rcrun.errors import InvalidInput, NoTerminal, WrongState
 from rcrun.formats import envfile
 from rcrun.kernel.seccomp import filter_fd_of
 from rcrun.runtime.plan_process import exec_plan
@@ -27,11 +27,11 @@ LARGEST_PASSWD = 1 << 20
 
 def execute(
     context: Context, container: Container, args: Sequence[str], options: Mapping[str, Any]
-) -> None:
-    """With `detach` this returns once the command runs; else our process becomes its client."""
+) -> str:
+    """With `detach` this returns its id once the command runs; else our process becomes its client."""
     with_terminal = options.get("interactive") and options.get("tty")
     if with_terminal and not os.isatty(0) and not options.get("any_input"):
-        raise InvalidInput(
+        raise NoTerminal(
             "the input device is not a TTY", "leave -t out where standard input is no terminal"
         )
     now = status(container)
@@ -71,10 +71,10 @@ def execute(
     command = " ".join(args)
     events = [f"{verb}: {command}" for verb in ("exec_create", "exec_start")]
     container_event(container, *events, execID=exec_id)
-    if options.get("detach"):
-        launch_detached(plan, fds)
-    else:
+    if not options.get("detach"):
         become_client(plan, fds)
+    launch_detached(plan, fds)
+    return exec_id
 
 
 def _cgroup(container: Container, now: Status) -> tuple[list[list[str]], list[int]]:

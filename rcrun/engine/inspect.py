@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rcrun.engine import ps
+from rcrun.engine.inspect_asked import anonymous_volumes, binds, environment, shown_mounts
 from rcrun.engine.inspect_rest import completed, nano_cpus, ulimits
 from rcrun.engine.logdrivers import log_path
 from rcrun.engine.network import is_lost
@@ -25,59 +26,30 @@ if TYPE_CHECKING:
     Object = dict[str, Any]
 
 NEVER = "0001-01-01T00:00:00Z"
-KINDS = ("container", "image", "volume", "secret")
 
 
 def inspect(
-    context: Context, text: str, kind: str = "", *, size: bool = False, platform: str = ""
+    context: Context,
+    text: str,
+    kind: str = "",
+    *,
+    size: bool = False,
+    platform: str = "",
+    podman: bool = False,
 ) -> Object:
-    """The object of that name: a container, else an image, a volume, a secret; NotFound in docker's words."""
-    if platform:
-        return _image(context, text, size, platform)
-    for each in [kind] if kind else KINDS:
+    """The object of that name, of the kind or of the first that has it; NotFound in docker's words.
+
+    With `podman` a network is told as podman does.
+    """
+    if kind in ("", "container") and not platform:
         try:
-            return _INSPECTORS[each](context, text, size)
+            return container_object(find(context.store, text), size=size)
         except NotFound:
-            continue
-    what = f"such {kind}" if kind else "such object"
-    raise NotFound(f"no {what}: {text}")
+            if kind:
+                raise NotFound(f"no such {kind}: {text}") from None
+    from rcrun.engine.inspect_kinds import object_of
 
-
-def _container(context: Context, text: str, size: bool) -> Object:
-    return container_object(find(context.store, text), size=size)
-
-
-def _image(context: Context, text: str, size: bool, platform: str = "") -> Object:
-    from rcrun.engine.images import inspect_object
-    from rcrun.errors import InvalidInput
-    from rcrun.storage import images
-
-    try:
-        return inspect_object(context.store, images.find(context.store, text, platform=platform))
-    except InvalidInput as error:
-        raise NotFound(error.message) from error  # no image can have such a name
-
-
-def _volume(context: Context, text: str, size: bool) -> Object:
-    from rcrun.engine.volume import inspect_object
-    from rcrun.storage import volumes
-
-    return inspect_object(context.store, volumes.load(context.store, text))
-
-
-def _secret_object(context: Context, text: str, size: bool) -> Object:
-    from rcrun.engine.secrets import inspect_object
-    from rcrun.storage import secrets
-
-    return inspect_object(secrets.load(context.store, text))
-
-
-_INSPECTORS = {
-    "container": _container,
-    "image": _image,
-    "volume": _volume,
-    "secret": _secret_object,
-}
+    return object_of(context, text, "image" if platform else kind, platform, podman=podman)
 
 
 def _spec_of(container: Container) -> Any:
@@ -119,7 +91,7 @@ def container_object(container: Container, *, size: bool = False) -> Object:
         "BoundingCaps": ((spec.get("process") or {}).get("capabilities") or {}).get("bounding"),
         "HostConfig": _host_config(container, spec),
         "GraphDriver": _graph_driver(container),
-        "Mounts": [_mount(mount) for mount in record.get("mounts") or []],
+        "Mounts": [_mount(mount) for mount in shown_mounts(record)],
         "Config": _config(container, spec),
         "NetworkSettings": _network_settings(container, now),
     }
@@ -234,10 +206,10 @@ def _config(container: Container, spec: Mapping[str, Any]) -> Object:
         "Tty": bool(record.get("tty")),
         "OpenStdin": bool(record.get("stdin_open")),
         "StdinOnce": bool(record.get("stdin_open")),
-        "Env": process.get("env") or [],
+        "Env": environment(record, process),
         "Cmd": record.get("command") or None,
         "Image": ps.shown_image(container),
-        "Volumes": None,
+        "Volumes": anonymous_volumes(record),
         "WorkingDir": process.get("cwd") or "",
         "Entrypoint": record.get("entrypoint") or None,
         "OnBuild": None,
@@ -254,11 +226,10 @@ def _config(container: Container, spec: Mapping[str, Any]) -> Object:
 def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
     record = container.record
     network, log = record.get("network") or {}, record.get("log") or {}
-    mounts = record.get("mounts") or []
     resources = (spec.get("linux") or {}).get("resources") or {}
     memory, cpu, pids = (resources.get(key) or {} for key in ("memory", "cpu", "pids"))
     return {
-        "Binds": [_bind_text(mount) for mount in mounts if mount["type"] in ("bind", "volume")],
+        "Binds": binds(record),
         "ContainerIDFile": record.get("cidfile") or "",
         "LogConfig": {
             "Type": log.get("asked") or log.get("driver") or "",
@@ -274,8 +245,6 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
         "AutoRemove": bool(record.get("auto_remove")),
         "VolumeDriver": "",
         "VolumesFrom": record.get("volumes_from") or None,
-        "CapAdd": record.get("cap_add") or None,
-        "CapDrop": record.get("cap_drop") or None,
         "CgroupnsMode": record.get("cgroupns") or "private",
         "Dns": [],
         "DnsOptions": [],
@@ -314,12 +283,6 @@ def _host_config(container: Container, spec: Mapping[str, Any]) -> Object:
 def _restart_policy(record: Mapping[str, Any]) -> Object:
     policy = record.get("restart_policy") or {"name": "no", "max": 0}
     return {"Name": policy["name"], "MaximumRetryCount": policy["max"]}
-
-
-def _bind_text(mount: Mapping[str, Any]) -> str:
-    source = mount["name"] if mount["type"] == "volume" else mount.get("source")
-    options = "" if mount.get("rw", True) else ":ro"
-    return f"{source}:{mount['destination']}{options}"
 
 
 def _log_options(log: Mapping[str, Any]) -> Object:

@@ -1,6 +1,8 @@
-"""The rest of what `inspect` tells of a container: what was asked for as it was typed, and the fields that scripts expect to be there."""
+"""The rest of what `inspect` tells of a container: what was asked for, and the fields that scripts expect to be there."""
 
 from __future__ import annotations
+
+from rcrun.engine.inspect_asked import asked_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     Object = dict[str, Any]
 
 NEVER = "0001-01-01T00:00:00Z"
-SHM_SIZE = 64 << 20
 
 
 def completed(found: Object, container: Container, spec: Mapping[str, Any]) -> Object:
@@ -29,7 +30,7 @@ def completed(found: Object, container: Container, spec: Mapping[str, Any]) -> O
     )
     _fill(found["Config"], _config(record, spec))
     found["Config"]["Hostname"] = found["Config"]["Hostname"] or _name_of_donor(container)
-    found["HostConfig"].update(_asked(record.get("asked") or {}))
+    found["HostConfig"].update(asked_for(record.get("asked") or {}))
     _fill(found["HostConfig"], _resources(spec))
     _fill(found["HostConfig"], {**_PODMAN_HOST, **_groups(record)})
     found["HostConfig"]["AutoRemoveImage"] = bool(record.get("remove_image"))
@@ -105,62 +106,6 @@ def _config(record: Mapping[str, Any], spec: Mapping[str, Any]) -> Object:
         "Passwd": True,
         "sdNotifyMode": record.get("notify") or "container",
     }
-
-
-def _asked(asked: Mapping[str, Any]) -> Object:
-    """As docker has them: a list that nobody gave is null, but those of the resolver are empty."""
-    return {
-        "CapAdd": _list(asked, "cap_add"),
-        "CapDrop": _list(asked, "cap_drop"),
-        "Dns": _list(asked, "dns") or [],
-        "DnsOptions": _list(asked, "dns_option") or [],
-        "DnsSearch": _list(asked, "dns_search") or [],
-        "ExtraHosts": _list(asked, "add_host"),
-        "GroupAdd": _list(asked, "group_add"),
-        "PublishAllPorts": bool(asked.get("publish_all")),
-        "SecurityOpt": _list(asked, "security_opt"),
-        "ShmSize": _shm_size(asked),
-        "CgroupParent": asked.get("cgroup_parent") or "",
-        "Devices": [_device(text) for text in asked.get("device") or () if text.startswith("/")],
-        "DeviceCgroupRules": _list(asked, "device_cgroup_rule"),
-        "DeviceRequests": _requests(asked.get("device") or ()),
-        "Tmpfs": dict(_tmpfs(text) for text in asked.get("tmpfs") or ()),
-    }
-
-
-def _list(asked: Mapping[str, Any], name: str) -> list[str] | None:
-    return list(asked.get(name) or ()) or None
-
-
-def _shm_size(asked: Mapping[str, Any]) -> int:
-    from rcrun.formats.size import parse
-
-    return parse(str(asked["shm_size"])) if asked.get("shm_size") else SHM_SIZE
-
-
-def _device(text: str) -> Object:
-    """`HOST[:CONTAINER][:PERMISSIONS]`."""
-    host, *rest = text.split(":")
-    permissions = rest.pop() if rest and not rest[-1].startswith("/") else "rwm"
-    return {
-        "PathOnHost": host,
-        "PathInContainer": rest[0] if rest else host,
-        "CgroupPermissions": permissions,
-    }
-
-
-def _requests(devices: tuple[str, ...]) -> list[Object] | None:
-    """Devices by their CDI names, as docker tells of them."""
-    names = [text for text in devices if not text.startswith("/")]
-    if not names:
-        return None
-    rest = {"Count": 0, "Capabilities": None, "Options": None}
-    return [{"Driver": "cdi", "DeviceIDs": names, **rest}]
-
-
-def _tmpfs(text: str) -> tuple[str, str]:
-    place, _, options = text.partition(":")
-    return place, options
 
 
 def _resources(spec: Mapping[str, Any]) -> Object:

@@ -36,6 +36,17 @@ def find(store: Store, text: str) -> Definition:
     return found[0]
 
 
+def told(store: Store, text: str) -> Definition:
+    """One to be told of: also `host` and `none`, which docker knows."""
+    try:
+        return find(store, text)
+    except NotFound:
+        for each in built_in(()):
+            if text == each["name"] or (len(text) >= 4 and each["id"].startswith(text)):
+                return each
+        raise
+
+
 def users(store: Store) -> dict[str, list[Container]]:
     """The containers of each network, running or not."""
     found: dict[str, list[Container]] = {}

@@ -237,7 +237,7 @@ def _network(store: Store, value: str) -> Test:
 
 
 def _ports(key: str) -> Callable[[Store, str], Test]:
-    """`80`, `80/udp`, `8000-8010`: a port on the host or in the container (publish), or in the container (expose)."""
+    """`80`, `80/udp`, `8000-8010`: a port on the host where it is published now (publish), or in the container (expose)."""
 
     def make(_: Store, value: str) -> Test:
         text, _slash, protocol = value.partition("/")
@@ -264,9 +264,10 @@ def _ports(key: str) -> Callable[[Store, str], Test]:
 def _numbers(seen: Seen, key: str) -> list[tuple[int, str]]:
     record = seen.container.record
     network = record.get("network") or {}
-    ports = ps.published(seen.container) or network.get("ports") or []
+    published = ps.published(seen.container)
     if key == "publish":
-        return [(int(port["container_port"]), port["protocol"]) for port in ports]
+        return [(int(port["host_port"]), port["protocol"]) for port in published]
+    ports = published or network.get("ports") or []
     exposed = [text.partition("/") for text in record.get("exposed") or []]
     found = [(int(number), protocol or "tcp") for number, _, protocol in exposed]
     return found + [(int(port["container_port"]), port["protocol"]) for port in ports]

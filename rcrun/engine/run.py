@@ -8,7 +8,7 @@ from rcrun.engine.config import ImageFacts, build
 from rcrun.engine.eventlog import container_event
 from rcrun.engine.facts import gather
 from rcrun.engine.launch import Foreground, launch
-from rcrun.errors import InvalidInput, NotFound, RcrunError, StepFailed
+from rcrun.errors import InvalidInput, NoTerminal, NotFound, RcrunError, StepFailed
 from rcrun.files import Lock, dump_json, unlink_if_there, write_new
 from rcrun.formats import names
 from rcrun.paths import make_private_dir
@@ -110,7 +110,7 @@ def foreground_of(options: Options) -> Foreground:
     asked = [stream.lower() for stream in options.get("attach") or ()]
     stdin = options.get("interactive") and (not asked or "stdin" in asked)
     if stdin and options.get("tty") and not os.isatty(0) and not options.get("any_input"):
-        raise InvalidInput(
+        raise NoTerminal(
             "the input device is not a TTY", "leave -t out where standard input is no terminal"
         )
     streams = "i" if stdin else ""

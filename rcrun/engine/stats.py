@@ -58,7 +58,7 @@ class Sample:
 class Watched:
     """The containers that `stats` was asked for: some by name, or those that run, at each look anew."""
 
-    __slots__ = ("everything", "last", "store", "texts")
+    __slots__ = ("everything", "last", "store", "texts", "typed")
 
     def __init__(
         self, store: Store, texts: Sequence[str], *, everything: bool = False, latest: bool = False
@@ -68,6 +68,7 @@ class Watched:
         self.last: dict[str, Sample] = {}
         named = [find(store, text) for text in texts]
         self.texts = [container.id for container in (every(store)[:1] if latest else named)]
+        self.typed = {each.id: text for each, text in zip(named, texts, strict=False)}
 
     def sample(self) -> list[tuple[Sample, float]]:
         """Each with its use of a processor in per cent since the look before; one that ended meanwhile is no error."""

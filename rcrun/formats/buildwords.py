@@ -25,7 +25,7 @@ _ELSEWHERE = (
     "it belongs to a service that rcrun does not speak to",
     "keep a directory with the CI's own cache: --cache-to type=local,dest=DIR --cache-from type=local,src=DIR",
 )
-_REFUSED_CACHES = {
+_UNREACHABLE_CACHES = {
     "gha": (
         "GitHub's cache service has an interface for its own actions only",
         "keep a directory with actions/cache: --cache-to type=local,dest=DIR --cache-from type=local,src=DIR",
@@ -102,6 +102,15 @@ def output(text: str) -> Words:
     return made
 
 
+def unreachable(option: str, text: str) -> tuple[str, str] | None:
+    """What to warn of a cache that no build of ours finds, and the hint: the image is the same without it."""
+    kind = next((word[5:] for word in text.split(",") if word.startswith("type=")), "")
+    if kind not in _UNREACHABLE_CACHES:
+        return None
+    reason, hint = _UNREACHABLE_CACHES[kind]
+    return f"{option}: there is no cache of type {kind} here: {reason}", hint
+
+
 def cache(option: str, text: str) -> Words:
     """A reference alone is type=registry,ref=REFERENCE."""
     if "=" not in text.partition(",")[0]:
@@ -112,9 +121,6 @@ def cache(option: str, text: str) -> Words:
         return Words(text, "plain", {"ref": text})
     values = _pairs(option, text)
     kind = values.pop("type", "")
-    if kind in _REFUSED_CACHES:
-        reason, hint = _REFUSED_CACHES[kind]
-        raise InvalidInput(f"{option}: type {kind} is not possible: {reason}", hint)
     if kind not in CACHES:
         raise InvalidInput(
             f'{option}: unknown type "{kind}"' if kind else f'{option} "{text}" has no type',

@@ -54,6 +54,25 @@ def _invalid(text: str) -> InvalidInput:
     return InvalidInput(f'invalid duration "{text}"', "a duration is written like 90s, 1m30s or 1h")
 
 
+def text_of(nanoseconds: int) -> str:
+    """As Go prints it: `1m30s`, `500ms`, `0s`."""
+    if nanoseconds < 0:
+        return f"-{text_of(-nanoseconds)}"
+    for unit, size in (("ns", 1), ("µs", 1000), ("ms", 1000000)):
+        if 0 < nanoseconds < size * 1000 and nanoseconds < 1000000000:
+            return f"{_decimal(nanoseconds, size)}{unit}"
+    minutes, rest = divmod(nanoseconds, 60 * 1000000000)
+    hours, minutes = divmod(minutes, 60)
+    before = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{before}{_decimal(rest, 1000000000)}s"
+
+
+def _decimal(number: int, unit: int) -> str:
+    whole, rest = divmod(number, unit)
+    digits = str(rest).zfill(len(str(unit)) - 1).rstrip("0") if rest else ""
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
 def words_of(seconds: float) -> str:
     """How long something took or is ago, in docker's words."""
     if seconds < 1:

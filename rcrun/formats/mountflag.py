@@ -104,6 +104,8 @@ def _fields(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     for word in split_csv(text):
         key, equals, value = word.partition("=")
         key = _ALIASES.get(key, key)
+        if key not in _KEYS:  # docker reads them in any case
+            key = _ALIASES.get(key.lower(), key.lower())
         if key not in _KEYS and fields.get("type") not in _REFUSED:
             raise InvalidInput(f'invalid --mount "{text}": unknown key "{key}"')
         if not equals and key in ("type", "source", "target"):

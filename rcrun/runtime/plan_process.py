@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcrun.errors import HostLacks, InvalidInput
+from rcrun.errors import CommandNotFound, HostLacks, InvalidInput
 from rcrun.files import dump_json
 from rcrun.formats import capability, idmap
 from rcrun.runtime.plan_namespaces import Namespaces, complete
@@ -349,8 +349,10 @@ def command_records(
     process: Process, *, init: bool = False, pause: bool = False
 ) -> list[list[str]]:
     args, cwd = process.get("args") or [], process.get("cwd") or "/"
-    if not args or not args[0]:
+    if not args:
         raise InvalidInput('no command: "process.args" is empty')
+    if not args[0]:
+        raise CommandNotFound('"": executable file not found in $PATH')
     if not cwd.startswith("/"):
         raise InvalidInput(f'the working directory "{cwd}" is not absolute')
     return [

@@ -12,7 +12,7 @@ from rcrun_cli.program import program
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["compose", "up"], 'rcrun: error: there is no command "compose" yet\nhint: podman-compose drives rcrun'),
+        (["machine", "init"], 'rcrun: error: there is no command "machine" yet\nhint: there is no virtual machine'),
         (["volume", "mount", "x"], 'rcrun: error: there is no command "volume mount" yet\nhint: the files are in'),
         (["checkpoint", "web"], 'rcrun: error: there is no command "checkpoint" yet\nhint: see rcrun --help'),
         (["container", "checkpoint", "a"], 'rcrun: error: there is no command "container checkpoint" yet\nhint: see rcrun'),
@@ -25,7 +25,7 @@ def test_words(capsys, words, message):
 
 
 def test_podman_has_its_own_status(capsys):
-    assert parse(program("podman"), ["compose", "up"]) == 125
+    assert parse(program("podman"), ["machine", "init"]) == 125
 
 
 def test_what_exists_is_not_called_absent():

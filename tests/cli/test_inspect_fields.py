@@ -84,7 +84,7 @@ def test_every_field_is_there_with_its_type(objects, kind):
 
 
 MADE_WITH = [
-    ("--cap-add SYS_PTRACE --cap-drop CHOWN", "{{.HostConfig.CapAdd}} {{.HostConfig.CapDrop}}", "[SYS_PTRACE] [CHOWN]"),
+    ("--cap-add SYS_PTRACE --cap-drop CHOWN", "{{.HostConfig.CapAdd}} {{.HostConfig.CapDrop}}", "[CAP_SYS_PTRACE] [CAP_CHOWN]"),
     ("--network host", "{{.HostConfig.NetworkMode}}", "host"),
     ("--add-host a:192.0.2.1", "{{.HostConfig.ExtraHosts}}", "[a:192.0.2.1]"),
     ("--dns 192.0.2.1 --dns-search x.test --dns-option ndots:3", "{{.HostConfig.Dns}} {{.HostConfig.DnsSearch}} {{.HostConfig.DnsOptions}}", "[192.0.2.1] [x.test] [ndots:3]"),

@@ -229,7 +229,7 @@ def test_a_terminal_where_the_output_is_a_file(rcrun, screen):
 )
 def test_a_terminal_for_input_that_is_none(rcrun, words):
     got = rcrun(*words, input="data")
-    assert got.status == 125
+    assert got.status == 1
     assert "the input device is not a TTY" in got.err
     assert got.out == ""
     assert rcrun("ps", "-aq").out == "", "nothing was made"

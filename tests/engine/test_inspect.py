@@ -51,15 +51,15 @@ def test_json_is_a_list_of_all(web):
 
 
 def test_what_is_missing(web):
-    got = web("inspect", "none")
+    got = web("inspect", "nosuch")
     assert (got.status, json.loads(got.out)) == (1, [])
-    assert got.err == "rcrun: error: no such object: none\n"
-    got = web("inspect", "web", "none")
+    assert got.err == "rcrun: error: no such object: nosuch\n"
+    got = web("inspect", "web", "nosuch")
     assert (got.status, len(json.loads(got.out))) == (1, 1)
     got = web("inspect", "--type", "container", "busybox")
     assert got.status == 1
     assert "no such container: busybox" in got.err
-    assert web("inspect", "-f", "{{.Id}}", "none").out == ""
+    assert web("inspect", "-f", "{{.Id}}", "nosuch").out == ""
 
 
 def test_size(web):

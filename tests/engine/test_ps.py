@@ -82,8 +82,8 @@ def test_the_newest_comes_first(three):
         (["volume=data"], ["new"]),
         (["volume=/data"], ["new"]),
         (["network=pasta"], ["middle"]),
-        (["publish=8080"], ["middle"]),
-        (["publish=8080/udp"], []),
+        (["publish=80"], ["middle"]),
+        (["publish=8080"], []),
     ],
 )
 def test_filters(three, filters, found):

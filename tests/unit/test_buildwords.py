@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rcrun.errors import InvalidInput
-from rcrun.formats.buildwords import cache, output
+from rcrun.formats.buildwords import cache, output, unreachable
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,6 @@ def test_outputs_that_are_none(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("option", "text", "message"),
     [
-        ("--cache-to", "type=gha,mode=max", "type gha is not possible: GitHub's cache service"),
-        ("--cache-from", "type=s3,bucket=b", "type s3 is not possible"),
         ("--cache-to", "type=registry", 'has no ref'),
         ("--cache-to", "type=local,src=d", 'has no dest'),
         ("--cache-from", "type=local,dest=d", 'has no src'),
@@ -75,3 +73,15 @@ def test_caches_that_are_none(option: str, text: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=message) as caught:
         cache(option, text)
     assert caught.value.hint
+
+
+def test_caches_of_services_are_none_and_no_error() -> None:
+    for text in ("type=gha,mode=max", "scope=x,type=s3", "type=azblob"):
+        message, hint = unreachable("--cache-to", text) or ("", "")
+        assert "there is no cache of type" in message
+        assert "type=local" in hint
+    assert (
+        unreachable("--cache-from", "type=local,src=d")
+        is unreachable("--cache-from", "a/b")
+        is None
+    )

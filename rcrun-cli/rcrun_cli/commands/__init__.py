@@ -61,6 +61,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
             "autoupdate:auto_update",
             "Bring newer images for containers that ask for it",
         ),
+        "compose": ("compose", "Run the services of a compose file, by podman-compose"),
         "events": ("events", "Print what happens to containers, images and volumes"),
         "version": ("version", "Print the versions of rcrun and of what it speaks"),
         "info": ("info", "Print what rcrun found on this host"),
@@ -119,6 +120,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
         {
             "build": "build",
             "create": ("buildx:create_builder", "Give the builder a name"),
+            "du": ("builder:disk_usage", "Print how much room builds take"),
             "inspect": ("buildx:inspect_builder", "Print what there is to know of the builder"),
             "ls": ("buildx:builders_list", "List the names of the builder"),
             "prune": ("builder:prune_builds", "Remove what builds have kept"),

@@ -40,6 +40,7 @@ def build(place: str | None, **options: Any) -> int | None:
     from rcrun_cli.buildsource import source_of
 
     context.take_host_options(options)
+    options["quiet"] = options["quiet"] or _progress_kind(options) == "quiet"
     with Closing() as stack:
         engine = context.engine()
         options["usual_form"] = engine.setting("engine", "image_default_format")

@@ -61,10 +61,12 @@ def exec_(container: str | None, args: tuple[str, ...], **options: Any) -> None:
     if options["privileged"] is None:
         options["privileged"] = whole.setting("containers", "privileged")
     try:
-        execute(whole, find(whole.store, container), args, options)
+        exec_id = execute(whole, find(whole.store, container), args, options)
     except WrongState as error:
         error.status = int(output.trait("exec_status"))
         raise
+    if context.settings.personality == "podman":
+        output.put(exec_id)
 
 
 def _chosen(latest: bool, cidfile: str | None) -> str:

@@ -93,7 +93,7 @@ def images(
     for row in rows:
         row["ID"] = shown_id(row["ID"], whole=no_trunc)
         row["Size"] = output.size_text(row["Size"])
-    if quiet:
+    if quiet and (not form or context.settings.personality == "podman"):
         for row in rows:
             output.put(row["ID"])
         return

@@ -1,4 +1,4 @@
-"""`rcrun inspect`, of containers, images, volumes and secrets."""
+"""`rcrun inspect`, of everything that has a name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-KINDS = ["all", "container", "image", "secret", "volume"]
+KINDS = ["all", "container", "image", "network", "pod", "secret", "volume"]
 
 
 @command()
@@ -23,8 +23,8 @@ KINDS = ["all", "container", "image", "secret", "volume"]
 @option("-t", "--type", "kind", type=KINDS, default="all", help="Look for this kind only")
 @argument("names", nargs=-1)
 def inspect(names: tuple[str, ...], form: str | None, size: bool, kind: str, latest: bool) -> int:
-    """Print all that is known of containers, images, volumes and secrets."""
-    if latest and kind in ("image", "secret", "volume"):
+    """Print all that is known of containers, images, networks, volumes, secrets and pods."""
+    if latest and kind not in ("all", "container"):
         raise InvalidInput(f"--latest is a container, not a {kind}")
     return _inspect(names, form, "" if kind == "all" else kind, size=size, latest=latest)
 
@@ -61,6 +61,9 @@ def _as_podman(each: dict[str, Any]) -> None:
     elif "Image" in each:
         each["Image"] = output.id_text(each["Image"])
         known = each["NetworkSettings"]["Networks"]
+        asked = each["HostConfig"]
+        for key in ("Binds", "CapAdd", "CapDrop", "ExtraHosts", "GroupAdd", "SecurityOpt"):
+            asked[key] = asked[key] or []
         each["NetworkSettings"]["Networks"] = {
             "podman" if name == "bridge" else name: known[name] for name in known
         }
@@ -85,14 +88,14 @@ def _inspect(
         )
     elif not names:
         raise InvalidInput("inspect needs at least one name", "see rcrun inspect --help")
-    whole = context.engine()
+    whole, podman = context.engine(), not output.trait("slash")
     found, missing = [], []
     for name in names:
         try:
-            found.append(inspect(whole, name, kind, size=size, platform=platform))
+            found.append(inspect(whole, name, kind, size=size, platform=platform, podman=podman))
         except NotFound as error:
             missing.append(error)
-    if not output.trait("slash"):
+    if podman:
         for each in found:
             _as_podman(each)
     if found or not form:

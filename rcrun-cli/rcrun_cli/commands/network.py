@@ -204,11 +204,12 @@ def _row(network: dict[str, Any], no_trunc: bool, form: str) -> dict[str, Any]:
 @argument("networks", nargs=-1, required=True)
 def inspect_network(networks: tuple[str, ...], form: str | None, verbose: bool) -> int:
     """Print all that is known of networks."""
-    from rcrun.engine.networks import docker_object, find, podman_object
+    from rcrun.engine.inspect_kinds import object_of
 
-    store = context.engine().store
-    shape = podman_object if context.settings.personality == "podman" else docker_object
-    return output.inspect_each(networks, lambda name: shape(store, find(store, name)), form)
+    engine, podman = context.engine(), context.settings.personality == "podman"
+    return output.inspect_each(
+        networks, lambda name: object_of(engine, name, "network", podman=podman), form
+    )
 
 
 @command("rm")

@@ -104,7 +104,9 @@ def ps(
             from rcrun_cli.psviews import ordered
 
             found = ordered(found, sort or "created")
-        if quiet and not form:
+        if quiet and not (form and podman):
+            if form:
+                output.warn("--format has no effect with --quiet")
             for seen in found:
                 output.put(output.short_id(seen.container.id, whole=no_trunc))
         elif namespaces:
@@ -175,7 +177,7 @@ def _row(seen: engine.Seen, now: float, form: str, *, size: bool, whole: bool) -
         ),
         "Size": _size(container) if size else "",
         "Labels": _labels(labels),
-        "Mounts": ",".join(_mount_text(mount, whole) for mount in mounts),
+        "Mounts": ",".join(filter(None, [_mount_text(mount, whole) for mount in mounts])),
         "LocalVolumes": str(sum(mount["type"] == "volume" for mount in mounts)),
         "Networks": ",".join(engine.network_names(container)),
         "Platform": "",

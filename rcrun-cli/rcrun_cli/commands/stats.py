@@ -99,7 +99,13 @@ def _print(watched: Watched, form: str | None, *, clears: bool, whole: bool) -> 
     """How many containers there were to show."""
     import sys
 
-    rows = [row_of(sample, percent, whole) for sample, percent in watched.sample()]
+    rows: list[Mapping[str, Any]] = [
+        {
+            **(row := row_of(sample, percent, whole)),
+            "Container": watched.typed.get(sample.container.id, row["Container"]),
+        }
+        for sample, percent in watched.sample()
+    ]
     if clears:
         sys.stdout.write(_CLEAR)
     if form in ("json", "{{json .}}"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rcrun.formats.template import nodes
 from rcrun.formats.template.faults import CallError, TemplateError, evaluation_error
-from rcrun.formats.template.fields import Missing, field_of
+from rcrun.formats.template.fields import FreeMap, Missing, field_of
 from rcrun.formats.template.functions import SHORT_CIRCUIT
 from rcrun.formats.template.values import text_of, truth
 
@@ -199,6 +199,8 @@ class Evaluation:
         value = self._base(node, dot)
         for at, name in enumerate(node.names):
             last = at == len(node.names) - 1
+            if isinstance(value, FreeMap) and name not in value:
+                return None  # and so is every field of it, as Go has it
             value = self._field(node, value, name)
             if callable(value):
                 words = [self._value(word, dot) for word in arguments] if last else []

@@ -16,6 +16,7 @@ ZERO_FIELDS: dict[str, Any] = {
     "GroupAdd": [],
     "Health": None,
     "Healthcheck": None,
+    "ImageManifestDescriptor": None,
     "Init": None,
     "MacAddress": "",
     "Mounts": [],
@@ -59,6 +60,19 @@ NIL_LISTS = frozenset(
 OTHER_NAMES = {"CgroupsVersion": "cgroupVersion", "Healthcheck": "Health"}
 
 
+# Of a health check, whose other fields tell what it is.
+DURATIONS = ("Interval", "StartInterval", "StartPeriod", "Timeout")
+
+
+class Duration(int):
+    """Nanoseconds that print as `1m30s`."""
+
+    def __str__(self) -> str:
+        from rcrun.formats.duration import text_of
+
+        return text_of(self)
+
+
 class NilList(list["Any"]):
     """A list of NIL_LISTS that is null in JSON."""
 
@@ -94,6 +108,8 @@ def field_of(value: Any, name: str) -> Any:
 
         raise Missing(f"can't evaluate field {name} in type {type_name(value)}")
     if name in value:
+        if name in DURATIONS and "Test" in value:
+            return Duration(value[name])
         return _typed(name, value[name])
     if isinstance(value, FreeMap):
         return None
