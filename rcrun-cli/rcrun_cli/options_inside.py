@@ -92,6 +92,7 @@ FILES = (
     option(
         "--read-only-tmpfs",
         is_flag=True,
+        default=None,
         help="With --read-only: keep /run, /tmp and /var/tmp writable",
     ),
     option("--shm-size", metavar="SIZE", help="Size of /dev/shm; 64m if nothing is said"),

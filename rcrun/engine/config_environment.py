@@ -36,7 +36,8 @@ def environment(
     merged = envfile.merge(merged, envfile.resolve(words, {}))
     merged = envfile.merge(merged, envfile.resolve(options.get("env_default") or (), facts.environ))
     merged = envfile.merge(merged, envfile.resolve(image_environment(image), {}))
-    merged = envfile.merge(merged, _expanded(options.get("env_merge") or (), merged))
+    if options.get("env_merge"):
+        merged = envfile.merge(merged, _expanded(options["env_merge"], merged))
     merged = envfile.merge(merged, changes)
     before = (*image_environment(image), *(options.get("env_default") or ()))
     own_home = any(word.startswith("HOME=") for word in before)

@@ -83,6 +83,10 @@ def of_container(context: Context, options: Options) -> Options:
         _add_shared(found, containers, context)
         _fill(found, containers, {"shm_size": "shm_size", "cgroups": "cgroups"})
         return found
+    if containers.get("read_only") and _is_open(found, "read_only"):
+        found.setdefault("read_only_tmpfs", None)
+        if found["read_only_tmpfs"] is None:
+            found["read_only_tmpfs"] = True  # which podman means by it
     _fill(found, containers, _OWN_WORDS)
     if containers.get("cgroups") and not _has_limits(options):
         _fill(found, containers, {"cgroups": "cgroups"})

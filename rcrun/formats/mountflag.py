@@ -36,6 +36,8 @@ _KEYS = {
     "no-dereference": _BINDS,
     "idmap": ("bind", "volume"),
     "relabel": ("bind", "volume", "glob"),
+    "z": ("bind", "volume", "glob"),
+    "Z": ("bind", "volume", "glob"),
     "U": _TYPES,
     "subpath": ("volume", "image", "bind"),
     "title": ("artifact",),
@@ -152,6 +154,9 @@ def _decided(fields: dict[str, str], text: str) -> dict[str, str]:
         raise InvalidInput(f'invalid --mount "{text}": relabel is shared or private')
     if relabel:
         decided["relabel"] = "z" if relabel == "shared" else "Z"
+    for word in ("z", "Z"):
+        if _flag(fields, word, text):
+            decided["relabel"] = word
     return decided
 
 

@@ -125,7 +125,10 @@ def test_files_of_a_user_modules_and_names(rcrun: Any) -> None:
 
 
 def test_the_parser_is_loaded_for_a_file_that_changed(rcrun: Any) -> None:
-    path = conf(rcrun, "[engine]\nstop_timeout = 4\nno_such_key = 1\n")
+    path = conf(
+        rcrun,
+        '[engine]\nstop_timeout = 4\nno_such_key = 1\n[containers]\nenv = ["A=1"]\ninit = true\n',
+    )
     os.utime(path, ns=(1, 1_700_000_000_000_000_000))
     env = {**rcrun.env, "CONTAINERS_CONF": str(path)}
 
@@ -138,7 +141,7 @@ def test_the_parser_is_loaded_for_a_file_that_changed(rcrun: Any) -> None:
         timeout = rcrun("inspect", "-f", "{{.Config.StopTimeout}}", done.out.strip()).check().out
         return (
             timeout.strip(),
-            names & {"rcrun.formats.containersconf", "tomllib", "tomli"},
+            names & {"rcrun.formats.containersconf", "tomllib", "tomli", "re"},
             done.err,
         )
 

@@ -96,6 +96,8 @@ def test_volume_refused(text: str, message: str) -> None:
             ("volume", "db", "/d"),
             {"copy": "nocopy", "chown": "U", "suid": "nosuid"},
         ),
+        ("type=bind,src=/a,dst=/d,Z", ("bind", "/a", "/d"), {"relabel": "Z"}),
+        ("type=bind,src=/a,dst=/d,z", ("bind", "/a", "/d"), {"relabel": "z"}),
     ],
 )
 def test_mount(text: str, expected: tuple[str, str, str], decided: dict[str, str]) -> None:
