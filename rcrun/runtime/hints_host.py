@@ -132,7 +132,7 @@ def map_hint(
     if tool and error == errno.ENOENT and not said_by_tool:
         return f"install newuidmap and newgidmap: {facts.install_command('uidmap')}"
     if tool:
-        return _ids_of_others_hint(record)
+        return _ids_of_others_hint(record, facts)
     if error in (errno.EPERM, errno.EACCES) and facts.is_confined:
         return facts.apparmor_hint()
     if error == errno.EPERM:
@@ -143,16 +143,22 @@ def map_hint(
     return None
 
 
-def _ids_of_others_hint(record: Sequence[str]) -> str:
+def _ids_of_others_hint(record: Sequence[str], facts: HostFacts) -> str:
     """Who makes a container takes the ids that he has: this one was made when he had others."""
     file = "subuid" if record[0] == "uidmap" else "subgid"
-    firsts, counts = map(int, record[3::3]), map(int, record[4::3])
-    rows = [(first, count) for first, count in zip(firsts, counts, strict=False) if count > 1]
+    pairs = [row for row in zip(record[3::3], record[4::3], strict=False) if _are_numbers(row)]
+    rows = [(int(first), int(count)) for first, count in pairs if int(count) > 1]
+    if not rows:
+        return f"the ids must be yours in /etc/{file}; to get some: {facts.subids_command()}"
     words = "".join(f" --add-{file}s {first}-{first + count - 1}" for first, count in rows)
     return (
         f"the ids must be yours in /etc/{file}, and a container keeps those that it was made with: "
         f"make it again, or give them back: sudo usermod{words} $USER"
     )
+
+
+def _are_numbers(words: Sequence[str]) -> bool:
+    return all(word.isdecimal() for word in words)
 
 
 def limit_hint(error: int) -> str | None:

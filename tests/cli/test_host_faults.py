@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from rcrun_cli import context, main, output
+from rcrun_cli import context, main
 from rcrun_cli import program as cli
 
 pytestmark = [
@@ -73,9 +73,7 @@ def test_the_working_directory_is_gone(rcrun, line):
 
 def test_a_package_that_is_missing(account):
     """A checkout with the host's own Python has few; doctor knows by which command they come."""
-    program = main.Program(
-        "rcrun", cli.rcrun, "rcrun_cli.commands", {}, setup=print, complain=output.complain
-    )
+    program = cli.program("rcrun")
     told = main._bug(program, ModuleNotFoundError("No module named 'yaml'", name="yaml"))
     assert told == ('the Python package "yaml" is not installed', "run: rcrun doctor")
     assert main._bug(program, ModuleNotFoundError("x", name="rcrun.gone"))[0].startswith(
