@@ -172,6 +172,15 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "wait": "wait",
         },
     ),
+    "context": (
+        "Docker's word for the engine that is spoken to: there is one",
+        {
+            "inspect": ("contexts:inspect_context", "Print what docker would tell of the engine"),
+            "ls": ("contexts:list_contexts", "List the one engine that there is"),
+            "show": ("contexts:show_context", "Print the name of the one engine"),
+            "use": ("contexts:use_context", "Have commands go to this engine"),
+        },
+    ),
     "generate": (
         "Print files for other programs",
         {
