@@ -29,6 +29,7 @@ DOCKER: Rows = (
     ("conflict: ", _DAEMON + "conflict: {}"),
     ("container ", _DAEMON + "container {}"),
     ("remove ", _DAEMON + "remove {}"),
+    ("the input device is not a TTY", "the input device is not a TTY"),
 )  # fmt: skip
 PODMAN: Rows = (
     ("no such container: ", 'Error: no container with name or ID "{}" found: no such container'),

@@ -146,7 +146,7 @@ def _digests_without_tag(each: Listed, name: Reference) -> list[Reference]:
 
 def _remove_by_id(store: Store, each: Listed, force: bool, all_names: bool) -> Removed:
     repositories = {reference.repository for reference in _all_names(each)}
-    if len(repositories) > 1 and not all_names:
+    if (len(repositories) > 1 or len(each.tags) > 1) and not all_names:
         raise InUse(
             f"conflict: unable to delete {each.image.short_id} (must be forced): "
             "image is referenced in multiple repositories",

@@ -47,6 +47,7 @@ WORDS = [
      "Error: container 4f5 is not running: container state improper"),
     ('cannot remove container "web": container is running: stop it',
      'Error response from daemon: cannot remove container "web": container is running: stop it', None),
+    ("the input device is not a TTY", "the input device is not a TTY", None),
     ('invalid --volume "a:b:c:d"', None, None),
 ]  # fmt: skip
 

@@ -46,12 +46,21 @@ LINES = [
     ("docker", "ps -a --format '{{.Mounts}} {{.LocalVolumes}}' -f name=full", 0, "data,[0-9a-f]{14}…,/usr,/usr,[0-9a-f]{14}… 3", ""),
     ("docker", "stats --no-stream --format '{{.Container}} {{.Name}}' up", 0, "up up", ""),
     # statuses
-    ("docker", "run -it --rm --network none busybox true </dev/null", 1, "", "docker: the input device is not a TTY"),
+    ("docker", "run -it --rm --network none busybox true </dev/null", 1, "", "the input device is not a TTY"),
     ("docker", "run --rm --network none busybox ''", 127, "", 'docker: "": executable file not found in [$]PATH'),
     ("docker", "exec up ''", 127, "", 'docker: "": executable file not found in [$]PATH'),
     ("podman", "exec -d up true", 0, ID, ""),
     ("docker", "exec -d up true", 0, "", ""),
     ("docker", "run --rm --network none --mount TYPE=bind,SRC=/usr,DST=/u,ReadOnly busybox ls -d /u", 0, "/u", ""),
+    ("docker", "tag made made:2; docker rmi $(docker images -q made:2)", 1, "", "Error response from daemon: conflict: unable to delete [0-9a-f]+ .must be forced."),
+    ("docker", "rmi -f $(docker images -q made:2)", 0, f"Untagged: made:2\nUntagged: made:latest\nDeleted: sha256:{ID}", ""),
+    ("docker", "create --name ports --expose 80 --network none busybox >/dev/null; docker inspect -f '{{.Config.ExposedPorts}}' ports", 0, r"map\[80/tcp:{}\]", ""),
+    ("docker", "inspect -f '{{.HostConfig.LogConfig.Type}}{{index .HostConfig.LogConfig.Config \"max-size\"}}' bare", 0, "json-file", ""),
+    # contexts
+    ("docker", "context ls --format '{{.Name}} {{.Current}}'; docker context show; docker context use default", 0, "default true\ndefault\ndefault", ""),
+    ("docker", "context ls", 0, r"NAME +DESCRIPTION +DOCKER ENDPOINT +ERROR\ndefault \* +This host +unix:///var/run/docker.sock *", ""),
+    ("docker", "context inspect -f '{{.Endpoints.docker.Host}}'", 0, "unix:///var/run/docker.sock", ""),
+    ("docker", "context use nosuch", 1, "", 'docker: context "nosuch": context not found'),
     # inspect finds everything that has a name
     ("docker", "inspect -f {{.Name}} bridge", 0, "bridge", ""),
     ("docker", "inspect --type network -f {{.Driver}} bridge none host", 0, "bridge\nnull\nhost", ""),

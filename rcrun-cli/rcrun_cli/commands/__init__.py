@@ -179,6 +179,15 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
             "wait": "wait",
         },
     ),
+    "context": (
+        "Docker's word for the engine that is spoken to: there is one",
+        {
+            "inspect": ("contexts:inspect_context", "Print what docker would tell of the engine"),
+            "ls": ("contexts:list_contexts", "List the one engine that there is"),
+            "show": ("contexts:show_context", "Print the name of the one engine"),
+            "use": ("contexts:use_context", "Have commands go to this engine"),
+        },
+    ),
     "generate": (
         "Print files for other programs",
         {
@@ -192,16 +201,6 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "healthcheck": (
         "Check the health of containers",
         {"run": ("healthcheck:run_healthcheck", "Check a container's health now")},
-    ),
-    "context": (
-        "Docker's word for where its engine is, which is here",
-        {
-            "inspect": ("contexts:inspect_context", "Print what docker would say of its engine"),
-            "list": ("contexts:list_contexts", "List the one context"),
-            "ls": ("contexts:list_contexts", "List the one context"),
-            "show": ("contexts:show_context", "Print its name"),
-            "use": ("contexts:use_context", "Print its name, if it is that"),
-        },
     ),
     "image": (
         "Work with images",

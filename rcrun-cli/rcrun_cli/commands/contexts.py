@@ -1,81 +1,81 @@
-"""`rcrun context …`: docker's word for where its engine is, which is here."""
+"""`rcrun context …`: docker's word for which engine is spoken to. There is one, on this host, and scripts ask for it."""
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput, NotFound
-from rcrun_cli import output
-from rcrun_cli.declare import argument, command, option, table_options
+from rcrun.errors import NotFound
+from rcrun_cli import context, output
+from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
 DEFAULT = "default"
 COLUMNS = {
-    "Name": "NAME",
-    "Description": "DESCRIPTION",
-    "DockerEndpoint": "DOCKER ENDPOINT",
-    "Error": "ERROR",
-}
+    "Name": "NAME", "Description": "DESCRIPTION", "DockerEndpoint": "DOCKER ENDPOINT", "Error": "ERROR", "Current": "CURRENT",
+}  # fmt: skip
+SHOWN = ("Name", "Description", "DockerEndpoint", "Error")
+
+
+def _endpoint() -> str:
+    """Where docker would look for its daemon; nothing of ours listens there."""
+    given = context.environ().get("DOCKER_HOST", "")
+    return given if given.startswith("unix://") else "unix:///var/run/docker.sock"
 
 
 def _check(name: str) -> None:
     if name != DEFAULT:
-        raise NotFound(f'context "{name}" does not exist: rcrun works on this host only')
-
-
-@command("inspect")
-@option("-f", "--format", "form", metavar="FORMAT", help="json, or a Go template")
-@argument("names", nargs=-1, metavar="NAME…")
-def inspect_context(names: Sequence[str], form: str | None) -> int:
-    """Print what docker would say of its engine; there is no daemon, and so no address of one."""
-
-    def look(name: str) -> dict[str, Any]:
-        _check(name)
-        return {
-            "Name": DEFAULT,
-            "Metadata": {},
-            "Endpoints": {"docker": {"Host": "", "SkipTLSVerify": False}},
-            "TLSMaterial": {},
-            "Storage": {"MetadataPath": "<IN MEMORY>", "TLSPath": "<IN MEMORY>"},
-        }
-
-    return output.inspect_each(names or [DEFAULT], look, form)
+        raise NotFound(
+            f'context "{name}": context not found', "rcrun works on this host only: default"
+        )
 
 
 @command("ls")
-@table_options
+@option("--format", "form", metavar="FORMAT", help="table, json, table TEMPLATE, or a Go template")
 @option("-q", "--quiet", is_flag=True, help="Print names only")
-def list_contexts(form: str | None, noheading: bool, quiet: bool) -> None:
-    """List the one context."""
+def list_contexts(form: str | None, quiet: bool) -> None:
+    """List the one engine that there is."""
     if quiet:
         output.put(DEFAULT)
         return
     row = {
-        "Name": DEFAULT,
+        "Name": DEFAULT if form and not form.startswith("table") else f"{DEFAULT} *",
         "Description": "This host",
-        "DockerEndpoint": "",
+        "DockerEndpoint": _endpoint(),
         "Error": "",
         "Current": True,
     }
-    shown = {**row, "Name": f"{DEFAULT} *"} if not form or form == "table" else row
-    output.Listing(COLUMNS, list(COLUMNS), heading=not noheading).print([shown], form)
+    output.Listing(COLUMNS, SHOWN).print([row], form)
 
 
 @command("show")
 def show_context() -> None:
-    """Print its name."""
+    """Print the name of the one engine."""
     output.put(DEFAULT)
 
 
 @command("use")
 @argument("name")
 def use_context(name: str) -> None:
-    """Print its name, if it is that."""
-    if name != DEFAULT:
-        raise InvalidInput(
-            f'cannot use the context "{name}": rcrun works on this host only',
-            "log in there and run the same command: ssh HOST rcrun …",
-        )
-    output.put(DEFAULT)
+    """Have commands go to this engine; there is no other than default."""
+    _check(name)
+    output.put(name)
+
+
+@command("inspect")
+@option("-f", "--format", "form", metavar="FORMAT", help="json, or a Go template")
+@argument("names", nargs=-1)
+def inspect_context(names: tuple[str, ...], form: str | None) -> int:
+    """Print what docker would tell of the one engine."""
+    return output.inspect_each(names or (DEFAULT,), _told, form)
+
+
+def _told(name: str) -> dict[str, Any]:
+    _check(name)
+    return {
+        "Name": name,
+        "Metadata": {},
+        "Endpoints": {"docker": {"Host": _endpoint(), "SkipTLSVerify": False}},
+        "TLSMaterial": {},
+        "Storage": {"MetadataPath": "<IN MEMORY>", "TLSPath": "<IN MEMORY>"},
+    }

@@ -7,7 +7,7 @@ from rcrun_cli.declare import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from rcrun.engine.stats import Sample, Watched
@@ -122,7 +122,7 @@ def _listing() -> output.Listing:
     return output.Listing(COLUMNS, SHOWN)
 
 
-def _print_json(rows: list[Mapping[str, Any]]) -> None:
+def _print_json(rows: Sequence[Mapping[str, Any]]) -> None:
     from rcrun.formats.template.values import json_text
 
     if context.settings.personality == "podman":

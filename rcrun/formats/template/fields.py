@@ -110,6 +110,8 @@ def field_of(value: Any, name: str) -> Any:
     if name in value:
         if name in DURATIONS and "Test" in value:
             return Duration(value[name])
+        if name == "Config" and "Type" in value:
+            return _typed("Options", value[name])  # of a log driver
         return _typed(name, value[name])
     if isinstance(value, FreeMap):
         return None

@@ -36,7 +36,9 @@ def text_of(value: Any) -> str:
     if isinstance(value, float):
         return float_text(value)
     if isinstance(value, dict):
-        return f"map[{' '.join([f'{key}:{text_of(value[key])}' for key in sorted(value)])}]"
+        is_set = getattr(value, "zero", None) == {}  # a map to struct{}, which has no fields
+        texts = [f"{key}:{'{}' if is_set else text_of(value[key])}" for key in sorted(value)]
+        return f"map[{' '.join(texts)}]"
     if isinstance(value, (list, tuple)):
         return f"[{' '.join([text_of(item) for item in value])}]"
     return str(value)
