@@ -117,6 +117,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "buildx": (
         "Words of docker's buildx that mean something here",
         {
+            "bake": ("bake", "Build what files define"),
             "build": "build",
             "create": ("buildx:create_builder", "Give the builder a name"),
             "inspect": ("buildx:inspect_builder", "Print what there is to know of the builder"),
