@@ -109,6 +109,11 @@ def _authorise(url: str, environ: Mapping[str, str]) -> None:
 
 
 def read(place: Place, names: Sequence[str], variables: Mapping[str, str]) -> Read:
+    if _is_true(place.environ, "BUILDX_BAKE_FILE_RELATIVE_PATHS"):
+        raise InvalidInput(
+            "BUILDX_BAKE_FILE_RELATIVE_PATHS is not possible: paths begin in the working directory",
+            "cd to where they begin, and unset it",
+        )
     from rcrun.formats.bake.compose import environment
     from rcrun.formats.bake.files import read as parsed
     from rcrun.formats.image import platform_text

@@ -62,15 +62,21 @@ def parse(data: bytes, name: str) -> Any:
 def read(documents: Sequence[tuple[str, Any]], lookup: Lookup) -> tuple[list[Target], Group]:
     """All files are one project: later ones change earlier ones."""
     project: Document = {}
+
+    def known(key: str) -> str | None:
+        value = lookup(key)
+        return "bake" if key == "COMPOSE_PROJECT_NAME" and not value else value
+
+    name = ""
     for name, document in documents:
         if not isinstance(document, dict):
             raise Fault("this is no compose file", None, name)
-        for key in ("include",):
-            if key in document:
-                raise Fault(f'"{key}" is not read here', "name all files: -f FILE -f FILE", name)
-        project = _together(project, filled(document, lookup, name))
-    name = documents[0][0]
+        if "include" in document:
+            raise Fault('"include" is not read here', "name all files: -f FILE -f FILE", name)
+        project = _together(project, filled(document, known, name))
     services = project.get("services") or {}
+    if not services:
+        raise Fault("there are no services", None, name)
     secrets = project.get("secrets") or {}
     targets = []
     for service, content in sorted(services.items()):
@@ -119,9 +125,10 @@ def _target(service: str, said: Document, secrets: Document, lookup: Lookup) -> 
     for key, name in _SAME.items():
         if build.get(key) not in (None, "", False):
             made[name] = decoded(name, build[key])
-    for name in ("context",):
-        if name in made:
-            made[name] = _clean(made[name])
+    if "context" in made:
+        made["context"] = _clean(made["context"])
+    if "shm-size" in made:
+        made["shm-size"] = _size(made["shm-size"])
     made |= {key: each for key, each in _others(build, secrets).items() if each}
     arguments = _arguments(build.get("args"), said, lookup)
     if arguments:
@@ -160,6 +167,12 @@ def pairs(value: Any, separator: str = "=") -> dict[str, str | None]:
 
 def _clean(path: str) -> str:
     return path if "://" in path or path.startswith("git@") else posixpath.normpath(path)
+
+
+def _size(text: str) -> str:
+    from rcrun.formats import size
+
+    return size.binary(size.parse(text))
 
 
 def _link(text: str) -> str:
@@ -250,6 +263,8 @@ def _with_extension(said: Document, extension: Any) -> Document:
             words = {**words, **said.get("contexts", {})}
         added[key] = decoded(key, words)
     made = merged(said, added)
+    if "ssh" in made:
+        made["ssh"] = sorted(made["ssh"], key=lambda each: str(each["id"]))
     for key in ("tags", "platforms", "output", "cache-to"):
         if key in added:
             both = [*said.get(key, ()), *added[key]]

@@ -41,7 +41,7 @@ class Definition:
         for body in bodies:
             self._take(body)
         for variable in self.variables.values():
-            variable.given(lookup, self.variables)
+            variable.given(lookup, {*self.variables, *built_in})
         self._busy: set[object] = set()
         self._values: dict[str, Any] = {}
         self._said: dict[tuple[int, str, str], Any] = {}
@@ -104,9 +104,8 @@ class Definition:
         if name not in self._made:
             block = self._functions.get(name)
             if block is None:
-                raise Fault(
-                    f'there is no function "{name}"', "docs/build.md has those that there are"
-                )
+                near = functions.near(name, self._functions)
+                raise Fault(f'there is no function "{name}"', near and f"perhaps {near}")
             self._made[name] = _own_function(name, block, self)
         return self._made[name]
 
@@ -192,6 +191,8 @@ class Definition:
         """Everything that no target may need: variables, what they must fulfil, attributes."""
         for name in (*self.variables, *self._attributes):
             self.value(name)
+        for name in self._functions:
+            self.function(name)
         for variable in self.variables.values():
             variable.check(self)
 

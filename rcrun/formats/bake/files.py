@@ -50,7 +50,7 @@ def read(
     made = Read()
     if documents:
         targets, group = compose.read(documents, compose_lookup)
-        made.targets, made.groups = targets, [group]
+        made.targets, made.groups = _one_each(targets), [group]
     if bodies:
         _take(made, Definition(bodies, lookup, built_in))
     return made

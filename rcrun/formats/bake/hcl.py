@@ -36,10 +36,14 @@ def read(text: str, name: str) -> Body:
 
 
 def expression(text: str, name: str, line: int) -> Node:
-    """Of one expression alone, whose first line is `line` of a file."""
-    tree = _tree(f"_ = (\n{text}\n)\n", name, line - 2)
+    """Of one expression alone, whose first line is `line` of a file; 0: lines mean nothing there."""
+    above = line - 2 if line else None
+    tree = _tree(f"_ = (\n{text}\n)\n", name, above)
     attribute = next(each for each in tree.children[0].children if _is(each, "attribute"))
-    return _Reader(name, line - 2).node(attribute.children[-1])
+    node = _Reader(name, above).node(attribute.children[-1])
+    if isinstance(node, nodes.Template) and isinstance(node.parts[0], nodes.Name):
+        return node.parts[0]  # the parentheses were ours
+    return node
 
 
 def template(text: str, name: str, line: int) -> Node:
@@ -52,7 +56,7 @@ def template(text: str, name: str, line: int) -> Node:
         raise fault.at(place) from fault.__cause__
 
 
-def _tree(text: str, name: str, above: int = 0) -> Any:
+def _tree(text: str, name: str, above: int | None = 0) -> Any:
     from rcrun.packages import installed
 
     try:
@@ -63,9 +67,14 @@ def _tree(text: str, name: str, above: int = 0) -> Any:
     try:
         return reader.parses_to_tree(text)
     except errors.UnexpectedToken as error:
-        raise _unexpected(error.token.type, error.token, f"{name}:{error.line + above}") from error
+        place = _placed(name, error.line, above)
+        raise _unexpected(error.token.type, error.token, place) from error
     except errors.UnexpectedInput as error:
-        raise Fault("this is not HCL", None, f"{name}:{error.line + above}") from error
+        raise Fault("this is not HCL", None, _placed(name, error.line, above)) from error
+
+
+def _placed(name: str, line: int | None, above: int | None) -> str:
+    return name if line is None or above is None else f"{name}:{line + above}"
 
 
 def _unexpected(kind: str, token: str, place: str) -> Fault:
@@ -78,9 +87,9 @@ def _is(child: Any, *names: str) -> bool:
 
 
 class _Reader:
-    """Turns the trees of one file into ours; `above` is added to their line numbers."""
+    """Turns the trees of one file into ours; `above` is added to their line numbers, which mean nothing without."""
 
-    def __init__(self, name: str, above: int) -> None:
+    def __init__(self, name: str, above: int | None) -> None:
         self._name = name
         self._above = above
         self._made: dict[str, Callable[[Any, str], Node]] = {
@@ -141,8 +150,7 @@ class _Reader:
         return _bare(child) if hasattr(child, "data") else None
 
     def _place(self, tree: Any) -> str:
-        line = getattr(tree.meta, "line", None)
-        return f"{self._name}:{line + self._above}" if line else self._name
+        return _placed(self._name, getattr(tree.meta, "line", None), self._above)
 
     # ---- expressions
 
@@ -276,13 +284,13 @@ class _Reader:
         return Piece(word, node=node, names=names, left=left, right=right)
 
     def _line(self, token: Any) -> int:
-        return int(token.line) + self._above
+        return 0 if self._above is None else int(token.line) + self._above
 
     def _text(self, token: Any, text: str) -> Piece:
         try:
             return Piece("text", text=templates.unescaped(text))
         except Fault as fault:
-            raise fault.at(f"{self._name}:{self._line(token)}") from fault.__cause__
+            raise fault.at(_placed(self._name, token.line, self._above)) from fault.__cause__
 
     def _quoted(self, text: str, place: str) -> Node:
         """`\\"text\\"` within a directive of a string."""
@@ -291,8 +299,8 @@ class _Reader:
     def _heredoc(self, tree: Any, place: str) -> Node:
         lines = str(tree.children[0]).strip("\r\n").splitlines(keepends=True)
         text = _dedented(lines[1:-1]) if lines[0].startswith("<<-") else "".join(lines[1:-1])
-        line = int(place.rpartition(":")[2]) + 1
-        return template(text, self._name, line)
+        line = self._line(tree.children[0])
+        return template(text, self._name, line and line + 1)
 
 
 def _bare(tree: Any) -> str:
@@ -303,4 +311,4 @@ def _dedented(lines: Sequence[str]) -> str:
     """Without the white space that all lines begin with, blank ones left out of account."""
     margins = [len(_MARGIN.match(line)[0]) for line in lines if line.strip()]  # type: ignore[index]
     least = min(margins, default=0)
-    return "".join(line[least:] if line.strip() else line.lstrip(" \t") for line in lines)
+    return "".join(line[least:] if line.strip() else line for line in lines)

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 _SPELLINGS = {"platform": "platforms", "secrets": "secret"}
 _ENTRIES: dict[str, Callable[[str], Any]] = {
     "attest": words.attest,
-    "cache-from": words.cache,
-    "cache-to": words.cache,
     "output": words.output,
     "policy": words.policy,
     "secret": words.secret,
     "ssh": words.ssh,
 }
+_CACHES = ("cache-from", "cache-to")
 _LISTS = ("tags", "platforms", "no-cache-filter", "ulimits", "annotations", "entitlements")
 # Given once more they come besides, with `+=` or without.
 _ALWAYS_MORE = ("annotations", "entitlements", "attest")
@@ -89,14 +88,12 @@ def _changed(said: Attributes, override: Override, first: bool) -> Attributes:
         return {**said, key: primitive(value, "bool")}
     if key in _TEXTS:
         return {**said, key: value}
-    more = override.appends or not first or key in _ALWAYS_MORE
-    before = said.get(key, []) if more else []
+    besides = override.appends or not first or key in _ALWAYS_MORE
+    before = said.get(key, []) if besides else []
     if key in _LISTS:
         return {**said, key: [*before, value]}
-    return {
-        **said,
-        key: JOINED.get(key, words.unique)([*before, *words.entries(_ENTRIES[key], [value])]),
-    }
+    more = words.caches([value]) if key in _CACHES else words.entries(_ENTRIES[key], [value])
+    return {**said, key: JOINED.get(key, words.unique)([*before, *more])}
 
 
 def _other_source(secrets: Sequence[Any], name: str, text: str) -> list[Any]:

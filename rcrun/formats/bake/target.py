@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rcrun.formats.bake import words
-from rcrun.formats.bake.values import Fault, kind, to_bool, to_dict, to_list, to_text
+from rcrun.formats.bake.values import Fault, to_bool, to_dict, to_list, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "args": _mapping,
     "labels": _mapping,
     "tags": _strings,
-    "cache-from": _list_of(words.cache),
-    "cache-to": _list_of(words.cache),
+    "cache-from": lambda value: words.caches(to_list(value)),
+    "cache-to": lambda value: words.caches(to_list(value)),
     "target": to_text,
     "secret": _list_of(words.secret),
     "ssh": _list_of(words.ssh),
@@ -142,9 +142,11 @@ def normalised(said: Attributes) -> Attributes:
 def check_name(name: Any, place: str = "") -> str:
     import re
 
-    if not isinstance(name, str):
-        raise Fault(f"a name is needed, not {kind(name)}", None, place)
+    try:
+        name = to_text(name)
+    except Fault as fault:
+        raise fault.at(place) from fault
     if not re.fullmatch(r"[a-zA-Z0-9_-]+", name):
         hint = "letters, digits, - and _ are possible; sanitize(NAME) makes them of others"
         raise Fault(f'"{name}" cannot be the name of a target', hint, place)
-    return name
+    return str(name)

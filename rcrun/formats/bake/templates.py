@@ -55,11 +55,11 @@ def unescaped(text: str) -> str:
 
 
 def split(text: str, expression: Callable[[str], Node]) -> list[Piece]:
-    """The pieces of a text in which backslashes are backslashes."""
+    """The pieces of a text in which backslashes are backslashes; each line is one, and so stripping ends with it."""
     pieces: list[Piece] = []
     position = 0
     while found := _HEAD.search(text, position):
-        pieces.append(Piece("text", text=text[position : found.start()]))
+        pieces += _lines(text[position : found.start()])
         if found[0] in ("$${", "%%{"):
             pieces.append(Piece("text", text=found[0][1:]))
             position = found.end()
@@ -72,8 +72,11 @@ def split(text: str, expression: Callable[[str], Node]) -> list[Piece]:
             pieces.append(Piece("value", node=expression(inside), left=left, right=right))
         else:
             pieces.append(_directive(inside, expression, left, right))
-    pieces.append(Piece("text", text=text[position:]))
-    return [piece for piece in pieces if piece.word != "text" or piece.text]
+    return [*pieces, *_lines(text[position:])]
+
+
+def _lines(text: str) -> list[Piece]:
+    return [Piece("text", text=line) for line in text.splitlines(keepends=True)]
 
 
 def _end_of(text: str, begin: int) -> int:

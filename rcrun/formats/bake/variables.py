@@ -8,7 +8,7 @@ from rcrun.formats.bake.values import Fault, to_bool, to_json, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container
     from typing import Any
 
     from rcrun.formats.bake.body import Block
@@ -41,12 +41,16 @@ class Variable:
             return None
         return types.constraint(node)
 
-    def given(self, lookup: Callable[[str], str | None], others: Mapping[str, object]) -> None:
+    def given(self, lookup: Callable[[str], str | None], others: Container[str]) -> None:
         """What is set outside: NAME, or NAME_JSON where no variable has that name."""
         self._text = lookup(self.name)
         other = f"{self.name}_JSON"
-        if other not in others and self.type is not None:
+        if other in others:
+            return
+        if self.type is not None:
             self._json = lookup(other)
+        elif self._text is None:
+            self._text = lookup(other)
 
     def value(self, scope: Scope, attribute: Node | None) -> Any:
         """`attribute`: one of the file's own with the same name, which counts as the default."""

@@ -34,7 +34,7 @@ def output(value: Any) -> Entry:
 
 
 def attest(value: Any) -> Entry:
-    found = _pairs(fields(value)) if isinstance(value, str) else dict(_object(value))
+    found = _pairs(fields(value), str) if isinstance(value, str) else dict(_object(value))
     disabled = found.pop("disabled", False)
     made: Entry = _typed(_texts(found), "an attestation")
     if primitive(disabled, "bool") if isinstance(disabled, str) else to_bool(disabled):
@@ -76,13 +76,21 @@ def entries(make: Callable[[Any], Entry], values: Sequence[Any]) -> list[Entry]:
     return [make(value) for value in values if value not in (None, "")]
 
 
-def _pairs(words: Sequence[str]) -> Entry:
+def caches(values: Sequence[Any]) -> list[Entry]:
+    """References alone may stand in one text."""
+    found: list[Any] = []
+    for value in values:
+        found += fields(value) if isinstance(value, str) and "=" not in value else [value]
+    return entries(cache, found)
+
+
+def _pairs(words: Sequence[str], key_of: Callable[[str], str] = str.lower) -> Entry:
     made = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
             raise Fault(f'"{word}" is not KEY=VALUE')
-        made[key.strip() if "annotation" in key else key.strip().lower()] = value
+        made[key.strip() if "annotation" in key else key_of(key.strip())] = value
     return made
 
 

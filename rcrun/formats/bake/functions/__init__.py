@@ -6,7 +6,6 @@ from rcrun.formats.bake.functions import collections, encodings, numbers, texts,
 from rcrun.formats.bake.types import constraint, converted
 from rcrun.formats.bake.values import (
     Fault,
-    kind,
     to_bool,
     to_dict,
     to_int,
@@ -17,7 +16,7 @@ from rcrun.formats.bake.values import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from rcrun.formats.bake.nodes import Node
@@ -149,5 +148,8 @@ def own(name: str, names: Sequence[str], rest: str, result: Node, scope: Scope) 
     return called
 
 
-def described(value: Any) -> str:
-    return kind(value)
+def near(name: str, others: Iterable[str]) -> str:
+    """What may have been meant."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, [*TABLE, *_LAZY, *others], 1)), "")
