@@ -12,6 +12,7 @@ from rcrun_cli import context, output
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from subprocess import Popen
     from typing import Any
 
     from rcrun.formats.bake.choice import Choice
@@ -113,6 +114,8 @@ def _build(
         if status == 0 and os.path.exists(file):
             with open(file, "rb") as content:
                 facts[target.name] = parse_json(content.read())
+            if target.linked:
+                del facts[target.name]["image.name"]  # nobody else's business
     if status == 0 and target.name in links and not target.linked:
         again = [word for word in words if word not in ("--no-cache", "--pull")]
         return _run(target, ["-q", "-t", links[target.name], *again], quiet=True)
@@ -123,14 +126,55 @@ def _run(target: Target, words: Sequence[str], *, quiet: bool = False) -> int:
     import subprocess
 
     inline = target.said.get("dockerfile-inline")
-    done = subprocess.run(
+    process = subprocess.Popen(
         [*context.self_command(), "build", *words],
-        input=inline.encode("utf-8", "surrogateescape") if inline is not None else None,
-        stdin=None if inline is not None else subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if inline is None else subprocess.PIPE,
         stdout=subprocess.DEVNULL if quiet else None,
-        check=False,
     )
-    return done.returncode if done.returncode >= 0 else 128 - done.returncode
+    with Forwarding(process) as forwarding:
+        process.communicate(inline and inline.encode("utf-8", "surrogateescape"))
+    code = process.returncode
+    return forwarding.status or (code if code >= 0 else 128 - code)
+
+
+class Forwarding:
+    """What shall end us interrupts the build, which tidies up; Ctrl-C on a terminal has reached it already."""
+
+    def __init__(self, process: Popen[bytes]) -> None:
+        self._process = process
+        self._before: dict[int, Any] = {}
+        self.status = 0
+
+    def __enter__(self) -> Forwarding:
+        import signal
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._got)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _got(self, number: int, _: object) -> None:
+        import signal
+
+        self.status = 128 + number
+        if number != signal.SIGINT or not _is_in_foreground():
+            self._process.send_signal(signal.SIGINT)
+
+
+def _is_in_foreground() -> bool:
+    try:
+        fd = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    finally:
+        os.close(fd)
 
 
 # ---- the words
@@ -141,6 +185,11 @@ def words_of(target: Target, place: Place, links: Mapping[str, str]) -> list[str
     said = target.said
     if "-" in (said["context"], said["dockerfile"]):
         raise InvalidInput(f'target "{target.name}": standard input is not for targets')
+    if any(not each.get("disabled") for each in said.get("attest", ())):
+        raise InvalidInput(
+            f'target "{target.name}": rcrun makes no attestations',
+            "--provenance=false --sbom=false",
+        )
     words = [
         *_file(said, place),
         *_pairs("--build-arg", said.get("args")),
@@ -198,7 +247,6 @@ def _lists(said: Attributes) -> list[str]:
 
     found: list[tuple[str, Sequence[str]]] = [
         ("--annotation", said.get("annotations", ())),
-        ("--attest", [written(each) for each in said.get("attest", ())]),
         ("--cache-from", [written(each) for each in said.get("cache-from", ())]),
         ("--cache-to", [written(each) for each in said.get("cache-to", ())]),
         ("--secret", [written(each) for each in said.get("secret", ())]),

@@ -125,10 +125,28 @@ def test_the_first_failure_ends_it(project: Project) -> None:
     )
     project("open", "--allow", "network.host", "--allow", "fs=*").check()
     refused = project("files", "--set", "files.attest=type=sbom")
-    assert "rcrun makes no attestations" in refused.err
+    assert refused.err.startswith(
+        'rcrun: error: target "files": rcrun makes no attestations\nhint: '
+    )
     off = ("--set", "files.attest=type=sbom", "--sbom=false", "--provenance=false")
     assert "Check complete" in project("files", *off, "--check").check().err
     assert not (project.folder / "out").exists()
+
+
+def test_an_end_from_outside(rcrun: Rcrun) -> None:
+    """The build tidies up before bake ends: nothing of it runs on."""
+    folder = rcrun.account.new_dir("slow")
+    inline = "FROM busybox\\nRUN sleep 1000\\n"
+    text = f'target "slow" {{ dockerfile-inline = "{inline}" }}\ngroup "default" {{ targets = ["slow"] }}\n'
+    (folder / "docker-bake.hcl").write_text(text)
+    told = folder / "told"
+    with told.open("w") as stderr:
+        process = rcrun.popen("bake", cwd=folder, stderr=stderr)
+    wait_for(lambda: "RUN sleep" in told.read_text())
+    process.terminate()
+    assert process.wait(120) == 143
+    assert told.read_text().endswith('target "slow" was not built\n')
+    assert not [line for line in rcrun.account.processes() if "sleep 1000" in line]
 
 
 def test_what_is_shown(project: Project) -> None:

@@ -75,6 +75,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
 }
 
 HIDDEN: dict[str, Row] = {
+    "bake": ("bake", "As buildx bake"),
     "__compress": ("compress", "Compress a log that was rotated (called by the monitor)"),
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
     "__trash": ("beside:trash", "Remove trees (called by the shim)"),

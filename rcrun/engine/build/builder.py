@@ -141,18 +141,8 @@ class Builder:
                 return [stage.result() for stage in stages][-1]
             except BaseException:
                 together.cancel()
-                self._end()
+                self.steps.running.end()  # of no use any more
                 raise
-
-    def _end(self) -> None:
-        """Whatever still runs is of no use any more."""
-        import signal
-
-        for pid in list(self.steps.running):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
 
     # ---- one stage
 
