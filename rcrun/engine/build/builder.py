@@ -136,13 +136,8 @@ class Builder:
     def run(self) -> State:
         stages = [self.states[each.stage.index] for each in self.needed]
         # In the order of the graph, so that with one job too nobody waits for who has not begun.
-        with Together(stages, self.request.jobs or len(stages)) as together:
-            try:
-                return [stage.result() for stage in stages][-1]
-            except BaseException:
-                together.cancel()
-                self.steps.running.end()  # of no use any more
-                raise
+        with Together(stages, self.request.jobs or len(stages), self.steps.running.end):
+            return [stage.result() for stage in stages][-1]
 
     # ---- one stage
 
