@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rcrun.engine.build.state import State
 
 
+# An interruption may be handed to another thread than the first, which acts on it when it runs again.
+MOMENT = 1.0
+
+
 class Stage:
     """What a stage ends in, as soon as it has."""
 
@@ -28,11 +32,13 @@ class Stage:
 
     def result(self) -> State:
         """Waits for it; its error is raised in whoever asks."""
-        with self._done:
-            if self._error is not None:
-                raise self._error
-            assert self._made is not None
-            return self._made
+        while not self._done.acquire(timeout=MOMENT):
+            pass
+        self._done.release()
+        if self._error is not None:
+            raise self._error
+        assert self._made is not None
+        return self._made
 
     def run(self) -> None:
         try:
