@@ -144,6 +144,10 @@ def run(root: StepRoot, told: Callable[[bytes], None], running: Running) -> int:
         os.close(reader)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         running.discard(pid)
+        if status == -9:
+            from rcrun.engine.network import end_helper
+
+            end_helper(container)  # it ends by the shim, which we have killed
         launch.remove_cgroup(container)
     if report is not None:
         raise _not_started(root, plan, report)
