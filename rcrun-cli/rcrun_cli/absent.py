@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
 # By the words behind `rcrun`; a group stands for what is in it.
 ABSENT: dict[str, str] = {
-    "buildx bake": "",
     "checkpoint": "",
     "config": "",
     "container checkpoint": "",

@@ -52,6 +52,17 @@ def test_side_by_side_and_called_off() -> None:
     together.cancel()
 
 
+def test_an_error_ends_what_is_done() -> None:
+    """Also where it comes before anybody waits for a stage."""
+    ended = threading.Event()
+    stages = [Stage(lambda: ended.wait(60)), Stage(lambda: None)]  # type: ignore[arg-type,func-returns-value]
+    with pytest.raises(KeyboardInterrupt), Together(stages, 1, ended.set):
+        raise KeyboardInterrupt
+    assert ended.is_set()
+    with pytest.raises(RcrunError, match="another stage has failed"):
+        stages[1].result()
+
+
 class Thing:
     def __init__(self, log: list[str], name: str, *, fails: bool = False) -> None:
         self.log, self.name, self.fails = log, name, fails

@@ -76,6 +76,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
 }
 
 HIDDEN: dict[str, Row] = {
+    "bake": ("bake", "As buildx bake"),
     "__compress": ("compress", "Compress a log that was rotated (called by the monitor)"),
     "__failed": ("failed", "Tell why a foreground launch failed (called by the shim)"),
     "__trash": ("beside:trash", "Remove trees (called by the shim)"),
@@ -118,6 +119,7 @@ GROUPS: dict[str, tuple[str, dict[str, Row | str]]] = {
     "buildx": (
         "Words of docker's buildx that mean something here",
         {
+            "bake": ("bake", "Build what files define"),
             "build": "build",
             "create": ("buildx:create_builder", "Give the builder a name"),
             "du": ("builder:disk_usage", "Print how much room builds take"),

@@ -136,23 +136,8 @@ class Builder:
     def run(self) -> State:
         stages = [self.states[each.stage.index] for each in self.needed]
         # In the order of the graph, so that with one job too nobody waits for who has not begun.
-        with Together(stages, self.request.jobs or len(stages)) as together:
-            try:
-                return [stage.result() for stage in stages][-1]
-            except BaseException:
-                together.cancel()
-                self._end()
-                raise
-
-    def _end(self) -> None:
-        """Whatever still runs is of no use any more."""
-        import signal
-
-        for pid in list(self.steps.running):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        with Together(stages, self.request.jobs or len(stages), self.steps.running.end):
+            return [stage.result() for stage in stages][-1]
 
     # ---- one stage
 

@@ -79,7 +79,45 @@ def place_scripts(root: StepRoot, scripts: dict[str, str]) -> list[str]:
     return words
 
 
-def run(root: StepRoot, told: Callable[[bytes], None], running: set[int]) -> int:
+class Running:
+    """The shims of steps. After the end, which another thread may say at any time, one that begins ends at once."""
+
+    __slots__ = ("_ended", "_lock", "_pids")
+
+    def __init__(self) -> None:
+        from _thread import allocate_lock
+
+        self._ended = False
+        self._lock = allocate_lock()
+        self._pids: set[int] = set()
+
+    def add(self, pid: int) -> None:
+        with self._lock:
+            self._pids.add(pid)
+            if self._ended:
+                _kill(pid)
+
+    def discard(self, pid: int) -> None:
+        with self._lock:
+            self._pids.discard(pid)
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            for pid in self._pids:
+                _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    import signal
+
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def run(root: StepRoot, told: Callable[[bytes], None], running: Running) -> int:
     """The exit status; the shim's pid is in `running` meanwhile, for who has to end it."""
     from rcrun.engine import launch
     from rcrun.kernel import shim
@@ -110,6 +148,10 @@ def run(root: StepRoot, told: Callable[[bytes], None], running: set[int]) -> int
         os.close(reader)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         running.discard(pid)
+        if status == -9:
+            from rcrun.engine.network import end_helper
+
+            end_helper(container)  # it ends by the shim, which we have killed
         launch.remove_cgroup(container)
     if report is not None:
         raise _not_started(root, plan, report)

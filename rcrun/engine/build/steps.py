@@ -6,7 +6,7 @@ from rcrun.engine.build import cache
 from rcrun.engine.build.below import lowers_of
 from rcrun.engine.build.copying import Copy, Stream, Tree, copy_job, owner_of, place_job
 from rcrun.engine.build.mounts import Mount
-from rcrun.engine.build.running import argv_of, environment, options_of
+from rcrun.engine.build.running import Running, argv_of, environment, options_of
 from rcrun.engine.build.state import key_of
 from rcrun.errors import RcrunError
 from rcrun.formats import passwd
@@ -62,7 +62,7 @@ class Steps:
         self.sources = sources
         self.epoch = epoch
         self.created = created
-        self.running: set[int] = set()
+        self.running = Running()
         self.made: dict[str, Result] = {}
         self.remote: Remote | None = None
         if request.caching.sources or request.caching.targets:

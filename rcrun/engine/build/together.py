@@ -8,9 +8,14 @@ from rcrun.errors import RcrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _thread import LockType
     from collections.abc import Callable
 
     from rcrun.engine.build.state import State
+
+
+# An interruption may be handed to another thread than the first, which acts on it when it runs again.
+MOMENT = 1.0
 
 
 class Stage:
@@ -27,11 +32,13 @@ class Stage:
 
     def result(self) -> State:
         """Waits for it; its error is raised in whoever asks."""
-        with self._done:
-            if self._error is not None:
-                raise self._error
-            assert self._made is not None
-            return self._made
+        while not self._done.acquire(timeout=MOMENT):
+            pass
+        self._done.release()
+        if self._error is not None:
+            raise self._error
+        assert self._made is not None
+        return self._made
 
     def run(self) -> None:
         try:
@@ -48,18 +55,31 @@ class Stage:
 
 
 class Together:
-    """Runs stages, `jobs` at once; a context manager that waits for those that have begun."""
+    """Runs stages, `jobs` at once; a context manager that waits for those that have begun.
 
-    __slots__ = ("_threads", "_waiting")
+    When it is left by an error, which an interruption raises at any point, no other begins, and `stop` ends what they do.
+    """
 
-    def __init__(self, stages: list[Stage], jobs: int) -> None:
+    __slots__ = ("_jobs", "_stop", "_threads", "_waiting")
+
+    def __init__(
+        self, stages: list[Stage], jobs: int, stop: Callable[[], None] = lambda: None
+    ) -> None:
         self._waiting = stages[::-1]
-        self._threads = [allocate_lock() for _ in stages[:jobs]]
+        self._jobs = len(stages[:jobs])
+        self._stop = stop
+        self._threads: list[LockType] = []
 
     def __enter__(self) -> Together:
-        for each in self._threads:
-            each.acquire()
-            start_new_thread(self._work, (each.release,))
+        try:
+            for _ in range(self._jobs):
+                ended = allocate_lock()
+                ended.acquire()
+                start_new_thread(self._work, (ended.release,))
+                self._threads.append(ended)
+        except BaseException as error:
+            self.__exit__(error)
+            raise
         return self
 
     def _work(self, ended: Callable[[], None]) -> None:
@@ -81,6 +101,9 @@ class Together:
             except IndexError:
                 return
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is not None:
+            self.cancel()
+            self._stop()
         for each in self._threads:
             each.acquire()
