@@ -140,8 +140,8 @@ def run(program: Program, argv: Sequence[str]) -> int:
         _trace(program)
         program.complain(error.message, error.hint)
         return program.status_of(error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        return getattr(error, "status", INTERRUPTED)
     except OSError as error:
         return _os_failure(program, error)
     except Exception as error:

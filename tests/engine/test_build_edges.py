@@ -89,16 +89,17 @@ def test_sources_stay_in_the_context(work: Work) -> None:
 
 
 @pytest.mark.parametrize("account", ["user"], indirect=True)
-def test_an_interrupted_build_leaves_nothing(work: Work) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_build_leaves_nothing(work: Work, number: int, status: int) -> None:
     work.file("Containerfile", "FROM busybox\nRUN echo begun; sleep 1234\n")
     process = work.rcrun.popen("build", *QUIET, work.folder, stderr=-1)
     for line in process.stderr:
         if line.endswith(b"begun\n"):
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.stderr.read()
     process.stderr.close()
-    assert process.wait(60) == 130
+    assert process.wait(60) == status
     wait_for(lambda: not any("sleep 1234" in line for line in work.rcrun.account.processes()))
     assert work.rcrun("ps", "-aq").check().out == ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal as signal
 import sys
 
 from rcrun.errors import RcrunError
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
     from rcrun.engine.access import Access
     from rcrun.engine.build.request import Built, Request
     from rcrun.engine.signing import Signing
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as service managers and CI runners send it: what is at work is ended as by Ctrl-C."""
+
+    status = 143
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
 
 
 _options = several(
@@ -39,6 +50,7 @@ def build(place: str | None, **options: Any) -> int | None:
     from rcrun_cli.buildrequest import request_of
     from rcrun_cli.buildsource import source_of
 
+    signal.signal(signal.SIGTERM, _terminate)
     context.take_host_options(options)
     options["quiet"] = options["quiet"] or _progress_kind(options) == "quiet"
     with Closing() as stack:
