@@ -227,8 +227,7 @@ def test_update(rcrun):
     rcrun("update", "--health-timeout", "1m", "web").check()
     wait_for(is_(rcrun, "unhealthy"))
     assert (
-        tell(rcrun, "{{.Config.Healthcheck.Timeout}} {{.Config.Healthcheck.Retries}}")
-        == "60000000000 1"
+        tell(rcrun, "{{.Config.Healthcheck.Timeout}} {{.Config.Healthcheck.Retries}}") == "1m0s 1"
     )
     rcrun("update", "--health-cmd", "echo new", "--health-interval", "50ms", "web").check()
     wait_for(lambda: [entry["Output"] for entry in health(rcrun)["Log"]] == ["new\n"] * 5)

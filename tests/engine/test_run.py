@@ -52,7 +52,6 @@ def test_exit_statuses(rcrun, words, status, text):
         (["--pull", "never", "nosuchimage:1"], "nosuchimage:1"),
         (["--name", "-x", "busybox", "true"], "invalid container name"),
         (["-e", "=x", "busybox", "true"], "=x"),
-        (["-it", "busybox", "true"], "the input device is not a TTY"),
         (["-u", "nosuchuser", "busybox", "true"], 'unable to find user "nosuchuser"'),
     ],
 )
