@@ -91,3 +91,8 @@ class RegistryError(RcrunError):
     def __init__(self, message: str, hint: str | None = None, *, http_status: int = 0) -> None:
         super().__init__(message, hint)
         self.http_status = http_status
+
+
+def unreadable(path: str, error: OSError) -> InvalidInput:
+    """Of a file that the user named, or that configures us."""
+    return InvalidInput(f'cannot read "{path}": {(error.strerror or str(error)).lower()}')

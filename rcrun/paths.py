@@ -247,6 +247,20 @@ def config_dir(environ: Mapping[str, str]) -> str:
     return f"{environ.get('HOME') or os.path.expanduser('~')}/.config"
 
 
+def drop_ins(folder: str) -> list[str]:
+    """The files `*.conf` of a directory that goes with a configuration file, in the order in which they count."""
+    try:
+        names = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        from rcrun.errors import unreadable
+
+        raise unreadable(folder, error) from error
+    paths = [f"{folder}/{name}" for name in names if name.endswith(".conf")]
+    return [path for path in paths if not os.path.isdir(path)]
+
+
 def containers_conf(environ: Mapping[str, str]) -> bool:
     """Whether containers.conf or its kin (engine/containersconf.py) may set anything: all that most starts ask."""
     last = environ.get("CONTAINERS_CONF_OVERRIDE")

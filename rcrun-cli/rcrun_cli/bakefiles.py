@@ -8,7 +8,7 @@ import sys
 
 from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import context
-from rcrun_cli.buildsource import _is_pipe
+from rcrun_cli.buildsource import is_pipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _read_all(names: Sequence[str], folder: str) -> list[tuple[str, bytes]]:
 def _content(path: str, name: str, folder: str) -> bytes:
     if folder and not os.path.realpath(path).startswith(f"{os.path.realpath(folder)}/"):
         raise InvalidInput(f'"{name}" leads out of the repository', f"of here: -f {LOCAL}{name}")
-    if os.path.exists(path) and not os.path.isfile(path) and not _is_pipe(path):
+    if os.path.exists(path) and not os.path.isfile(path) and not is_pipe(path):
         raise InvalidInput(f'"{name}" is not a file')
     try:
         with open(path, "rb") as file:

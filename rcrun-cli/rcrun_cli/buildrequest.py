@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rcrun.errors import InvalidInput
 from rcrun_cli import context
-from rcrun_cli.buildsource import Source, ignored, read
+from rcrun_cli.buildsource import Source, ignored
+from rcrun_cli.textfile import read_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def _epoch(text: str | None) -> int | None:
 def _arguments(options: Options, environ: dict[str, str]) -> dict[str, str]:
     words: list[str] = []
     for path in options["build_arg_file"]:
-        lines = (line.strip() for line in read(path).splitlines())
+        lines = (line.strip() for line in read_text(path).splitlines())
         words += [line for line in lines if line and not line.startswith("#")]
     return _named([*words, *options["build_arg"]], environ)
 

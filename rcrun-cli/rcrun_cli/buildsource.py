@@ -7,6 +7,7 @@ import sys
 
 from rcrun.errors import InvalidInput, NotFound
 from rcrun_cli import context
+from rcrun_cli.textfile import read_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,13 +58,13 @@ def _in_folder(folder: str, file: str | None, place: str) -> Source:
         return Source(folder, sys.stdin.read(), "-")
     candidates = [file, f"{folder}/{file}"] if file else [f"{folder}/{name}" for name in NAMES]
     for path in candidates:
-        if os.path.isfile(path) or (file and _is_pipe(path)):
-            return Source(folder, read(path), file or os.path.basename(path))
+        if os.path.isfile(path) or (file and is_pipe(path)):
+            return Source(folder, read_text(path), file or os.path.basename(path))
     wanted = f'"{file}"' if file else " nor ".join(f'"{name}"' for name in NAMES)
     raise NotFound(f'there is no {wanted} in "{place}"', "name it: -f FILE")
 
 
-def _is_pipe(path: str) -> bool:
+def is_pipe(path: str) -> bool:
     """As bash's `<(COMMAND)` gives one."""
     import stat
 
@@ -73,23 +74,15 @@ def _is_pipe(path: str) -> bool:
         return False
 
 
-def read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError as error:
-        raise InvalidInput(f'cannot read "{path}": {(error.strerror or "").lower()}') from error
-
-
 def ignored(folder: str, file: str | None, given: str | None) -> list[str]:
     """The patterns of what does not belong to the context."""
     from rcrun.formats.containerfile.ignore import read as patterns
 
     if given:
-        return patterns(read(given))
+        return patterns(read_text(given))
     names = [f"{file}.dockerignore"] if file and file != "-" else []
     names += [f"{folder}/.containerignore", f"{folder}/.dockerignore"]
     for path in names:
         if os.path.isfile(path):
-            return patterns(read(path))
+            return patterns(read_text(path))
     return []

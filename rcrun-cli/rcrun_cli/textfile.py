@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from rcrun.errors import InvalidInput
+from rcrun.errors import InvalidInput, unreadable
 
 
 def read_text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (getattr(error, "strerror", "") or str(error)).lower()
-        raise InvalidInput(f'cannot read "{path}": {reason}') from error
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def write_text(path: str, text: str, kind: str = "") -> None:

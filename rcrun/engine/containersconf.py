@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import time
 
-from rcrun.errors import InvalidInput
+from rcrun.errors import InvalidInput, unreadable
 from rcrun.files import dump_json, parse_json, read_bytes, write_file
-from rcrun.paths import CONTAINERS_DIRS, config_dir, make_private_dir
+from rcrun.paths import CONTAINERS_DIRS, config_dir, drop_ins, make_private_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,21 +67,10 @@ def _usual(own: str) -> list[str]:
     found = []
     for place in places:
         if not place.endswith(NAME) and not place.endswith(".rootless.conf"):
-            found += _drop_ins(place)
+            found += drop_ins(place)
         elif os.path.exists(place):
             found.append(place)
     return found
-
-
-def _drop_ins(folder: str) -> list[str]:
-    try:
-        names = sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    paths = [f"{folder}/{name}" for name in names if name.endswith(".conf")]
-    return [path for path in paths if not os.path.isdir(path)]
 
 
 def _must_be(path: str, variable: str) -> str:
@@ -108,7 +97,7 @@ def _stamp(path: str) -> Stamp:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return [path, status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev]
 
 
@@ -121,10 +110,6 @@ def _read(paths: Sequence[str]) -> dict[str, Any]:
         try:
             data = read_bytes(path)
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         said.add(toml(data, path), path, shipped=path.startswith(f"{CONTAINERS_DIRS[0]}/"))
     return {"values": said.values, "files": list(paths), "unknown": said.unknown}
-
-
-def _unreadable(path: str, error: OSError) -> InvalidInput:
-    return InvalidInput(f'cannot read "{path}": {(error.strerror or "").lower()}')

@@ -7,7 +7,7 @@ import os
 import select
 
 from rcrun.errors import HostLacks
-from rcrun.files import read_bytes, read_text, unlink_if_there, write_file
+from rcrun.files import read_text, unlink_if_there, write_file
 from rcrun.kernel.process import open_pidfd, start_time
 from rcrun.network import helpers
 from rcrun.network.route import own_addresses
@@ -189,18 +189,16 @@ def end_outside(directory: str) -> None:
 
 def _end_strays(directory: str) -> None:
     """Whoever started it was killed, or it was before it had written its number: the file is among its words."""
+    from itertools import pairwise
+
+    from rcrun.kernel.procfs import command_words
+
     files = helpers.pid_files(directory)
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        if any(f"--pid\0{file}\0".encode() in _command_line(pid) for file in files):
-            end(int(pid), start_time(int(pid)) or 0)
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        words = command_words(pid)
+        if any(one == "--pid" and other in files for one, other in pairwise(words)):
+            end(pid, start_time(pid) or 0)
     unlink_if_there(files[0])
-
-
-def _command_line(pid: str) -> bytes:
-    try:
-        return read_bytes(f"/proc/{pid}/cmdline")
-    except OSError:
-        return b""
 
 
 def end(pid: int, start: int) -> None:

@@ -6,7 +6,7 @@ import base64
 import os
 from urllib.parse import quote, unquote, urlsplit
 
-from rcrun.errors import InvalidInput, RegistryError
+from rcrun.errors import InvalidInput, RegistryError, unreadable
 from rcrun.files import write_file
 from rcrun.formats.policy import docker_scopes
 from rcrun.registry.payload import Refused, strict_json
@@ -142,7 +142,7 @@ class Lookaside:
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            raise _unreadable(self.folder, error) from error
+            raise unreadable(self.folder, error) from error
         for name in names:
             if name.endswith(".yaml"):
                 self._read(f"{self.folder}/{name}")
@@ -157,7 +157,7 @@ class Lookaside:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         except (yaml.YAMLError, ValueError) as error:
             raise InvalidInput(f'"{path}" is not valid YAML: {error}') from error
         whole = _table(document, path, "it")
@@ -203,7 +203,7 @@ def read_file(path: str) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if len(data) > LARGEST:
         raise InvalidInput(f'"{path}" is too long for a signature')
     return data
@@ -225,7 +225,3 @@ def _table(value: object, path: str, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput(f'"{path}" cannot be used: {where} is not a map')
     return value
-
-
-def _unreadable(path: str, error: OSError) -> InvalidInput:
-    return InvalidInput(f'cannot read "{path}": {(error.strerror or "").lower()}')

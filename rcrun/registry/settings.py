@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from rcrun.errors import InvalidInput
+from rcrun.errors import InvalidInput, unreadable
 from rcrun.formats import registriesconf
 from rcrun.formats.registriesconf import Registries
+from rcrun.paths import drop_ins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def registries(environ: Mapping[str, str], system: str = SYSTEM) -> Registries:
     main, folders = _places(environ, explicit, system)
     found = _read(main, may_be_old=True, must_be=bool(explicit)) or Registries()
     for folder in folders:
-        for path in _drop_ins(folder):
+        for path in drop_ins(folder):
             found = registriesconf.merged(found, _read(path) or Registries())
     aliases = _read(_own_aliases(environ))
     return registriesconf.merged(found, aliases) if aliases else found
@@ -57,16 +58,6 @@ def _own_aliases(environ: Mapping[str, str]) -> str:
     return f"{cache}/containers/short-name-aliases.conf"
 
 
-def _drop_ins(folder: str) -> list[str]:
-    try:
-        names = sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    return [f"{folder}/{name}" for name in names if name.endswith(".conf")]
-
-
 def _read(path: str, *, may_be_old: bool = False, must_be: bool = False) -> Registries | None:
     """None when there is no such file."""
     try:
@@ -74,12 +65,12 @@ def _read(path: str, *, may_be_old: bool = False, must_be: bool = False) -> Regi
             data = file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
         if must_be:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         return None
     except IsADirectoryError:
         return None
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return registriesconf.parse(toml(data, path), path, may_be_old=may_be_old)
 
 
@@ -96,7 +87,3 @@ def toml(data: bytes, path: str) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidInput(f'"{path}" is not valid TOML: {error}') from error
     return document
-
-
-def _unreadable(path: str, error: OSError) -> InvalidInput:
-    return InvalidInput(f'cannot read "{path}": {(error.strerror or "").lower()}')
