@@ -352,7 +352,9 @@ def command_records(
     if not args:
         raise InvalidInput('no command: "process.args" is empty')
     if not args[0]:
-        raise CommandNotFound('"": executable file not found in $PATH')
+        raise CommandNotFound(
+            '"": executable file not found in $PATH: process.args begins with an empty word'
+        )
     if not cwd.startswith("/"):
         raise InvalidInput(f'the working directory "{cwd}" is not absolute')
     return [
